@@ -1,0 +1,80 @@
+//! What one request asks for.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::KeyId;
+
+/// What one request asks for, as its caller says it: a request extension, or the argument of
+/// [`KeyPool::acquire`](crate::KeyPool::acquire).
+///
+/// Whatever is left unsaid is read from the request by the pool's
+/// [`Provider`](crate::provider::Provider), or else taken as "one request".
+///
+/// ```
+/// use tower_key_rotation::Demand;
+///
+/// let mut request = http::Request::post("https://api.openai.com/v1/responses").body(()).unwrap();
+/// request.extensions_mut().insert(Demand::new().model("gpt-4o").input_tokens(1_200));
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Demand {
+    pub(crate) model: Option<Arc<str>>,
+    pub(crate) input_tokens: Option<u64>,
+    pub(crate) output_tokens: Option<u64>,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) excluded: Vec<KeyId>,
+}
+
+impl Demand {
+    /// One request, and nothing more is known.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The model: the class of request that the provider meters separately.
+    pub fn model(mut self, model: impl AsRef<str>) -> Self {
+        self.model = Some(Arc::from(model.as_ref()));
+        self
+    }
+
+    /// How many tokens the prompt is expected to have.
+    pub fn input_tokens(mut self, tokens: u64) -> Self {
+        self.input_tokens = Some(tokens);
+        self
+    }
+
+    /// How many tokens the answer may have at most.
+    pub fn output_tokens(mut self, tokens: u64) -> Self {
+        self.output_tokens = Some(tokens);
+        self
+    }
+
+    /// When the caller stops waiting to be admitted. The pool's `max_wait` still holds.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// A key this request must not be sent with. May be called several times.
+    pub fn exclude(mut self, key: KeyId) -> Self {
+        self.excluded.push(key);
+        self
+    }
+}
+
+/// What a request asks for, as read from the request itself without copying it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Estimate<'a> {
+    /// The model named in the body or the path.
+    pub model: Option<std::borrow::Cow<'a, str>>,
+    /// Tokens of the prompt.
+    pub input_tokens: u64,
+    /// The most tokens that the answer may have; 0 where the request says nothing.
+    pub output_tokens: u64,
+    /// Whether the answer is asked for as a stream of events.
+    pub stream: bool,
+}

@@ -1,0 +1,116 @@
+//! What can go wrong, and what to do about it.
+
+use std::{fmt, time::Duration};
+
+use http::StatusCode;
+
+/// Why a pool could not be built: everything that is wrong with it, at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildError {
+    problems: Vec<String>,
+}
+
+impl BuildError {
+    pub(crate) fn new(problems: Vec<String>) -> Self {
+        Self { problems }
+    }
+
+    /// Each problem in a sentence that names the account, key or limit. Never a secret.
+    #[must_use]
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.problems.as_slice() {
+            [one] => write!(f, "cannot build the key pool: {one}"),
+            many => {
+                write!(f, "cannot build the key pool, {} problems:", many.len())?;
+                many.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+/// Nothing is left to admit a request in time: what to tell its caller.
+///
+/// It is an error of [`KeyPool::acquire`](crate::KeyPool::acquire), and an extension of the response
+/// that [`KeyRotation`](crate::KeyRotation) answers in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exhausted {
+    reason: Reason,
+    retry_after: Option<Duration>,
+}
+
+/// Why nothing is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// Every account is at its limits or cooling down, for longer than the caller can wait.
+    Busy,
+    /// The line is full.
+    LineFull,
+    /// The demand is larger than any account's limit: waiting cannot help.
+    TooLarge,
+    /// No key is left that may serve the request: all are rejected, refused or excluded.
+    NoKey,
+}
+
+impl Exhausted {
+    pub(crate) fn new(reason: Reason, retry_after: Option<Duration>) -> Self {
+        Self { reason, retry_after }
+    }
+
+    /// Why nothing is left.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// How long until the same request could be admitted, where that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// [`retry_after`](Self::retry_after) in whole seconds, rounded up, as a `Retry-After` header
+    /// says it.
+    #[must_use]
+    pub fn retry_after_secs(&self) -> Option<u64> {
+        self.retry_after.map(|after| {
+            let whole = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            whole.max(1)
+        })
+    }
+
+    /// The status a caller is told: 429 where waiting helps, 413 where the demand is too large, 503
+    /// where no key is left.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self.reason {
+            Reason::Busy | Reason::LineFull => StatusCode::TOO_MANY_REQUESTS,
+            Reason::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Reason::NoKey => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl fmt::Display for Exhausted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.reason {
+            Reason::Busy => "every account is at its limits",
+            Reason::LineFull => "the line of waiting requests is full",
+            Reason::TooLarge => "the request is larger than any account's limit; make it smaller",
+            Reason::NoKey => "no key is left that may serve this request",
+        })?;
+        self.retry_after_secs()
+            .map_or(Ok(()), |seconds| write!(f, "; try again in {seconds} s"))
+    }
+}
+
+impl std::error::Error for Exhausted {}

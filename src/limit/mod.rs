@@ -1,0 +1,218 @@
+//! Limits: an amount of something per time, or at once.
+//!
+//! A limit is written in code or read from text; both say the same thing:
+//!
+//! ```
+//! use tower_key_rotation::Limit;
+//!
+//! let a = Limit::tokens(200_000).per_minute().burst(20_000).models("gpt-4o*");
+//! let b: Limit = "200000 tokens/min burst 20000".parse::<Limit>()?.models("gpt-4o*");
+//! assert_eq!(a, b);
+//!
+//! let c: Limit = "64 concurrent".parse()?;
+//! assert_eq!(c, Limit::concurrent(64));
+//! # Ok::<(), tower_key_rotation::LimitError>(())
+//! ```
+
+mod parse;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+pub use parse::LimitError;
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Metered {
+    /// Requests, one each.
+    Requests,
+    /// Tokens of the prompt.
+    InputTokens,
+    /// Tokens of the answer.
+    OutputTokens,
+    /// Tokens of prompt and answer together.
+    Tokens,
+    /// Requests that have been sent and whose answer has not ended.
+    Concurrent,
+}
+
+impl fmt::Display for Metered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Requests => "requests",
+            Self::InputTokens => "input tokens",
+            Self::OutputTokens => "output tokens",
+            Self::Tokens => "tokens",
+            Self::Concurrent => "concurrent",
+        })
+    }
+}
+
+/// An amount of something per time for an account, perhaps only for some models.
+///
+/// A limit per time is *rolling*: the allowance refills continuously (500 requests/min is one every
+/// 120 ms), and up to [`burst`](Self::burst) of it can be saved up and spent at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Limit {
+    pub(crate) metered: Metered,
+    pub(crate) amount: u64,
+    /// Zero for [`Metered::Concurrent`].
+    pub(crate) period: Duration,
+    pub(crate) burst: Option<u64>,
+    pub(crate) models: Option<Arc<str>>,
+}
+
+impl Limit {
+    /// So many requests, per a time still to be said.
+    pub fn requests(amount: u64) -> Amount {
+        Amount { metered: Metered::Requests, amount }
+    }
+
+    /// So many tokens of prompt and answer together, per a time still to be said.
+    pub fn tokens(amount: u64) -> Amount {
+        Amount { metered: Metered::Tokens, amount }
+    }
+
+    /// So many tokens of the prompt, per a time still to be said.
+    pub fn input_tokens(amount: u64) -> Amount {
+        Amount { metered: Metered::InputTokens, amount }
+    }
+
+    /// So many tokens of the answer, per a time still to be said.
+    pub fn output_tokens(amount: u64) -> Amount {
+        Amount { metered: Metered::OutputTokens, amount }
+    }
+
+    /// So many requests at once. A request ends when its answer's body does.
+    pub fn concurrent(amount: u64) -> Self {
+        Self {
+            metered: Metered::Concurrent,
+            amount,
+            period: Duration::ZERO,
+            burst: None,
+            models: None,
+        }
+    }
+
+    /// How much may be spent at once after a pause: the size of the provider's bucket.
+    ///
+    /// By default a twelfth of the amount (five seconds' worth of a limit per minute), at least 1:
+    /// providers enforce a limit per minute over shorter slices too. A demand above the default
+    /// burst is still admitted, alone and once the meter is at rest, up to the whole amount; one
+    /// above a burst that was set here can never be admitted and is refused at once.
+    pub fn burst(mut self, burst: u64) -> Self {
+        self.burst = Some(burst);
+        self
+    }
+
+    /// Counts only requests for models that match the pattern (`*` any text, `?` one character).
+    ///
+    /// All matching models share the one meter, as a provider's model family does.
+    pub fn models(mut self, pattern: impl AsRef<str>) -> Self {
+        self.models = Some(Arc::from(pattern.as_ref()));
+        self
+    }
+
+    /// What this limit counts.
+    #[must_use]
+    pub fn metered(&self) -> Metered {
+        self.metered
+    }
+
+    /// How much of it.
+    #[must_use]
+    pub fn amount(&self) -> u64 {
+        self.amount
+    }
+
+    /// Per how long; zero for a limit on concurrent requests.
+    #[must_use]
+    pub fn period(&self) -> Duration {
+        self.period
+    }
+
+    /// How much may be spent at once, whether set or the default.
+    #[must_use]
+    pub fn burst_amount(&self) -> u64 {
+        self.burst.unwrap_or(self.amount / 12).max(1)
+    }
+
+    /// The largest single demand this limit can ever admit.
+    #[must_use]
+    pub fn largest_demand(&self) -> u64 {
+        self.burst.unwrap_or(self.amount)
+    }
+
+    /// The pattern of the models it counts, if not all.
+    #[must_use]
+    pub fn model_pattern(&self) -> Option<&str> {
+        self.models.as_deref()
+    }
+
+    /// What makes this limit unusable, if anything does.
+    pub(crate) fn problem(&self) -> Option<&'static str> {
+        if self.amount == 0 {
+            Some("the amount is 0: leave the account out instead")
+        } else if self.metered != Metered::Concurrent && self.period.is_zero() {
+            Some("the period is 0: give a time such as one minute")
+        } else if self.burst == Some(0) {
+            Some("the burst is 0, which admits nothing: give at least 1")
+        } else if self.metered == Metered::Concurrent && self.burst.is_some() {
+            Some("a concurrent limit has no burst: leave it out")
+        } else if self.models.as_deref() == Some("") {
+            Some("the model pattern is empty: leave it out, or use *")
+        } else {
+            None
+        }
+    }
+}
+
+/// `500 requests/min burst 40`: the form that [`str::parse`] reads.
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.amount, self.metered)?;
+        if self.metered == Metered::Concurrent {
+            return Ok(());
+        }
+        f.write_str("/")?;
+        parse::write_period(f, self.period)?;
+        self.burst.map_or(Ok(()), |burst| write!(f, " burst {burst}"))
+    }
+}
+
+/// An amount that becomes a [`Limit`] once it is said per how long.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct Amount {
+    metered: Metered,
+    amount: u64,
+}
+
+impl Amount {
+    /// Per second.
+    pub fn per_second(self) -> Limit {
+        self.per(Duration::from_secs(1))
+    }
+
+    /// Per minute.
+    pub fn per_minute(self) -> Limit {
+        self.per(Duration::from_secs(60))
+    }
+
+    /// Per hour.
+    pub fn per_hour(self) -> Limit {
+        self.per(Duration::from_secs(3_600))
+    }
+
+    /// Per 24 hours, refilling all the time.
+    pub fn per_day(self) -> Limit {
+        self.per(Duration::from_secs(86_400))
+    }
+
+    /// Per any other time.
+    pub fn per(self, period: Duration) -> Limit {
+        Limit { metered: self.metered, amount: self.amount, period, burst: None, models: None }
+    }
+}

@@ -1,0 +1,118 @@
+//! Dialects: how a key is sent, how limits are told, how failures are read.
+//!
+//! A [`Provider`] is a set of plain functions from what is on the wire to the words of this crate. It
+//! holds no state and does no I/O. Four dialects are built in; `Generic` serves any API that takes
+//! a key in a header and refuses with the usual status codes.
+//!
+//! ```
+//! use std::time::SystemTime;
+//! use http::{HeaderMap, StatusCode};
+//! use tower_key_rotation::{provider::{Answer, OpenAi, Provider}, Verdict};
+//!
+//! let headers = HeaderMap::new();
+//! let answer = Answer {
+//!     status: StatusCode::TOO_MANY_REQUESTS,
+//!     headers: &headers,
+//!     body: br#"{"error":{"type":"insufficient_quota"}}"#,
+//!     now: SystemTime::UNIX_EPOCH,
+//! };
+//! assert!(matches!(OpenAi::default().classify(&answer), Verdict::QuotaExhausted { .. }));
+//! ```
+
+use std::{fmt, time::Duration, time::SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
+
+use crate::{Exhausted, demand::Estimate, limit::Metered, verdict::Verdict};
+
+/// A request as a provider sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The whole URI.
+    pub uri: &'a Uri,
+    /// The headers, the caller's own credentials among them.
+    pub headers: &'a HeaderMap,
+    /// The body, empty where it has not been buffered.
+    pub body: &'a [u8],
+}
+
+/// A response as a provider sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// The first 64 KiB of a refusal's body as sent; empty for other responses.
+    pub body: &'a [u8],
+    /// When it arrived, by our clock. A provider's own clock (`date`) goes before it.
+    pub now: SystemTime,
+}
+
+/// One line of what a response tells about a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// What is limited.
+    pub metered: Metered,
+    /// The whole allowance.
+    pub limit: Option<u64>,
+    /// What is left of it.
+    pub remaining: Option<u64>,
+    /// When the whole allowance is back, counted from the arrival of the response.
+    pub reset: Option<Duration>,
+}
+
+/// How a key travels in a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Carrier {
+    /// `authorization: Bearer <key>`.
+    Bearer,
+    /// The key alone in a header of its own.
+    Header(HeaderName),
+}
+
+/// A dialect.
+///
+/// Every function is called on the path of a request: none may block, and none may panic on
+/// anything a provider or caller can send.
+pub trait Provider: fmt::Debug + Send + Sync + 'static {
+    /// A short lower-case name, such as `openai`.
+    fn name(&self) -> &str;
+
+    /// Scheme, host and port that keys may be sent to, such as `https://api.openai.com`.
+    fn origin(&self) -> &str;
+
+    /// The ways a key is sent, the usual one first; at least one.
+    fn carriers(&self) -> &[Carrier];
+
+    /// Which of [`carriers`](Self::carriers) a request takes, as an index; 0 by default.
+    fn carrier(&self, uri: &Uri) -> usize {
+        let _ = uri;
+        0
+    }
+
+    /// The query parameter in which callers may send a key of their own, to be removed.
+    fn query_carrier(&self) -> Option<&str> {
+        None
+    }
+
+    /// Reads what a request asks for.
+    fn estimate<'a>(&self, call: &Call<'a>) -> Estimate<'a>;
+
+    /// Judges a response with a status of 400 or above.
+    fn classify(&self, answer: &Answer<'_>) -> Verdict;
+
+    /// Reads what a response tells about limits, one call of `report` for each.
+    fn readings(&self, answer: &Answer<'_>, report: &mut dyn FnMut(Reading));
+
+    /// Whether a request may be sent again after a broken connection or a 5xx, when the provider
+    /// may have begun to work on it.
+    fn may_repeat(&self, method: &Method) -> bool;
+
+    /// The body of the answer when no key is left, in the provider's own error shape (JSON).
+    fn refusal_body(&self, exhausted: &Exhausted) -> Bytes;
+}
