@@ -13,4 +13,5 @@ pub use demand::{Demand, Estimate};
 pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};
 pub use limit::{Limit, LimitError};
+pub use provider::{Anthropic, Gemini, Generic, OpenAi};
 pub use verdict::{Scope, Verdict};
