@@ -31,7 +31,7 @@ static CARRIERS: [Carrier; 2] =
     [Carrier::Header(HeaderName::from_static("x-goog-api-key")), Carrier::Bearer];
 
 /// `ErrorInfo.reason` of a key that will never do
-/// (<https://cloud.google.com/apis/design/errors#error_info>).
+/// (<https://github.com/googleapis/googleapis/blob/master/google/api/error_reason.proto>).
 const DEAD: &[&str] =
     &["API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED", "CONSUMER_SUSPENDED", "SERVICE_DISABLED"];
 
@@ -78,16 +78,14 @@ impl Provider for Gemini {
         estimate
     }
 
+    /// A 403 without a reason that we know is the caller's: files and caches belong to one project,
+    /// and asking for another's is no fault of the key.
     fn classify(&self, answer: &Answer<'_>) -> Verdict {
         let body = ErrorBody::read(answer);
         match answer.status.as_u16() {
             400 | 401 | 403 if is_dead(&body) => Verdict::KeyRejected,
             401 if has_reason(&body, NO_KEY) => Verdict::CallerFault,
             403 if has_reason(&body, RESTRICTED) => Verdict::ModelRefused,
-            // A refused file or cache is the caller's: it belongs to another project.
-            403 | 404 if body.says("access to model") || body.says("access to the model") => {
-                Verdict::ModelRefused
-            }
             429 if !body.is_html() => too_many(answer, &body),
             _ => by_status::verdict(answer, &body, Scope::Model),
         }

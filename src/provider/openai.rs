@@ -75,6 +75,8 @@ impl Provider for OpenAi {
             return Verdict::KeyRejected;
         }
         match answer.status.as_u16() {
+            // xAI, which speaks this dialect, says it with 400.
+            400 if body.begins("Incorrect API key provided") => Verdict::KeyRejected,
             401 => unauthorized(answer, &body),
             403 | 404 if is_no_access(&body) => Verdict::ModelRefused,
             429 if !body.is_html() => self.too_many(answer, &body),
