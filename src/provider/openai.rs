@@ -159,6 +159,5 @@ fn is_wrong_address(body: &ErrorBody<'_>) -> bool {
 /// or you do not have access to it", which is nearly always a wrong name: were it taken for a
 /// refusal, each such request would be tried with every key.
 fn is_no_access(body: &ErrorBody<'_>) -> bool {
-    (body.says("not have access to model") || body.says("missing scopes"))
-        && !body.says("does not exist")
+    body.says("not have access to model") || body.says("missing scopes")
 }

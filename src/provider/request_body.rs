@@ -234,6 +234,8 @@ mod tests {
             {"content":[{"max_tokens":9}, "]", -1.5e3, true, null]} ], "stream" : true ,
             "metadata":{"model":"z","n":9}, "model" : "m" , "max_tokens" : 7 } "#;
         assert_eq!(read(body), known("m", 7, true));
+        let quoted = r#"{"prompt":"a\",\"model\":\"y","model":"m"}"#;
+        assert_eq!(read(quoted), known("m", 0, false));
     }
 
     #[test]
