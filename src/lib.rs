@@ -32,4 +32,5 @@ pub use rotate::{KeyRotation, KeyRotationLayer};
 #[cfg(feature = "retry")]
 pub use stack::RotationStack;
 pub use trail::{Attempt, KeyUsed, Trail};
+pub use provider::{Anthropic, Gemini, Generic, OpenAi};
 pub use verdict::{Scope, Verdict};
