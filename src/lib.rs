@@ -6,6 +6,8 @@ mod error;
 mod key;
 pub mod limit;
 pub mod provider;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 mod verdict;
 
 pub use account::Account;
