@@ -157,7 +157,7 @@ impl Case<'_> {
             id,
             created: clock::unix_secs(self.now),
             model: asked.model.clone().unwrap_or_default(),
-            models: self.shared.models.clone(),
+            models: Arc::clone(&self.shared.models),
             prompt: asked.prompt,
             tokens,
             cut_short: tokens < script.tokens,

@@ -17,7 +17,7 @@ pub(super) struct Shared {
     pub(super) dialect: Dialect,
     pub(super) script: Script,
     /// Any model, if there are none.
-    pub(super) models: Vec<Arc<str>>,
+    pub(super) models: Arc<[Arc<str>]>,
     pub(super) directory: Directory,
     pub(super) clock: Clock,
     state: Mutex<State>,
@@ -36,7 +36,7 @@ impl Shared {
     pub(super) fn new(
         dialect: Dialect,
         script: Script,
-        models: Vec<Arc<str>>,
+        models: Arc<[Arc<str>]>,
         directory: Directory,
         meters: Vec<Meters>,
         seed: u64,

@@ -18,7 +18,7 @@ pub(in crate::sandbox) struct Answer {
     pub(in crate::sandbox) created: u64,
     pub(in crate::sandbox) model: Arc<str>,
     /// The models there are.
-    pub(in crate::sandbox) models: Vec<Arc<str>>,
+    pub(in crate::sandbox) models: Arc<[Arc<str>]>,
     /// Tokens of the prompt.
     pub(in crate::sandbox) prompt: u64,
     /// Tokens of the answer.
