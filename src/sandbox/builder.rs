@@ -94,8 +94,14 @@ impl SandboxBuilder {
     pub fn build(self) -> Sandbox {
         let meters = self.limits.into_iter().map(|limits| Meters::new(limits, self.window));
         let meters = meters.collect();
-        let shared =
-            Shared::new(self.dialect, self.script, self.models, self.directory, meters, self.seed);
+        let shared = Shared::new(
+            self.dialect,
+            self.script,
+            self.models.into(),
+            self.directory,
+            meters,
+            self.seed,
+        );
         Sandbox { shared: Arc::new(shared) }
     }
 }
