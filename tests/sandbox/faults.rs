@@ -64,6 +64,7 @@ async fn an_exhausted_account_says_so_in_each_dialect() {
 #[tokio::test(start_paused = true)]
 async fn a_cooling_account_tells_what_is_left_of_its_time() {
     let sandbox = two_accounts(Dialect::OpenAi);
+    advance(Duration::from_secs(7)).await;
     sandbox.fail(Fault::cool("org-a", Duration::from_secs(20)));
     advance(Duration::from_millis(4_500)).await;
     let (status, headers, _) = ask(&sandbox, chat("sk-sandbox-a1")).await;
@@ -137,6 +138,7 @@ async fn a_slow_response_comes_later_whatever_it_is() {
         let status = code(sandbox, "sk-sandbox-a1").await;
         (status, start.elapsed())
     };
+    assert_eq!(code(&sandbox, "sk-wrong").await, 401, "an unknown key uses no fault up");
     assert_eq!(took(&sandbox).await, (503, Duration::from_secs(3)));
     assert_eq!(took(&sandbox).await, (200, Duration::from_secs(3)));
     assert_eq!(took(&sandbox).await, (200, Duration::ZERO));

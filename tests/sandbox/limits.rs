@@ -77,6 +77,32 @@ async fn a_bucket_agrees_with_arithmetic_at_random_times() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bucket_is_exact_to_the_nanosecond() {
+    // One in 8571428571 and 3/7 nanoseconds.
+    let sandbox = org_a(Dialect::OpenAi, [Limit::requests(7).per_minute()]).build();
+    assert_eq!(accepted(&sandbox, 2).await, 1);
+    advance(Duration::from_nanos(8_571_428_571)).await;
+    assert_eq!(accepted(&sandbox, 1).await, 0);
+    advance(Duration::from_nanos(1)).await;
+    assert_eq!(accepted(&sandbox, 1).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_wait_of_all_limits_is_told() {
+    for order in [[0, 1], [1, 0]] {
+        let limits = [Limit::requests(60).per_minute().burst(1), Limit::tokens(84).per_minute()];
+        let limits = order.map(|at: usize| limits[at].clone());
+        let sandbox = org_a(Dialect::OpenAi, limits).build();
+        assert_eq!(accepted(&sandbox, 2).await, 1);
+        let (_, headers, body) = ask(&sandbox, chat("sk-sandbox-a1")).await;
+        assert_eq!(
+            (&headers["retry-after"], &body["error"]["type"]),
+            (&"10".parse().unwrap(), &"tokens".into())
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fixed_window_gives_the_whole_amount_anew() {
     let limit = Limit::requests(60).per_minute();
     let sandbox = org_a(Dialect::OpenAi, [limit]).window(Window::Fixed).build();

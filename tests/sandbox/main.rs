@@ -1,5 +1,6 @@
 //! The sandbox as its users see it: through requests and responses.
 #![cfg(feature = "sandbox")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod answers;
 mod books;

@@ -28,7 +28,9 @@ async fn chat_streams_end_in_done_and_tell_usage_only_if_asked() {
     assert_eq!(content(&told, "/choices/0/finish_reason"), "stop");
 
     let asked = CHAT_STREAM.replacen('{', r#"{"stream_options":{"include_usage":true},"#, 1);
-    let told = events(&text(&sandbox, chat_with("sk-sandbox-a1", &asked)).await);
+    let told = text(&sandbox, chat_with("sk-sandbox-a1", &asked)).await;
+    assert!(told.ends_with("data: [DONE]\n\n"));
+    let told = events(&told);
     let (last, others) = told.split_last().unwrap();
     assert!(others.iter().all(|event| event["usage"].is_null() && event.get("usage").is_some()));
     assert_eq!(last["choices"], serde_json::json!([]));
@@ -93,6 +95,17 @@ async fn gemini_streams_events_or_an_array_with_usage_so_far() {
     let told = events(&text(&sandbox, generate("streamGenerateContent?alt=sse")).await);
     assert_eq!(told.len(), 1);
     assert!(told[0]["usageMetadata"].get("candidatesTokenCount").is_none());
+}
+
+#[tokio::test]
+async fn no_event_is_without_text_and_no_text_without_event() {
+    for (events_asked, events_made) in [(0, 1), (2, 2), (3, 3), (100, 3)] {
+        let script = Script::new().tokens(3).events(events_asked);
+        let sandbox = org_a(Dialect::OpenAi, []).answer(script).build();
+        let told = events(&text(&sandbox, chat_with("sk-sandbox-a1", CHAT_STREAM)).await);
+        assert_eq!(told.len(), 1 + events_made + 1);
+        assert_eq!(content(&told, "/choices/0/delta/content").len(), 12);
+    }
 }
 
 #[tokio::test]
