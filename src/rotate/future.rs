@@ -111,9 +111,14 @@ where
                     }
                 },
                 StateProj::Readying { lease, parked } => {
-                    if let Some((inner, _)) = parked {
-                        // An error here drops the lease, and nothing was sent.
-                        ready!(inner.poll_ready(cx))?;
+                    let ready = match parked {
+                        Some((inner, _)) => ready!(inner.poll_ready(cx)),
+                        None => Ok(()),
+                    };
+                    if let Err(error) = ready {
+                        // Nothing was sent: the lease gives everything back.
+                        this.state.set(State::Done);
+                        return Poll::Ready(Err(error));
                     }
                     let (Some((mut inner, mut request)), Some(mut lease)) =
                         (parked.take(), lease.take())
