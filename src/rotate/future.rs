@@ -210,7 +210,8 @@ impl Sent {
         response.map(|body| ResponseBody::passing(body, Some(lease)))
     }
 
-    fn refused<B: Body<Data = Bytes>>(&self, read: Read<B>) -> Response<ResponseBody<B>> {
+    fn refused<B: Body<Data = Bytes>>(&self, mut read: Read<B>) -> Response<ResponseBody<B>> {
+        read.blot();
         let whole = read.whole();
         let Read { mut head, mut lease, ahead, rest, text } = read;
         let verdict = lease.observe(head.status, &head.headers, &text);
