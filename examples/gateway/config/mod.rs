@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use tower_key_rotation::Account;
 
 pub(crate) use environment::Surroundings;
-pub(crate) use value::{Base, Dialect};
+pub(crate) use value::{Base, Dialect, is_loopback};
 
 use super::args::Args;
 
