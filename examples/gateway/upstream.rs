@@ -84,7 +84,7 @@ pin_project! {
     #[project = UpstreamFutureProj]
     pub(crate) enum UpstreamFuture {
         Providers { future: legacy::ResponseFuture },
-        Sandbox { #[pin] future: SandboxFuture<ReplayBody> },
+        Sandbox { future: SandboxFuture },
     }
 }
 
@@ -97,7 +97,7 @@ impl Future for UpstreamFuture {
                 .poll(cx)
                 .map_ok(|response| response.map(|body| UpstreamBody::Providers { body }))
                 .map_err(UpstreamError::Call),
-            UpstreamFutureProj::Sandbox { future } => future
+            UpstreamFutureProj::Sandbox { future } => Pin::new(future)
                 .poll(cx)
                 .map_ok(|response| response.map(|body| UpstreamBody::Sandbox { body }))
                 .map_err(UpstreamError::Sandbox),

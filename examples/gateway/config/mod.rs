@@ -14,6 +14,8 @@ use secrecy::SecretString;
 use tower_key_rotation::Account;
 
 pub(crate) use environment::Surroundings;
+#[cfg(test)]
+pub(crate) use file::read as read_file;
 pub(crate) use value::{Base, Dialect, is_loopback};
 
 use super::args::Args;
