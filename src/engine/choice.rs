@@ -1,0 +1,154 @@
+//! Choosing an account with room, and a key of it.
+
+use super::{
+    AccountIx, Engine, KeyIx,
+    account::Load,
+    demand::{Ask, Cost},
+    grant::{Grant, Probes},
+    lane::LaneIx,
+    meter::Room,
+    time::Time,
+};
+
+/// Why nobody could be chosen.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Blocked {
+    /// When it may be otherwise; `None` if no clock tells.
+    pub(super) until: Option<Time>,
+    /// Whether an account had room and only its keys were excluded.
+    pub(super) by_exclusion: bool,
+}
+
+impl Engine {
+    /// Takes the less loaded of two accounts drawn at random from those with room.
+    ///
+    /// Drawn accounts that turn out to have no room for any such request are put to sleep, so each
+    /// is looked at once per refill, however many there are. Those that merely have too little left
+    /// for this request stay where they are.
+    pub(super) fn choose(&mut self, now: Time, ask: &Ask) -> Result<Grant, Blocked> {
+        match self.provider.room() {
+            Room::At(open) if open <= now => {}
+            Room::At(open) => return Err(Blocked { until: Some(open), by_exclusion: false }),
+            Room::OnChange | Room::Never => return Err(Blocked::default()),
+        }
+        self.lanes[ask.lane].wake(now);
+        let mut blocked = Blocked::default();
+        let mut best: Option<(Load, AccountIx, KeyIx)> = None;
+        let (mut place, mut candidates) = (0, 0);
+        while candidates < 2
+            && let Some(account) = self.lanes[ask.lane].draw(place, &mut self.rng)
+        {
+            match self.room(ask.lane, &ask.cost, account) {
+                Room::At(open) if open <= now => match self.choose_key(account, ask) {
+                    Ok(key) => {
+                        let seat = self.lanes[ask.lane].seat(account);
+                        let load = self.accounts[account.index()].load(seat.meters, now);
+                        if best.is_none_or(|(least, ..)| load < least) {
+                            best = Some((load, account, key));
+                        }
+                        candidates += 1;
+                        place += 1;
+                    }
+                    Err(NoKey::Excluded) => {
+                        blocked.by_exclusion = true;
+                        place += 1;
+                    }
+                    Err(NoKey::Gone) => self.lanes[ask.lane].block(account),
+                },
+                room => {
+                    if !self.park(now, ask, account) {
+                        blocked.note(room);
+                        place += 1;
+                    }
+                }
+            }
+        }
+        match best {
+            Some((_, account, key)) => Ok(self.grant(now, ask, account, key)),
+            None => {
+                if let Some(wake) = self.lanes[ask.lane].next_wake() {
+                    blocked.note(Room::At(wake));
+                }
+                Err(blocked)
+            }
+        }
+    }
+
+    pub(super) fn room(&self, lane: LaneIx, cost: &Cost, account: AccountIx) -> Room {
+        let seat = self.lanes[lane].seat(account);
+        let room = self.accounts[account.index()].room(seat.meters, cost);
+        room.max(seat.standing.room())
+    }
+
+    /// Takes an account out of the draw if it has no room even for the least request of this kind.
+    fn park(&mut self, now: Time, ask: &Ask, account: AccountIx) -> bool {
+        match self.room(ask.lane, &ask.cost.least(), account) {
+            Room::At(open) if open <= now => return false,
+            Room::At(open) => self.lanes[ask.lane].sleep(account, open),
+            Room::OnChange | Room::Never => self.lanes[ask.lane].block(account),
+        }
+        true
+    }
+
+    /// The key of an account that has served least by its weight.
+    fn choose_key(&self, account: AccountIx, ask: &Ask) -> Result<KeyIx, NoKey> {
+        let usable = |key: &&KeyIx| self.is_usable(ask.lane, **key);
+        let keys = self.accounts[account.index()].keys.iter().filter(usable);
+        let mut any = false;
+        keys.inspect(|_| any = true)
+            .filter(|key| !ask.excluded.contains(key))
+            .min_by_key(|key| {
+                let key = &self.keys[key.index()];
+                (key.served << 16) / u64::from(key.weight.max(1))
+            })
+            .copied()
+            .ok_or(if any { NoKey::Excluded } else { NoKey::Gone })
+    }
+
+    pub(super) fn is_usable(&self, lane: LaneIx, key: KeyIx) -> bool {
+        self.keys[key.index()].alive && !self.lanes[lane].refused.contains(&key)
+    }
+
+    /// Whether no key is left that this request could ever be sent with.
+    pub(crate) fn is_keyless(&self, ask: &Ask) -> bool {
+        let refused = self.lanes[ask.lane].refused.len();
+        let excluded = ask.excluded.iter().filter(|key| self.is_usable(ask.lane, **key)).count();
+        self.live_keys <= refused + excluded
+    }
+
+    fn grant(&mut self, now: Time, ask: &Ask, account: AccountIx, key: KeyIx) -> Grant {
+        let lane = &mut self.lanes[ask.lane];
+        let seat = lane.seat_mut(account);
+        let meters = seat.meters;
+        let probes = Probes {
+            seat: seat.standing.send(),
+            account: self.accounts[account.index()].standing.send(),
+            provider: self.provider.send(),
+        };
+        lane.in_flight += 1;
+        let state = &mut self.accounts[account.index()];
+        state.counting_mut(meters).for_each(|meter| meter.take(now, &ask.cost));
+        state.served += 1;
+        state.in_flight += 1;
+        let key_state = &mut self.keys[key.index()];
+        key_state.served += 1;
+        key_state.in_flight += 1;
+        Grant { account, key, lane: ask.lane, meters, sent: now, reserved: ask.cost, probes, settled: false }
+    }
+}
+
+/// Why an account has no key for a request.
+enum NoKey {
+    /// All its good keys are excluded by the request.
+    Excluded,
+    /// It has no good key.
+    Gone,
+}
+
+impl Blocked {
+    fn note(&mut self, room: Room) {
+        if let Room::At(open) = room {
+            self.until = Some(self.until.map_or(open, |until| until.min(open)));
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The admission state of one model: which accounts have room, which sleep until when, who waits.
+//!
+//! An account's seat in a lane is in one of three places. *Ready*: it may have room, which is found
+//! out when it is drawn. *Asleep*: it was found to have none before a known time. *Blocked*: it
+//! waits for something to end or change. Seats are moved only when they are looked at or woken, so
+//! that no step ever walks over all accounts.
+
+use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
+
+use super::{AccountIx, KeyIx, account::Meters, line::Line, standing::Standing, time::Time};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct LaneIx(pub(crate) usize);
+
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) model: Option<Arc<str>>,
+    pub(crate) line: Line,
+    /// Leases that have not ended.
+    pub(crate) in_flight: u64,
+    pub(crate) last_used: Time,
+    /// Good keys that this model was refused to.
+    pub(crate) refused: Vec<KeyIx>,
+    /// Set while the head of the line cannot be served: until when, as far as known.
+    pub(crate) stalled: Option<Stall>,
+    seats: Vec<Seat>,
+    ready: Vec<AccountIx>,
+    sleepers: BinaryHeap<Reverse<(Time, AccountIx)>>,
+}
+
+/// Why nobody can be served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stall {
+    /// When to look again; `None` if no clock tells.
+    pub(crate) until: Option<Time>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seat {
+    place: Place,
+    pub(crate) meters: Meters,
+    pub(crate) standing: Standing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Ready(u32),
+    Asleep(Time),
+    Blocked,
+}
+
+impl Lane {
+    /// A lane in which every account is ready. `meters` tells which of an account's meters count.
+    pub(crate) fn new(model: Option<Arc<str>>, meters: impl Iterator<Item = Meters>) -> Self {
+        let seats: Vec<_> = (0..)
+            .zip(meters)
+            .map(|(place, meters)| Seat {
+                place: Place::Ready(place),
+                meters,
+                standing: Standing::default(),
+            })
+            .collect();
+        Self {
+            model,
+            line: Line::default(),
+            in_flight: 0,
+            last_used: Time::ZERO,
+            refused: Vec::new(),
+            stalled: None,
+            ready: (0..seats.len()).map(AccountIx::new).collect(),
+            seats,
+            sleepers: BinaryHeap::new(),
+        }
+    }
+
+    /// Whether nothing would be lost with it but a few cooldowns.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_flight == 0 && self.line.is_empty()
+    }
+
+    pub(crate) fn seat(&self, account: AccountIx) -> &Seat {
+        &self.seats[account.index()]
+    }
+
+    pub(crate) fn seat_mut(&mut self, account: AccountIx) -> &mut Seat {
+        &mut self.seats[account.index()]
+    }
+
+    pub(crate) fn ready(&self) -> &[AccountIx] {
+        &self.ready
+    }
+
+    /// Brings a random seat of those from `place` on to `place`, and says whose it is.
+    pub(crate) fn draw(&mut self, place: usize, rng: &mut fastrand::Rng) -> Option<AccountIx> {
+        let rest = self.ready.len().checked_sub(place).filter(|rest| *rest > 0)?;
+        let drawn = place + rng.usize(0..rest);
+        self.ready.swap(place, drawn);
+        self.note_place(place);
+        self.note_place(drawn);
+        Some(self.ready[place])
+    }
+
+    pub(crate) fn sleep(&mut self, account: AccountIx, until: Time) {
+        self.unready(account);
+        self.seats[account.index()].place = Place::Asleep(until);
+        self.sleepers.push(Reverse((until, account)));
+    }
+
+    pub(crate) fn block(&mut self, account: AccountIx) {
+        self.unready(account);
+        self.seats[account.index()].place = Place::Blocked;
+    }
+
+    /// Makes all seats ready whose time has come.
+    pub(crate) fn wake(&mut self, now: Time) {
+        while let Some(&Reverse((until, account))) = self.sleepers.peek()
+            && until <= now
+        {
+            self.sleepers.pop();
+            if self.seats[account.index()].place == Place::Asleep(until) {
+                self.make_ready(account);
+            }
+        }
+    }
+
+    /// When the next sleeper wakes.
+    pub(crate) fn next_wake(&mut self) -> Option<Time> {
+        while let Some(&Reverse((until, account))) = self.sleepers.peek() {
+            if self.seats[account.index()].place == Place::Asleep(until) {
+                return Some(until);
+            }
+            // Woken early, and its old entry left behind.
+            self.sleepers.pop();
+        }
+        None
+    }
+
+    /// Something about an account changed for the better.
+    pub(crate) fn revive(&mut self, account: AccountIx) {
+        self.stalled = None;
+        if !matches!(self.seats[account.index()].place, Place::Ready(_)) {
+            self.make_ready(account);
+        }
+    }
+
+    fn make_ready(&mut self, account: AccountIx) {
+        let place = self.ready.len();
+        self.ready.push(account);
+        self.note_place(place);
+    }
+
+    fn unready(&mut self, account: AccountIx) {
+        if let Place::Ready(place) = self.seats[account.index()].place {
+            let place = place as usize;
+            self.ready.swap_remove(place);
+            if place < self.ready.len() {
+                self.note_place(place);
+            }
+        }
+    }
+
+    fn note_place(&mut self, place: usize) {
+        self.seats[self.ready[place].index()].place = Place::Ready(place as u32);
+    }
+}

@@ -1,0 +1,114 @@
+//! All lanes: found by model name, and bounded, because model names come from callers.
+
+use std::{collections::HashMap, sync::Arc};
+
+use wildmatch::WildMatch;
+
+use super::{
+    account::{Account, Meters},
+    lane::{Lane, LaneIx},
+    time::Time,
+};
+
+/// Requests without a model.
+const DEFAULT: LaneIx = LaneIx(0);
+/// Requests for models that no lane can be spared for: every limit counts them.
+const OVERFLOW: LaneIx = LaneIx(1);
+
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    lanes: Vec<Lane>,
+    by_model: HashMap<Arc<str>, LaneIx>,
+    most: usize,
+}
+
+impl Lanes {
+    pub(crate) fn new(accounts: &[Account]) -> Self {
+        let default = accounts.iter().map(|account| meters_counting(account, None));
+        let overflow = accounts.iter().map(|account| all_meters(account));
+        Self {
+            lanes: vec![Lane::new(None, default), Lane::new(Some("(other)".into()), overflow)],
+            by_model: HashMap::new(),
+            // A lane costs about 60 bytes an account; all of them together stay below 256 MiB.
+            most: ((1 << 22) / accounts.len().max(1)).clamp(16, 1_024),
+        }
+    }
+
+    /// The lane of a model, made if need be.
+    pub(crate) fn resolve(&mut self, now: Time, model: Option<&str>, accounts: &[Account]) -> LaneIx {
+        let Some(model) = model else { return DEFAULT };
+        let lane = match self.by_model.get(model) {
+            Some(&lane) => lane,
+            None => self.open(model, accounts),
+        };
+        self[lane].last_used = now;
+        lane
+    }
+
+    fn open(&mut self, model: &str, accounts: &[Account]) -> LaneIx {
+        let name: Arc<str> = Arc::from(model);
+        let meters = accounts.iter().map(|account| meters_counting(account, Some(model)));
+        let lane = Lane::new(Some(Arc::clone(&name)), meters);
+        let place = if self.lanes.len() < self.most {
+            self.lanes.push(lane);
+            LaneIx(self.lanes.len() - 1)
+        } else {
+            let Some(place) = self.longest_idle() else { return OVERFLOW };
+            let old = std::mem::replace(&mut self[place], lane);
+            old.model.and_then(|model| self.by_model.remove(&model));
+            place
+        };
+        self.by_model.insert(name, place);
+        place
+    }
+
+    fn longest_idle(&self) -> Option<LaneIx> {
+        (OVERFLOW.0 + 1..self.lanes.len())
+            .filter(|&lane| self.lanes[lane].is_idle())
+            .min_by_key(|&lane| self.lanes[lane].last_used)
+            .map(LaneIx)
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = LaneIx> + use<> {
+        (0..self.lanes.len()).map(LaneIx)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Lane> {
+        self.lanes.iter_mut()
+    }
+}
+
+impl std::ops::Index<LaneIx> for Lanes {
+    type Output = Lane;
+
+    fn index(&self, lane: LaneIx) -> &Lane {
+        &self.lanes[lane.0]
+    }
+}
+
+impl std::ops::IndexMut<LaneIx> for Lanes {
+    fn index_mut(&mut self, lane: LaneIx) -> &mut Lane {
+        &mut self.lanes[lane.0]
+    }
+}
+
+/// Limits without a pattern count every request; those with one only the models that match.
+fn meters_counting(account: &Account, model: Option<&str>) -> Meters {
+    let counts = |pattern: Option<&str>| match (pattern, model) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(pattern), Some(model)) => WildMatch::new(pattern).matches(model),
+    };
+    (0..)
+        .zip(&account.meters)
+        .filter(|(_, meter)| counts(meter.limit.model_pattern()))
+        .fold(0, |meters, (bit, _)| meters | 1 << bit)
+}
+
+fn all_meters(account: &Account) -> Meters {
+    (0..account.meters.len()).fold(0, |meters, bit| meters | 1 << bit)
+}

@@ -1,0 +1,128 @@
+//! The running count against one limit.
+
+use crate::limit::{Limit, Metered};
+
+use super::{
+    demand::Cost,
+    rolling::Rolling,
+    time::Time,
+};
+
+/// When a demand fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Room {
+    /// At this moment, which may have passed.
+    At(Time),
+    /// Not before something ends or changes; no clock tells when.
+    OnChange,
+    /// Never: it is larger than the limit.
+    Never,
+}
+
+/// The running count against one limit of one account.
+#[derive(Clone, Debug)]
+pub(crate) struct Meter {
+    pub(crate) limit: Limit,
+    gauge: Gauge,
+}
+
+#[derive(Clone, Debug)]
+enum Gauge {
+    Rolling(Rolling),
+    InFlight { open: u64, most: u64 },
+}
+
+impl Meter {
+    pub(crate) fn new(limit: Limit) -> Self {
+        let gauge = match limit.metered() {
+            Metered::Concurrent => Gauge::InFlight { open: 0, most: limit.amount() },
+            _ => Gauge::Rolling(Rolling::new(&limit)),
+        };
+        Self { limit, gauge }
+    }
+
+    /// What a demand costs here.
+    fn share_of(&self, cost: &Cost) -> u64 {
+        cost.of(self.limit.metered())
+    }
+
+    pub(crate) fn room(&self, cost: &Cost) -> Room {
+        match (&self.gauge, self.share_of(cost)) {
+            (_, 0) => Room::At(Time::ZERO),
+            (Gauge::Rolling(rolling), units) => rolling.room(units),
+            (Gauge::InFlight { open, most }, _) if open < most => Room::At(Time::ZERO),
+            (Gauge::InFlight { .. }, _) => Room::OnChange,
+        }
+    }
+
+    pub(crate) fn take(&mut self, now: Time, cost: &Cost) {
+        let units = self.share_of(cost);
+        match &mut self.gauge {
+            Gauge::Rolling(rolling) if units > 0 => rolling.take(now, units),
+            Gauge::Rolling(_) => {}
+            Gauge::InFlight { open, .. } => *open += units,
+        }
+    }
+
+    /// Moves the count from what was reserved to what was used. Concurrency is not touched: it is
+    /// freed by [`release`](Self::release). Whether room was given back.
+    pub(crate) fn settle(&mut self, now: Time, taken: Time, reserved: &Cost, used: &Cost) -> bool {
+        let (reserved, used) = (self.share_of(reserved), self.share_of(used));
+        match &mut self.gauge {
+            Gauge::Rolling(rolling) => rolling.settle(now, taken, reserved, used),
+            Gauge::InFlight { .. } => false,
+        }
+    }
+
+    /// A request was not sent after all.
+    pub(crate) fn refund(&mut self, now: Time, taken: Time, reserved: &Cost) {
+        let reserved = self.share_of(reserved);
+        if let Gauge::Rolling(rolling) = &mut self.gauge {
+            rolling.settle(now, taken, reserved, 0);
+        }
+    }
+
+    /// A request has ended. Whether it gave back the last of the room.
+    pub(crate) fn release(&mut self) -> bool {
+        match &mut self.gauge {
+            Gauge::Rolling(_) => false,
+            Gauge::InFlight { open, most } => {
+                let was_full = *open >= *most;
+                *open = open.saturating_sub(1);
+                was_full
+            }
+        }
+    }
+
+    /// The provider says that only this much is left of such a limit.
+    pub(crate) fn lower(&mut self, now: Time, remaining: u64) {
+        if let Gauge::Rolling(rolling) = &mut self.gauge {
+            rolling.lower(now, remaining);
+        }
+    }
+
+    /// How much of what may be spent at once is spent, in 65,536ths; more when in debt.
+    pub(crate) fn used_share(&self, now: Time) -> u64 {
+        match &self.gauge {
+            Gauge::Rolling(rolling) => rolling.used_share(now),
+            Gauge::InFlight { open, most } => (open << 16) / (*most).max(1),
+        }
+    }
+
+    /// How much could be spent at once, now.
+    pub(crate) fn remaining(&self, now: Time) -> u64 {
+        match &self.gauge {
+            Gauge::Rolling(rolling) => rolling.remaining(now),
+            Gauge::InFlight { open, most } => most.saturating_sub(*open),
+        }
+    }
+
+    /// How many units can be taken from now until then, if nobody else takes any; `None` if time is
+    /// not what frees them.
+    pub(crate) fn free_by(&self, now: Time, then: Time) -> Option<u64> {
+        match &self.gauge {
+            Gauge::Rolling(rolling) => Some(rolling.free_by(now, then)),
+            Gauge::InFlight { .. } => None,
+        }
+    }
+}

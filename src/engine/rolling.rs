@@ -1,0 +1,114 @@
+//! A rolling limit as one number: the generic cell rate algorithm.
+//!
+//! `paid` is the moment up to which the allowance has been spent. It moves forward by the time that
+//! a demand's units take to refill, and a demand fits as long as it does not run further ahead of
+//! the clock than the burst allows. Debt is simply a `paid` far in the future.
+
+use crate::limit::Limit;
+
+use super::{
+    meter::Room,
+    time::{Time, nanos},
+};
+
+const SCALE: u32 = 32;
+const MARGIN_FLOOR: u64 = 100_000_000;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Rolling {
+    /// Nanoseconds that one unit takes to refill, times 2^32.
+    unit: u128,
+    /// How far `paid` may run ahead of the clock.
+    reach: u64,
+    largest: u64,
+    paid: Time,
+    /// When the meter was last at rest, fully refilled: nothing taken before then is left to
+    /// correct.
+    busy_since: Time,
+}
+
+impl Rolling {
+    pub(crate) fn new(limit: &Limit) -> Self {
+        let unit = (u128::from(nanos(limit.period())) << SCALE).div_ceil(limit.amount().max(1).into());
+        let mut rolling = Self {
+            unit,
+            reach: 0,
+            largest: limit.largest_demand(),
+            paid: Time::ZERO,
+            busy_since: Time::ZERO,
+        };
+        let burst = rolling.span(limit.burst_amount());
+        rolling.reach = burst - rolling.margin(burst);
+        rolling
+    }
+
+    /// What is kept back of the burst because departure is not arrival: requests that leave exactly
+    /// spaced arrive with jitter. One unit, at least 100 ms, but at most a quarter of the burst. It
+    /// costs nothing of the rate.
+    fn margin(&self, burst: u64) -> u64 {
+        self.span(1).max(MARGIN_FLOOR).min(burst / 4)
+    }
+
+    /// The time that so many units take to refill.
+    fn span(&self, units: u64) -> u64 {
+        let span = u128::from(units).saturating_mul(self.unit).div_ceil(1 << SCALE);
+        u64::try_from(span).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn room(&self, units: u64) -> Room {
+        if units > self.largest {
+            return Room::Never;
+        }
+        // A demand above the burst is admitted alone, once the meter is at rest.
+        Room::At(self.paid.plus(self.span(units).min(self.reach)).minus(self.reach))
+    }
+
+    pub(crate) fn take(&mut self, now: Time, units: u64) {
+        if self.paid <= now {
+            self.busy_since = now;
+            self.paid = now;
+        }
+        self.paid = self.paid.plus(self.span(units));
+    }
+
+    /// Whether room was given back.
+    pub(crate) fn settle(&mut self, now: Time, taken: Time, reserved: u64, used: u64) -> bool {
+        if used > reserved {
+            self.take(now, used - reserved);
+        } else if used < reserved && taken >= self.busy_since {
+            self.paid = self.paid.minus(self.span(reserved) - self.span(used));
+            return true;
+        }
+        false
+    }
+
+    /// Never raises. One unit of grace: providers round down.
+    pub(crate) fn lower(&mut self, now: Time, remaining: u64) {
+        let grace = self.span(remaining.saturating_add(1));
+        let paid = now.plus(self.reach).minus(grace.min(self.reach));
+        if paid > self.paid {
+            if self.paid <= now {
+                self.busy_since = now;
+            }
+            self.paid = paid;
+        }
+    }
+
+    pub(crate) fn used_share(&self, now: Time) -> u64 {
+        let ahead = self.paid.since(now) >> 10;
+        ahead.saturating_mul(1 << 16) / (self.reach.max(self.span(1)) >> 10).max(1)
+    }
+
+    /// How many units could be taken at once, now.
+    pub(crate) fn remaining(&self, now: Time) -> u64 {
+        self.free_by(now, now)
+    }
+
+    /// How many units can be taken one by one from now until then, if nobody else takes any.
+    pub(crate) fn free_by(&self, now: Time, then: Time) -> u64 {
+        let unit = self.span(1).max(1);
+        let first = self.paid.max(now).plus(unit.min(self.reach));
+        let last = then.plus(self.reach);
+        if last < first { 0 } else { last.since(first) / unit + 1 }
+    }
+}

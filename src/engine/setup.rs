@@ -1,0 +1,57 @@
+//! Building an engine from what a user declared.
+
+use crate::{Account as Declared, KeyId};
+
+use super::{
+    AccountIx, Engine, KeyIx,
+    account::{Account, Failures, Key},
+    lanes::Lanes,
+    meter::Meter,
+    snapshot::Counters,
+    standing::Standing,
+};
+
+impl Engine {
+    /// An engine over accounts that have been checked; `ids` has the id of each key, in order.
+    pub(crate) fn new(declared: &[Declared], ids: &[KeyId], longest_line: usize, seed: u64) -> Self {
+        let mut keys = Vec::with_capacity(ids.len());
+        let mut ids = ids.iter();
+        let accounts: Vec<_> = declared
+            .iter()
+            .enumerate()
+            .map(|(index, account)| {
+                let first = keys.len();
+                keys.extend(account.keys.iter().zip(ids.by_ref()).map(|(key, id)| Key {
+                    id: id.clone(),
+                    account: AccountIx::new(index),
+                    weight: key.weight,
+                    alive: true,
+                    served: 0,
+                    in_flight: 0,
+                }));
+                Account {
+                    name: account.name.clone(),
+                    weight: account.weight,
+                    meters: account.limits.iter().cloned().map(Meter::new).collect(),
+                    keys: (first..keys.len()).map(KeyIx::new).collect(),
+                    standing: Standing::default(),
+                    failures: Failures::default(),
+                    served: 0,
+                    in_flight: 0,
+                }
+            })
+            .collect();
+        Self {
+            lanes: Lanes::new(&accounts),
+            accounts,
+            live_keys: keys.len(),
+            keys,
+            provider: Standing::default(),
+            longest_line,
+            waiting: 0,
+            rng: fastrand::Rng::with_seed(seed),
+            events: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What an operator sees of a pool: numbers and labels, never a secret.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use serde::{Serialize, Serializer};
+
+use crate::{KeyId, Verdict};
+
+use super::{
+    AccountIx, Engine, Time,
+    account::{Account, Key},
+    lane::Lane,
+    meter::Meter,
+    standing::Standing,
+};
+
+/// The state of a pool at one moment. It serialises to JSON as it stands.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The pool's name.
+    pub pool: Arc<str>,
+    /// Keys that have not been rejected.
+    pub live_keys: usize,
+    /// Requests that wait in line.
+    pub waiting: usize,
+    /// Seconds until the provider's overload brake is released, if it is on.
+    #[serde(serialize_with = "seconds")]
+    pub braked_for: Option<Duration>,
+    /// Responses by verdict since the pool was built.
+    pub verdicts: BTreeMap<&'static str, u64>,
+    /// The accounts, in the order they were declared.
+    pub accounts: Vec<AccountState>,
+    /// The models asked for so far; the first is for requests without one.
+    pub lanes: Vec<LaneState>,
+}
+
+/// The state of an account.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct AccountState {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Requests admitted since the pool was built.
+    pub served: u64,
+    /// Requests that have not ended.
+    pub in_flight: u64,
+    /// Seconds until it is used again, if it cools down for every model.
+    #[serde(serialize_with = "seconds")]
+    pub cooling_for: Option<Duration>,
+    /// Its limits.
+    pub meters: Vec<MeterState>,
+    /// Its keys.
+    pub keys: Vec<KeyState>,
+}
+
+/// The state of one limit.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct MeterState {
+    /// The limit, as it is written in a configuration.
+    pub limit: String,
+    /// The models it counts, if not all.
+    pub models: Option<String>,
+    /// How much could be spent at once, now.
+    pub remaining: u64,
+}
+
+/// The state of a key.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct KeyState {
+    /// Its label.
+    pub id: KeyId,
+    /// Whether it may be used; a rejected key may not.
+    pub alive: bool,
+    /// Requests admitted since the pool was built.
+    pub served: u64,
+    /// Requests that have not ended.
+    pub in_flight: u64,
+}
+
+/// The state of a model.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct LaneState {
+    /// The model; none for requests without one.
+    pub model: Option<Arc<str>>,
+    /// Requests that wait in line.
+    pub waiting: usize,
+    /// Requests that have not ended.
+    pub in_flight: u64,
+    /// Accounts that cool down for this model only, with the seconds left.
+    #[serde(serialize_with = "seconds_by_name")]
+    pub cooling: BTreeMap<Arc<str>, Duration>,
+    /// Keys that may not be used for this model.
+    pub refused: Vec<KeyId>,
+}
+
+/// What has been counted since the pool was built.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    verdicts: BTreeMap<&'static str, u64>,
+}
+
+impl Counters {
+    pub(super) fn count(&mut self, verdict: Verdict) {
+        *self.verdicts.entry(verdict.name()).or_default() += 1;
+    }
+}
+
+impl Engine {
+    /// The state at this moment.
+    pub(crate) fn snapshot(&self, now: Time, pool: Arc<str>) -> Snapshot {
+        Snapshot {
+            pool,
+            live_keys: self.live_keys,
+            waiting: self.waiting,
+            braked_for: cooling(&self.provider, now),
+            verdicts: self.counters.verdicts.clone(),
+            accounts: self.accounts.iter().map(|account| self.account_state(now, account)).collect(),
+            lanes: self.lanes.iter().map(|lane| self.lane_state(now, lane)).collect(),
+        }
+    }
+
+    fn account_state(&self, now: Time, account: &Account) -> AccountState {
+        let keys = account.keys.iter().map(|key| key_state(&self.keys[key.index()]));
+        AccountState {
+            name: account.name.clone(),
+            served: account.served,
+            in_flight: account.in_flight,
+            cooling_for: cooling(&account.standing, now),
+            meters: account.meters.iter().map(|meter| meter_state(now, meter)).collect(),
+            keys: keys.collect(),
+        }
+    }
+
+    fn lane_state(&self, now: Time, lane: &Lane) -> LaneState {
+        let cooling = self.accounts.iter().enumerate().filter_map(|(index, account)| {
+            let standing = &lane.seat(AccountIx::new(index)).standing;
+            Some((account.name.clone(), cooling(standing, now)?))
+        });
+        LaneState {
+            model: lane.model.clone(),
+            waiting: lane.line.len(),
+            in_flight: lane.in_flight,
+            cooling: cooling.collect(),
+            refused: lane.refused.iter().map(|key| self.keys[key.index()].id.clone()).collect(),
+        }
+    }
+}
+
+fn meter_state(now: Time, meter: &Meter) -> MeterState {
+    MeterState {
+        limit: meter.limit.to_string(),
+        models: meter.limit.model_pattern().map(str::to_owned),
+        remaining: meter.remaining(now),
+    }
+}
+
+fn key_state(key: &Key) -> KeyState {
+    KeyState { id: key.id.clone(), alive: key.alive, served: key.served, in_flight: key.in_flight }
+}
+
+fn cooling(standing: &Standing, now: Time) -> Option<Duration> {
+    Some(now.until(standing.until())).filter(|left| !left.is_zero())
+}
+
+fn seconds<S: Serializer>(left: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    left.map(|left| left.as_secs_f64()).serialize(serializer)
+}
+
+fn seconds_by_name<S: Serializer>(
+    left: &BTreeMap<Arc<str>, Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(left.iter().map(|(name, left)| (&**name, left.as_secs_f64())))
+}

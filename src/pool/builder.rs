@@ -1,0 +1,187 @@
+//! Declaring a pool, and checking all of it at once.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::sync::broadcast;
+
+use crate::{
+    Account, BuildError, KeyId, KeyPool,
+    engine::{Engine, KeyIx, MOST_LIMITS},
+    origin::Origin,
+    provider::Provider,
+};
+
+use super::{
+    clock::Clock,
+    credentials::Credential,
+    shared::{Core, Shared},
+};
+
+const KEPT_EVENTS: usize = 256;
+
+/// A pool in the making.
+#[derive(Debug)]
+#[must_use]
+pub struct KeyPoolBuilder {
+    provider: Arc<dyn Provider>,
+    name: Option<String>,
+    origin: Option<String>,
+    accounts: Vec<Account>,
+    max_wait: Duration,
+    longest_line: usize,
+    seed: Option<u64>,
+}
+
+impl KeyPoolBuilder {
+    pub(super) fn new(provider: Arc<dyn Provider>) -> Self {
+        Self {
+            provider,
+            name: None,
+            origin: None,
+            accounts: Vec::new(),
+            max_wait: Duration::from_secs(30),
+            longest_line: 1_000,
+            seed: None,
+        }
+    }
+
+    /// A name for events and snapshots; the provider's by default.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The only origin that keys are sent to, such as `https://api.example.com:8443`; the provider's
+    /// by default. Plain http is for loopback addresses only.
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origin = Some(origin.into());
+        self
+    }
+
+    /// Adds an account with its limits and keys.
+    pub fn account(mut self, account: Account) -> Self {
+        self.accounts.push(account);
+        self
+    }
+
+    /// Adds a key that is its own account, without limits. The account is named after the key's id.
+    pub fn key(self, key: crate::ApiKey) -> Self {
+        let name = match &key.id {
+            Some(id) => id.to_string(),
+            None => format!("account-{}", self.accounts.len() + 1),
+        };
+        let weight = key.weight;
+        self.account(Account::new(name).weight(weight).key(key))
+    }
+
+    /// How long a request may wait in line, over all its attempts; 30 s by default. Zero never waits.
+    pub fn max_wait(mut self, max_wait: Duration) -> Self {
+        self.max_wait = max_wait;
+        self
+    }
+
+    /// How many requests may wait in line; 1,000 by default.
+    pub fn line(mut self, longest: usize) -> Self {
+        self.longest_line = longest;
+        self
+    }
+
+    /// Makes the choice among equals repeatable. Random by default.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Builds the pool.
+    ///
+    /// # Errors
+    /// [`BuildError`] with everything that is wrong, at once.
+    pub fn build(self) -> Result<KeyPool, BuildError> {
+        let mut problems = Vec::new();
+        self.check(&mut problems);
+        let origin = self.origin.as_deref().unwrap_or(self.provider.origin());
+        let origin = Origin::parse(origin).map_err(|problem| problems.push(problem));
+        let credentials = self.credentials(&mut problems);
+        let (Ok(origin), []) = (origin, problems.as_slice()) else {
+            return Err(BuildError::new(problems));
+        };
+        let ids: Vec<_> = credentials.iter().map(|credential| credential.id.clone()).collect();
+        let seed = self.seed.unwrap_or_else(|| fastrand::Rng::new().u64(..));
+        let engine = Engine::new(&self.accounts, &ids, self.longest_line, seed);
+        let name = self.name.as_deref().unwrap_or(self.provider.name());
+        let by_id = ids.iter().cloned().zip((0..).map(KeyIx::new)).collect();
+        let shared = Shared {
+            name: Arc::from(name),
+            provider: self.provider,
+            origin,
+            max_wait: self.max_wait,
+            credentials,
+            by_id,
+            clock: Clock::start(),
+            events: broadcast::Sender::new(KEPT_EVENTS),
+            core: Mutex::new(Core::new(engine)),
+        };
+        Ok(KeyPool { shared: Arc::new(shared) })
+    }
+
+    fn check(&self, problems: &mut Vec<String>) {
+        if self.accounts.is_empty() {
+            problems.push("it has no account: add one with a key".into());
+        }
+        let mut names = HashSet::new();
+        for account in &self.accounts {
+            let name = &account.name;
+            let mut problem = |what: String| problems.push(format!("account {name:?}: {what}"));
+            if name.is_empty() {
+                problem("its name is empty".into());
+            } else if !names.insert(name) {
+                problem("another account has the same name".into());
+            }
+            if account.weight == 0 {
+                problem("its weight is 0: leave it out instead".into());
+            }
+            if account.keys.is_empty() {
+                problem("it has no key".into());
+            }
+            if account.limits.len() > MOST_LIMITS {
+                problem(format!("it has more than {MOST_LIMITS} limits"));
+            }
+            for limit in &account.limits {
+                if let Some(what) = limit.problem() {
+                    problem(format!("limit \"{limit}\": {what}"));
+                }
+            }
+        }
+    }
+
+    fn credentials(&self, problems: &mut Vec<String>) -> Vec<Credential> {
+        let mut credentials = Vec::new();
+        let mut seen: HashMap<KeyId, &str> = HashMap::new();
+        for account in &self.accounts {
+            for (place, key) in account.keys.iter().enumerate() {
+                let default = || KeyId::new(format!("{}-{}", account.name, place + 1));
+                let id = key.id.clone().unwrap_or_else(default);
+                let mut problem =
+                    |what: &str| problems.push(format!("account {:?}: key {id:?}: {what}", account.name));
+                if id.as_str().is_empty() {
+                    problem("its id is empty");
+                } else if let Some(other) = seen.insert(id.clone(), &account.name) {
+                    problem(&format!("a key of account {other:?} has the same id"));
+                }
+                if key.weight == 0 {
+                    problem("its weight is 0: leave it out instead");
+                }
+                let carriers = self.provider.carriers();
+                match Credential::new(id.clone(), Arc::clone(&account.name), &key.secret, carriers) {
+                    Ok(credential) => credentials.push(credential),
+                    Err(what) => problem(what),
+                }
+            }
+        }
+        credentials
+    }
+}

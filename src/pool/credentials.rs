@@ -1,0 +1,127 @@
+//! Putting the right key into a request, and taking every other one out.
+
+use std::{fmt, sync::Arc};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header::AUTHORIZATION, uri};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{KeyId, provider::{Carrier, Provider}};
+
+/// The headers in which any of the known providers takes a key.
+static CARRIERS: [HeaderName; 4] = [
+    AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+    HeaderName::from_static("api-key"),
+];
+
+/// What the outside of the engine knows of a key.
+pub(crate) struct Credential {
+    pub(crate) id: KeyId,
+    pub(crate) account: Arc<str>,
+    /// One sensitive value for each of the provider's carriers.
+    headers: Box<[(HeaderName, HeaderValue)]>,
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Credential {
+    /// Fails on an empty key, and on bytes that no header can carry.
+    pub(crate) fn new(
+        id: KeyId,
+        account: Arc<str>,
+        secret: &SecretString,
+        carriers: &[Carrier],
+    ) -> Result<Self, &'static str> {
+        let secret = secret.expose_secret();
+        if secret.trim().is_empty() {
+            return Err("its secret is empty");
+        }
+        let header = |carrier: &Carrier| {
+            let (name, value) = match carrier {
+                Carrier::Bearer => (AUTHORIZATION, bearer(secret)),
+                Carrier::Header(name) => (name.clone(), HeaderValue::from_str(secret)),
+            };
+            let mut value = value.map_err(|_| {
+                "its secret has bytes that no HTTP header can carry; look for line breaks"
+            })?;
+            value.set_sensitive(true);
+            Ok((name, value))
+        };
+        let headers = carriers.iter().map(header).collect::<Result<_, &'static str>>()?;
+        Ok(Self { id, account, headers })
+    }
+
+    /// Sets the key in the provider's way. Every credential is assumed to be gone already.
+    pub(crate) fn insert(&self, carrier: usize, headers: &mut HeaderMap) {
+        if let Some((name, value)) = self.headers.get(carrier).or_else(|| self.headers.first()) {
+            headers.insert(name, value.clone());
+        }
+    }
+}
+
+fn bearer(secret: &str) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
+    let text = SecretString::from(format!("Bearer {secret}"));
+    HeaderValue::from_str(text.expose_secret())
+}
+
+/// Removes every header that may hold a key.
+pub(crate) fn strip_headers(provider: &dyn Provider, headers: &mut HeaderMap) {
+    if headers.is_empty() {
+        return;
+    }
+    for name in &CARRIERS {
+        headers.remove(name);
+    }
+    for carrier in provider.carriers() {
+        if let Carrier::Header(name) = carrier
+            && !CARRIERS.contains(name)
+        {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Removes every credential from a request, those in its query included.
+pub(crate) fn strip<B>(provider: &dyn Provider, request: &mut Request<B>) {
+    strip_headers(provider, request.headers_mut());
+    if let Some(parameter) = provider.query_carrier()
+        && let Some(uri) = without_parameter(request.uri(), parameter)
+    {
+        *request.uri_mut() = uri;
+    }
+}
+
+/// The URI without a query parameter, if it has it.
+fn without_parameter(uri: &Uri, parameter: &str) -> Option<Uri> {
+    let query = uri.query()?;
+    let is_it = |pair: &&str| pair.split('=').next() == Some(parameter);
+    if !query.split('&').any(|pair| is_it(&pair)) {
+        return None;
+    }
+    let rest = query.split('&').filter(|pair| !is_it(pair)).collect::<Vec<_>>().join("&");
+    let path = if rest.is_empty() { uri.path().to_owned() } else { format!("{}?{rest}", uri.path()) };
+    let mut parts = uri::Parts::from(uri.clone());
+    parts.path_and_query = Some(path.parse().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_named_parameter_goes() {
+        let without = |uri: &str| without_parameter(&uri.parse().unwrap(), "key").map(|u| u.to_string());
+        assert_eq!(without("https://h/p?key=s").as_deref(), Some("https://h/p"));
+        assert_eq!(without("https://h/p?a=1&key=s&alt=sse").as_deref(), Some("https://h/p?a=1&alt=sse"));
+        assert_eq!(without("https://h/p?key=s&key=t&b").as_deref(), Some("https://h/p?b"));
+        assert_eq!(without("https://h/p?key").as_deref(), Some("https://h/p"));
+        assert_eq!(without("https://h/p?monkey=1"), None);
+        assert_eq!(without("https://h/p"), None);
+    }
+}

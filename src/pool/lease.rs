@@ -1,0 +1,141 @@
+//! A reservation of a demand on a key.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::{HeaderMap, Request, StatusCode};
+
+use crate::{
+    KeyId, Verdict,
+    engine::{Cost, Grant},
+    provider::Answer,
+};
+
+use super::{
+    credentials::{self, Credential},
+    shared::Shared,
+};
+
+/// A reservation of a demand on a key, until it is dropped.
+///
+/// Keep it until the answer's body has ended: only then is the request over for a limit on
+/// concurrency. What it reserved per time stays charged when it is dropped, as the provider may have
+/// counted the request; unless it was never [`apply`](Self::apply)'d, then everything is given back.
+#[must_use = "a lease that is dropped gives its reservation back"]
+pub struct Lease {
+    shared: Arc<Shared>,
+    /// Taken by `drop` only.
+    grant: Option<Grant>,
+    applied: bool,
+    waited: Duration,
+}
+
+impl Lease {
+    pub(crate) fn new(shared: Arc<Shared>, grant: Grant, waited: Duration) -> Self {
+        Self { shared, grant: Some(grant), applied: false, waited }
+    }
+
+    /// The key's label.
+    #[must_use]
+    pub fn key(&self) -> Option<&KeyId> {
+        self.credential().map(|credential| &credential.id)
+    }
+
+    /// The name of the key's account.
+    #[must_use]
+    pub fn account(&self) -> Option<&Arc<str>> {
+        self.credential().map(|credential| &credential.account)
+    }
+
+    /// How long its request waited in line.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    fn credential(&self) -> Option<&Credential> {
+        let grant = self.grant.as_ref()?;
+        self.shared.credentials.get(grant.key.index())
+    }
+
+    /// Removes every credential from a request and inserts the key's.
+    ///
+    /// # Errors
+    /// [`ForeignOrigin`] if the request leads to another origin than the pool's. Its credentials are
+    /// removed all the same.
+    pub fn apply<B>(&mut self, request: &mut Request<B>) -> Result<(), ForeignOrigin> {
+        credentials::strip(&*self.shared.provider, request);
+        if !self.shared.origin.covers(request.uri()) {
+            return Err(ForeignOrigin(self.shared.origin.to_string()));
+        }
+        let carrier = self.shared.provider.carrier(request.uri());
+        if let Some(credential) = self.credential() {
+            credential.insert(carrier, request.headers_mut());
+            self.applied = true;
+        }
+        Ok(())
+    }
+
+    /// Takes in the head of a response, and of a refusal its body too, up to 64 KiB.
+    ///
+    /// The pool's state has changed when this returns.
+    pub fn observe(&mut self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Verdict {
+        let provider = &*self.shared.provider;
+        let answer = Answer { status, headers, body, now: self.shared.clock.wall() };
+        let is_error = status.is_client_error() || status.is_server_error();
+        let verdict = if is_error { provider.classify(&answer) } else { Verdict::Accepted };
+        if let Some(grant) = &self.grant {
+            self.shared.with(|core, now| {
+                core.engine.judge(now, grant, verdict);
+                provider.readings(&answer, &mut |reading| core.engine.read(now, grant, reading));
+            });
+        }
+        verdict
+    }
+
+    /// The request was sent, and failed without a response.
+    pub fn failed(&mut self) -> Verdict {
+        let verdict = Verdict::Transient;
+        if let Some(grant) = &self.grant {
+            self.shared.with(|core, now| core.engine.judge(now, grant, verdict));
+        }
+        verdict
+    }
+
+    /// Tells how many tokens were really used. The first call counts. Without one, what was reserved
+    /// stays charged.
+    pub fn settle(&mut self, input_tokens: u64, output_tokens: u64) {
+        let used = Cost { input: input_tokens, output: output_tokens };
+        if let Some(grant) = &mut self.grant {
+            self.shared.with(|core, now| core.engine.settle(now, grant, used));
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(grant) = self.grant.take() {
+            self.shared.with(|core, now| match self.applied {
+                true => core.engine.end(grant),
+                false => core.engine.refund(now, grant),
+            });
+        }
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("key", &self.key()).finish_non_exhaustive()
+    }
+}
+
+/// A request leads elsewhere than its key may be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignOrigin(String);
+
+impl fmt::Display for ForeignOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "keys of this pool may be sent to {} only", self.0)
+    }
+}
+
+impl std::error::Error for ForeignOrigin {}

@@ -1,0 +1,207 @@
+//! The pool: accounts, keys and the line in front of them, shared by everything that sends.
+//!
+//! This is the only room with locks and waiting in it: one short mutex around the engine, a waker
+//! for each who waits, and a clock. A pool can be used without Tower; `acquire`, `apply`, `observe`
+//! and the lease's end are all there is to a request:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use tower_key_rotation::{Account, ApiKey, Demand, KeyPool, Limit, OpenAi, Verdict};
+//!
+//! let pool = KeyPool::builder(OpenAi::default())
+//!     .account(
+//!         Account::new("org-a")
+//!             .limit(Limit::requests(500).per_minute())
+//!             .key(ApiKey::new("sk-not-a-real-key").id("a1")),
+//!     )
+//!     .build()?;
+//!
+//! let mut lease = pool.acquire(&Demand::new().model("gpt-4o")).await?;
+//! let mut request = http::Request::post("https://api.openai.com/v1/responses").body(())?;
+//! lease.apply(&mut request)?;
+//! // Send the request with any client, and show the lease what came back.
+//! let response = http::Response::new(());
+//! let verdict = lease.observe(response.status(), response.headers(), b"");
+//! assert_eq!(verdict, Verdict::Accepted);
+//! drop(lease); // once the answer's body has ended
+//! # Ok(())
+//! # }
+//! ```
+
+mod acquire;
+mod builder;
+mod clock;
+mod credentials;
+mod events;
+mod lease;
+mod shared;
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Request, Uri};
+use tokio::time::Instant;
+
+pub use acquire::Acquire;
+pub use builder::KeyPoolBuilder;
+pub(crate) use credentials::strip_headers;
+pub use events::{EventError, Events};
+pub use lease::{ForeignOrigin, Lease};
+
+use crate::{
+    Attempt, Demand, Estimate, Exhausted, KeyId, Snapshot,
+    engine::{Ask, Cost, Time},
+    provider::{Call, Provider},
+};
+use shared::{Core, Shared};
+
+/// Tokens that one request can ask for at most: far above any provider's limit, far below overflow.
+const MOST_TOKENS: u64 = 1 << 40;
+
+/// A set of accounts and keys, and the line in front of them. Clones share one pool.
+#[derive(Clone, Debug)]
+pub struct KeyPool {
+    shared: Arc<Shared>,
+}
+
+impl KeyPool {
+    /// Begins a pool of keys for one provider.
+    pub fn builder(provider: impl Provider) -> KeyPoolBuilder {
+        KeyPoolBuilder::new(Arc::new(provider))
+    }
+
+    /// The pool's name: the provider's, unless another was given.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// The dialect its keys are spoken with.
+    #[must_use]
+    pub fn provider(&self) -> &dyn Provider {
+        &*self.shared.provider
+    }
+
+    /// Whether keys of this pool may be sent to a URI.
+    #[must_use]
+    pub fn covers(&self, uri: &Uri) -> bool {
+        self.shared.origin.covers(uri)
+    }
+
+    /// A lease at once.
+    ///
+    /// # Errors
+    /// [`Exhausted`] if nobody has room, or others wait already. It says when to come back.
+    pub fn try_acquire(&self, demand: &Demand) -> Result<Lease, Exhausted> {
+        let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since: Instant::now() };
+        self.lease_or_ask(&wanted)
+            .map_err(|ask| self.shared.with(|core, now| core.engine.turned_away(now, &ask)))
+    }
+
+    /// A lease as soon as an account has room, first come, first served.
+    ///
+    /// It waits no longer than the pool's `max_wait` and the demand's deadline, and not at all if it
+    /// is already known that this would be too long.
+    ///
+    /// # Errors
+    /// [`Exhausted`] if no account has room in time. It says when to come back.
+    ///
+    /// # Cancel safety
+    /// The future may be dropped at any point: its place in the line goes to the next, and what was
+    /// reserved for it is free again.
+    pub fn acquire(&self, demand: &Demand) -> Acquire {
+        let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since: Instant::now() };
+        self.line_up(self.shared.with(|core, now| self.ask(core, now, &wanted)))
+    }
+
+    /// The state of the pool at this moment.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let name = Arc::clone(&self.shared.name);
+        self.shared.with(|core, now| core.engine.snapshot(now, name))
+    }
+
+    /// What happens in the pool from now on: a bounded subscription.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        Events::new(self.shared.events.subscribe())
+    }
+
+    /// How many keys it has, dead ones included.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.shared.credentials.len()
+    }
+
+    pub(crate) fn estimate<'a>(&self, call: &Call<'a>) -> Estimate<'a> {
+        self.shared.provider.estimate(call)
+    }
+
+    /// Removes every credential from a request.
+    pub(crate) fn strip<B>(&self, request: &mut Request<B>) {
+        credentials::strip(self.provider(), request);
+    }
+
+    /// A lease at once, or else what to wait in line for.
+    pub(crate) fn lease_or_ask(&self, wanted: &Wanted<'_>) -> Result<Lease, Ask> {
+        let grant = self.shared.with(|core, now| {
+            let ask = self.ask(core, now, wanted);
+            core.engine.admit(now, &ask).ok_or(ask)
+        })?;
+        Ok(Lease::new(Arc::clone(&self.shared), grant, Duration::ZERO))
+    }
+
+    /// Waits in line.
+    pub(crate) fn line_up(&self, ask: Ask) -> Acquire {
+        Acquire::new(Arc::clone(&self.shared), ask)
+    }
+
+    /// Puts together what a request wants: what its caller says goes before what was read from it.
+    fn ask(&self, core: &mut Core, now: Time, wanted: &Wanted<'_>) -> Ask {
+        let Wanted { demand, estimate, tried, since } = wanted;
+        let Shared { clock, max_wait, .. } = &*self.shared;
+        let since = clock.time(*since);
+        let patience = demand.deadline.map(|deadline| clock.time(deadline));
+        let deadline = since.after(*max_wait);
+        let model = demand.model.as_deref().or(estimate.model.as_deref());
+        let mut ask = Ask {
+            lane: core.engine.lane(now, model),
+            cost: Cost {
+                input: demand.input_tokens.unwrap_or(estimate.input_tokens).min(MOST_TOKENS),
+                output: demand.output_tokens.unwrap_or(estimate.output_tokens).min(MOST_TOKENS),
+            },
+            since,
+            deadline: patience.map_or(deadline, |patience| patience.min(deadline)),
+            excluded: Vec::new(),
+        };
+        self.exclude(&mut ask, demand.excluded.iter());
+        if !tried.is_empty() {
+            let by_caller = ask.excluded.clone();
+            self.exclude(&mut ask, tried.iter().filter_map(|attempt| attempt.key.as_ref()));
+            // Once every key was tried, those that may be good again are tried anew.
+            if core.engine.is_keyless(&ask) {
+                ask.excluded = by_caller;
+            }
+        }
+        ask
+    }
+
+    fn exclude<'a>(&self, ask: &mut Ask, keys: impl Iterator<Item = &'a KeyId>) {
+        for key in keys.filter_map(|id| self.shared.by_id.get(id)) {
+            if !ask.excluded.contains(key) {
+                ask.excluded.push(*key);
+            }
+        }
+    }
+}
+
+/// What a request wants, before it is put into the engine's terms.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) demand: &'a Demand,
+    pub(crate) estimate: &'a Estimate<'a>,
+    /// What was tried for it already.
+    pub(crate) tried: &'a [Attempt],
+    /// When it first asked.
+    pub(crate) since: Instant,
+}

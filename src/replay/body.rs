@@ -1,0 +1,168 @@
+//! The body, and the trait of all bodies that can be sent again.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{Empty, Full, combinators::UnsyncBoxBody};
+
+/// Any error of a body.
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A body that may be able to be sent again.
+///
+/// Implement it for a body of your own to use it with
+/// [`QuotaAwareRetry`](crate::QuotaAwareRetry) and without [`ReplayBodyLayer`](super::ReplayBodyLayer).
+pub trait Replay: Sized {
+    /// The same body once more, from its beginning; `None` if that cannot be had.
+    fn replay(&self) -> Option<Self>;
+}
+
+impl Replay for ReplayBody {
+    fn replay(&self) -> Option<Self> {
+        match &self.kind {
+            Kind::Whole { data, trailers } => {
+                let (data, trailers) = (data.clone(), trailers.clone());
+                Some(Self { kind: Kind::Whole { data, trailers } })
+            }
+            Kind::Passing { .. } => None,
+        }
+    }
+}
+
+impl<D: Clone> Replay for Full<D> {
+    fn replay(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+}
+
+impl<D> Replay for Empty<D> {
+    fn replay(&self) -> Option<Self> {
+        Some(*self)
+    }
+}
+
+impl Replay for String {
+    fn replay(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+}
+
+impl Replay for () {
+    fn replay(&self) -> Option<Self> {
+        Some(())
+    }
+}
+
+/// A request's body: buffered whole, or passing through because it is too long for that.
+pub struct ReplayBody {
+    kind: Kind,
+}
+
+enum Kind {
+    Whole { data: Option<Bytes>, trailers: Option<HeaderMap> },
+    Passing { ahead: Option<Bytes>, rest: Rest },
+}
+
+/// What is still to come. The mutex makes the body `Sync`, as some clients demand, whatever it holds;
+/// nobody ever has to wait for it.
+type Rest = Mutex<UnsyncBoxBody<Bytes, BoxError>>;
+
+impl ReplayBody {
+    pub(super) fn whole(data: Bytes, trailers: Option<HeaderMap>) -> Self {
+        Self { kind: Kind::Whole { data: Some(data).filter(|data| !data.is_empty()), trailers } }
+    }
+
+    pub(super) fn passing(ahead: Bytes, rest: UnsyncBoxBody<Bytes, BoxError>) -> Self {
+        let ahead = Some(ahead).filter(|ahead| !ahead.is_empty());
+        Self { kind: Kind::Passing { ahead, rest: Mutex::new(rest) } }
+    }
+
+    /// The bytes, if they are buffered and have not been read yet.
+    #[must_use]
+    pub fn bytes(&self) -> Option<&Bytes> {
+        match &self.kind {
+            Kind::Whole { data, .. } => data.as_ref(),
+            Kind::Passing { .. } => None,
+        }
+    }
+}
+
+impl Default for ReplayBody {
+    fn default() -> Self {
+        Self::whole(Bytes::new(), None)
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for ReplayBody {
+    fn from(data: T) -> Self {
+        Self::whole(data.into(), None)
+    }
+}
+
+impl Body for ReplayBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.get_mut().kind {
+            Kind::Whole { data, trailers } => {
+                let frame = data.take().map(Frame::data);
+                let frame = frame.or_else(|| trailers.take().map(Frame::trailers));
+                Poll::Ready(frame.map(Ok))
+            }
+            Kind::Passing { ahead, rest } => match ahead.take() {
+                Some(ahead) => Poll::Ready(Some(Ok(Frame::data(ahead)))),
+                None => {
+                    let rest = rest.get_mut().unwrap_or_else(PoisonError::into_inner);
+                    Pin::new(rest).poll_frame(cx)
+                }
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Whole { data, trailers } => data.is_none() && trailers.is_none(),
+            // Not known without a lock; readers find out by reading.
+            Kind::Passing { .. } => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Whole { data, .. } => {
+                SizeHint::with_exact(data.as_ref().map_or(0, Bytes::len) as u64)
+            }
+            Kind::Passing { ahead, rest } => {
+                let ahead = ahead.as_ref().map_or(0, Bytes::len) as u64;
+                let rest = rest.lock().unwrap_or_else(PoisonError::into_inner).size_hint();
+                let mut sum = SizeHint::new();
+                if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(ahead)) {
+                    sum.set_upper(upper);
+                }
+                sum.set_lower(rest.lower().saturating_add(ahead));
+                sum
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ReplayBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.kind {
+            Kind::Whole { .. } => "whole",
+            Kind::Passing { .. } => "passing",
+        };
+        f.debug_struct("ReplayBody").field("kind", &kind).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,24 @@
+//! Bodies that can be sent again.
+//!
+//! [`ReplayBodyLayer`] buffers a request's body up to a cap, so that it can be sent again with
+//! another key, and read to estimate what the request asks for. A longer body flows through as it
+//! comes; such a request is sent once.
+//!
+//! ```
+//! use http_body_util::BodyExt;
+//! use tower_key_rotation::{Replay, ReplayBody};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let body = ReplayBody::from("{}");
+//! let again = body.replay().expect("a buffered body can be sent again");
+//! assert_eq!(again.collect().await.unwrap().to_bytes(), "{}");
+//! # }
+//! ```
+
+mod body;
+mod buffer;
+mod layer;
+
+pub use body::{Replay, ReplayBody};
+pub use layer::{ReplayBodyLayer, ReplayBodyService, ResponseFuture};

@@ -1,0 +1,40 @@
+//! Answers that do not come from the provider just now.
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Response,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
+};
+use http_body::Body;
+
+use crate::{Exhausted, provider::Provider, trail::Refusal};
+
+use super::body::ResponseBody;
+
+/// Nothing is left to admit the request: the provider's own error shape, and when to come back.
+pub(super) fn exhausted<B: Body<Data = Bytes>>(
+    provider: &dyn Provider,
+    exhausted: Exhausted,
+) -> Response<ResponseBody<B>> {
+    let body = provider.refusal_body(&exhausted);
+    let length = body.len();
+    let mut response = Response::new(ResponseBody::whole(body));
+    *response.status_mut() = exhausted.status();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_LENGTH, length.into());
+    if let Some(seconds) = exhausted.retry_after_secs() {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    response.extensions_mut().insert(exhausted);
+    response
+}
+
+/// The last answer that the provider gave to this request: better than one of ours.
+pub(super) fn again<B: Body<Data = Bytes>>(refusal: &Refusal) -> Response<ResponseBody<B>> {
+    let mut response = Response::new(ResponseBody::whole(refusal.body.clone()));
+    *response.status_mut() = refusal.status;
+    *response.version_mut() = refusal.version;
+    *response.headers_mut() = refusal.headers.clone();
+    response
+}

@@ -1,0 +1,85 @@
+//! Reading a refusal's body far enough to judge it.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::response;
+use http_body::Body;
+
+use crate::Lease;
+
+use super::body::Ahead;
+
+/// How much of a refusal's body is looked at.
+const MOST: usize = 64 * 1024;
+
+/// How long a refusal's body is waited for. What has come by then is judged.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A refusal whose body is being read. Nothing of it is lost: frames are kept as they came.
+pub(super) struct Reading<B: Body> {
+    pub(super) head: response::Parts,
+    pub(super) lease: Lease,
+    ahead: Ahead<B>,
+    text: BytesMut,
+    rest: Option<B>,
+}
+
+/// A refusal that was read as far as need be.
+pub(super) struct Read<B: Body> {
+    pub(super) head: response::Parts,
+    pub(super) lease: Lease,
+    pub(super) ahead: Ahead<B>,
+    /// What is still to come; nothing if the body has ended.
+    pub(super) rest: Option<B>,
+    /// At most 64 KiB from the body's beginning.
+    pub(super) text: Bytes,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
+    pub(super) fn new(head: response::Parts, body: B, lease: Lease) -> Self {
+        let rest = Some(body).filter(|body| !body.is_end_stream());
+        Self { head, lease, ahead: Ahead::<B>::new(), text: BytesMut::new(), rest }
+    }
+
+    /// Ready when the body has ended, failed, or is long enough.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(rest) = self.rest.as_mut().filter(|_| self.text.len() < MOST) {
+            match ready!(Pin::new(&mut *rest).poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    if rest.is_end_stream() {
+                        self.rest = None;
+                    }
+                    if let Some(data) = frame.data_ref() {
+                        let room = MOST - self.text.len();
+                        self.text.extend_from_slice(&data[..data.len().min(room)]);
+                    }
+                    self.ahead.push_back(Ok(frame));
+                }
+                Some(Err(error)) => {
+                    self.ahead.push_back(Err(error));
+                    self.rest = None;
+                }
+                None => self.rest = None,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    pub(super) fn finish(self) -> Read<B> {
+        let Self { head, lease, ahead, text, rest } = self;
+        Read { head, lease, ahead, rest, text: text.freeze() }
+    }
+}
+
+impl<B: Body> Read<B> {
+    /// The whole body, if it came whole and is short enough to have been read whole.
+    pub(super) fn whole(&self) -> Option<Bytes> {
+        let whole = self.rest.is_none() && self.text.len() < MOST;
+        (whole && self.ahead.iter().all(Result::is_ok)).then(|| self.text.clone())
+    }
+}
