@@ -16,9 +16,7 @@ use hyper_util::{
 use tokio::net::TcpListener;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_key_rotation::{
-    Account, ApiKey, KeyPool, KeyUsed, Limit, RotationStack,
-    provider::OpenAi,
-    retry::ReplayBody,
+    Account, ApiKey, KeyPool, KeyUsed, Limit, OpenAi, ReplayBody, RotationStack, Trail,
     sandbox::{Dialect, Fault, Sandbox},
 };
 
@@ -51,13 +49,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
         let request = Request::post(format!("{origin}/v1/chat/completions"))
             .header(CONTENT_TYPE, "application/json")
-            .body(Full::<Bytes>::from(r#"{"model":"gpt-4o","messages":[{"role":"user","content":"Hello"}]}"#))?;
+            .body(Full::<Bytes>::from(
+                r#"{"model":"gpt-4o","messages":[{"role":"user","content":"Hello"}]}"#,
+            ))?;
         let response = service.clone().oneshot(request).await?;
         let status = response.status();
         if let Some(used) = response.extensions().get::<KeyUsed>() {
-            let key = used.key().map_or("none", |key| key.as_str());
-            let (attempts, wait) = (used.attempts().len(), used.wait().as_millis());
-            println!("{number}: {status} with key {key}, {attempts} attempts, {wait} ms in line");
+            let trail = response.extensions().get::<Trail>();
+            let attempts = trail.map_or(1, |trail| trail.attempts().len());
+            let (key, waited) = (&used.key, used.waited.as_millis());
+            println!(
+                "{number}: {status} with key {key}, attempts: {attempts}, {waited} ms in line"
+            );
         }
         response.into_body().collect().await?;
     }

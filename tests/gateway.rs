@@ -49,7 +49,9 @@ async fn a_streamed_chat_completion() {
     let gateway = openai().await;
     let response = gateway.send(gateway.post(CHAT, chat("gpt-4o", true))).await;
     assert_eq!(response.status(), 200);
-    assert!(response.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/event-stream"));
+    assert!(
+        response.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/event-stream")
+    );
     let body = response.into_body().collect().await.unwrap().to_bytes();
     let text = String::from_utf8(body.to_vec()).unwrap();
     assert!(text.matches("data: ").count() > 10, "{text}");
@@ -92,10 +94,16 @@ async fn only_client_tokens_are_let_in_and_they_go_no_further() {
         for token in [None, Some("Bearer wrong"), Some("Bearer sk-canary")] {
             let mut request = gateway.post(path, chat("gpt-4o", false));
             if let Some(token) = token {
-                request.headers_mut().insert(header::AUTHORIZATION, HeaderValue::from_static(token));
+                request
+                    .headers_mut()
+                    .insert(header::AUTHORIZATION, HeaderValue::from_static(token));
             }
             let (status, body) = gateway.json(request).await;
-            assert_eq!((status, &body["error"]["code"]), (401, &"invalid_api_key".into()), "{path}");
+            assert_eq!(
+                (status, &body["error"]["code"]),
+                (401, &"invalid_api_key".into()),
+                "{path}"
+            );
         }
     }
     // The sandbox takes one credential only: any that went through beside its own would be refused.
@@ -112,13 +120,13 @@ async fn only_client_tokens_are_let_in_and_they_go_no_further() {
 async fn the_native_route_speaks_each_providers_own_api() {
     let messages = r#"{"model":"claude-sonnet-4-5","max_tokens":16,"messages":[{"role":"user","content":"Hello"}]}"#;
     let sandbox_of = |dialect| Upstream::Sandbox(sandbox(dialect, Script::new()));
-    let anthropic =
-        start(one_pool("anthropic", "", "", ""), sandbox_of(Dialect::Anthropic)).await;
+    let anthropic = start(one_pool("anthropic", "", "", ""), sandbox_of(Dialect::Anthropic)).await;
     let mut request = anthropic.post("/anthropic/v1/messages", messages);
     request.headers_mut().insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
     let (status, body) = anthropic.json(request).await;
     assert_eq!((status, &body["type"]), (200, &"message".into()), "{body}");
-    let (status, body) = anthropic.json(anthropic.post(CHAT, chat("claude-sonnet-4-5", false))).await;
+    let (status, body) =
+        anthropic.json(anthropic.post(CHAT, chat("claude-sonnet-4-5", false))).await;
     assert_eq!((status, body["choices"].is_array()), (200, true), "{body}");
 
     let contents = r#"{"contents":[{"parts":[{"text":"Hello"}]}]}"#;
@@ -152,10 +160,16 @@ async fn the_status_page_shows_the_keys_but_no_secret() {
     let account = &body["pools"][0]["accounts"][0];
     assert_eq!(account["name"], "org", "{body}");
     assert_eq!(account["meters"][0]["limit"], "500 requests/min");
-    assert_eq!((&account["keys"][0]["id"], &account["keys"][0]["alive"]), (&"k1".into(), &false.into()));
+    assert_eq!(
+        (&account["keys"][0]["id"], &account["keys"][0]["alive"]),
+        (&"k1".into(), &false.into())
+    );
     assert!(!body.to_string().contains("canary"), "{body}");
 
-    assert_eq!(gateway.text(gateway.get("/-/health")).await, (200, r#"{"status":"ok"}"#.to_owned()));
+    assert_eq!(
+        gateway.text(gateway.get("/-/health")).await,
+        (200, r#"{"status":"ok"}"#.to_owned())
+    );
 }
 
 #[tokio::test]
@@ -181,7 +195,10 @@ async fn headers_of_one_connection_stay_on_it() {
     let seen = seen.to_ascii_lowercase();
     assert!(seen.starts_with("post /v1/x?a=1&b=2 http/1.1\r\n"), "{seen}");
     assert!(seen.contains(&format!("host: {}\r\n", &origin.url["http://".len()..])), "{seen}");
-    assert!(seen.contains("x-end-to-end: 1\r\n") && seen.contains("content-length: 2\r\n"), "{seen}");
+    assert!(
+        seen.contains("x-end-to-end: 1\r\n") && seen.contains("content-length: 2\r\n"),
+        "{seen}"
+    );
     assert!(seen.contains("authorization: bearer sk-canary\r\n"), "{seen}");
     for gone in ["x-hop", "proxy-", "te:", "caller", "keep-alive"] {
         assert!(!seen.contains(gone), "{gone} went through:\n{seen}");
@@ -232,7 +249,8 @@ async fn a_megabyte_of_events_arrives_one_by_one() {
     let ask = gateway.send(gateway.post(CHAT, chat("gpt-4o", true)));
     let provide = async {
         let (_, mut stream) = origin.request().await;
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+        let head =
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
         stream.write_all(head.as_bytes()).await.unwrap();
         stream.write_all(b"data: first\n\n").await.unwrap();
         stream

@@ -19,10 +19,8 @@ const ACCOUNTS: [(&str, u64, &[&str]); 3] =
 
 /// The fake provider, and the pool of keys for it.
 pub(crate) fn furnish() -> Result<(PoolConfig, Upstream), Problems> {
-    let script = Script::new()
-        .tokens(24)
-        .latency(Duration::from_millis(200))
-        .gap(Duration::from_millis(25));
+    let script =
+        Script::new().tokens(24).latency(Duration::from_millis(200)).gap(Duration::from_millis(25));
     let mut provider = Sandbox::builder(sandbox::Dialect::OpenAi).answer(script);
     let mut accounts = Vec::new();
     for (name, per_minute, ids) in ACCOUNTS {

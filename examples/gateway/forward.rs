@@ -1,12 +1,14 @@
 //! One request passed on: cleaned of what is not the provider's business, called, and cleaned again
 //! on the way back.
 
+use std::time::Duration;
+
 use axum::{
     body::Body,
     http::{Extensions, Request, Response, StatusCode, Version, request::Parts},
 };
 use tokio::time::Instant;
-use tower_key_rotation::KeyUsed;
+use tower_key_rotation::{KeyUsed, Trail};
 
 use super::{
     access::{Access, Logged, log},
@@ -26,14 +28,15 @@ pub(crate) async fn forward(pool: &Pool, path: &str, head: Parts, body: Body) ->
     match pool.call(request).await {
         Ok(answer) => {
             let used = answer.extensions().get::<KeyUsed>();
-            let wait = used.map_or_default(KeyUsed::wait);
+            let trail = answer.extensions().get::<Trail>();
+            let wait = used.map_or(Duration::ZERO, |used| used.waited);
             let access = Access {
                 method,
                 pool: pool.name.clone(),
                 path: shown,
                 status: answer.status(),
-                key: used.and_then(KeyUsed::key).cloned(),
-                attempts: used.map_or(0, |used| used.attempts().len()),
+                key: used.map(|used| used.key.clone()),
+                attempts: trail.map_or(usize::from(used.is_some()), |trail| trail.attempts().len()),
                 wait,
                 arrived,
                 upstream: arrived.elapsed().saturating_sub(wait),

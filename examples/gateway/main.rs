@@ -12,22 +12,23 @@
 //! | `/{pool}/...` | that pool's provider, as it comes |
 //! | `/-/health`, `/-/status` | the gateway itself |
 //!
-//! A request's way: [`guard`] (who may call) -> [`gateway`] (which pool) -> [`forward`] (headers)
+//! A request's way: [`guard`] (who may call) -> [`routes`] (which pool) -> [`forward`] (headers)
 //! -> [`pool`] (the stack of this crate) -> [`upstream`] (the provider).
 
 mod access;
 mod args;
-mod config;
+pub(crate) mod config;
 mod demo;
+mod events;
 mod forward;
-mod gateway;
 mod guard;
 mod headers;
 mod model;
 mod pool;
 mod reply;
-mod serve;
-mod upstream;
+pub(crate) mod routes;
+pub(crate) mod serve;
+pub(crate) mod upstream;
 
 use std::{fmt, io::Write, path::Path, process::ExitCode, sync::Arc};
 
@@ -36,7 +37,7 @@ use tokio::net::TcpListener;
 use self::{
     args::{Args, HELP},
     config::{Config, Problems, Surroundings},
-    gateway::Gateway,
+    routes::Gateway,
     upstream::Upstream,
 };
 
@@ -70,7 +71,11 @@ async fn run() -> Result<(), Problems> {
     };
     let listen = config.listen;
     let gateway = Arc::new(Gateway::new(config, &upstream)?);
-    let listener = TcpListener::bind(listen).await.map_err(problem(&format!("listening on {listen}")))?;
+    for pool in gateway.pools() {
+        tokio::spawn(events::tell(pool.keys.clone()));
+    }
+    let listener =
+        TcpListener::bind(listen).await.map_err(problem(&format!("listening on {listen}")))?;
     let address = listener.local_addr().map_err(problem("listening"))?;
     say(format_args!("listening on http://{address}\n"));
     if is_demo {

@@ -39,7 +39,8 @@ pub(crate) async fn read_model(
         Err(error) => {
             // The message may quote the body, so its place alone is told.
             let (line, column) = (error.line(), error.column());
-            let message = format!("the body is not JSON with a model: line {line}, column {column}");
+            let message =
+                format!("the body is not JSON with a model: line {line}, column {column}");
             Err(reply::error(StatusCode::BAD_REQUEST, "invalid_json", &message))
         }
     }

@@ -2,10 +2,7 @@
 
 use axum::{body::Body, http::Request};
 use tower::{Layer, ServiceBuilder, ServiceExt};
-use tower_key_rotation::{
-    BuildError, KeyPool, RotationStack,
-    provider::{Anthropic, Gemini, Generic, OpenAi},
-};
+use tower_key_rotation::{Anthropic, BuildError, Gemini, Generic, KeyPool, OpenAi, RotationStack};
 use wildmatch::WildMatch;
 
 use super::{
@@ -37,7 +34,8 @@ impl Pool {
             Dialect::Generic => KeyPool::builder(Generic::new(origin.clone())),
         };
         let keys = keys.name(&name).origin(origin).max_wait(max_wait).line(queue);
-        let keys = accounts.into_iter().fold(keys, |keys, account| keys.account(account)).build()?;
+        let keys =
+            accounts.into_iter().fold(keys, |keys, account| keys.account(account)).build()?;
         let stack = ServiceBuilder::new().layer(RotationStack::new(&keys)).service(upstream);
         let models = models.iter().map(|pattern| WildMatch::new(pattern)).collect();
         Ok(Self { name, dialect, base, keys, models, stack })

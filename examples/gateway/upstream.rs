@@ -22,7 +22,7 @@ use hyper_util::{
 };
 use pin_project_lite::pin_project;
 use tower_key_rotation::{
-    retry::ReplayBody,
+    ReplayBody,
     sandbox::{Sandbox, SandboxBody, SandboxError, SandboxFuture},
 };
 
@@ -74,7 +74,9 @@ impl tower::Service<Request<ReplayBody>> for Upstream {
 
     fn call(&mut self, request: Request<ReplayBody>) -> UpstreamFuture {
         match self {
-            Self::Providers(client) => UpstreamFuture::Providers { future: client.request(request) },
+            Self::Providers(client) => {
+                UpstreamFuture::Providers { future: client.request(request) }
+            }
             Self::Sandbox(sandbox) => UpstreamFuture::Sandbox { future: sandbox.call(request) },
         }
     }

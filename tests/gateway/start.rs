@@ -14,7 +14,7 @@ use tower_key_rotation::sandbox::{Dialect, Sandbox, Script};
 
 use crate::gateway::{
     config::{Config, Surroundings, read_file},
-    gateway::Gateway,
+    routes::Gateway,
     serve::serve,
     upstream::Upstream,
 };
@@ -95,5 +95,7 @@ impl Started {
 
 /// A chat completion request.
 pub fn chat(model: &str, stream: bool) -> String {
-    format!(r#"{{"model":"{model}","stream":{stream},"messages":[{{"role":"user","content":"Hello"}}]}}"#)
+    format!(
+        r#"{{"model":"{model}","stream":{stream},"messages":[{{"role":"user","content":"Hello"}}]}}"#
+    )
 }

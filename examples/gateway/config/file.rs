@@ -22,7 +22,7 @@ pub(super) fn load(path: &Path, around: &Surroundings<'_>) -> Result<Config, Pro
     read(name, &text, &Surroundings { env: around.env, folder: &folder })
 }
 
-pub(super) fn read(
+pub(crate) fn read(
     name: String,
     text: &str,
     around: &Surroundings<'_>,
