@@ -108,8 +108,7 @@ impl fmt::Display for Exhausted {
             Reason::TooLarge => "the request is larger than any account's limit; make it smaller",
             Reason::NoKey => "no key is left that may serve this request",
         })?;
-        self.retry_after_secs()
-            .map_or(Ok(()), |seconds| write!(f, "; try again in {seconds} s"))
+        self.retry_after_secs().map_or(Ok(()), |seconds| write!(f, "; try again in {seconds} s"))
     }
 }
 

@@ -10,7 +10,11 @@ mod origin;
 pub mod pool;
 pub mod provider;
 pub mod replay;
+#[cfg(feature = "retry")]
+pub mod retry;
 pub mod rotate;
+#[cfg(feature = "retry")]
+mod stack;
 mod trail;
 mod verdict;
 
@@ -22,6 +26,11 @@ pub use key::{ApiKey, KeyId};
 pub use limit::{Limit, LimitError};
 pub use pool::{Events, KeyPool, KeyPoolBuilder, Lease};
 pub use replay::{Replay, ReplayBody, ReplayBodyLayer};
+#[cfg(feature = "retry")]
+pub use retry::QuotaAwareRetry;
 pub use rotate::{KeyRotation, KeyRotationLayer};
+#[cfg(feature = "retry")]
+pub use stack::RotationStack;
 pub use trail::{Attempt, KeyUsed, Trail};
+pub use provider::{Anthropic, Gemini, Generic, OpenAi};
 pub use verdict::{Scope, Verdict};

@@ -24,7 +24,7 @@ pub struct KeyUsed {
     /// How long the request waited in line for it.
     pub waited: Duration,
     /// When the request first asked for a key.
-    pub(crate) since: Instant,
+    pub since: Instant,
     /// The whole response, if it is a refusal that was read to its end.
     pub(crate) refusal: Option<Arc<Refusal>>,
 }
@@ -35,6 +35,8 @@ pub struct KeyUsed {
 pub struct Attempt {
     /// The key; unknown if a request without a [`Trail`] failed without a response.
     pub key: Option<KeyId>,
+    /// Its account.
+    pub account: Option<Arc<str>>,
     /// What came of it. A request that failed without a response is [`Verdict::Transient`].
     pub verdict: Verdict,
     /// How long the request waited in line for it.
@@ -99,10 +101,6 @@ impl Trail {
         self.since
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.tried().attempts.len()
-    }
-
     pub(crate) fn push(&self, attempt: Attempt, refusal: Option<Arc<Refusal>>) {
         let mut tried = self.tried();
         tried.attempts.push(attempt);
@@ -130,8 +128,21 @@ impl Default for Trail {
     }
 }
 
+impl Attempt {
+    /// Sent, and failed without a response; nobody saw with which key.
+    #[cfg(feature = "retry")]
+    pub(crate) fn unanswered() -> Self {
+        Self { key: None, account: None, verdict: Verdict::Transient, waited: Duration::ZERO }
+    }
+}
+
 impl From<&KeyUsed> for Attempt {
     fn from(used: &KeyUsed) -> Self {
-        Self { key: Some(used.key.clone()), verdict: used.verdict, waited: used.waited }
+        Self {
+            key: Some(used.key.clone()),
+            account: Some(Arc::clone(&used.account)),
+            verdict: used.verdict,
+            waited: used.waited,
+        }
     }
 }

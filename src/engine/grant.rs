@@ -29,13 +29,6 @@ pub(super) struct Probes {
     pub(super) provider: bool,
 }
 
-impl Grant {
-    /// When it was reserved.
-    pub(crate) fn since(&self) -> Time {
-        self.sent
-    }
-}
-
 impl Engine {
     /// Moves the meters from what was reserved to what was used. The first call counts; without one,
     /// what was reserved stays charged.

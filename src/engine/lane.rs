@@ -86,10 +86,6 @@ impl Lane {
         &mut self.seats[account.index()]
     }
 
-    pub(crate) fn ready(&self) -> &[AccountIx] {
-        &self.ready
-    }
-
     /// Brings a random seat of those from `place` on to `place`, and says whose it is.
     pub(crate) fn draw(&mut self, place: usize, rng: &mut fastrand::Rng) -> Option<AccountIx> {
         let rest = self.ready.len().checked_sub(place).filter(|rest| *rest > 0)?;

@@ -48,8 +48,10 @@ fn read(text: &str) -> Result<Limit, String> {
         Some((text, burst)) => (text, Some(number(burst)?)),
         None => (text, None),
     };
-    let (amount, what) =
-        text.trim().split_once(char::is_whitespace).ok_or("it needs an amount and what it counts")?;
+    let (amount, what) = text
+        .trim()
+        .split_once(char::is_whitespace)
+        .ok_or("it needs an amount and what it counts")?;
     let amount = number(amount)?;
     let mut limit = match what.split_once('/') {
         Some((what, period)) => Limit {

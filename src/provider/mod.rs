@@ -1,7 +1,7 @@
 //! Dialects: how a key is sent, how limits are told, how failures are read.
 //!
 //! A [`Provider`] is a set of plain functions from what is on the wire to the words of this crate. It
-//! holds no state and does no I/O. Four dialects are built in; `Generic` serves any API that takes
+//! holds no state and does no I/O. Four dialects are built in; [`Generic`] serves any API that takes
 //! a key in a header and refuses with the usual status codes.
 //!
 //! ```
@@ -19,11 +19,27 @@
 //! assert!(matches!(OpenAi::default().classify(&answer), Verdict::QuotaExhausted { .. }));
 //! ```
 
+mod anthropic;
+mod by_status;
+mod clock;
+mod duration;
+mod error_body;
+mod gemini;
+mod generic;
+mod ietf;
+mod limit_headers;
+mod openai;
+mod request_body;
+mod retry_after;
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, time::Duration, time::SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 
+pub use self::{anthropic::Anthropic, gemini::Gemini, generic::Generic, openai::OpenAi};
 use crate::{Exhausted, demand::Estimate, limit::Metered, verdict::Verdict};
 
 /// A request as a provider sees it.

@@ -187,8 +187,8 @@ impl Sent {
     fn failed(&self, mut lease: Lease) {
         let verdict = lease.failed();
         if let Some(trail) = &self.trail {
-            let key = lease.key().cloned();
-            trail.push(Attempt { key, verdict, waited: lease.waited() }, None);
+            let (key, account) = (lease.key().cloned(), lease.account().cloned());
+            trail.push(Attempt { key, account, verdict, waited: lease.waited() }, None);
         }
     }
 

@@ -1,0 +1,53 @@
+//! The only retry loop.
+//!
+//! [`QuotaAwareRetry`] is a policy for [`tower::retry`]. It sits above
+//! [`KeyRotation`](crate::KeyRotation), so that every attempt takes a key anew:
+//!
+//! - A refusal of a key or an account goes to another one at once. This is not extra load on
+//!   whoever refused, and is bounded by the number of keys.
+//! - An overload, a 5xx or a broken connection is tried again after a backoff, a few times, within a
+//!   budget that all requests share, and only if the provider allows such a request to be repeated.
+//! - A caller's own fault is never tried again.
+//! - A request whose body cannot be sent again is never tried again.
+//!
+//! The last answer of the provider is what the caller gets when nothing better comes.
+//!
+//! ```
+//! # use std::convert::Infallible;
+//! # use http_body_util::Full;
+//! # use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! # type Body = Full<bytes::Bytes>;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, OpenAi, QuotaAwareRetry, Trail};
+//!
+//! let pool = KeyPool::builder(OpenAi::default())
+//!     .key(ApiKey::new("sk-revoked").id("old"))
+//!     .key(ApiKey::new("sk-good").id("new"))
+//!     .build()?;
+//! # let client = service_fn(|request: http::Request<Body>| async move {
+//! #     let good = request.headers()["authorization"] == "Bearer sk-good";
+//! #     let status = if good { 200 } else { 401 };
+//! #     let response = http::Response::builder().status(status).body(Body::default());
+//! #     Ok::<_, Infallible>(response.unwrap())
+//! # });
+//! let service = ServiceBuilder::new()
+//!     .retry(QuotaAwareRetry::new(&pool))
+//!     .layer(KeyRotationLayer::new(&pool))
+//!     .service(client);
+//!
+//! for _ in 0..10 {
+//!     let request = http::Request::get("https://api.openai.com/v1/models").body(Body::default())?;
+//!     let response = service.clone().oneshot(request).await?;
+//!     assert_eq!(response.status(), 200); // whichever key was tried first
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod budget;
+mod delay;
+mod policy;
+
+pub use delay::RetryDelay;
+pub use policy::QuotaAwareRetry;

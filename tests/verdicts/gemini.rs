@@ -1,0 +1,173 @@
+use tower_key_rotation::Gemini;
+
+use super::*;
+
+#[test]
+fn verdicts() {
+    check(
+        &Gemini::default(),
+        &[
+            (
+                "per minute",
+                429,
+                &[],
+                r#"{"error":{"code":429,"message":"You exceeded your current quota. \n* Quota exceeded for metric: input_tokens, limit: 1000000, model: gemini-2.5-flash\nPlease retry in 21.861320108s.","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"quotaId":"InputTokensPerModelPerMinute","quotaValue":"1000000"}]},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"21s"}]}}"#,
+                limited(s(21), MODEL),
+            ),
+            (
+                "the same on the compatible path: an array",
+                429,
+                &[],
+                r#"[{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"Quota","details":[{"retryDelay":"48.5s"}]}}]"#,
+                limited(ms(48_500), MODEL),
+            ),
+            (
+                "told by message only",
+                429,
+                &[],
+                r#"{"error":{"code":429,"message":"Quota exceeded. Please retry in 48.939935699s.","status":"RESOURCE_EXHAUSTED"}}"#,
+                limited(Some(Duration::from_nanos(48_939_935_699)), MODEL),
+            ),
+            (
+                "per day, with a delay that misleads",
+                429,
+                &[DATE],
+                r#"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"Quota","details":[{"violations":[{"quotaId":"GenerateRequestsPerMinutePerProjectPerModel"},{"quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier","quotaValue":"250"}]},{"retryDelay":"33s"}]}}"#,
+                quota(s(12 * 3_600), MODEL),
+            ),
+            (
+                "a limit of 0 is not waited for",
+                429,
+                &[DATE],
+                r#"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"* Quota exceeded for metric: free_tier_requests, limit: 0\nPlease retry in 49.02s.","details":[{"violations":[{"quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]},{"retryDelay":"49s"}]}}"#,
+                quota(UNKNOWN, MODEL),
+            ),
+            (
+                "Google's own capacity",
+                429,
+                &[],
+                r#"{"error":{"code":429,"message":"Resource has been exhausted (e.g. check quota).","status":"RESOURCE_EXHAUSTED"}}"#,
+                overloaded(UNKNOWN),
+            ),
+            (
+                "interactions",
+                429,
+                &[],
+                r#"{"error":{"code":"too_many_requests","message":"Too many requests"}}"#,
+                limited(UNKNOWN, MODEL),
+            ),
+            (
+                "details without a delay",
+                429,
+                &[],
+                r#"{"error":{"status":"RESOURCE_EXHAUSTED","message":"Quota","details":[{"violations":[{"quotaId":"RequestsPerMinute"}]}]}}"#,
+                limited(UNKNOWN, MODEL),
+            ),
+            (
+                "prepaid credit used up",
+                402,
+                &[],
+                r#"{"error":{"code":402,"message":"Your prepayment credits are depleted.","status":"RESOURCE_EXHAUSTED"}}"#,
+                quota(UNKNOWN, ACCOUNT),
+            ),
+            (
+                "the same, as told before",
+                429,
+                &[],
+                r#"{"error":{"code":429,"message":"Your prepayment credits are depleted.","status":"RESOURCE_EXHAUSTED"}}"#,
+                quota(UNKNOWN, ACCOUNT),
+            ),
+            (
+                "wrong key",
+                400,
+                &[],
+                r#"{"error":{"code":400,"message":"Nein.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID","domain":"googleapis.com"}]}}"#,
+                KeyRejected,
+            ),
+            (
+                "wrong key on the compatible path",
+                400,
+                &[],
+                r#"[{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT"}}]"#,
+                KeyRejected,
+            ),
+            (
+                "leaked",
+                403,
+                &[],
+                r#"{"error":{"code":403,"message":"Your API key was reported as leaked. Please use another API key.","status":"PERMISSION_DENIED"}}"#,
+                KeyRejected,
+            ),
+            (
+                "suspended",
+                403,
+                &[],
+                r#"{"error":{"code":403,"message":"Permission denied: Consumer has been suspended.","status":"PERMISSION_DENIED","details":[{"reason":"CONSUMER_SUSPENDED"}]}}"#,
+                KeyRejected,
+            ),
+            (
+                "good from other addresses",
+                403,
+                &[],
+                r#"{"error":{"code":403,"message":"IP","status":"PERMISSION_DENIED","details":[{"reason":"API_KEY_IP_ADDRESS_BLOCKED"}]}}"#,
+                ModelRefused,
+            ),
+            (
+                "no key sent",
+                403,
+                &[],
+                r#"{"error":{"code":403,"message":"Method doesn't allow unregistered callers","status":"PERMISSION_DENIED"}}"#,
+                CallerFault,
+            ),
+            (
+                "another project's file",
+                403,
+                &[],
+                r#"{"error":{"code":403,"message":"You do not have permission to access the File abc or it may not exist.","status":"PERMISSION_DENIED"}}"#,
+                CallerFault,
+            ),
+            (
+                "wrong kind of credential",
+                401,
+                &[],
+                r#"{"error":{"code":401,"status":"UNAUTHENTICATED","details":[{"reason":"CREDENTIALS_MISSING"}]}}"#,
+                CallerFault,
+            ),
+            (
+                "bad argument",
+                400,
+                &[],
+                r#"{"error":{"code":400,"message":"The requested combination is not supported","status":"INVALID_ARGUMENT"}}"#,
+                CallerFault,
+            ),
+            (
+                "country",
+                400,
+                &[],
+                r#"{"error":{"code":400,"message":"User location is not supported for the API use.","status":"FAILED_PRECONDITION"}}"#,
+                CallerFault,
+            ),
+            (
+                "no such model",
+                404,
+                &[],
+                r#"{"error":{"code":404,"message":"models/nine is not found for API version v1beta","status":"NOT_FOUND"}}"#,
+                CallerFault,
+            ),
+            (
+                "overloaded",
+                503,
+                &[],
+                r#"{"error":{"code":503,"message":"The model is overloaded. Please try again later.","status":"UNAVAILABLE"}}"#,
+                overloaded(UNKNOWN),
+            ),
+            (
+                "internal",
+                500,
+                &[],
+                r#"{"error":{"code":500,"message":"An internal error has occurred.","status":"INTERNAL"}}"#,
+                Transient,
+            ),
+        ],
+    );
+}

@@ -1,0 +1,81 @@
+use tower_key_rotation::Generic;
+
+use super::*;
+
+#[test]
+fn verdicts() {
+    check(
+        &Generic::new("https://api.example.com"),
+        &[
+            ("wait told", 429, &[("retry-after", "20")], "", limited(s(20), ACCOUNT)),
+            (
+                "wait told as a date",
+                429,
+                &[DATE, ("retry-after", "Thu, 15 Jan 2026 20:00:20 GMT")],
+                "",
+                limited(s(20), ACCOUNT),
+            ),
+            (
+                "told as a time in seconds",
+                429,
+                &[DATE, ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1768507260")],
+                "",
+                limited(s(60), ACCOUNT),
+            ),
+            (
+                "told as a time in milliseconds",
+                429,
+                &[DATE, ("ratelimit-remaining", "0"), ("ratelimit-reset", "1768507260000")],
+                "",
+                limited(s(60), ACCOUNT),
+            ),
+            (
+                "told by RateLimit",
+                429,
+                &[("ratelimit", "\"default\";r=0;t=30")],
+                "",
+                limited(s(30), ACCOUNT),
+            ),
+            (
+                "something remains, so its reset is not the wait",
+                429,
+                &[("x-ratelimit-remaining", "5"), ("x-ratelimit-reset", "30")],
+                "",
+                limited(UNKNOWN, ACCOUNT),
+            ),
+            ("a limiter's own page", 429, &[HTML], "<html>429</html>", limited(UNKNOWN, ACCOUNT)),
+            (
+                "used up, told with 403",
+                403,
+                &[DATE, ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1768507260")],
+                r#"{"message":"API rate limit exceeded for user ID 1."}"#,
+                limited(s(60), ACCOUNT),
+            ),
+            ("403 with a wait", 403, &[("retry-after", "9")], "", limited(s(9), ACCOUNT)),
+            (
+                "secondary limit of which nothing is told",
+                403,
+                &[("x-ratelimit-remaining", "4980"), ("x-ratelimit-reset", "900")],
+                r#"{"message":"You have exceeded a secondary rate limit. Please wait."}"#,
+                limited(s(60), ACCOUNT),
+            ),
+            (
+                "forbidden",
+                403,
+                &[("x-ratelimit-remaining", "4996")],
+                r#"{"message":"Resource not accessible by integration"}"#,
+                CallerFault,
+            ),
+            (
+                "bad key, with the limits of the address",
+                401,
+                &[("x-ratelimit-remaining", "0"), ("x-ratelimit-limit", "60")],
+                r#"{"message":"Bad credentials"}"#,
+                KeyRejected,
+            ),
+            ("pay", 402, &[], r#"{"error":"no funds"}"#, quota(UNKNOWN, ACCOUNT)),
+            ("not found", 404, &[], r#"{"message":"Not Found"}"#, CallerFault),
+            ("unicorn", 503, &[HTML, ("x-ratelimit-remaining", "9")], BLOCKED, overloaded(UNKNOWN)),
+        ],
+    );
+}
