@@ -10,6 +10,9 @@ use axum::{
     routing::{any, get},
 };
 
+use serde::Serialize;
+use tower_key_rotation::Snapshot;
+
 use super::{
     config::{Config, Problems},
     forward::forward,
@@ -73,14 +76,19 @@ async fn health() -> Response<Body> {
     reply::json(StatusCode::OK, r#"{"status":"ok"}"#.to_owned())
 }
 
+#[derive(Serialize)]
+struct Status {
+    pools: Vec<Snapshot>,
+}
+
 /// The state of every pool, account and key.
 async fn status(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
     let (head, _) = request.into_parts();
     if let Err(denied) = gateway.guard.admit_admin(&head) {
         return reply::denied(denied);
     }
-    let pools: Vec<_> = gateway.pools.iter().map(|pool| pool.keys.snapshot()).collect();
-    match serde_json::to_string_pretty(&serde_json::json!({ "pools": pools })) {
+    let pools = gateway.pools.iter().map(|pool| pool.keys.snapshot()).collect();
+    match serde_json::to_string_pretty(&Status { pools }) {
         Ok(text) => reply::json(StatusCode::OK, text),
         Err(_) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, "status", "no status"),
     }
