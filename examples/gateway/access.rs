@@ -1,4 +1,5 @@
-//! The access log: one line for each request, on standard error, when its answer has ended.
+//! The access log: one line for each request, on standard error, when its answer has ended or its
+//! caller has hung up.
 //!
 //! A line never holds a query or a header: both may carry credentials.
 
@@ -17,7 +18,7 @@ use axum::{
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
-use tower_key_rotation::KeyId;
+use tower_key_rotation::Trail;
 
 /// Writes one line to standard error.
 pub(crate) fn log(line: fmt::Arguments<'_>) {
@@ -25,55 +26,93 @@ pub(crate) fn log(line: fmt::Arguments<'_>) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// What is known of a request when its answer begins.
+/// What is known of a request. It is written when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Access {
-    pub(crate) method: Method,
-    pub(crate) pool: String,
-    pub(crate) path: String,
-    pub(crate) status: StatusCode,
-    pub(crate) key: Option<KeyId>,
-    pub(crate) attempts: usize,
-    /// How long the request waited for quota.
-    pub(crate) wait: Duration,
-    pub(crate) arrived: Instant,
-    /// From arrival to the head of the answer, without `wait`.
-    pub(crate) upstream: Duration,
+    pool: String,
+    method: Method,
+    path: String,
+    arrived: Instant,
+    /// The attempts, as the stack makes them.
+    trail: Trail,
+    /// Status of the answer, and how long it took to its head.
+    head: Option<(StatusCode, Duration)>,
+    /// What an operator should know besides.
+    note: Option<String>,
+    bytes: u64,
+    whole: bool,
+}
+
+impl Access {
+    pub(crate) fn new(pool: &str, method: &Method, path: &str, trail: Trail) -> Self {
+        Self {
+            pool: pool.to_owned(),
+            method: method.clone(),
+            path: path.to_owned(),
+            arrived: Instant::now(),
+            trail,
+            head: None,
+            note: None,
+            bytes: 0,
+            whole: false,
+        }
+    }
+
+    /// The head of the answer is there.
+    pub(crate) fn answered(&mut self, status: StatusCode, note: Option<String>) {
+        self.head = Some((status, self.arrived.elapsed()));
+        self.note = note;
+    }
 }
 
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { method, pool, path, status, attempts, .. } = self;
-        let key = self.key.as_ref().map_or("-", KeyId::as_str);
-        let (wait, upstream) = (self.wait.as_millis(), self.upstream.as_millis());
-        let status = status.as_u16();
+        let Self { pool, method, path, bytes, .. } = self;
+        let attempts = self.trail.attempts();
+        let key =
+            attempts.last().and_then(|last| last.key.as_ref()).map_or("-", |key| key.as_str());
+        let total = self.arrived.elapsed();
+        let (status, until_head) = match self.head {
+            Some((status, after)) => (status.as_u16(), after),
+            None => (0, total),
+        };
+        // Who got no key has done nothing but wait.
+        let waited = attempts.iter().map(|attempt| attempt.waited).sum();
+        let waited = if attempts.is_empty() { until_head } else { waited };
+        let upstream = until_head.saturating_sub(waited).as_millis();
+        let (waited, total, attempts) = (waited.as_millis(), total.as_millis(), attempts.len());
         write!(f, "{pool} {method} {path} {status} key={key} attempts={attempts}")?;
-        write!(f, " wait={wait}ms upstream={upstream}ms")
+        write!(f, " wait={waited}ms upstream={upstream}ms total={total}ms bytes={bytes}")?;
+        f.write_str(if self.whole { "" } else { " cut" })?;
+        self.note.as_ref().map_or(Ok(()), |note| write!(f, " ({note})"))
+    }
+}
+
+impl Drop for Access {
+    fn drop(&mut self) {
+        log(format_args!("{self}"));
     }
 }
 
 pin_project! {
-    /// A body that writes the access line when it ends, or is given up by the caller.
+    /// A body whose access is written when it ends, or when the caller gives it up.
     pub(crate) struct Logged<B: HttpBody> {
         #[pin]
         body: B,
-        bytes: u64,
-        whole: bool,
         access: Access,
     }
 
     impl<B: HttpBody> PinnedDrop for Logged<B> {
         fn drop(this: Pin<&mut Self>) {
-            let cut = if this.whole || this.body.is_end_stream() { "" } else { " cut" };
-            let (bytes, total) = (this.bytes, this.access.arrived.elapsed().as_millis());
-            log(format_args!("{} total={total}ms bytes={bytes}{cut}", this.access));
+            let this = this.project();
+            this.access.whole |= this.body.is_end_stream();
         }
     }
 }
 
 impl<B: HttpBody> Logged<B> {
     pub(crate) fn new(body: B, access: Access) -> Self {
-        Self { body, bytes: 0, whole: false, access }
+        Self { body, access }
     }
 }
 
@@ -88,9 +127,9 @@ impl<B: HttpBody<Data = Bytes>> HttpBody for Logged<B> {
         let this = self.project();
         let frame = ready!(this.body.poll_frame(cx));
         match &frame {
-            Some(Ok(frame)) => *this.bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
+            Some(Ok(frame)) => this.access.bytes += frame.data_ref().map_or(0, Bytes::len) as u64,
             Some(Err(_)) => {}
-            None => *this.whole = true,
+            None => this.access.whole = true,
         }
         Poll::Ready(frame)
     }

@@ -1,53 +1,40 @@
 //! One request passed on: cleaned of what is not the provider's business, called, and cleaned again
 //! on the way back.
 
-use std::time::Duration;
-
 use axum::{
-    body::Body,
+    body::{Body, Bytes, HttpBody},
     http::{Extensions, Request, Response, StatusCode, Version, request::Parts},
 };
-use tokio::time::Instant;
-use tower_key_rotation::{KeyUsed, Trail};
+use tower_key_rotation::{Exhausted, Trail};
 
 use super::{
-    access::{Access, Logged, log},
+    access::{Access, Logged},
     guard,
     headers::{strip_hop_by_hop, strip_request},
-    pool::{Answer, Pool},
+    joined::Joined,
+    pool::Pool,
     reply,
 };
 
 /// Sends a request to `path` of a pool's provider.
 pub(crate) async fn forward(pool: &Pool, path: &str, head: Parts, body: Body) -> Response<Body> {
-    let arrived = Instant::now();
-    let (method, shown) = (head.method.clone(), head.uri.path().to_owned());
-    let Some(request) = outgoing(pool, path, head, body) else {
-        return reply::error(StatusCode::BAD_REQUEST, "bad_path", "the path leaves its API");
+    let trail = Trail::new();
+    let access = Access::new(&pool.name, &head.method, head.uri.path(), trail.clone());
+    let Some(mut request) = outgoing(pool, path, head, body) else {
+        let refusal = reply::error(StatusCode::BAD_REQUEST, "bad_path", "the path leaves its API");
+        return logged(refusal, access, None);
     };
+    request.extensions_mut().insert(trail);
     match pool.call(request).await {
         Ok(answer) => {
-            let used = answer.extensions().get::<KeyUsed>();
-            let trail = answer.extensions().get::<Trail>();
-            let wait = used.map_or(Duration::ZERO, |used| used.waited);
-            let access = Access {
-                method,
-                pool: pool.name.clone(),
-                path: shown,
-                status: answer.status(),
-                key: used.map(|used| used.key.clone()),
-                attempts: trail.map_or(usize::from(used.is_some()), |trail| trail.attempts().len()),
-                wait,
-                arrived,
-                upstream: arrived.elapsed().saturating_sub(wait),
-            };
-            incoming(answer, access)
+            let exhausted = answer.extensions().get::<Exhausted>().map(ToString::to_string);
+            logged(answer, access, exhausted)
         }
         Err(error) => {
             let name = &pool.name;
-            log(format_args!("{name} {method} {shown} 502 {error}"));
             let message = format!("the provider of pool {name:?} did not answer: {error}");
-            reply::error(StatusCode::BAD_GATEWAY, "upstream_unreachable", &message)
+            let refusal = reply::error(StatusCode::BAD_GATEWAY, "upstream_unreachable", &message);
+            logged(refusal, access, Some(error.to_string()))
         }
     }
 }
@@ -68,12 +55,16 @@ fn outgoing(pool: &Pool, path: &str, mut head: Parts, body: Body) -> Option<Requ
 }
 
 /// The response as the caller is to see it.
-fn incoming(answer: Answer, access: Access) -> Response<Body> {
+fn logged<B>(answer: Response<B>, mut access: Access, note: Option<String>) -> Response<Body>
+where
+    B: HttpBody<Data = Bytes, Error: Into<axum::BoxError> + Send> + Send + 'static,
+{
     let (mut head, body) = answer.into_parts();
+    access.answered(head.status, note);
     strip_hop_by_hop(&mut head.headers);
     head.version = Version::HTTP_11;
     head.extensions = Extensions::new();
-    Response::from_parts(head, Body::new(Logged::new(body, access)))
+    Response::from_parts(head, Body::new(Logged::new(Joined::new(body), access)))
 }
 
 /// Whether a path has a `..` in it, in any spelling.

@@ -23,6 +23,7 @@ mod events;
 mod forward;
 mod guard;
 mod headers;
+mod joined;
 mod model;
 mod pool;
 mod reply;

@@ -12,7 +12,7 @@ use super::{
 
 /// The whole stack: body kept for repetition, retry, rotation, and the way to the provider.
 type Stack = <RotationStack as Layer<Upstream>>::Service;
-pub(crate) type Answer = <Stack as tower::Service<Request<Body>>>::Response;
+type Answer = <Stack as tower::Service<Request<Body>>>::Response;
 
 pub(crate) struct Pool {
     pub(crate) name: String,
