@@ -13,6 +13,8 @@ pub mod replay;
 #[cfg(feature = "retry")]
 pub mod retry;
 pub mod rotate;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 #[cfg(feature = "retry")]
 mod stack;
 mod trail;
@@ -25,6 +27,7 @@ pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};
 pub use limit::{Limit, LimitError};
 pub use pool::{Events, KeyPool, KeyPoolBuilder, Lease};
+pub use provider::{Anthropic, Gemini, Generic, OpenAi};
 pub use replay::{Replay, ReplayBody, ReplayBodyLayer};
 #[cfg(feature = "retry")]
 pub use retry::QuotaAwareRetry;
@@ -32,5 +35,4 @@ pub use rotate::{KeyRotation, KeyRotationLayer};
 #[cfg(feature = "retry")]
 pub use stack::RotationStack;
 pub use trail::{Attempt, KeyUsed, Trail};
-pub use provider::{Anthropic, Gemini, Generic, OpenAi};
 pub use verdict::{Scope, Verdict};

@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_loopback() {
-        for good in ["http://127.0.0.1:8080", "http://localhost", "http://[::1]:9", "https://a.b/"] {
+        for good in ["http://127.0.0.1:8080", "http://localhost", "http://[::1]:9", "https://a.b/"]
+        {
             assert!(Origin::parse(good).is_ok(), "{good}");
         }
         for bad in [

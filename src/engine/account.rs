@@ -43,9 +43,7 @@ pub(crate) struct Key {
 impl Account {
     /// When a demand fits into all meters that count it.
     pub(crate) fn room(&self, meters: Meters, cost: &Cost) -> Room {
-        self.counting(meters)
-            .map(|meter| meter.room(cost))
-            .fold(self.standing.room(), Room::max)
+        self.counting(meters).map(|meter| meter.room(cost)).fold(self.standing.room(), Room::max)
     }
 
     pub(crate) fn counting(&self, meters: Meters) -> impl Iterator<Item = &Meter> {
@@ -53,7 +51,11 @@ impl Account {
     }
 
     pub(crate) fn counting_mut(&mut self, meters: Meters) -> impl Iterator<Item = &mut Meter> {
-        self.meters.iter_mut().enumerate().filter(move |(i, _)| meters >> i & 1 == 1).map(|(_, m)| m)
+        self.meters
+            .iter_mut()
+            .enumerate()
+            .filter(move |(i, _)| meters >> i & 1 == 1)
+            .map(|(_, m)| m)
     }
 
     /// How loaded it is for a lane; the lowest is chosen. First by the share of its allowance that

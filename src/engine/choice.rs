@@ -133,7 +133,16 @@ impl Engine {
         let key_state = &mut self.keys[key.index()];
         key_state.served += 1;
         key_state.in_flight += 1;
-        Grant { account, key, lane: ask.lane, meters, sent: now, reserved: ask.cost, probes, settled: false }
+        Grant {
+            account,
+            key,
+            lane: ask.lane,
+            meters,
+            sent: now,
+            reserved: ask.cost,
+            probes,
+            settled: false,
+        }
     }
 }
 

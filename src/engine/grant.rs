@@ -1,10 +1,6 @@
 //! What was reserved for one request, and its end.
 
-use super::{
-    AccountIx, Cost, Engine, KeyIx, Time,
-    account::Meters,
-    lane::LaneIx,
-};
+use super::{AccountIx, Cost, Engine, KeyIx, Time, account::Meters, lane::LaneIx};
 
 /// A reservation of a demand on a key.
 ///
@@ -47,6 +43,7 @@ impl Engine {
     }
 
     /// The request has ended: its concurrency is free.
+    #[expect(clippy::needless_pass_by_value, reason = "an ended grant must not be used again")]
     pub(crate) fn end(&mut self, grant: Grant) {
         let account = &mut self.accounts[grant.account.index()];
         let mut freed = false;

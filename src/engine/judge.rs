@@ -36,7 +36,9 @@ impl Engine {
         let account = &mut self.accounts[grant.account.index()];
         account
             .counting_mut(grant.meters)
-            .filter(|meter| meter.limit.metered() == reading.metered && meter.limit.amount() == limit)
+            .filter(|meter| {
+                meter.limit.metered() == reading.metered && meter.limit.amount() == limit
+            })
             .for_each(|meter| meter.lower(now, remaining));
     }
 
@@ -117,7 +119,8 @@ impl Engine {
     }
 
     fn failed(&mut self, now: Time, grant: &Grant, verdict: Verdict) {
-        if self.accounts[grant.account.index()].failures.failed() && self.may_rest(now, grant.account)
+        if self.accounts[grant.account.index()].failures.failed()
+            && self.may_rest(now, grant.account)
         {
             self.cool(now, grant, verdict, Scope::Account, None, standing::FAILURE);
         }

@@ -25,7 +25,7 @@ pub(crate) struct Lanes {
 impl Lanes {
     pub(crate) fn new(accounts: &[Account]) -> Self {
         let default = accounts.iter().map(|account| meters_counting(account, None));
-        let overflow = accounts.iter().map(|account| all_meters(account));
+        let overflow = accounts.iter().map(all_meters);
         Self {
             lanes: vec![Lane::new(None, default), Lane::new(Some("(other)".into()), overflow)],
             by_model: HashMap::new(),
@@ -35,7 +35,12 @@ impl Lanes {
     }
 
     /// The lane of a model, made if need be.
-    pub(crate) fn resolve(&mut self, now: Time, model: Option<&str>, accounts: &[Account]) -> LaneIx {
+    pub(crate) fn resolve(
+        &mut self,
+        now: Time,
+        model: Option<&str>,
+        accounts: &[Account],
+    ) -> LaneIx {
         let Some(model) = model else { return DEFAULT };
         let lane = match self.by_model.get(model) {
             Some(&lane) => lane,

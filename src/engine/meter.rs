@@ -2,11 +2,7 @@
 
 use crate::limit::{Limit, Metered};
 
-use super::{
-    demand::Cost,
-    rolling::Rolling,
-    time::Time,
-};
+use super::{demand::Cost, rolling::Rolling, time::Time};
 
 /// When a demand fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

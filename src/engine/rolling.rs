@@ -29,7 +29,8 @@ pub(crate) struct Rolling {
 
 impl Rolling {
     pub(crate) fn new(limit: &Limit) -> Self {
-        let unit = (u128::from(nanos(limit.period())) << SCALE).div_ceil(limit.amount().max(1).into());
+        let unit =
+            (u128::from(nanos(limit.period())) << SCALE).div_ceil(limit.amount().max(1).into());
         let mut rolling = Self {
             unit,
             reach: 0,

@@ -13,7 +13,12 @@ use super::{
 
 impl Engine {
     /// An engine over accounts that have been checked; `ids` has the id of each key, in order.
-    pub(crate) fn new(declared: &[Declared], ids: &[KeyId], longest_line: usize, seed: u64) -> Self {
+    pub(crate) fn new(
+        declared: &[Declared],
+        ids: &[KeyId],
+        longest_line: usize,
+        seed: u64,
+    ) -> Self {
         let mut keys = Vec::with_capacity(ids.len());
         let mut ids = ids.iter();
         let accounts: Vec<_> = declared

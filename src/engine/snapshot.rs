@@ -118,7 +118,11 @@ impl Engine {
             waiting: self.waiting,
             braked_for: cooling(&self.provider, now),
             verdicts: self.counters.verdicts.clone(),
-            accounts: self.accounts.iter().map(|account| self.account_state(now, account)).collect(),
+            accounts: self
+                .accounts
+                .iter()
+                .map(|account| self.account_state(now, account))
+                .collect(),
             lanes: self.lanes.iter().map(|lane| self.lane_state(now, lane)).collect(),
         }
     }

@@ -32,8 +32,7 @@ pub(crate) const RATE: Ladder = Ladder::new(Duration::from_secs(1), Duration::fr
 /// After a billing stop: nobody knows when somebody pays.
 pub(crate) const QUOTA: Ladder = Ladder::new(Duration::from_secs(300), Duration::from_secs(3_600));
 /// While a provider is overloaded.
-pub(crate) const OVERLOAD: Ladder =
-    Ladder::new(Duration::from_millis(250), Duration::from_secs(8));
+pub(crate) const OVERLOAD: Ladder = Ladder::new(Duration::from_millis(250), Duration::from_secs(8));
 /// While most of an account's requests fail.
 pub(crate) const FAILURE: Ladder = Ladder::new(Duration::from_secs(1), Duration::from_secs(30));
 

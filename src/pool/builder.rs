@@ -165,8 +165,9 @@ impl KeyPoolBuilder {
             for (place, key) in account.keys.iter().enumerate() {
                 let default = || KeyId::new(format!("{}-{}", account.name, place + 1));
                 let id = key.id.clone().unwrap_or_else(default);
-                let mut problem =
-                    |what: &str| problems.push(format!("account {:?}: key {id:?}: {what}", account.name));
+                let mut problem = |what: &str| {
+                    problems.push(format!("account {:?}: key {id:?}: {what}", account.name))
+                };
                 if id.as_str().is_empty() {
                     problem("its id is empty");
                 } else if let Some(other) = seen.insert(id.clone(), &account.name) {
@@ -176,7 +177,8 @@ impl KeyPoolBuilder {
                     problem("its weight is 0: leave it out instead");
                 }
                 let carriers = self.provider.carriers();
-                match Credential::new(id.clone(), Arc::clone(&account.name), &key.secret, carriers) {
+                match Credential::new(id.clone(), Arc::clone(&account.name), &key.secret, carriers)
+                {
                     Ok(credential) => credentials.push(credential),
                     Err(what) => problem(what),
                 }

@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header::AUTHORIZATION, uri};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::{KeyId, provider::{Carrier, Provider}};
+use crate::{
+    KeyId,
+    provider::{Carrier, Provider},
+};
 
 /// The headers in which any of the known providers takes a key.
 static CARRIERS: [HeaderName; 4] = [
@@ -46,9 +49,9 @@ impl Credential {
                 Carrier::Bearer => (AUTHORIZATION, bearer(secret)),
                 Carrier::Header(name) => (name.clone(), HeaderValue::from_str(secret)),
             };
-            let mut value = value.map_err(|_| {
-                "its secret has bytes that no HTTP header can carry; look for line breaks"
-            })?;
+            let mut value = value.map_err(
+                |_| "its secret has bytes that no HTTP header can carry; look for line breaks",
+            )?;
             value.set_sensitive(true);
             Ok((name, value))
         };
@@ -104,7 +107,8 @@ fn without_parameter(uri: &Uri, parameter: &str) -> Option<Uri> {
         return None;
     }
     let rest = query.split('&').filter(|pair| !is_it(pair)).collect::<Vec<_>>().join("&");
-    let path = if rest.is_empty() { uri.path().to_owned() } else { format!("{}?{rest}", uri.path()) };
+    let path =
+        if rest.is_empty() { uri.path().to_owned() } else { format!("{}?{rest}", uri.path()) };
     let mut parts = uri::Parts::from(uri.clone());
     parts.path_and_query = Some(path.parse().ok()?);
     Uri::from_parts(parts).ok()
@@ -116,9 +120,13 @@ mod tests {
 
     #[test]
     fn only_the_named_parameter_goes() {
-        let without = |uri: &str| without_parameter(&uri.parse().unwrap(), "key").map(|u| u.to_string());
+        let without =
+            |uri: &str| without_parameter(&uri.parse().unwrap(), "key").map(|u| u.to_string());
         assert_eq!(without("https://h/p?key=s").as_deref(), Some("https://h/p"));
-        assert_eq!(without("https://h/p?a=1&key=s&alt=sse").as_deref(), Some("https://h/p?a=1&alt=sse"));
+        assert_eq!(
+            without("https://h/p?a=1&key=s&alt=sse").as_deref(),
+            Some("https://h/p?a=1&alt=sse")
+        );
         assert_eq!(without("https://h/p?key=s&key=t&b").as_deref(), Some("https://h/p?b"));
         assert_eq!(without("https://h/p?key").as_deref(), Some("https://h/p"));
         assert_eq!(without("https://h/p?monkey=1"), None);

@@ -93,7 +93,8 @@ impl KeyPool {
     /// # Errors
     /// [`Exhausted`] if nobody has room, or others wait already. It says when to come back.
     pub fn try_acquire(&self, demand: &Demand) -> Result<Lease, Exhausted> {
-        let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since: Instant::now() };
+        let wanted =
+            Wanted { demand, estimate: &Estimate::default(), tried: &[], since: Instant::now() };
         self.lease_or_ask(&wanted)
             .map_err(|ask| self.shared.with(|core, now| core.engine.turned_away(now, &ask)))
     }
@@ -110,7 +111,8 @@ impl KeyPool {
     /// The future may be dropped at any point: its place in the line goes to the next, and what was
     /// reserved for it is free again.
     pub fn acquire(&self, demand: &Demand) -> Acquire {
-        let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since: Instant::now() };
+        let wanted =
+            Wanted { demand, estimate: &Estimate::default(), tried: &[], since: Instant::now() };
         self.line_up(self.shared.with(|core, now| self.ask(core, now, &wanted)))
     }
 

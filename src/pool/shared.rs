@@ -61,7 +61,10 @@ impl Shared {
             core.serve(now, None);
             if core.engine.has_events() {
                 // Nobody listening is no error.
-                core.engine.take_events().into_iter().for_each(|event| drop(self.events.send(event)));
+                core.engine
+                    .take_events()
+                    .into_iter()
+                    .for_each(|event| drop(self.events.send(event)));
             }
             (result, std::mem::take(&mut core.wake))
         };

@@ -33,7 +33,11 @@ impl Buffer {
         Self { cap, first: Bytes::new(), all: BytesMut::new(), trailers: None }
     }
 
-    pub(super) fn poll<B>(&mut self, body: &mut B, cx: &mut Context<'_>) -> Poll<Result<Buffered, B::Error>>
+    pub(super) fn poll<B>(
+        &mut self,
+        body: &mut B,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Buffered, B::Error>>
     where
         B: Body<Data = Bytes> + Unpin,
     {

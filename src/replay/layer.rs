@@ -85,7 +85,9 @@ where
         let inner = mem::replace(&mut self.inner, clone);
         let (head, body) = request.into_parts();
         let buffer = Buffer::new(self.cap);
-        ResponseFuture { state: State::Buffering { parked: Some(Parked { inner, head, body, buffer }) } }
+        ResponseFuture {
+            state: State::Buffering { parked: Some(Parked { inner, head, body, buffer }) },
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use http::{Request, Response};
-use tower::retry::Policy;
 use tokio::time::Instant;
+use tower::retry::Policy;
 
 use crate::{Attempt, KeyPool, KeyUsed, Trail, Verdict, replay::Replay};
 
@@ -57,7 +57,12 @@ impl QuotaAwareRetry {
     }
 
     /// Whether to go on, and after which pause.
-    fn decide<A>(&mut self, request: &Request<A>, verdict: Verdict, trail: &Trail) -> Option<RetryDelay> {
+    fn decide<A>(
+        &mut self,
+        request: &Request<A>,
+        verdict: Verdict,
+        trail: &Trail,
+    ) -> Option<RetryDelay> {
         match verdict {
             Verdict::RateLimited { .. } if self.is_wider(trail) => None,
             Verdict::RateLimited { .. }
@@ -86,7 +91,8 @@ impl QuotaAwareRetry {
 
     fn is_wider(&self, trail: &Trail) -> bool {
         trail.visit(|attempts| {
-            let limited = |attempt: &&Attempt| matches!(attempt.verdict, Verdict::RateLimited { .. });
+            let limited =
+                |attempt: &&Attempt| matches!(attempt.verdict, Verdict::RateLimited { .. });
             let mut accounts: Vec<_> =
                 attempts.iter().filter(limited).map(|attempt| &attempt.account).collect();
             accounts.sort_unstable();

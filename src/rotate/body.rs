@@ -75,7 +75,8 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let data = |frame: &Result<Frame<Bytes>, _>| frame.as_ref().ok()?.data_ref().map(Buf::remaining);
+        let data =
+            |frame: &Result<Frame<Bytes>, _>| frame.as_ref().ok()?.data_ref().map(Buf::remaining);
         let ahead = self.ahead.iter().filter_map(data).sum::<usize>() as u64;
         let rest = self.rest.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint);
         let mut sum = SizeHint::new();

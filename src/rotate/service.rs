@@ -12,11 +12,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::{
-    Demand, KeyPool, Lease, Trail,
-    engine::Ask,
-    pool::Wanted,
-    provider::Call,
-    replay::ReplayBody,
+    Demand, KeyPool, Lease, Trail, engine::Ask, pool::Wanted, provider::Call, replay::ReplayBody,
 };
 
 use super::{

@@ -1,0 +1,107 @@
+//! OpenAI's responses API.
+//!
+//! Simplified: a stream has its first event, one for each piece of text, and its last, which repeats
+//! the whole text and alone has the usage. There is no `[DONE]`.
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Part, event};
+use crate::sandbox::script;
+
+/// How far a response has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    InProgress,
+    Completed,
+    Failed,
+}
+
+pub(super) fn response(answer: &Answer, stage: Stage) -> Value {
+    let completed = stage == Stage::Completed;
+    let status = match stage {
+        Stage::InProgress => "in_progress",
+        Stage::Completed if answer.cut_short => "incomplete",
+        Stage::Completed => "completed",
+        Stage::Failed => "failed",
+    };
+    let reason = (completed && answer.cut_short).then(|| json!({"reason": "max_output_tokens"}));
+    let error = (stage == Stage::Failed).then(
+        || json!({"code": "server_error", "message": "The model failed to generate a response."}),
+    );
+    let output = completed.then(|| message(answer, status));
+    json!({
+        "id": format!("resp_{}", answer.id),
+        "object": "response",
+        "created_at": answer.created,
+        "status": status,
+        "error": error,
+        "incomplete_details": reason,
+        "instructions": null,
+        "metadata": {},
+        "model": &*answer.model,
+        "output": output.map_or_else(Vec::new, |message| vec![message]),
+        "parallel_tool_calls": true,
+        "temperature": 1.0,
+        "tool_choice": "auto",
+        "tools": [],
+        "top_p": 1.0,
+        "usage": completed.then(|| usage(answer)),
+    })
+}
+
+fn message(answer: &Answer, status: &str) -> Value {
+    let text = script::text(0..answer.tokens);
+    json!({
+        "id": item_id(answer),
+        "type": "message",
+        "status": status,
+        "role": "assistant",
+        "content": [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}],
+    })
+}
+
+fn usage(answer: &Answer) -> Value {
+    json!({
+        "input_tokens": answer.prompt,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": answer.tokens,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": answer.prompt.saturating_add(answer.tokens),
+    })
+}
+
+fn item_id(answer: &Answer) -> String {
+    format!("msg_{}", answer.id)
+}
+
+pub(super) fn frame(answer: &Answer, number: u64, part: &Part) -> String {
+    match part {
+        Part::Head(_) => staged(answer, number, "response.created", Stage::InProgress),
+        Part::Text(tokens) => {
+            let kind = "response.output_text.delta";
+            let delta = json!({
+                "type": kind,
+                "item_id": item_id(answer),
+                "output_index": 0,
+                "content_index": 0,
+                "delta": script::text(tokens.clone()),
+                "logprobs": [],
+                "sequence_number": number,
+            });
+            event(kind, &delta)
+        }
+        Part::Tail(_) if answer.cut_short => {
+            staged(answer, number, "response.incomplete", Stage::Completed)
+        }
+        Part::Tail(_) => staged(answer, number, "response.completed", Stage::Completed),
+    }
+}
+
+pub(super) fn error_frame(answer: &Answer, number: u64) -> String {
+    staged(answer, number, "response.failed", Stage::Failed)
+}
+
+fn staged(answer: &Answer, number: u64, kind: &str, stage: Stage) -> String {
+    let response = response(answer, stage);
+    event(kind, &json!({"type": kind, "response": response, "sequence_number": number}))
+}

@@ -1,0 +1,212 @@
+//! The judgement of one request, in one step, and the response that follows from it.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, header::CONTENT_TYPE, request::Parts};
+
+use crate::sandbox::{
+    SandboxBody, Tally,
+    body::Ticket,
+    books::Arrival,
+    clock,
+    dialect::{Answer, Context, Route},
+    faults::StreamFault,
+    limits::{Cost, Left},
+    refusal::Refusal,
+    request::{self, Asked, Streaming},
+    state::{KeyEntry, Place, Shared, State},
+};
+
+/// A response, and how long until it comes.
+pub(super) struct Judgement {
+    pub(super) delay: Duration,
+    pub(super) response: Response<SandboxBody>,
+}
+
+pub(super) fn judge(shared: &Arc<Shared>, request: &Parts, body: &[u8]) -> Judgement {
+    let route = shared.dialect.route(&request.method, &request.uri);
+    let secret = request::credential(&request.headers, &request.uri, route.tongue);
+    let find = |secret: &str| shared.directory.find(secret).ok_or(Refusal::UnknownKey);
+    let place = secret.and_then(find);
+    let asked = request::read(&route, body);
+    let case = Case { shared, now: shared.clock.elapsed(), route, place, asked };
+    let ruling = case.rule(&mut shared.state());
+    match &ruling.granted {
+        Ok(granted) => case.answer(&ruling, granted),
+        Err(refusal) => case.refuse(&ruling, refusal),
+    }
+}
+
+/// A request as far as it can be read without any state.
+struct Case<'a> {
+    shared: &'a Arc<Shared>,
+    now: Duration,
+    route: Route<'a>,
+    place: Result<Place, Refusal>,
+    asked: Result<Asked, Refusal>,
+}
+
+/// What the state says to it.
+struct Ruling {
+    granted: Result<Granted, Refusal>,
+    /// The limits afterwards.
+    left: Vec<Left>,
+    slow: Duration,
+    request_id: String,
+}
+
+struct Granted {
+    place: Place,
+    asked: Asked,
+    jitter: Duration,
+    fault: Option<StreamFault>,
+}
+
+impl Case<'_> {
+    fn rule(&self, state: &mut State) -> Ruling {
+        let granted = self.grant(state);
+        self.enter(state, &granted);
+        let known = self.place.as_ref().ok();
+        let left = match (known.and_then(|place| state.meters.get_mut(place.account)), self.model())
+        {
+            (Some(meters), Some(model)) => meters.left(self.now, model),
+            _ => Vec::new(),
+        };
+        Ruling {
+            granted,
+            left,
+            slow: known.and_then(|_| state.faults.slow.take()).unwrap_or_default(),
+            request_id: format!("{:016x}", state.rng.u64(..)),
+        }
+    }
+
+    /// The order in which the [module](crate::sandbox) says a request is judged.
+    fn grant(&self, state: &mut State) -> Result<Granted, Refusal> {
+        let place = self.place.clone()?;
+        if let Some(refusal) = state.faults.strike(place, self.model(), self.now) {
+            return Err(refusal);
+        }
+        let asked = self.asked.clone()?;
+        if let Some(model) = asked.model.as_deref() {
+            if !self.shared.has_model(model) {
+                return Err(Refusal::UnknownModel);
+            }
+            let output = asked.most.unwrap_or(self.shared.script.tokens);
+            let cost = Cost { input: asked.prompt, output };
+            let meters = state.meters.get_mut(place.account);
+            meters
+                .map_or(Ok(()), |meters| meters.take(self.now, model, cost))
+                .map_err(Refusal::Over)?;
+        }
+        let streamed = asked.streaming != Streaming::No;
+        let fault = if streamed { state.faults.streams.take() } else { None };
+        Ok(Granted {
+            place,
+            asked,
+            jitter: self.shared.script.jitter.mul_f64(state.rng.f64()),
+            fault,
+        })
+    }
+
+    fn enter(&self, state: &mut State, granted: &Result<Granted, Refusal>) {
+        let place = self.place.as_ref().ok().copied();
+        state.ledger.enter(place, |tally| {
+            tally.requests += 1;
+            match granted {
+                Ok(granted) => begin(tally, &granted.asked),
+                Err(refusal) => refusal.enter(tally),
+            }
+        });
+        if let Some((place, key)) = place.zip(self.key()) {
+            let arrival = Arrival { at: self.now, key: key.id.clone(), accepted: granted.is_ok() };
+            state.ledger.arrived(place.account, arrival);
+        }
+    }
+
+    fn model(&self) -> Option<&str> {
+        self.asked.as_ref().ok()?.model.as_deref()
+    }
+
+    fn key(&self) -> Option<&KeyEntry> {
+        self.shared.directory.key(*self.place.as_ref().ok()?)
+    }
+
+    fn answer(&self, ruling: &Ruling, granted: &Granted) -> Judgement {
+        let Granted { place, asked, jitter, fault } = granted;
+        let script = &self.shared.script;
+        let answer = self.compose(asked, ruling.request_id.clone());
+        let context = self.context(ruling);
+        let mut headers = self.headers(&context);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type()));
+        self.route.tongue.tell_left(&mut headers, &ruling.left, &context);
+
+        let ticket = Ticket::new(self.shared, *place, asked);
+        let mut response = Response::new(SandboxBody::answer(answer, script.gap, *fault, ticket));
+        *response.headers_mut() = headers;
+        let delay = script.latency.saturating_add(*jitter).saturating_add(ruling.slow);
+        Judgement { delay, response }
+    }
+
+    fn compose(&self, asked: &Asked, id: String) -> Answer {
+        let script = &self.shared.script;
+        let tokens = asked.most.map_or(script.tokens, |most| most.min(script.tokens));
+        Answer {
+            form: asked.form,
+            streaming: asked.streaming,
+            id,
+            created: clock::unix_secs(self.now),
+            model: asked.model.clone().unwrap_or_default(),
+            models: Arc::clone(&self.shared.models),
+            prompt: asked.prompt,
+            tokens,
+            cut_short: tokens < script.tokens,
+            events: script.events_for(tokens),
+            include_usage: asked.include_usage,
+        }
+    }
+
+    fn refuse(&self, ruling: &Ruling, refusal: &Refusal) -> Judgement {
+        let context = self.context(ruling);
+        let mut headers = self.headers(&context);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let told = self.route.tongue.refuse(refusal, &context);
+        if refusal.tells_left() {
+            self.route.tongue.tell_left(&mut headers, &ruling.left, &context);
+        }
+        headers.extend(told.headers);
+        let mut response = Response::new(SandboxBody::whole(Bytes::from(told.body.to_string())));
+        *response.status_mut() = told.status;
+        *response.headers_mut() = headers;
+        Judgement { delay: ruling.slow, response }
+    }
+
+    fn context<'a>(&'a self, ruling: &'a Ruling) -> Context<'a> {
+        Context {
+            now: self.now,
+            account: self.key().map_or("", |key| &key.account),
+            model: self.model().unwrap_or_default(),
+            request_id: &ruling.request_id,
+        }
+    }
+
+    /// What every response to a known key has.
+    fn headers(&self, context: &Context<'_>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Some(key) = self.key() {
+            self.route.tongue.greet(&mut headers, context);
+            if let Some(id) = &key.header {
+                headers.insert("x-sandbox-key", id.clone());
+            }
+        }
+        headers
+    }
+}
+
+fn begin(tally: &mut Tally, asked: &Asked) {
+    tally.accepted += 1;
+    tally.prompt_tokens += asked.prompt;
+    tally.streams_begun += u64::from(asked.streaming != Streaming::No);
+    tally.in_flight += 1;
+    tally.most_in_flight = tally.most_in_flight.max(tally.in_flight);
+}

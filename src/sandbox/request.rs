@@ -1,0 +1,169 @@
+//! Reading a request: whose it is, and what it asks for.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Uri, header};
+use serde_json::Value;
+
+use crate::sandbox::{
+    dialect::{Form, Route, Tongue},
+    refusal::Refusal,
+};
+
+/// The one secret a request carries, if it comes in a way that counts here.
+pub(super) fn credential<'a>(
+    headers: &'a HeaderMap,
+    uri: &'a Uri,
+    tongue: Tongue,
+) -> Result<&'a str, Refusal> {
+    let bearer = all(headers, header::AUTHORIZATION.as_str());
+    let bearer = bearer.map(|value| (Carrier::Bearer, value.and_then(after_bearer)));
+    let anthropic = all(headers, "x-api-key").map(|value| (Carrier::XApiKey, value));
+    let google = all(headers, "x-goog-api-key").map(|value| (Carrier::XGoogApiKey, value));
+    let query = query(uri, "key").map(|value| (Carrier::Query, Some(value)));
+
+    let mut credentials = bearer.chain(anthropic).chain(google).chain(query);
+    match (credentials.next(), credentials.next()) {
+        (Some(_), Some(_)) => Err(Refusal::SeveralCredentials),
+        (Some((carrier, Some(secret))), None) if counts(carrier, tongue) => Ok(secret),
+        _ => Err(Refusal::NoCredential),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Carrier {
+    Bearer,
+    XApiKey,
+    XGoogApiKey,
+    Query,
+}
+
+fn counts(carrier: Carrier, tongue: Tongue) -> bool {
+    match tongue {
+        Tongue::OpenAi | Tongue::GeminiList => matches!(carrier, Carrier::Bearer),
+        Tongue::Anthropic => matches!(carrier, Carrier::XApiKey | Carrier::Bearer),
+        Tongue::Gemini => matches!(carrier, Carrier::XGoogApiKey | Carrier::Query),
+    }
+}
+
+fn all<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = Option<&'a str>> {
+    headers.get_all(name).into_iter().map(|value: &HeaderValue| value.to_str().ok())
+}
+
+fn after_bearer(value: &str) -> Option<&str> {
+    let (scheme, secret) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+}
+
+/// Every value of a parameter of the query.
+pub(super) fn query<'a>(uri: &'a Uri, name: &str) -> impl Iterator<Item = &'a str> {
+    let pairs = uri.query().unwrap_or_default().split('&');
+    pairs
+        .filter_map(move |pair| pair.split_once('=').filter(|(key, _)| *key == name))
+        .map(|(_, value)| value)
+}
+
+/// What a request asks for.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) form: Form,
+    /// None in a request that calls no model.
+    pub(super) model: Option<Arc<str>>,
+    /// Tokens of the prompt.
+    pub(super) prompt: u64,
+    /// The most tokens of the answer, if said.
+    pub(super) most: Option<u64>,
+    pub(super) streaming: Streaming,
+    /// Whether a stream has an extra chunk for the usage.
+    pub(super) include_usage: bool,
+}
+
+/// How an answer is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Streaming {
+    /// In one piece.
+    No,
+    /// As server-sent events.
+    Events,
+    /// As the elements of one JSON array.
+    List,
+}
+
+pub(super) fn read(route: &Route, body: &[u8]) -> Result<Asked, Refusal> {
+    let form = route.form.ok_or(Refusal::UnknownPath)?;
+    if form == Form::Models {
+        let streaming = Streaming::No;
+        return Ok(Asked {
+            form,
+            model: None,
+            prompt: 0,
+            most: Some(0),
+            streaming,
+            include_usage: false,
+        });
+    }
+    let Ok(Value::Object(body)) = serde_json::from_slice(body) else {
+        return Err(Refusal::BadRequest("We could not parse the JSON body of your request."));
+    };
+    let named = body.get("model").and_then(Value::as_str).filter(|model| !model.is_empty());
+    let model = route.model.or(named).map(Arc::from);
+    if model.is_none() {
+        return Err(Refusal::BadRequest("you must provide a model parameter"));
+    }
+    let number = |name| body.get(name).and_then(Value::as_u64);
+    let flag = |name| body.get(name).and_then(Value::as_bool).unwrap_or_default();
+    let most = match form {
+        Form::Models | Form::Embeddings => Some(0),
+        Form::Chat => number("max_completion_tokens").or(number("max_tokens")),
+        Form::Responses => number("max_output_tokens"),
+        Form::Messages => number("max_tokens"),
+        Form::Generate => {
+            let config = body.get("generationConfig");
+            config.and_then(|config| config.get("maxOutputTokens")).and_then(Value::as_u64)
+        }
+    };
+    if form == Form::Messages && most.is_none() {
+        return Err(Refusal::BadRequest("max_tokens: Field required"));
+    }
+    let streaming = match form {
+        Form::Chat | Form::Responses | Form::Messages if flag("stream") => Streaming::Events,
+        _ => route.streaming,
+    };
+    let include_usage = body.get("stream_options").and_then(|options| options.get("include_usage"));
+    let prompt = body.iter().filter(|(name, _)| is_prompt(name)).map(|(_, value)| bytes(value));
+    Ok(Asked {
+        form,
+        model,
+        prompt: prompt.sum::<u64>().div_ceil(4),
+        most,
+        streaming,
+        include_usage: include_usage.and_then(Value::as_bool).unwrap_or_default(),
+    })
+}
+
+/// Whether a field at the top of a body holds text of the prompt.
+fn is_prompt(name: &str) -> bool {
+    matches!(
+        name,
+        "messages"
+            | "system"
+            | "input"
+            | "instructions"
+            | "contents"
+            | "systemInstruction"
+            | "system_instruction"
+    )
+}
+
+/// The bytes of all text in a prompt, without the words that only say what is what.
+fn bytes(prompt: &Value) -> u64 {
+    match prompt {
+        Value::String(text) => u64::try_from(text.len()).unwrap_or(u64::MAX),
+        Value::Array(all) => all.iter().map(bytes).sum(),
+        Value::Object(fields) => {
+            let text = fields.iter().filter(|(name, _)| !matches!(name.as_str(), "role" | "type"));
+            text.map(|(_, value)| bytes(value)).sum()
+        }
+        _ => 0,
+    }
+}
