@@ -1,5 +1,7 @@
 //! The gateway example as its callers meet it: started on a free port, called over HTTP.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, too, say by a panic what is wrong")]
+
 #[allow(dead_code, reason = "the example's own main is not called here")]
 #[path = "../examples/gateway/main.rs"]
 mod gateway;
@@ -213,7 +215,7 @@ async fn headers_of_one_connection_stay_on_it() {
     assert_eq!(body, "ok");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_provider_that_cannot_be_reached_is_a_502_without_secrets() {
     let origin = Origin::bind().await;
     let gateway = before(&origin).await;

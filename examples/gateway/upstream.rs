@@ -5,6 +5,7 @@ use std::{
     error::Error,
     fmt, io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -33,7 +34,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// A tower service over requests whose bodies can be sent again.
 #[derive(Clone, Debug)]
 pub(crate) enum Upstream {
-    Providers(Client<HttpsConnector<HttpConnector>, ReplayBody>),
+    Providers(Arc<Client<HttpsConnector<HttpConnector>, ReplayBody>>),
     Sandbox(Sandbox),
 }
 
@@ -58,7 +59,7 @@ impl Upstream {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .build(tls);
-        Ok(Self::Providers(client))
+        Ok(Self::Providers(Arc::new(client)))
     }
 }
 

@@ -6,20 +6,20 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-pub struct Origin {
+pub(crate) struct Origin {
     listener: TcpListener,
-    pub url: String,
+    pub(crate) url: String,
 }
 
 impl Origin {
-    pub async fn bind() -> Self {
+    pub(crate) async fn bind() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         Self { listener, url }
     }
 
     /// The next request with its body (whose length must be told), and the way to answer it.
-    pub async fn request(&self) -> (String, TcpStream) {
+    pub(crate) async fn request(&self) -> (String, TcpStream) {
         let (mut stream, _) = self.listener.accept().await.unwrap();
         let mut seen = Vec::new();
         loop {
@@ -34,7 +34,7 @@ impl Origin {
     }
 
     /// Answers the next request with these bytes.
-    pub async fn answer(&self, answer: &str) -> String {
+    pub(crate) async fn answer(&self, answer: &str) -> String {
         let (seen, mut stream) = self.request().await;
         stream.write_all(answer.as_bytes()).await.unwrap();
         seen

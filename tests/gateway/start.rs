@@ -20,15 +20,15 @@ use crate::gateway::{
 };
 
 /// A running gateway. It stops when this is dropped.
-pub struct Started {
-    pub url: String,
-    pub client: Client<HttpConnector, Full<Bytes>>,
-    pub stop: Option<oneshot::Sender<()>>,
-    pub served: JoinHandle<()>,
+pub(crate) struct Started {
+    pub(crate) url: String,
+    pub(crate) client: Client<HttpConnector, Full<Bytes>>,
+    pub(crate) stop: Option<oneshot::Sender<()>>,
+    pub(crate) served: JoinHandle<()>,
 }
 
 /// A file with one pool of one account and the given lines before it and in it.
-pub fn one_pool(provider: &str, before: &str, in_pool: &str, in_account: &str) -> Config {
+pub(crate) fn one_pool(provider: &str, before: &str, in_pool: &str, in_account: &str) -> Config {
     let text = format!(
         r#"listen = "127.0.0.1:0"
 {before}
@@ -46,11 +46,11 @@ keys = [{{ id = "k1", secret = "sk-canary" }}]
     read_file("keys.toml".to_owned(), &text, &around).unwrap()
 }
 
-pub fn sandbox(dialect: Dialect, script: Script) -> Sandbox {
+pub(crate) fn sandbox(dialect: Dialect, script: Script) -> Sandbox {
     Sandbox::builder(dialect).account("org", [], ["sk-canary"]).answer(script).build()
 }
 
-pub async fn start(config: Config, upstream: Upstream) -> Started {
+pub(crate) async fn start(config: Config, upstream: Upstream) -> Started {
     let listener = TcpListener::bind(config.listen).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let gateway = Arc::new(Gateway::new(config, &upstream).unwrap());
@@ -62,23 +62,23 @@ pub async fn start(config: Config, upstream: Upstream) -> Started {
 }
 
 impl Started {
-    pub fn post(&self, path: &str, body: impl Into<String>) -> Request<Full<Bytes>> {
+    pub(crate) fn post(&self, path: &str, body: impl Into<String>) -> Request<Full<Bytes>> {
         Request::post(format!("{}{path}", self.url))
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::from(body.into()))
             .unwrap()
     }
 
-    pub fn get(&self, path: &str) -> Request<Full<Bytes>> {
+    pub(crate) fn get(&self, path: &str) -> Request<Full<Bytes>> {
         Request::get(format!("{}{path}", self.url)).body(Full::default()).unwrap()
     }
 
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Response<Incoming> {
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Response<Incoming> {
         self.client.request(request).await.unwrap()
     }
 
     /// Status, and the whole body as text.
-    pub async fn text(&self, request: Request<Full<Bytes>>) -> (u16, String) {
+    pub(crate) async fn text(&self, request: Request<Full<Bytes>>) -> (u16, String) {
         let response = self.send(request).await;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -86,7 +86,7 @@ impl Started {
     }
 
     /// Status, and the body as JSON.
-    pub async fn json(&self, request: Request<Full<Bytes>>) -> (u16, serde_json::Value) {
+    pub(crate) async fn json(&self, request: Request<Full<Bytes>>) -> (u16, serde_json::Value) {
         let (status, text) = self.text(request).await;
         let json = serde_json::from_str(&text);
         (status, json.unwrap_or_else(|_| panic!("{status}: {text}")))
@@ -94,7 +94,7 @@ impl Started {
 }
 
 /// A chat completion request.
-pub fn chat(model: &str, stream: bool) -> String {
+pub(crate) fn chat(model: &str, stream: bool) -> String {
     format!(
         r#"{{"model":"{model}","stream":{stream},"messages":[{{"role":"user","content":"Hello"}}]}}"#
     )
