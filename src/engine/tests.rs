@@ -201,9 +201,9 @@ fn first_come_first_served_and_a_tried_key_blocks_nobody() {
         engine.line_up(at(0.1), ask, WaiterId(id)).unwrap();
     }
     assert_eq!(engine.serve(at(0.5)).map(|(id, _)| id), None);
-    assert_eq!(engine.wake_at(), Some(at(1.0)));
+    assert_eq!(engine.wake_at(), Some(at(1.01)), "a second, and a hundredth for jitter");
     let served: Vec<_> = (0..4)
-        .map_while(|_| engine.serve(at(1.0)))
+        .map_while(|_| engine.serve(at(1.01)))
         .map(|(id, grant)| (id.0, grant.is_ok()))
         .collect();
     assert_eq!(served, [(0, true), (1, true)], "one from each account");
@@ -213,10 +213,26 @@ fn first_come_first_served_and_a_tried_key_blocks_nobody() {
     let key =
         |engine: &mut Engine, now| engine.serve(now).map(|(id, grant)| (id.0, grant.unwrap().key));
     tried.excluded = vec![KeyIx::new(0)];
-    engine.line_up(at(1.0), tried, WaiterId(9)).unwrap();
-    let (first, second) = (key(&mut engine, at(2.0)).unwrap(), key(&mut engine, at(2.0)).unwrap());
+    engine.line_up(at(1.5), tried, WaiterId(9)).unwrap();
+    let (first, second) = (key(&mut engine, at(2.1)).unwrap(), key(&mut engine, at(2.1)).unwrap());
     let nine = if first.0 == 9 { first } else { second };
     assert_eq!(nine, (9, KeyIx::new(1)), "the oldest goes first, with the key it has not tried");
+}
+
+#[test]
+fn who_comes_again_is_not_told_to_wait_for_those_behind() {
+    let mut engine = engine(1, &[Limit::requests(60).per_minute().burst(1)]);
+    let first = admit(&mut engine, at(0.0)).unwrap();
+    for id in 0..29 {
+        let ask = ask(&mut engine, at(0.1), 30.0);
+        engine.line_up(at(0.1), ask, WaiterId(id)).unwrap();
+    }
+    let late = ask(&mut engine, at(0.2), 29.0);
+    assert!(engine.line_up(at(0.2), late.clone(), WaiterId(98)).is_err());
+    let again = Ask { since: at(0.0), ..late };
+    engine.line_up(at(0.2), again, WaiterId(99)).expect("it came first");
+    engine.end(first);
+    assert_eq!(engine.serve(at(1.01)).unwrap().0, WaiterId(99));
 }
 
 #[test]
