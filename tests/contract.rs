@@ -330,10 +330,10 @@ async fn an_exhausted_pool_answers_and_does_not_fail() {
     let response = service.oneshot(request()).await.unwrap();
     assert_eq!(response.status(), 429);
     let exhausted = *response.extensions().get::<Exhausted>().unwrap();
-    assert_eq!(response.headers()["retry-after"].to_str().unwrap(), "3600");
-    assert_eq!(exhausted.retry_after_secs(), Some(3600));
+    assert_eq!(response.headers()["retry-after"].to_str().unwrap(), "3601", "rounded up");
+    assert_eq!(exhausted.retry_after_secs(), Some(3601));
     assert_eq!(response.headers()["content-type"], "application/json");
     let body = response.into_body().collect().await.unwrap().to_bytes();
     let error: serde_json::Value = serde_json::from_slice(&body).unwrap();
-    assert!(error["error"]["message"].as_str().unwrap().contains("3600 s"), "{error}");
+    assert!(error["error"]["message"].as_str().unwrap().contains("3601 s"), "{error}");
 }
