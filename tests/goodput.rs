@@ -15,7 +15,8 @@ use tower_key_rotation::{Exhausted, Limit};
 #[tokio::test(start_paused = true)]
 async fn at_twice_the_limits_nobody_is_refused_by_the_provider() {
     let (sandbox, pool) = accounts(3, |_| per_minute(60));
-    let (sandbox, pool) = (sandbox.build(), pool.max_wait(Duration::from_secs(30)).build().unwrap());
+    let (sandbox, pool) =
+        (sandbox.build(), pool.max_wait(Duration::from_secs(30)).build().unwrap());
     let client = client(&pool, &sandbox);
     let end = Instant::now() + Duration::from_secs(120);
 
@@ -86,7 +87,8 @@ async fn retry_after_is_true() {
 #[tokio::test(start_paused = true)]
 async fn whoever_would_wait_in_vain_is_told_at_once() {
     let (sandbox, pool) = accounts(1, |_| vec![Limit::requests(60).per_minute().burst(1)]);
-    let (sandbox, pool) = (sandbox.build(), pool.max_wait(Duration::from_secs(10)).build().unwrap());
+    let (sandbox, pool) =
+        (sandbox.build(), pool.max_wait(Duration::from_secs(10)).build().unwrap());
     let client = client(&pool, &sandbox);
 
     let began = Instant::now();
@@ -120,7 +122,8 @@ async fn token_limits_hold_under_concurrency() {
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);
     let with_cap = |_| {
-        let body = r#"{"model":"gpt-4o","max_tokens":100,"messages":[{"role":"user","content":"Hi"}]}"#;
+        let body =
+            r#"{"model":"gpt-4o","max_tokens":100,"messages":[{"role":"user","content":"Hi"}]}"#;
         http::Request::post(support::CHAT).body(body.to_owned()).unwrap()
     };
     let answers = offer(&client, 40, Duration::ZERO, with_cap).await;
