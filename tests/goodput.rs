@@ -88,7 +88,7 @@ async fn retry_after_is_true() {
 async fn whoever_would_wait_in_vain_is_told_at_once() {
     let (sandbox, pool) = accounts(1, |_| vec![Limit::requests(60).per_minute().burst(1)]);
     let (sandbox, pool) =
-        (sandbox.build(), pool.max_wait(Duration::from_secs(10)).build().unwrap());
+        (sandbox.build(), pool.max_wait(Duration::from_millis(10_500)).build().unwrap());
     let client = client(&pool, &sandbox);
 
     let began = Instant::now();

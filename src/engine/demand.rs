@@ -2,7 +2,10 @@
 
 use crate::limit::Metered;
 
-use super::{KeyIx, lane::LaneIx, time::Time};
+use super::{
+    index::{KeyIx, LaneIx},
+    time::Time,
+};
 
 /// How much of each metered thing one request takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{Exhausted, Reason, limit::Metered};
 
-use super::{AccountIx, Ask, Engine, Time, line::Sum, meter::Room};
+use super::{AccountIx, Ask, Engine, Time, line::Sum, room::Room};
 
 /// No further than a day ahead.
 const HORIZON: u64 = 24 * 3_600 * 1_000_000_000;

@@ -7,7 +7,7 @@
 use crate::limit::Limit;
 
 use super::{
-    meter::Room,
+    room::Room,
     time::{Time, nanos},
 };
 
