@@ -9,7 +9,7 @@
 //!
 //! `--short` is a smoke run of a few seconds; without `--bench`, which cargo adds, every run is one.
 //! `--row` measures the rows whose names contain a text. A profiler that counts instructions gives
-//! those of one request as the difference of two runs over their difference in rounds, of 1,000
+//! those of one request as the difference of two runs over their difference in rounds, of 5,000
 //! requests each.
 
 mod support;
@@ -18,7 +18,7 @@ use std::env;
 
 use support::{driver::Row, rows};
 
-const REQUESTS: usize = 1_000;
+const REQUESTS: usize = 5_000;
 
 /// What is to be reached: the first row takes at most so many times as long as the second.
 const TARGETS: &[(&str, &str, f64)] = &[
@@ -76,7 +76,7 @@ impl Options {
             args.get(place + 1).cloned()
         };
         let is = |name| args.iter().any(|arg| arg == name);
-        let usual = if is("--short") || !is("--bench") { 50 } else { 1_000 };
+        let usual = if is("--short") || !is("--bench") { 10 } else { 200 };
         let rounds = value("--rounds").and_then(|rounds| rounds.parse().ok());
         Self { row: value("--row").unwrap_or_default(), rounds: rounds.unwrap_or(usual) }
     }
