@@ -80,6 +80,8 @@ impl Engine {
             let account = account.name.clone();
             self.events.push(Event::Cooling { account, model, verdict, wait });
         }
+        // Whoever waited for this probe's end now waits for a time.
+        self.revive(grant.account);
     }
 
     fn reject_key(&mut self, grant: &Grant) {
@@ -116,6 +118,7 @@ impl Engine {
             let wait = now.until(self.provider.until());
             self.events.push(Event::Overloaded { wait });
         }
+        self.unstall();
     }
 
     fn failed(&mut self, now: Time, grant: &Grant, verdict: Verdict) {

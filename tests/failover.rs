@@ -1,0 +1,272 @@
+//! Each row of the verdict table, in the middle of a load: the caller sees no error, and only what
+//! the verdict is about changes.
+#![cfg(all(feature = "sandbox", feature = "retry"))]
+
+mod support;
+
+use std::time::Duration;
+
+use http::{Request, StatusCode};
+use support::{Answer, accounts, ask, chat, chat_for, client, offer, per_minute, seconds, secret};
+use tower_key_rotation::{
+    AccountState, Event, KeyPool, KeyUsed, Snapshot, Trail, Verdict, sandbox::Fault,
+    sandbox::Sandbox,
+};
+
+/// Three accounts of 60/min under half their load, and a fault in the middle.
+struct Load {
+    pool: KeyPool,
+    sandbox: Sandbox,
+    events: Vec<Event>,
+    answers: Vec<Answer>,
+}
+
+async fn load_with(fault: Fault) -> Load {
+    let (sandbox, pool) = accounts(3, |_| per_minute(60));
+    let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
+    let client = client(&pool, &sandbox);
+    let mut heard = pool.events();
+    let mut answers = offer(&client, 30, Duration::from_millis(667), |_| chat()).await;
+    assert!(sandbox.fail(fault));
+    answers.extend(offer(&client, 60, Duration::from_millis(667), |_| chat()).await);
+    let mut events = Vec::new();
+    while let Ok(Some(event)) = heard.try_recv() {
+        events.push(event);
+    }
+    Load { pool, sandbox, events, answers }
+}
+
+impl Load {
+    fn assert_no_caller_saw_it(&self) {
+        let bad: Vec<_> = self.answers.iter().filter(|answer| answer.status() != 200).collect();
+        assert!(bad.is_empty(), "{} callers saw an error: {:?}", bad.len(), bad[0]);
+        assert_eq!(self.answers.len(), 90);
+    }
+
+    fn assert_unchanged(&self, accounts: impl IntoIterator<Item = usize>) {
+        let snapshot = self.pool.snapshot();
+        for i in accounts {
+            let state = account(&snapshot, i);
+            assert_eq!(state.cooling_for, None, "org-{i} was benched");
+            assert!(state.keys[0].alive, "k{i} was taken out");
+        }
+        assert!(snapshot.lanes.iter().all(|lane| lane.refused.is_empty()));
+    }
+
+    fn used_after(&self, from: usize, i: usize) -> usize {
+        let key = format!("k{i}");
+        let used =
+            |answer: &&Answer| answer.extensions().get::<KeyUsed>().unwrap().key.as_str() == key;
+        self.answers[from..].iter().filter(used).count()
+    }
+}
+
+fn account(snapshot: &Snapshot, i: usize) -> &AccountState {
+    snapshot.accounts.iter().find(|account| *account.name == *format!("org-{i}")).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_key_dies_alone() {
+    let load = load_with(Fault::revoke(secret(1))).await;
+    load.assert_no_caller_saw_it();
+    load.assert_unchanged([2, 3]);
+    assert!(!account(&load.pool.snapshot(), 1).keys[0].alive);
+    assert_eq!(load.sandbox.seen().key("org-1-1").rejected, 1, "a dead key was used again");
+    assert!(matches!(
+        &load.events[..],
+        [Event::KeyRejected { key, live: 2, total: 3, .. }] if key.as_str() == "k1"
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_without_quota_is_out_and_probed_slowly() {
+    let load = load_with(Fault::exhaust("org-2")).await;
+    load.assert_no_caller_saw_it();
+    load.assert_unchanged([1, 3]);
+    let snapshot = load.pool.snapshot();
+    let out = account(&snapshot, 2);
+    assert!(out.keys[0].alive, "the key is good");
+    assert!(out.cooling_for.unwrap() > Duration::from_secs(60));
+    assert_eq!(load.sandbox.seen().account("org-2").errors, 1, "it was asked again");
+
+    // It is not forgotten: somebody pays, and the next probe finds out.
+    assert!(load.sandbox.fail(Fault::restore("org-2")));
+    seconds(400.0).await;
+    let client = client(&load.pool, &load.sandbox);
+    offer(&client, 20, Duration::from_millis(667), |_| chat()).await;
+    assert_eq!(account(&load.pool.snapshot(), 2).cooling_for, None);
+    assert!(load.sandbox.seen().account("org-2").accepted > out.served - 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cooling_account_is_left_alone_until_its_reset() {
+    let load = load_with(Fault::cool("org-3", Duration::from_secs(20))).await;
+    load.assert_no_caller_saw_it();
+    load.assert_unchanged([1, 2]);
+    let refused = load.sandbox.arrivals("org-3").into_iter().filter(|arrival| !arrival.accepted);
+    assert_eq!(refused.count(), 1, "it was called while it cooled");
+    assert!(load.used_after(60, 3) > 0, "it came back");
+    let cooling = |event: &&Event| {
+        matches!(event, Event::Cooling { account, model: Some(model), .. }
+        if &**account == "org-3" && &**model == "gpt-4o")
+    };
+    assert_eq!(load.events.iter().filter(cooling).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overload_brakes_everybody_and_blames_nobody() {
+    let load = load_with(Fault::overload(4)).await;
+    load.assert_no_caller_saw_it();
+    load.assert_unchanged([1, 2, 3]);
+    assert!(load.events.iter().any(|event| matches!(event, Event::Overloaded { .. })));
+    assert_eq!(load.events.last(), Some(&Event::ProviderRecovered));
+    assert_eq!(load.pool.snapshot().braked_for, None);
+    assert_eq!(load.sandbox.seen().total().errors, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_of_the_provider_are_retried_and_blame_nobody_yet() {
+    for status in [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::BAD_GATEWAY] {
+        let load = load_with(Fault::error(status, 3)).await;
+        load.assert_no_caller_saw_it();
+        load.assert_unchanged([1, 2, 3]);
+        assert!(load.events.is_empty(), "{:?}", load.events);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_connection_is_tried_again() {
+    let load = load_with(Fault::refuse_connections(3)).await;
+    load.assert_no_caller_saw_it();
+    load.assert_unchanged([1, 2, 3]);
+    assert_eq!(load.sandbox.seen().refused_connections(), 3);
+    let tried = load.answers.iter().filter_map(|answer| answer.extensions().get::<Trail>());
+    let failed: usize = tried.map(|trail| trail.attempts().len() - 1).sum();
+    assert_eq!(failed, 3, "every attempt stands in a trail");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_without_a_model_serves_the_others() {
+    let (sandbox, pool) = accounts(2, |_| per_minute(60));
+    let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
+    let client = client(&pool, &sandbox);
+    assert!(sandbox.fail(Fault::forbid_model(secret(1), "gpt-5")));
+    for _ in 0..8 {
+        assert_eq!(ask(&client, chat_for("gpt-5")).await.status(), 200);
+        assert_eq!(ask(&client, chat_for("gpt-4o")).await.status(), 200);
+        seconds(2.0).await;
+    }
+    let snapshot = pool.snapshot();
+    assert!(snapshot.accounts.iter().all(|a| a.keys[0].alive && a.cooling_for.is_none()));
+    let refused = |model: &str| {
+        let lane = snapshot.lanes.iter().find(|lane| lane.model.as_deref() == Some(model));
+        lane.unwrap().refused.clone()
+    };
+    assert_eq!(refused("gpt-5").iter().map(|key| key.as_str()).collect::<Vec<_>>(), ["k1"]);
+    assert!(refused("gpt-4o").is_empty());
+    assert_eq!(sandbox.seen().key("org-1-1").errors, 1, "it was asked for that model again");
+    assert!(sandbox.seen().key("org-1-1").accepted >= 3, "it serves the other model");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callers_fault_is_one_call_and_changes_nothing() {
+    let (sandbox, pool) = accounts(3, |_| per_minute(60));
+    let (sandbox, pool) = (sandbox.models(["gpt-4o"]).build(), pool.build().unwrap());
+    let client = client(&pool, &sandbox);
+    let faults = [
+        (
+            StatusCode::BAD_REQUEST,
+            Request::post(support::CHAT).body("{not json".to_owned()).unwrap(),
+        ),
+        (StatusCode::NOT_FOUND, chat_for("no-such-model")),
+        (
+            StatusCode::NOT_FOUND,
+            Request::get("https://api.openai.com/v1/nowhere").body(String::new()).unwrap(),
+        ),
+    ];
+    for (calls, (status, request)) in (1..).zip(faults) {
+        let answer = ask(&client, request).await;
+        assert_eq!(answer.status(), status);
+        assert!(answer.extensions().get::<Trail>().is_none());
+        assert_eq!(answer.extensions().get::<KeyUsed>().unwrap().verdict, Verdict::CallerFault);
+        assert_eq!(sandbox.seen().total().requests, calls, "one call each");
+    }
+    let snapshot = pool.snapshot();
+    assert!(snapshot.accounts.iter().all(|a| a.keys[0].alive && a.cooling_for.is_none()));
+    assert_eq!(ask(&client, chat()).await.status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_all_is_passed_on_as_it_came() {
+    let (sandbox, pool) = accounts(2, |_| per_minute(60));
+    let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
+    let client = client(&pool, &sandbox);
+    assert!(sandbox.fail(Fault::exhaust("org-1")) && sandbox.fail(Fault::exhaust("org-2")));
+
+    let answer = ask(&client, chat()).await;
+    assert_eq!(answer.status(), 429);
+    assert!(
+        String::from_utf8_lossy(answer.body()).contains("insufficient_quota"),
+        "not the provider's"
+    );
+    assert!(answer.extensions().get::<tower_key_rotation::Exhausted>().is_none());
+    let trail = answer.extensions().get::<Trail>().unwrap().attempts();
+    assert_eq!(trail.len(), 2, "each account once: {trail:?}");
+
+    // From now on nobody asks in vain, and the caller is told how long.
+    let calls = sandbox.seen().total().requests;
+    let answer = ask(&client, chat()).await;
+    assert_eq!(answer.status(), 429);
+    let after: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((300..=400).contains(&after), "{after}");
+    assert_eq!(sandbox.seen().total().requests, calls);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_any_good_key_the_answer_is_503() {
+    let (sandbox, pool) = accounts(2, |_| per_minute(60));
+    let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
+    let client = client(&pool, &sandbox);
+    assert!(sandbox.fail(Fault::revoke(secret(1))) && sandbox.fail(Fault::revoke(secret(2))));
+    assert_eq!(ask(&client, chat()).await.status(), 401, "the last answer of the provider");
+    let answer = ask(&client, chat()).await;
+    assert_eq!(answer.status(), 503);
+    assert!(String::from_utf8_lossy(answer.body()).contains("no key is left"));
+    assert_eq!(sandbox.seen().total().requests, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_accounts_refusing_one_request_stop_it() {
+    let (sandbox, pool) = accounts(10, |_| per_minute(60));
+    let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
+    let client = client(&pool, &sandbox);
+    for i in 1..=10 {
+        assert!(sandbox.fail(Fault::cool(format!("org-{i}"), Duration::from_secs(60))));
+    }
+    let answer = ask(&client, chat()).await;
+    assert_eq!(answer.status(), 429);
+    assert_eq!(sandbox.seen().total().requests, 3, "an address-wide limit must not burn every key");
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_of_failures_stay_within_a_tenth() {
+    let (sandbox, pool) = accounts(3, |_| Vec::new());
+    let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
+    let client = client(&pool, &sandbox);
+    assert!(sandbox.fail(Fault::error(StatusCode::INTERNAL_SERVER_ERROR, u64::MAX)));
+    let answers = offer(&client, 1_000, Duration::from_millis(50), |_| chat()).await;
+    assert!(answers.iter().all(|answer| answer.status() != 200));
+    let calls = sandbox.seen().total().requests;
+    assert!(calls <= 1_100 + 10, "{calls} calls for 1,000 requests");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_key_that_is_told_to_wait_is_waited_for() {
+    let (sandbox, pool) = accounts(1, |_| per_minute(60));
+    let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
+    let client = client(&pool, &sandbox);
+    assert!(sandbox.fail(Fault::cool("org-1", Duration::from_secs(5))));
+    let answer = ask(&client, chat()).await;
+    assert_eq!(answer.status(), 200, "the caller waits in line instead of seeing a 429");
+    assert_eq!(sandbox.seen().total().requests, 2);
+}
