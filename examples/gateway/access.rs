@@ -5,8 +5,11 @@
 
 use std::{
     fmt,
+    fs::File,
     io::Write,
+    os::fd::AsFd,
     pin::Pin,
+    sync::{Arc, LazyLock},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -21,15 +24,21 @@ use tokio::time::Instant;
 use tower_key_rotation::Trail;
 
 /// Writes one line to standard error.
+///
+/// A line is one write, so that those of two threads do not mix, and no thread waits for another as
+/// it would for [`std::io::stderr`]. Nobody can be told of a failure here.
 pub(crate) fn log(line: fmt::Arguments<'_>) {
-    // Whole lines, so that those of two threads do not mix. Nobody can be told of a failure here.
-    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+    static STDERR: LazyLock<Option<File>> =
+        LazyLock::new(|| Some(std::io::stderr().as_fd().try_clone_to_owned().ok()?.into()));
+    if let Some(mut stderr) = STDERR.as_ref() {
+        let _ = stderr.write_all(format!("{line}\n").as_bytes());
+    }
 }
 
 /// What is known of a request. It is written when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Access {
-    pool: String,
+    pool: Arc<str>,
     method: Method,
     path: String,
     arrived: Instant,
@@ -44,9 +53,9 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    pub(crate) fn new(pool: &str, method: &Method, path: &str, trail: Trail) -> Self {
+    pub(crate) fn new(pool: &Arc<str>, method: &Method, path: &str, trail: Trail) -> Self {
         Self {
-            pool: pool.to_owned(),
+            pool: Arc::clone(pool),
             method: method.clone(),
             path: path.to_owned(),
             arrived: Instant::now(),
