@@ -5,11 +5,9 @@
 
 use std::{
     fmt,
-    fs::File,
     io::Write,
-    os::fd::AsFd,
     pin::Pin,
-    sync::{Arc, LazyLock},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -24,15 +22,9 @@ use tokio::time::Instant;
 use tower_key_rotation::Trail;
 
 /// Writes one line to standard error.
-///
-/// A line is one write, so that those of two threads do not mix, and no thread waits for another as
-/// it would for [`std::io::stderr`]. Nobody can be told of a failure here.
 pub(crate) fn log(line: fmt::Arguments<'_>) {
-    static STDERR: LazyLock<Option<File>> =
-        LazyLock::new(|| Some(std::io::stderr().as_fd().try_clone_to_owned().ok()?.into()));
-    if let Some(mut stderr) = STDERR.as_ref() {
-        let _ = stderr.write_all(format!("{line}\n").as_bytes());
-    }
+    // In one write, so that the lines of two threads do not mix. Nobody can be told of a failure.
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// What is known of a request. It is written when this is dropped.
