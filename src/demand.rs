@@ -24,6 +24,7 @@ pub struct Demand {
     pub(crate) model: Option<Arc<str>>,
     pub(crate) input_tokens: Option<u64>,
     pub(crate) output_tokens: Option<u64>,
+    pub(crate) nano_dollars: u64,
     pub(crate) deadline: Option<Instant>,
     pub(crate) excluded: Vec<KeyId>,
 }
@@ -49,6 +50,12 @@ impl Demand {
     /// How many tokens the answer may have at most.
     pub fn output_tokens(mut self, tokens: u64) -> Self {
         self.output_tokens = Some(tokens);
+        self
+    }
+
+    /// What it is expected to cost at most, in billionths of a US dollar; 0 by default.
+    pub fn nano_dollars(mut self, cost: u64) -> Self {
+        self.nano_dollars = cost;
         self
     }
 

@@ -1,4 +1,5 @@
 //! What Tower expects of a middleware, and what a caller expects of a future that it drops.
+#![allow(clippy::unwrap_used)]
 #![cfg(feature = "sandbox")]
 
 use std::{

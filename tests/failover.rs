@@ -1,5 +1,6 @@
 //! Each row of the verdict table, in the middle of a load: the caller sees no error, and only what
 //! the verdict is about changes.
+#![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "sandbox", feature = "retry"))]
 
 mod support;

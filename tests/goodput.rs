@@ -1,4 +1,5 @@
 //! What callers get when more is asked for than the accounts allow.
+#![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "sandbox", feature = "retry"))]
 
 mod support;

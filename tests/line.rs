@@ -1,4 +1,5 @@
 //! Waiting in line, through the pool.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     pin::Pin,

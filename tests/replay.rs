@@ -1,4 +1,5 @@
 //! Bodies that are buffered, and bodies that are too long for that.
+#![allow(clippy::unwrap_used)]
 #![cfg(feature = "retry")]
 
 use std::{

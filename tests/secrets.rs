@@ -1,4 +1,5 @@
 //! One known key is hunted through everything that can be seen.
+#![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "sandbox", feature = "retry"))]
 
 use std::{

@@ -13,6 +13,8 @@ use super::{
 pub(crate) struct Cost {
     pub(crate) input: u64,
     pub(crate) output: u64,
+    /// Nano-dollars.
+    pub(crate) spend: u64,
 }
 
 impl Cost {
@@ -21,6 +23,7 @@ impl Cost {
             Metered::Requests | Metered::Concurrent => 1,
             Metered::InputTokens => self.input,
             Metered::OutputTokens => self.output,
+            Metered::Spend => self.spend,
             Metered::Tokens => self.input.saturating_add(self.output),
         }
     }
@@ -28,7 +31,8 @@ impl Cost {
     /// The least that a request of this kind can cost: what tells a spent account from one that
     /// merely has too little left for this request.
     pub(crate) fn least(&self) -> Self {
-        Self { input: self.input.min(1), output: self.output.min(1) }
+        let least = |amount: u64| amount.min(1);
+        Self { input: least(self.input), output: least(self.output), spend: least(self.spend) }
     }
 }
 

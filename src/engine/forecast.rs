@@ -13,8 +13,13 @@ const STEP: u64 = 1_000_000;
 /// Beyond so many accounts, a sample of them speaks for all.
 const SAMPLE: usize = 64;
 
-const PER_TIME: [Metered; 4] =
-    [Metered::Requests, Metered::InputTokens, Metered::OutputTokens, Metered::Tokens];
+const PER_TIME: [Metered; 5] = [
+    Metered::Requests,
+    Metered::InputTokens,
+    Metered::OutputTokens,
+    Metered::Tokens,
+    Metered::Spend,
+];
 
 impl Engine {
     /// Why a request would wait in vain, if it is known now.

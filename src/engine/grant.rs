@@ -1,8 +1,11 @@
 //! What was reserved for one request, and its end.
 
+use crate::Usage;
+
 use super::{
     Cost, Engine, Time,
     index::{AccountIx, KeyIx, LaneIx, Meters},
+    meter::Meter,
 };
 
 /// A reservation of a demand on a key.
@@ -31,13 +34,17 @@ pub(super) struct Probes {
 impl Engine {
     /// Moves the meters from what was reserved to what was used. The first call counts; without one,
     /// what was reserved stays charged.
-    pub(crate) fn settle(&mut self, now: Time, grant: &mut Grant, used: Cost) {
+    pub(crate) fn settle(&mut self, now: Time, grant: &mut Grant, usage: &Usage) {
         if std::mem::replace(&mut grant.settled, true) {
             return;
         }
-        let account = &mut self.accounts[grant.account.index()];
+        let used = Cost {
+            input: usage.input_tokens,
+            output: usage.output_tokens,
+            spend: usage.nano_dollars.unwrap_or(grant.reserved.spend),
+        };
         let mut freed = false;
-        for meter in account.counting_mut(grant.meters) {
+        for meter in self.meters_of(grant) {
             freed |= meter.settle(now, grant.sent, &grant.reserved, &used);
         }
         if freed {
@@ -48,12 +55,11 @@ impl Engine {
     /// The request has ended: its concurrency is free.
     #[expect(clippy::needless_pass_by_value, reason = "an ended grant must not be used again")]
     pub(crate) fn end(&mut self, grant: Grant) {
-        let account = &mut self.accounts[grant.account.index()];
         let mut freed = false;
-        for meter in account.counting_mut(grant.meters) {
+        for meter in self.meters_of(&grant) {
             freed |= meter.release();
         }
-        account.in_flight -= 1;
+        self.accounts[grant.account.index()].in_flight -= 1;
         self.keys[grant.key.index()].in_flight -= 1;
         self.lanes[grant.lane].in_flight -= 1;
         freed |= self.lose_probes(&grant);
@@ -65,15 +71,20 @@ impl Engine {
     /// The request was never sent: all that it reserved is free, as if it had not been.
     pub(crate) fn refund(&mut self, now: Time, mut grant: Grant) {
         if !std::mem::replace(&mut grant.settled, true) {
-            let account = &mut self.accounts[grant.account.index()];
-            account
-                .counting_mut(grant.meters)
-                .for_each(|meter| meter.refund(now, grant.sent, &grant.reserved));
-            account.served -= 1;
+            for meter in self.meters_of(&grant) {
+                meter.refund(now, grant.sent, &grant.reserved);
+            }
+            self.accounts[grant.account.index()].served -= 1;
             self.keys[grant.key.index()].served -= 1;
             self.revive(grant.account);
         }
         self.end(grant);
+    }
+
+    /// The meters that a request is counted by: those of its account for its model, and its key's.
+    pub(super) fn meters_of(&mut self, grant: &Grant) -> impl Iterator<Item = &mut Meter> {
+        let account = self.accounts[grant.account.index()].counting_mut(grant.meters);
+        account.chain(&mut self.keys[grant.key.index()].meters)
     }
 
     fn lose_probes(&mut self, grant: &Grant) -> bool {

@@ -39,7 +39,7 @@ impl Engine {
             .filter(|meter| {
                 meter.limit.metered() == reading.metered && meter.limit.amount() == limit
             })
-            .for_each(|meter| meter.lower(now, remaining));
+            .for_each(|meter| meter.lower(now, remaining, reading.reset));
     }
 
     fn accepted(&mut self, grant: &Grant) {

@@ -30,7 +30,7 @@ pub(crate) struct Line {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sum {
     pub(crate) requests: u64,
-    pub(crate) tokens: Cost,
+    pub(crate) costs: Cost,
 }
 
 impl Line {
@@ -77,26 +77,32 @@ impl Line {
 impl Sum {
     fn add(&mut self, cost: &Cost) {
         self.requests += 1;
-        self.tokens.input += cost.input;
-        self.tokens.output += cost.output;
+        self.costs.input += cost.input;
+        self.costs.output += cost.output;
+        self.costs.spend += cost.spend;
     }
 
     fn subtract(&mut self, cost: &Cost) {
         self.requests -= 1;
-        self.tokens.input -= cost.input;
-        self.tokens.output -= cost.output;
+        self.costs.input -= cost.input;
+        self.costs.output -= cost.output;
+        self.costs.spend -= cost.spend;
     }
 
     pub(crate) fn plus(self, other: Self) -> Self {
-        let (mine, theirs) = (self.tokens, other.tokens);
-        let tokens = Cost { input: mine.input + theirs.input, output: mine.output + theirs.output };
-        Self { requests: self.requests + other.requests, tokens }
+        let (mine, theirs) = (self.costs, other.costs);
+        let costs = Cost {
+            input: mine.input + theirs.input,
+            output: mine.output + theirs.output,
+            spend: mine.spend + theirs.spend,
+        };
+        Self { requests: self.requests + other.requests, costs }
     }
 
     pub(crate) fn of(&self, metered: Metered) -> u64 {
         match metered {
             Metered::Requests | Metered::Concurrent => self.requests,
-            _ => self.tokens.of(metered),
+            _ => self.costs.of(metered),
         }
     }
 }

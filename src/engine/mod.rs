@@ -28,6 +28,7 @@ mod standing;
 #[cfg(test)]
 mod tests;
 mod time;
+mod window;
 
 pub(crate) use demand::{Ask, Cost};
 pub use event::Event;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{Account as Declared, ApiKey, KeyId, Limit, Scope, Verdict, provider::Reading};
+use crate::{Account as Declared, ApiKey, KeyId, Limit, Scope, Usage, Verdict, provider::Reading};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -19,7 +19,7 @@ fn engine(accounts: usize, limits: &[Limit]) -> Engine {
         })
         .collect();
     let ids: Vec<_> = (0..accounts).map(|i| KeyId::new(format!("k{i}"))).collect();
-    Engine::new(&declared, &ids, 1_000, 7)
+    Engine::new(&declared, &ids, 1_000, 7, jiff::Timestamp::UNIX_EPOCH)
 }
 
 fn ask(engine: &mut Engine, now: Time, patience: f64) -> Ask {
@@ -35,6 +35,10 @@ fn ask(engine: &mut Engine, now: Time, patience: f64) -> Ask {
 fn admit(engine: &mut Engine, now: Time) -> Option<Grant> {
     let ask = ask(engine, now, 30.0);
     engine.admit(now, &ask)
+}
+
+fn tokens(input: u64, output: u64) -> Cost {
+    Cost { input, output, spend: 0 }
 }
 
 fn limited(seconds: u64) -> Verdict {
@@ -66,7 +70,7 @@ fn all_limits_are_reserved_together_or_none() {
         [Limit::requests(600).per_minute().burst(10), Limit::tokens(100).per_minute().burst(100)];
     let mut engine = engine(1, &limits);
     let mut big = ask(&mut engine, at(0.0), 1.0);
-    big.cost = Cost { input: 60, output: 15 };
+    big.cost = tokens(60, 15);
     assert!(engine.admit(at(0.0), &big).is_some());
     for _ in 0..20 {
         assert!(engine.admit(at(0.0), &big).is_none(), "100 tokens do not fit 150");
@@ -80,15 +84,15 @@ fn all_limits_are_reserved_together_or_none() {
 fn what_was_not_used_comes_back_and_what_was_used_beyond_is_owed() {
     let mut engine = engine(1, &[Limit::tokens(60).per_minute().burst(40)]);
     let mut want = ask(&mut engine, at(0.0), 1.0);
-    want.cost = Cost { input: 20, output: 10 };
+    want.cost = tokens(20, 10);
     let mut grant = engine.admit(at(0.0), &want).unwrap();
     assert!(engine.admit(at(0.0), &want).is_none());
-    engine.settle(at(0.0), &mut grant, Cost { input: 1, output: 1 });
-    engine.settle(at(0.0), &mut grant, Cost { input: 0, output: 0 });
+    engine.settle(at(0.0), &mut grant, &Usage::tokens(1, 1));
+    engine.settle(at(0.0), &mut grant, &Usage::tokens(0, 0));
     let mut second = engine.admit(at(0.0), &want).expect("28 tokens came back, once");
     assert!(engine.admit(at(0.0), &want).is_none());
 
-    engine.settle(at(0.0), &mut second, Cost { input: 60, output: 30 });
+    engine.settle(at(0.0), &mut second, &Usage::tokens(60, 30));
     assert!(engine.admit(at(60.0), &want).is_none(), "92 used of 60 a minute: a debt");
     assert!(engine.admit(at(95.0), &want).is_some());
 }
@@ -97,11 +101,11 @@ fn what_was_not_used_comes_back_and_what_was_used_beyond_is_owed() {
 fn nothing_comes_back_across_a_rest() {
     let mut engine = engine(1, &[Limit::tokens(60).per_minute().burst(40)]);
     let mut want = ask(&mut engine, at(0.0), 1.0);
-    want.cost = Cost { input: 30, output: 0 };
+    want.cost = tokens(30, 0);
     let mut old = engine.admit(at(0.0), &want).unwrap();
     // By now the bucket is full again, and the old reservation is part of that.
     let _new = engine.admit(at(100.0), &want).unwrap();
-    engine.settle(at(100.0), &mut old, Cost { input: 0, output: 0 });
+    engine.settle(at(100.0), &mut old, &Usage::tokens(0, 0));
     assert!(engine.admit(at(100.0), &want).is_none(), "the same tokens came back twice");
 }
 

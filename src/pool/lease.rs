@@ -4,11 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Request, StatusCode};
 
-use crate::{
-    KeyId, Verdict,
-    engine::{Cost, Grant},
-    provider::Answer,
-};
+use crate::{KeyId, Usage, Verdict, engine::Grant, provider::Answer};
 
 use super::{
     credentials::{self, Credential},
@@ -106,12 +102,11 @@ impl Lease {
         verdict
     }
 
-    /// Tells how many tokens were really used. The first call counts. Without one, what was reserved
-    /// stays charged.
-    pub fn settle(&mut self, input_tokens: u64, output_tokens: u64) {
-        let used = Cost { input: input_tokens, output: output_tokens };
+    /// Tells what was really used. The first call counts. Without one, what was reserved stays
+    /// charged.
+    pub fn settle(&mut self, usage: Usage) {
         if let Some(grant) = &mut self.grant {
-            self.shared.with(|core, now| core.engine.settle(now, grant, used));
+            self.shared.with(|core, now| core.engine.settle(now, grant, &usage));
         }
     }
 }

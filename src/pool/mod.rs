@@ -55,8 +55,9 @@ use crate::{
 };
 use shared::{Core, Shared};
 
-/// Tokens that one request can ask for at most: far above any provider's limit, far below overflow.
-const MOST_TOKENS: u64 = 1 << 40;
+/// Tokens, or nano-dollars, that one request can ask for at most: a thousand dollars, far below
+/// overflow.
+const MOST: u64 = 1 << 40;
 
 /// A set of accounts and keys, and the line in front of them. Clones share one pool.
 #[derive(Clone, Debug)]
@@ -169,8 +170,9 @@ impl KeyPool {
         let mut ask = Ask {
             lane: core.engine.lane(now, model),
             cost: Cost {
-                input: demand.input_tokens.unwrap_or(estimate.input_tokens).min(MOST_TOKENS),
-                output: demand.output_tokens.unwrap_or(estimate.output_tokens).min(MOST_TOKENS),
+                input: demand.input_tokens.unwrap_or(estimate.input_tokens).min(MOST),
+                output: demand.output_tokens.unwrap_or(estimate.output_tokens).min(MOST),
+                spend: demand.nano_dollars.min(MOST),
             },
             since,
             deadline: patience.map_or(deadline, |patience| patience.min(deadline)),
