@@ -7,6 +7,7 @@ use std::{
     fmt,
     io::Write,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -22,14 +23,14 @@ use tower_key_rotation::Trail;
 
 /// Writes one line to standard error.
 pub(crate) fn log(line: fmt::Arguments<'_>) {
-    // Whole lines, so that those of two threads do not mix. Nobody can be told of a failure here.
+    // In one write, so that the lines of two threads do not mix. Nobody can be told of a failure.
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// What is known of a request. It is written when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Access {
-    pool: String,
+    pool: Arc<str>,
     method: Method,
     path: String,
     arrived: Instant,
@@ -44,9 +45,9 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    pub(crate) fn new(pool: &str, method: &Method, path: &str, trail: Trail) -> Self {
+    pub(crate) fn new(pool: &Arc<str>, method: &Method, path: &str, trail: Trail) -> Self {
         Self {
-            pool: pool.to_owned(),
+            pool: Arc::clone(pool),
             method: method.clone(),
             path: path.to_owned(),
             arrived: Instant::now(),
