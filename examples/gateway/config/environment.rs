@@ -1,0 +1,85 @@
+//! Configuration without a file: keys in environment variables, or none at all.
+
+use std::path::Path;
+
+use tower_key_rotation::{Account, ApiKey};
+
+use super::{
+    Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, PoolConfig, Problems,
+    secret,
+};
+
+const KEY_VARIABLES: [(&str, Dialect); 3] = [
+    ("OPENAI_API_KEYS", Dialect::OpenAi),
+    ("ANTHROPIC_API_KEYS", Dialect::Anthropic),
+    ("GEMINI_API_KEYS", Dialect::Gemini),
+];
+
+/// Where secrets come from.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
+    /// What `file:` paths that are not absolute count from.
+    pub(crate) folder: &'a Path,
+}
+
+impl Surroundings<'_> {
+    pub(super) fn port(&self) -> Result<Option<u16>, Problems> {
+        let port = (self.env)("PORT").filter(|port| !port.is_empty());
+        port.map(|port| port.parse())
+            .transpose()
+            .map_err(|_| Problems(vec!["PORT is not a port number".to_owned()]))
+    }
+
+    /// The values of a variable, which commas divide, checked.
+    fn list(&self, name: &str, problems: &mut Vec<String>) -> Vec<String> {
+        let text = (self.env)(name).unwrap_or_default();
+        let values: Vec<_> =
+            text.split(',').map(str::trim).filter(|value| !value.is_empty()).collect();
+        for (index, value) in values.iter().enumerate() {
+            if let Err(problem) = secret::check((*value).to_owned(), "it") {
+                problems.push(format!("{name}, number {}: {problem}", index + 1));
+            }
+        }
+        values.into_iter().map(str::to_owned).collect()
+    }
+}
+
+/// One pool for each variable that is set; each key is an account of its own, whose limits are learnt.
+pub(super) fn load(around: &Surroundings<'_>) -> Result<Config, Problems> {
+    let mut problems = Vec::new();
+    let mut pools = Vec::new();
+    for (name, dialect) in KEY_VARIABLES {
+        let keys = around.list(name, &mut problems);
+        let base = dialect.default_base().and_then(|base| Base::read(base).ok());
+        if let Some(base) = base.filter(|_| !keys.is_empty()) {
+            pools.push(pool(dialect, base, keys));
+        }
+    }
+    let client_tokens = around.list("GATEWAY_TOKENS", &mut problems);
+    let admin_token = around.list("GATEWAY_ADMIN_TOKEN", &mut problems).pop();
+    if !problems.is_empty() {
+        return Err(Problems(problems));
+    }
+    Ok(Config {
+        listen: DEFAULT_LISTEN.into(),
+        client_tokens: client_tokens.into_iter().map(Into::into).collect(),
+        admin_token: admin_token.map(Into::into),
+        pools,
+    })
+}
+
+fn pool(dialect: Dialect, base: Base, keys: Vec<String>) -> PoolConfig {
+    let account = |(index, key): (usize, String)| {
+        let name = format!("{}-{}", dialect.name(), index + 1);
+        Account::new(&name).key(ApiKey::new(key).id(&name))
+    };
+    PoolConfig {
+        name: dialect.name().to_owned(),
+        dialect,
+        base,
+        models: dialect.default_models().iter().map(ToString::to_string).collect(),
+        max_wait: DEFAULT_MAX_WAIT,
+        queue: DEFAULT_QUEUE,
+        accounts: keys.into_iter().enumerate().map(account).collect(),
+    }
+}

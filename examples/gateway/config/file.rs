@@ -1,0 +1,205 @@
+//! The fields of `keys.toml`.
+
+use std::{collections::HashSet, path::Path};
+
+use secrecy::{ExposeSecret, SecretString};
+use tower_key_rotation::{Account, ApiKey, Limit};
+
+use super::{
+    super::args::address,
+    Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, PoolConfig, Problems,
+    Surroundings,
+    document::{Document, Table, Value},
+    secret, value,
+};
+
+/// Reads and checks a file; `file:` secrets are looked for beside it.
+pub(super) fn load(path: &Path, around: &Surroundings<'_>) -> Result<Config, Problems> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Problems(vec![format!("{name} cannot be read: {}", error.kind())]))?;
+    let folder = around.folder.join(path.parent().unwrap_or(Path::new("")));
+    read(name, &text, &Surroundings { env: around.env, folder: &folder })
+}
+
+pub(crate) fn read(
+    name: String,
+    text: &str,
+    around: &Surroundings<'_>,
+) -> Result<Config, Problems> {
+    let document = Document::new(name, text);
+    let config = document.parse(text).map(|table| Reader { around }.config(table));
+    document.finish()?;
+    config.ok_or(Problems(Vec::new()))
+}
+
+/// Reads tables. What is missing or wrong goes to the document and is left out of the result, which
+/// is of no use then; but the rest is still checked.
+struct Reader<'a> {
+    around: &'a Surroundings<'a>,
+}
+
+impl Reader<'_> {
+    fn config(&self, mut table: Table<'_, '_>) -> Config {
+        let listen = table.take("listen").and_then(|listen| listen.text(address));
+        let tokens = table.list("client_tokens").into_iter();
+        let client_tokens = tokens.filter_map(|token| self.secret(token)).collect();
+        let admin_token = table.take("admin_token").and_then(|token| self.secret(token));
+        let pools = self.pools(&mut table);
+        table.finish();
+        Config {
+            listen: listen.unwrap_or(DEFAULT_LISTEN.into()),
+            client_tokens,
+            admin_token,
+            pools,
+        }
+    }
+
+    fn pools(&self, table: &mut Table<'_, '_>) -> Vec<PoolConfig> {
+        let mut names = Names::default();
+        let pools = table.need_list("pool").into_iter().filter_map(Value::table);
+        pools.filter_map(|pool| self.pool(pool, &mut names)).collect()
+    }
+
+    fn pool(&self, mut table: Table<'_, '_>, names: &mut Names) -> Option<PoolConfig> {
+        let name = table.need("name").and_then(|name| names.add(name, value::pool_name));
+        if let Some(name) = &name {
+            table.call(name);
+        }
+        let dialect = table.need("provider").and_then(|provider| provider.text(Dialect::read));
+        let base = base(&mut table, dialect);
+        let max_wait = table.take("max_wait").map(|wait| wait.text(value::duration));
+        let queue = table.take("queue").map(|queue| queue.number(0, 1_000_000));
+        let models = models(&mut table, dialect);
+        let accounts = self.accounts(&mut table);
+        table.finish();
+        Some(PoolConfig {
+            name: name?,
+            dialect: dialect?,
+            base: base?,
+            models,
+            max_wait: max_wait.unwrap_or(Some(DEFAULT_MAX_WAIT))?,
+            queue: queue.map_or(Some(DEFAULT_QUEUE), |queue| queue?.try_into().ok())?,
+            accounts,
+        })
+    }
+
+    fn accounts(&self, pool: &mut Table<'_, '_>) -> Vec<Account> {
+        let (mut names, mut ids) = (Names::default(), Names::default());
+        let accounts = pool.need_list("account").into_iter().filter_map(Value::table);
+        accounts.filter_map(|account| self.account(account, &mut names, &mut ids)).collect()
+    }
+
+    fn account(
+        &self,
+        mut table: Table<'_, '_>,
+        names: &mut Names,
+        ids: &mut Names,
+    ) -> Option<Account> {
+        let name = table.need("name").and_then(|name| names.add(name, value::label));
+        if let Some(name) = &name {
+            table.call(name);
+        }
+        let weight = table.take("weight").and_then(weight);
+        let limits = table.list("limits").into_iter().filter_map(|item| limit(item, table.place()));
+        let limits: Vec<Limit> = limits.collect();
+        let keys = table.need_list("keys").into_iter();
+        let keys: Vec<ApiKey> = keys.filter_map(|key| self.key(key, ids)).collect();
+        table.finish();
+        let account = Account::new(name?).weight(weight.unwrap_or(1));
+        let account = limits.into_iter().fold(account, Account::limit);
+        Some(keys.into_iter().fold(account, Account::key))
+    }
+
+    /// A table, or the secret alone.
+    fn key(&self, item: Value<'_, '_>, ids: &mut Names) -> Option<ApiKey> {
+        if !item.is_table() {
+            return self.secret(item).map(|secret| ApiKey::new(secret.expose_secret()));
+        }
+        let mut table = item.table()?;
+        let id = table.take("id").and_then(|id| ids.add(id, value::label));
+        if let Some(id) = &id {
+            table.call(id);
+        }
+        let secret = table.need("secret").and_then(|secret| self.secret(secret));
+        let weight = table.take("weight").and_then(weight);
+        table.finish();
+        let key = ApiKey::new(secret?.expose_secret()).weight(weight.unwrap_or(1));
+        Some(match id {
+            Some(id) => key.id(id),
+            None => key,
+        })
+    }
+
+    fn secret(&self, value: Value<'_, '_>) -> Option<SecretString> {
+        value.text(|text| secret::read(text, self.around))
+    }
+}
+
+fn base(table: &mut Table<'_, '_>, dialect: Option<Dialect>) -> Option<Base> {
+    match (table.take("base_url"), dialect) {
+        (Some(base), _) => base.text(Base::read),
+        (None, Some(dialect)) => {
+            let base = dialect.default_base().and_then(|base| Base::read(base).ok());
+            if base.is_none() {
+                let name = dialect.name();
+                table.report(format_args!("base_url is missing: provider {name:?} needs one"));
+            }
+            base
+        }
+        (None, None) => None,
+    }
+}
+
+fn models(table: &mut Table<'_, '_>, dialect: Option<Dialect>) -> Vec<String> {
+    let Some(models) = table.take("models") else {
+        let defaults = dialect.map(Dialect::default_models).unwrap_or_default();
+        return defaults.iter().map(ToString::to_string).collect();
+    };
+    let models = models.list().unwrap_or_default();
+    models.into_iter().filter_map(|model| model.text(value::pattern)).collect()
+}
+
+/// `"500 requests/min"`, or a table with the models it is for.
+fn limit(mut item: Value<'_, '_>, account: &str) -> Option<Limit> {
+    account.clone_into(&mut item.place);
+    if !item.is_table() {
+        return item.text(str::parse);
+    }
+    let mut table = item.table()?;
+    let limit = table.need("limit").and_then(|mut limit| {
+        account.clone_into(&mut limit.place);
+        limit.text(str::parse::<Limit>)
+    });
+    let models = table.take("models").map(|models| models.text(value::pattern));
+    table.finish();
+    Some(match models {
+        Some(models) => limit?.models(models?),
+        None => limit?,
+    })
+}
+
+fn weight(value: Value<'_, '_>) -> Option<u32> {
+    value.number(1, 1_000).and_then(|weight| weight.try_into().ok())
+}
+
+/// Names that must differ.
+#[derive(Default)]
+struct Names(HashSet<String>);
+
+impl Names {
+    fn add(
+        &mut self,
+        value: Value<'_, '_>,
+        read: fn(&str) -> Result<String, String>,
+    ) -> Option<String> {
+        value.text(|text| {
+            let name = read(text)?;
+            if self.0.insert(name.clone()) {
+                Ok(name)
+            } else {
+                Err(format!("{name:?} is taken already: each needs its own"))
+            }
+        })
+    }
+}

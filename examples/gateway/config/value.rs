@@ -1,0 +1,200 @@
+//! Values with a form of their own: dialects, base URLs, durations, names, patterns.
+
+use std::{net::IpAddr, time::Duration};
+
+use axum::http::{
+    Uri,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+
+/// How a provider is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    OpenAi,
+    Anthropic,
+    Gemini,
+    Generic,
+}
+
+impl Dialect {
+    const ALL: [Self; 4] = [Self::OpenAi, Self::Anthropic, Self::Gemini, Self::Generic];
+
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let known = || Self::ALL.map(Self::name).join(", ");
+        Self::ALL
+            .into_iter()
+            .find(|dialect| dialect.name() == text)
+            .ok_or_else(|| format!("{text:?} is none of {}", known()))
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Generic => "generic",
+        }
+    }
+
+    pub(super) fn default_base(self) -> Option<&'static str> {
+        match self {
+            Self::OpenAi => Some("https://api.openai.com"),
+            Self::Anthropic => Some("https://api.anthropic.com"),
+            Self::Gemini => Some("https://generativelanguage.googleapis.com"),
+            Self::Generic => None,
+        }
+    }
+
+    /// The models that come here when the configuration does not say.
+    pub(super) fn default_models(self) -> &'static [&'static str] {
+        match self {
+            Self::OpenAi => &[
+                "gpt-*",
+                "chatgpt-*",
+                "o1*",
+                "o3*",
+                "o4*",
+                "ft:*",
+                "codex-*",
+                "computer-use-*",
+                "text-*",
+                "omni-*",
+                "dall-e-*",
+                "whisper-*",
+                "tts-*",
+                "sora-*",
+            ],
+            Self::Anthropic => &["claude-*"],
+            Self::Gemini => &["gemini-*", "gemma-*", "models/*"],
+            Self::Generic => &["*"],
+        }
+    }
+
+    /// The path of the provider's OpenAI-compatible endpoint, which `/v1` stands for.
+    pub(crate) fn unified_path(self) -> &'static str {
+        match self {
+            Self::OpenAi | Self::Anthropic | Self::Generic => "/v1",
+            Self::Gemini => "/v1beta/openai",
+        }
+    }
+}
+
+/// Scheme, host, port and path that a pool's requests go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Base {
+    scheme: Scheme,
+    authority: Authority,
+    /// Empty, or begins with a slash and does not end with one.
+    path: String,
+}
+
+impl Base {
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
+        // Nothing is quoted here: a URL may hold a password.
+        let uri: Uri = text.parse().map_err(|_| "is not a URL".to_owned())?;
+        let parts = uri.into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err("needs a scheme and a host, such as https://api.example.com".to_owned());
+        };
+        if authority.as_str().contains('@') {
+            return Err("must not hold a user name or password: put keys under account".to_owned());
+        }
+        if scheme == Scheme::HTTP && !is_loopback(authority.host()) {
+            return Err(
+                "plain http would show the keys to everybody on the way: use https".to_owned()
+            );
+        }
+        if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
+            return Err("must begin with https://".to_owned());
+        }
+        let path = parts.path_and_query;
+        if path.as_ref().is_some_and(|path| path.query().is_some()) {
+            return Err("must not have a query".to_owned());
+        }
+        let path =
+            path.map_or_else(String::new, |path| path.path().trim_end_matches('/').to_owned());
+        if let Some(end) = ["/v1", "/v1beta"].into_iter().find(|end| path.ends_with(end)) {
+            return Err(format!("leave out the {end} at its end: each request brings its own"));
+        }
+        Ok(Self { scheme, authority, path })
+    }
+
+    /// `https://api.example.com`: where keys may be sent.
+    pub(crate) fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.authority)
+    }
+
+    /// The address of `path`, which begins with a slash, and an optional query.
+    pub(crate) fn join(&self, path: &str, query: Option<&str>) -> Option<Uri> {
+        let mut whole = String::with_capacity(
+            self.path.len() + path.len() + query.map_or(0, |query| query.len() + 1),
+        );
+        whole.push_str(&self.path);
+        whole.push_str(path);
+        if let Some(query) = query {
+            whole.push('?');
+            whole.push_str(query);
+        }
+        let path = PathAndQuery::from_maybe_shared(axum::body::Bytes::from(whole)).ok()?;
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(path)
+            .build()
+            .ok()
+    }
+}
+
+/// Whether a host is this machine: `localhost`, `127.0.0.1`, `[::1]`.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let ip = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || ip.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// `500ms`, `30s`, `2m` or `1h`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let millis = match unit.trim() {
+        "ms" => Some(1),
+        "s" => Some(1_000),
+        "m" | "min" => Some(60_000),
+        "h" => Some(3_600_000),
+        _ => None,
+    };
+    let millis = number.parse::<u64>().ok().zip(millis).and_then(|(n, unit)| n.checked_mul(unit));
+    millis
+        .map(Duration::from_millis)
+        .ok_or_else(|| format!("{text:?} is not a time such as 500ms, 30s, 2m or 1h"))
+}
+
+/// A pool's name is the first part of its path.
+pub(super) fn pool_name(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if text.is_empty() || !text.chars().all(fits) || text.starts_with('.') {
+        Err(format!("{text:?} must be letters, digits, - and _: it stands in the path"))
+    } else if text == "v1" || text == "-" {
+        Err(format!("{text:?} is the gateway's own path: take another name"))
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// A label for logs: of an account or a key.
+pub(super) fn label(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > 64 || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err("must be 1 to 64 characters without spaces".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// A pattern of model names: `*` is any text, `?` one character.
+pub(super) fn pattern(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        Err("a pattern is empty: write * for every model".to_owned())
+    } else if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        Err(format!("{text:?} holds a space, which no model's name has: one pattern each"))
+    } else {
+        Ok(text.to_owned())
+    }
+}

@@ -1,0 +1,41 @@
+//! What happens to keys and accounts, told in the log: one line each.
+
+use tower_key_rotation::{Event, KeyPool, pool::EventError};
+
+use super::access::log;
+
+/// Tells of a pool for as long as it is there.
+pub(crate) async fn tell(pool: KeyPool) {
+    let (name, mut events) = (pool.name().to_owned(), pool.events());
+    drop(pool);
+    loop {
+        match events.recv().await {
+            Ok(event) => log(format_args!("{name} {}", line(&event))),
+            Err(EventError::Lagged(lost)) => log(format_args!("{name} {lost} events lost")),
+            Err(_) => return,
+        }
+    }
+}
+
+fn line(event: &Event) -> String {
+    let of = |model: &Option<_>| match model {
+        Some(model) => format!(" for model {model}"),
+        None => String::new(),
+    };
+    match event {
+        Event::Cooling { account, model, verdict, wait } => {
+            let (model, seconds) = (of(model), wait.as_secs_f32());
+            format!("account {account} cools down for {seconds:.1} s{model}: {verdict}")
+        }
+        Event::Recovered { account, model } => format!("account {account} is back{}", of(model)),
+        Event::KeyRejected { key, account, live, total } => {
+            format!("KEY REJECTED: {key} of account {account}; {live} of {total} keys are left")
+        }
+        Event::ModelRefused { key, model } => format!("key {key} is refused{}", of(model)),
+        Event::Overloaded { wait } => {
+            format!("the provider is overloaded; all wait {:.1} s", wait.as_secs_f32())
+        }
+        Event::ProviderRecovered => "the provider is back".to_owned(),
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,244 @@
+//! Who may call, and the credentials that callers bring, which go no further than here.
+
+use std::borrow::Cow;
+
+use axum::http::{HeaderMap, HeaderName, Uri, header, request::Parts};
+use secrecy::{ExposeSecret, SecretString};
+use subtle::{Choice, ConstantTimeEq};
+
+use super::config::{Config, is_loopback};
+
+/// Where the official SDKs put their API key; Gemini's older ones send `?key=` instead.
+const CARRIERS: [HeaderName; 4] = [
+    header::AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+    HeaderName::from_static("api-key"),
+];
+const QUERY_CARRIER: &[u8] = b"key";
+
+/// Who may call, and who may look.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    clients: Vec<SecretString>,
+    admin: Option<SecretString>,
+    /// Whether only this machine can reach the gateway.
+    local: bool,
+}
+
+/// Why a caller is turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denied {
+    /// No token, or a wrong one.
+    Token,
+    /// A web page of another site, let in by nothing but a browser on this machine.
+    Foreign,
+    /// The page is switched off.
+    Off,
+}
+
+impl Guard {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            clients: config.client_tokens.clone(),
+            admin: config.admin_token.clone(),
+            local: config.listen.ip().is_loopback(),
+        }
+    }
+
+    /// Whether a request may go to a provider.
+    pub(crate) fn admit(&self, head: &Parts) -> Result<(), Denied> {
+        if self.clients.is_empty() { from_here(head) } else { presents(head, &self.clients) }
+    }
+
+    /// Whether a request may see the state of the pools.
+    pub(crate) fn admit_admin(&self, head: &Parts) -> Result<(), Denied> {
+        match &self.admin {
+            Some(token) => presents(head, std::slice::from_ref(token)),
+            None if self.local => from_here(head),
+            None => Err(Denied::Off),
+        }
+    }
+}
+
+/// Whether a request presents one of the tokens. The time it takes tells nothing about them but
+/// their number and lengths.
+fn presents(head: &Parts, tokens: &[SecretString]) -> Result<(), Denied> {
+    let mut found = Choice::from(0);
+    let mut compare = |presented: &[u8]| {
+        for token in tokens {
+            found |= token.expose_secret().as_bytes().ct_eq(presented);
+        }
+    };
+    for value in CARRIERS.iter().flat_map(|name| head.headers.get_all(name)) {
+        compare(without_bearer(value.as_bytes()));
+    }
+    for (_, value) in pairs(&head.uri).filter(|(name, _)| is_credential(name)) {
+        compare(&decode(value));
+    }
+    if found.into() { Ok(()) } else { Err(Denied::Token) }
+}
+
+/// Where no token is asked for, a browser on this machine must not carry other sites' requests in:
+/// neither from their pages (`origin`) nor by a name that was made to point here (`host`).
+fn from_here(head: &Parts) -> Result<(), Denied> {
+    let text = |name| head.headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let host = head.uri.authority().map(|authority| authority.as_str());
+    let host = host.or_else(|| text(header::HOST)).map(host_of);
+    let origin = text(header::ORIGIN)
+        .map(|origin| origin.split_once("://").map_or("", |(_, authority)| host_of(authority)));
+    let local = host.into_iter().chain(origin).all(is_loopback);
+    if local { Ok(()) } else { Err(Denied::Foreign) }
+}
+
+/// The host of `host:port`.
+fn host_of(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+fn without_bearer(value: &[u8]) -> &[u8] {
+    match value.split_at_checked(7) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token.trim_ascii(),
+        _ => value,
+    }
+}
+
+/// Removes every header that may carry a caller's credential.
+pub(crate) fn strip_headers(headers: &mut HeaderMap) {
+    for name in &CARRIERS {
+        headers.remove(name);
+    }
+}
+
+/// The query without credentials.
+pub(crate) fn strip_query(uri: &Uri) -> Option<Cow<'_, str>> {
+    let query = uri.query()?;
+    if !pairs(uri).any(|(name, _)| is_credential(name)) {
+        return Some(Cow::Borrowed(query));
+    }
+    let is_kept = |pair: &&str| !is_credential(pair.split('=').next().unwrap_or_default());
+    let kept: Vec<_> = query.split('&').filter(is_kept).collect();
+    (!kept.is_empty()).then(|| Cow::Owned(kept.join("&")))
+}
+
+fn is_credential(name: &str) -> bool {
+    *decode(name) == *QUERY_CARRIER
+}
+
+fn pairs(uri: &Uri) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = uri.query().into_iter().flat_map(|query| query.split('&'));
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// Undoes percent-encoding; what is none stays as it is.
+fn decode(text: &str) -> Cow<'_, [u8]> {
+    let Some((head, tail)) = text.split_once('%') else {
+        return Cow::Borrowed(text.as_bytes());
+    };
+    let mut decoded = head.as_bytes().to_vec();
+    for part in tail.split('%') {
+        let code = part.split_at_checked(2);
+        let byte = code.and_then(|(code, rest)| Some((u8::from_str_radix(code, 16).ok()?, rest)));
+        let (byte, rest) = byte.unwrap_or((b'%', part));
+        decoded.push(byte);
+        decoded.extend_from_slice(rest.as_bytes());
+    }
+    Cow::Owned(decoded)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+
+    fn head(uri: &str, headers: &[(&str, &str)]) -> Parts {
+        let request = Request::builder().uri(uri);
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn guard(clients: &[&str], admin: Option<&str>, local: bool) -> Guard {
+        let secret = |token: &&str| SecretString::from(token.to_string());
+        Guard {
+            clients: clients.iter().map(secret).collect(),
+            admin: admin.as_ref().map(secret),
+            local,
+        }
+    }
+
+    #[test]
+    fn a_token_is_taken_from_wherever_an_sdk_puts_its_key() {
+        let guard = guard(&["first", "t/1"], None, false);
+        for (uri, headers) in [
+            ("/", &[("authorization", "Bearer t/1")][..]),
+            ("/", &[("authorization", "bearer  t/1")]),
+            ("/", &[("x-api-key", "t/1")]),
+            ("/", &[("x-goog-api-key", "t/1")]),
+            ("/", &[("api-key", "first")]),
+            ("/", &[("authorization", "Bearer wrong"), ("x-api-key", "t/1")]),
+            ("/?alt=sse&key=t%2F1", &[]),
+            ("/?%6bey=first", &[]),
+        ] {
+            assert_eq!(guard.admit(&head(uri, headers)), Ok(()), "{uri} {headers:?}");
+        }
+        for (uri, headers) in [
+            ("/", &[][..]),
+            ("/", &[("authorization", "Bearer t/")]),
+            ("/", &[("authorization", "Bearer t/11")]),
+            ("/", &[("authorization", "Bearer ")]),
+            ("/", &[("x-other", "t/1")]),
+            ("/?akey=first", &[]),
+            ("/?key=", &[]),
+        ] {
+            assert_eq!(guard.admit(&head(uri, headers)), Err(Denied::Token), "{uri} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn the_admin_page_has_a_token_of_its_own() {
+        let told = |guard: Guard, token| guard.admit_admin(&head("/", &[("authorization", token)]));
+        assert_eq!(told(guard(&["c"], Some("a"), true), "Bearer a"), Ok(()));
+        assert_eq!(told(guard(&["c"], Some("a"), true), "Bearer c"), Err(Denied::Token));
+        assert_eq!(told(guard(&["c"], None, false), "Bearer c"), Err(Denied::Off));
+        assert_eq!(told(guard(&["c"], None, true), "Bearer c"), Ok(()));
+    }
+
+    #[test]
+    fn without_tokens_a_browser_cannot_carry_other_sites_in() {
+        let guard = guard(&[], None, true);
+        for headers in [
+            &[("host", "127.0.0.1:8080")][..],
+            &[("host", "localhost")],
+            &[("host", "[::1]:8080"), ("origin", "http://localhost:3000")],
+            &[],
+        ] {
+            assert_eq!(guard.admit(&head("/", headers)), Ok(()), "{headers:?}");
+        }
+        for headers in [
+            &[("host", "evil.example")][..],
+            &[("host", "127.0.0.1.evil.example:8080")],
+            &[("host", "localhost"), ("origin", "https://evil.example")],
+            &[("host", "localhost"), ("origin", "null")],
+        ] {
+            assert_eq!(guard.admit(&head("/", headers)), Err(Denied::Foreign), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn no_credential_goes_on() {
+        let stripped = |uri: &'static str| strip_query(&Uri::from_static(uri)).map(Cow::into_owned);
+        assert_eq!(stripped("/?alt=sse&key=t&x=%20").as_deref(), Some("alt=sse&x=%20"));
+        assert_eq!(stripped("/?key=t"), None);
+        assert_eq!(stripped("/?%6Bey=t&k=1").as_deref(), Some("k=1"));
+        assert_eq!(stripped("/?monkey=1&b").as_deref(), Some("monkey=1&b"));
+        let mut head =
+            head("/", &[("authorization", "Bearer t"), ("api-key", "t"), ("accept", "*")]);
+        strip_headers(&mut head.headers);
+        assert_eq!(head.headers.len(), 1);
+    }
+}

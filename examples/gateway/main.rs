@@ -1,0 +1,97 @@
+//! One endpoint in front of many API keys: an axum server that spreads requests over accounts,
+//! fails over unseen, and lets requests wait for quota instead of refusing them.
+//!
+//! ```text
+//! cargo run --release --example gateway                            # a sandbox to try
+//! cargo run --release --example gateway -- --config keys.toml      # real providers
+//! ```
+//!
+//! | path | goes to |
+//! | --- | --- |
+//! | `/v1/...` | the first pool whose `models` match the body's `model`, OpenAI-compatible |
+//! | `/{pool}/...` | that pool's provider, as it comes |
+//! | `/-/health`, `/-/status` | the gateway itself |
+//!
+//! A request's way: [`guard`] (who may call) -> [`routes`] (which pool) -> [`forward`] (headers)
+//! -> [`pool`] (the stack of this crate) -> [`upstream`] (the provider).
+
+mod access;
+mod args;
+pub(crate) mod config;
+mod demo;
+mod events;
+mod forward;
+mod guard;
+mod headers;
+mod joined;
+mod model;
+mod pool;
+mod reply;
+pub(crate) mod routes;
+pub(crate) mod serve;
+pub(crate) mod upstream;
+
+use std::{fmt, io::Write, path::Path, process::ExitCode, sync::Arc};
+
+use tokio::net::TcpListener;
+
+use self::{
+    args::{Args, HELP},
+    config::{Config, Problems, Surroundings},
+    routes::Gateway,
+    upstream::Upstream,
+};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Problems(problems)) => {
+            problems.iter().for_each(|problem| access::log(format_args!("{problem}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Problems> {
+    let args = Args::read(std::env::args().skip(1)).map_err(|problem| Problems(vec![problem]))?;
+    if args.help {
+        say(format_args!("{HELP}"));
+        return Ok(());
+    }
+    let env = |name: &str| std::env::var(name).ok();
+    let around = Surroundings { env: &env, folder: Path::new("") };
+    let mut config = Config::load(&args, &around)?;
+    let is_demo = config.pools.is_empty();
+    let upstream = if is_demo {
+        let (pool, upstream) = demo::furnish()?;
+        config.pools.push(pool);
+        upstream
+    } else {
+        Upstream::providers().map_err(problem("reading this machine's certificates"))?
+    };
+    let listen = config.listen;
+    let gateway = Arc::new(Gateway::new(config, &upstream)?);
+    for pool in gateway.pools() {
+        tokio::spawn(events::tell(pool.keys.clone()));
+    }
+    let listener =
+        TcpListener::bind(listen).await.map_err(problem(&format!("listening on {listen}")))?;
+    let address = listener.local_addr().map_err(problem("listening"))?;
+    say(format_args!("listening on http://{address}\n"));
+    if is_demo {
+        say(format_args!("{}", demo::introduction(address)));
+    }
+    serve::serve(listener, gateway.router(), serve::asked_to_stop()).await;
+    Ok(())
+}
+
+/// To standard output. That nobody reads it is no reason to stop.
+fn say(text: fmt::Arguments<'_>) {
+    let _ = std::io::stdout().write_fmt(text);
+}
+
+fn problem(doing: &str) -> impl FnOnce(std::io::Error) -> Problems {
+    let doing = doing.to_owned();
+    move |error| Problems(vec![format!("{doing}: {error}")])
+}

@@ -1,0 +1,58 @@
+//! One provider of the configuration, with its keys, ready to be called.
+
+use axum::{body::Body, http::Request};
+use tower::{Layer, ServiceBuilder, ServiceExt};
+use tower_key_rotation::{Anthropic, BuildError, Gemini, Generic, KeyPool, OpenAi, RotationStack};
+use wildmatch::WildMatch;
+
+use super::{
+    config::{Base, Dialect, PoolConfig},
+    upstream::{Upstream, UpstreamError},
+};
+
+/// The whole stack: body kept for repetition, retry, rotation, and the way to the provider.
+type Stack = <RotationStack as Layer<Upstream>>::Service;
+type Answer = <Stack as tower::Service<Request<Body>>>::Response;
+
+pub(crate) struct Pool {
+    pub(crate) name: String,
+    pub(crate) dialect: Dialect,
+    pub(crate) base: Base,
+    pub(crate) keys: KeyPool,
+    models: Vec<WildMatch>,
+    stack: Stack,
+}
+
+impl Pool {
+    pub(crate) fn new(config: PoolConfig, upstream: Upstream) -> Result<Self, BuildError> {
+        let PoolConfig { name, dialect, base, models, max_wait, queue, accounts } = config;
+        let origin = base.origin();
+        let keys = match dialect {
+            Dialect::OpenAi => KeyPool::builder(OpenAi::default()),
+            Dialect::Anthropic => KeyPool::builder(Anthropic::default()),
+            Dialect::Gemini => KeyPool::builder(Gemini::default()),
+            Dialect::Generic => KeyPool::builder(Generic::new(origin.clone())),
+        };
+        let keys = keys.name(&name).origin(origin).max_wait(max_wait).line(queue);
+        let keys =
+            accounts.into_iter().fold(keys, |keys, account| keys.account(account)).build()?;
+        let stack = ServiceBuilder::new().layer(RotationStack::new(&keys)).service(upstream);
+        let models = models.iter().map(|pattern| WildMatch::new(pattern)).collect();
+        Ok(Self { name, dialect, base, keys, models, stack })
+    }
+
+    /// Whether the unified endpoint sends requests for this model here.
+    pub(crate) fn serves(&self, model: &str) -> bool {
+        self.models.iter().any(|pattern| pattern.matches(model))
+    }
+
+    /// The patterns of the models that come here: `gpt-*, o*`.
+    pub(crate) fn patterns(&self) -> String {
+        let patterns: Vec<_> = self.models.iter().map(ToString::to_string).collect();
+        patterns.join(", ")
+    }
+
+    pub(crate) async fn call(&self, request: Request<Body>) -> Result<Answer, UpstreamError> {
+        self.stack.clone().oneshot(request).await
+    }
+}

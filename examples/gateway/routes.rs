@@ -1,0 +1,132 @@
+//! The routes: `/v1/...` by model, `/{pool}/...` as it comes, and `/-/...` about the gateway itself.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    http::{Request, Response, StatusCode},
+    routing::{any, get},
+};
+
+use serde::Serialize;
+use tower_key_rotation::Snapshot;
+
+use super::{
+    config::{Config, Problems},
+    forward::forward,
+    guard::Guard,
+    model::read_model,
+    pool::Pool,
+    reply,
+    upstream::Upstream,
+};
+
+pub(crate) struct Gateway {
+    guard: Guard,
+    pools: Vec<Pool>,
+}
+
+impl Gateway {
+    pub(crate) fn new(config: Config, upstream: &Upstream) -> Result<Self, Problems> {
+        let guard = Guard::new(&config);
+        let (mut pools, mut problems) = (Vec::new(), Vec::new());
+        for pool in config.pools {
+            let name = pool.name.clone();
+            let in_pool = |problem| format!("pool {name:?}: {problem}");
+            match Pool::new(pool, upstream.clone()) {
+                Ok(pool) => pools.push(pool),
+                Err(error) => problems.extend(error.problems().iter().map(in_pool)),
+            }
+        }
+        if problems.is_empty() { Ok(Self { guard, pools }) } else { Err(Problems(problems)) }
+    }
+
+    pub(crate) fn pools(&self) -> &[Pool] {
+        &self.pools
+    }
+
+    /// The application, to be served.
+    pub(crate) fn router(self: Arc<Self>) -> Router {
+        Router::new()
+            .route("/-/health", get(health))
+            .route("/-/status", get(status))
+            .route("/v1/{*path}", any(unified))
+            .fallback(native)
+            .with_state(self)
+    }
+
+    /// What there is, for those who asked for something else.
+    fn models(&self) -> String {
+        let pools = self.pools.iter().map(|pool| format!("{} ({})", pool.patterns(), pool.name));
+        pools.collect::<Vec<_>>().join(", ")
+    }
+
+    fn paths(&self) -> String {
+        let paths = self.pools.iter().map(|pool| format!("/{}/...", pool.name));
+        paths.collect::<Vec<_>>().join(", ")
+    }
+}
+
+type Shared = State<Arc<Gateway>>;
+
+/// That the process answers, and no more: a dead key is no reason to restart it.
+async fn health() -> Response<Body> {
+    reply::json(StatusCode::OK, r#"{"status":"ok"}"#.to_owned())
+}
+
+#[derive(Serialize)]
+struct Status {
+    pools: Vec<Snapshot>,
+}
+
+/// The state of every pool, account and key.
+async fn status(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
+    let (head, _) = request.into_parts();
+    if let Err(denied) = gateway.guard.admit_admin(&head) {
+        return reply::denied(denied);
+    }
+    let pools = gateway.pools.iter().map(|pool| pool.keys.snapshot()).collect();
+    match serde_json::to_string_pretty(&Status { pools }) {
+        Ok(text) => reply::json(StatusCode::OK, text),
+        Err(_) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, "status", "no status"),
+    }
+}
+
+/// The OpenAI-compatible endpoint: the body's `model` says which pool.
+async fn unified(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    if let Err(denied) = gateway.guard.admit(&head) {
+        return reply::denied(denied);
+    }
+    let (model, body) = match read_model(&head, body).await {
+        Ok(read) => read,
+        Err(reply) => return reply,
+    };
+    let pool = match &model {
+        Some(model) => gateway.pools.iter().find(|pool| pool.serves(model)),
+        None => gateway.pools.first(),
+    };
+    let Some(pool) = pool else {
+        return reply::unknown_model(&model.unwrap_or_default(), &gateway.models());
+    };
+    let rest = head.uri.path().strip_prefix("/v1").unwrap_or_default();
+    let path = format!("{}{rest}", pool.dialect.unified_path());
+    forward(pool, &path, head, body).await
+}
+
+/// A provider's own API, streaming both ways.
+async fn native(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    if let Err(denied) = gateway.guard.admit(&head) {
+        return reply::denied(denied);
+    }
+    let path = head.uri.path().to_owned();
+    let path = path.strip_prefix('/').unwrap_or(&path);
+    let (name, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
+    let Some(pool) = gateway.pools.iter().find(|pool| pool.name == name) else {
+        return reply::unknown_pool(name, &gateway.paths());
+    };
+    forward(pool, if rest.is_empty() { "/" } else { rest }, head, body).await
+}

@@ -1,0 +1,178 @@
+//! Where requests go: to the providers over TLS, or to the sandbox. One type, so that one stack fits
+//! both.
+
+use std::{
+    error::Error,
+    fmt, io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    body::{Bytes, HttpBody},
+    http::{Request, Response},
+};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{self, Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use pin_project_lite::pin_project;
+use tower_key_rotation::{
+    ReplayBody,
+    sandbox::{Sandbox, SandboxBody, SandboxError, SandboxFuture},
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A tower service over requests whose bodies can be sent again.
+#[derive(Clone, Debug)]
+pub(crate) enum Upstream {
+    Providers(Arc<Client<HttpsConnector<HttpConnector>, ReplayBody>>),
+    Sandbox(Sandbox),
+}
+
+impl Upstream {
+    /// A pooling client for HTTP/1.1 and HTTP/2 that trusts the certificates of this machine.
+    ///
+    /// It follows no redirect: a key must not go where a response sends it.
+    pub(crate) fn providers() -> io::Result<Self> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        tcp.set_keepalive(Some(KEEP_ALIVE));
+        let tls = HttpsConnectorBuilder::new()
+            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())?
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .build(tls);
+        Ok(Self::Providers(Arc::new(client)))
+    }
+}
+
+impl tower::Service<Request<ReplayBody>> for Upstream {
+    type Response = Response<UpstreamBody>;
+    type Error = UpstreamError;
+    type Future = UpstreamFuture;
+
+    /// Neither is ever busy: the client queues inside, and waiting for quota happens before.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), UpstreamError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<ReplayBody>) -> UpstreamFuture {
+        match self {
+            Self::Providers(client) => {
+                UpstreamFuture::Providers { future: client.request(request) }
+            }
+            Self::Sandbox(sandbox) => UpstreamFuture::Sandbox { future: sandbox.call(request) },
+        }
+    }
+}
+
+pin_project! {
+    #[project = UpstreamFutureProj]
+    pub(crate) enum UpstreamFuture {
+        Providers { future: legacy::ResponseFuture },
+        Sandbox { future: SandboxFuture },
+    }
+}
+
+impl Future for UpstreamFuture {
+    type Output = Result<Response<UpstreamBody>, UpstreamError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            UpstreamFutureProj::Providers { future } => Pin::new(future)
+                .poll(cx)
+                .map_ok(|response| response.map(|body| UpstreamBody::Providers { body }))
+                .map_err(UpstreamError::Call),
+            UpstreamFutureProj::Sandbox { future } => Pin::new(future)
+                .poll(cx)
+                .map_ok(|response| response.map(|body| UpstreamBody::Sandbox { body }))
+                .map_err(UpstreamError::Sandbox),
+        }
+    }
+}
+
+pin_project! {
+    /// The body of an answer, as it arrives.
+    #[project = UpstreamBodyProj]
+    pub(crate) enum UpstreamBody {
+        Providers { #[pin] body: Incoming },
+        Sandbox { #[pin] body: SandboxBody },
+    }
+}
+
+impl HttpBody for UpstreamBody {
+    type Data = Bytes;
+    type Error = UpstreamError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
+        match self.project() {
+            UpstreamBodyProj::Providers { body } => {
+                body.poll_frame(cx).map_err(UpstreamError::Body)
+            }
+            UpstreamBodyProj::Sandbox { body } => {
+                body.poll_frame(cx).map_err(UpstreamError::Sandbox)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Providers { body } => body.is_end_stream(),
+            Self::Sandbox { body } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Providers { body } => body.size_hint(),
+            Self::Sandbox { body } => body.size_hint(),
+        }
+    }
+}
+
+/// No answer, or only a part of it. Says why, but never which address: that may hold a query.
+#[derive(Debug)]
+pub(crate) enum UpstreamError {
+    Call(legacy::Error),
+    Body(hyper::Error),
+    Sandbox(SandboxError),
+}
+
+impl fmt::Display for UpstreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut error: &dyn Error = match self {
+            Self::Call(error) => error,
+            Self::Body(error) => error,
+            Self::Sandbox(error) => error,
+        };
+        write!(f, "{error}")?;
+        // What these say of themselves ("client error (Connect)") is of little use without the cause.
+        while let Some(source) = error.source() {
+            write!(f, ": {source}")?;
+            error = source;
+        }
+        Ok(())
+    }
+}
+
+impl Error for UpstreamError {}
