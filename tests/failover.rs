@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use http::{Request, StatusCode};
-use support::{Answer, accounts, ask, chat, chat_for, client, offer, per_minute, secret, seconds};
+use support::{Answer, accounts, ask, chat, chat_for, client, offer, per_minute, seconds, secret};
 use tower_key_rotation::{
     AccountState, Event, KeyPool, KeyUsed, Snapshot, Trail, Verdict, sandbox::Fault,
     sandbox::Sandbox,
@@ -55,7 +55,8 @@ impl Load {
 
     fn used_after(&self, from: usize, i: usize) -> usize {
         let key = format!("k{i}");
-        let used = |answer: &&Answer| answer.extensions().get::<KeyUsed>().unwrap().key.as_str() == key;
+        let used =
+            |answer: &&Answer| answer.extensions().get::<KeyUsed>().unwrap().key.as_str() == key;
         self.answers[from..].iter().filter(used).count()
     }
 }
@@ -105,8 +106,10 @@ async fn a_cooling_account_is_left_alone_until_its_reset() {
     let refused = load.sandbox.arrivals("org-3").into_iter().filter(|arrival| !arrival.accepted);
     assert_eq!(refused.count(), 1, "it was called while it cooled");
     assert!(load.used_after(60, 3) > 0, "it came back");
-    let cooling = |event: &&Event| matches!(event, Event::Cooling { account, model: Some(model), .. }
-        if &**account == "org-3" && &**model == "gpt-4o");
+    let cooling = |event: &&Event| {
+        matches!(event, Event::Cooling { account, model: Some(model), .. }
+        if &**account == "org-3" && &**model == "gpt-4o")
+    };
     assert_eq!(load.events.iter().filter(cooling).count(), 1);
 }
 
@@ -171,9 +174,15 @@ async fn a_callers_fault_is_one_call_and_changes_nothing() {
     let (sandbox, pool) = (sandbox.models(["gpt-4o"]).build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);
     let faults = [
-        (StatusCode::BAD_REQUEST, Request::post(support::CHAT).body("{not json".to_owned()).unwrap()),
+        (
+            StatusCode::BAD_REQUEST,
+            Request::post(support::CHAT).body("{not json".to_owned()).unwrap(),
+        ),
         (StatusCode::NOT_FOUND, chat_for("no-such-model")),
-        (StatusCode::NOT_FOUND, Request::get("https://api.openai.com/v1/nowhere").body(String::new()).unwrap()),
+        (
+            StatusCode::NOT_FOUND,
+            Request::get("https://api.openai.com/v1/nowhere").body(String::new()).unwrap(),
+        ),
     ];
     for (calls, (status, request)) in (1..).zip(faults) {
         let answer = ask(&client, request).await;
@@ -196,7 +205,10 @@ async fn a_refusal_of_all_is_passed_on_as_it_came() {
 
     let answer = ask(&client, chat()).await;
     assert_eq!(answer.status(), 429);
-    assert!(String::from_utf8_lossy(answer.body()).contains("insufficient_quota"), "not the provider's");
+    assert!(
+        String::from_utf8_lossy(answer.body()).contains("insufficient_quota"),
+        "not the provider's"
+    );
     assert!(answer.extensions().get::<tower_key_rotation::Exhausted>().is_none());
     let trail = answer.extensions().get::<Trail>().unwrap().attempts();
     assert_eq!(trail.len(), 2, "each account once: {trail:?}");

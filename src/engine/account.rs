@@ -5,18 +5,13 @@ use std::sync::Arc;
 use crate::KeyId;
 
 use super::{
-    AccountIx, KeyIx,
     demand::Cost,
-    meter::{Meter, Room},
+    index::{AccountIx, KeyIx, Meters},
+    meter::Meter,
+    room::Room,
     standing::Standing,
     time::Time,
 };
-
-/// Which of an account's meters count a lane: one bit each.
-pub(crate) type Meters = u64;
-
-/// The most limits that one account can have.
-pub(crate) const MOST_LIMITS: usize = Meters::BITS as usize;
 
 #[derive(Debug)]
 pub(crate) struct Account {

@@ -1,12 +1,12 @@
 //! Choosing an account with room, and a key of it.
 
 use super::{
-    AccountIx, Engine, KeyIx,
+    Engine,
     account::Load,
     demand::{Ask, Cost},
     grant::{Grant, Probes},
-    lane::LaneIx,
-    meter::Room,
+    index::{AccountIx, KeyIx, LaneIx},
+    room::Room,
     time::Time,
 };
 

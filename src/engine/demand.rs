@@ -2,9 +2,13 @@
 
 use crate::limit::Metered;
 
-use super::{KeyIx, lane::LaneIx, time::Time};
+use super::{
+    index::{KeyIx, LaneIx},
+    time::Time,
+};
 
-/// How much of each metered thing one request takes.
+/// How much of each metered thing one request takes. No more than 2^40 of each: a line of a million
+/// such requests does not overflow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cost {
     pub(crate) input: u64,

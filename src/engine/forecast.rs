@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{Exhausted, Reason, limit::Metered};
 
-use super::{AccountIx, Ask, Engine, Time, line::Sum, meter::Room};
+use super::{AccountIx, Ask, Engine, Time, line::Sum, room::Room};
 
 /// No further than a day ahead.
 const HORIZON: u64 = 24 * 3_600 * 1_000_000_000;
@@ -61,8 +61,9 @@ impl Engine {
     /// The allowance of all accounts together must serve everybody ahead, and one account must have
     /// room for this demand.
     fn forecast(&self, now: Time, ask: &Ask) -> Option<Time> {
-        let lane = self.lanes[ask.lane].line.sum();
-        let all = self.lanes.iter().fold(Sum::default(), |sum, lane| sum.plus(lane.line.sum()));
+        let lane = self.lanes[ask.lane].line.ahead_of(ask.since);
+        let lines = self.lanes.iter().map(|lane| lane.line.ahead_of(ask.since));
+        let all = lines.fold(Sum::default(), Sum::plus);
         let enough = |then: Time| {
             self.serves(now, then, ask, lane, false) && self.serves(now, then, ask, all, true)
         };

@@ -1,6 +1,9 @@
 //! What was reserved for one request, and its end.
 
-use super::{AccountIx, Cost, Engine, KeyIx, Time, account::Meters, lane::LaneIx};
+use super::{
+    Cost, Engine, Time,
+    index::{AccountIx, KeyIx, LaneIx, Meters},
+};
 
 /// A reservation of a demand on a key.
 ///

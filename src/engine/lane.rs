@@ -7,10 +7,12 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
-use super::{AccountIx, KeyIx, account::Meters, line::Line, standing::Standing, time::Time};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct LaneIx(pub(crate) usize);
+use super::{
+    index::{AccountIx, KeyIx, Meters},
+    line::Line,
+    standing::Standing,
+    time::Time,
+};
 
 #[derive(Debug)]
 pub(crate) struct Lane {

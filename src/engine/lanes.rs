@@ -5,15 +5,16 @@ use std::{collections::HashMap, sync::Arc};
 use wildmatch::WildMatch;
 
 use super::{
-    account::{Account, Meters},
-    lane::{Lane, LaneIx},
+    account::Account,
+    index::{LaneIx, Meters},
+    lane::Lane,
     time::Time,
 };
 
-/// Requests without a model.
-const DEFAULT: LaneIx = LaneIx(0);
-/// Requests for models that no lane can be spared for: every limit counts them.
-const OVERFLOW: LaneIx = LaneIx(1);
+/// The lane of requests without a model.
+const DEFAULT: usize = 0;
+/// The lane of models that none can be spared for: every limit counts it.
+const OVERFLOW: usize = 1;
 
 #[derive(Debug)]
 pub(crate) struct Lanes {
@@ -41,7 +42,7 @@ impl Lanes {
         model: Option<&str>,
         accounts: &[Account],
     ) -> LaneIx {
-        let Some(model) = model else { return DEFAULT };
+        let Some(model) = model else { return LaneIx::new(DEFAULT) };
         let lane = match self.by_model.get(model) {
             Some(&lane) => lane,
             None => self.open(model, accounts),
@@ -56,9 +57,9 @@ impl Lanes {
         let lane = Lane::new(Some(Arc::clone(&name)), meters);
         let place = if self.lanes.len() < self.most {
             self.lanes.push(lane);
-            LaneIx(self.lanes.len() - 1)
+            LaneIx::new(self.lanes.len() - 1)
         } else {
-            let Some(place) = self.longest_idle() else { return OVERFLOW };
+            let Some(place) = self.longest_idle() else { return LaneIx::new(OVERFLOW) };
             let old = std::mem::replace(&mut self[place], lane);
             old.model.and_then(|model| self.by_model.remove(&model));
             place
@@ -68,14 +69,14 @@ impl Lanes {
     }
 
     fn longest_idle(&self) -> Option<LaneIx> {
-        (OVERFLOW.0 + 1..self.lanes.len())
+        (OVERFLOW + 1..self.lanes.len())
             .filter(|&lane| self.lanes[lane].is_idle())
             .min_by_key(|&lane| self.lanes[lane].last_used)
-            .map(LaneIx)
+            .map(LaneIx::new)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = LaneIx> + use<> {
-        (0..self.lanes.len()).map(LaneIx)
+        (0..self.lanes.len()).map(LaneIx::new)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Lane> {
@@ -91,13 +92,13 @@ impl std::ops::Index<LaneIx> for Lanes {
     type Output = Lane;
 
     fn index(&self, lane: LaneIx) -> &Lane {
-        &self.lanes[lane.0]
+        &self.lanes[lane.index()]
     }
 }
 
 impl std::ops::IndexMut<LaneIx> for Lanes {
     fn index_mut(&mut self, lane: LaneIx) -> &mut Lane {
-        &mut self.lanes[lane.0]
+        &mut self.lanes[lane.index()]
     }
 }
 

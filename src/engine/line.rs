@@ -23,9 +23,7 @@ pub(crate) struct Waiter {
 #[derive(Debug, Default)]
 pub(crate) struct Line {
     waiters: VecDeque<Waiter>,
-    requests: u64,
-    input: u64,
-    output: u64,
+    sum: Sum,
 }
 
 /// What a line asks for in sum.
@@ -50,18 +48,14 @@ impl Line {
 
     /// Joins behind everybody who asked before.
     pub(crate) fn join(&mut self, waiter: Waiter) {
-        self.requests += 1;
-        self.input = self.input.saturating_add(waiter.ask.cost.input);
-        self.output = self.output.saturating_add(waiter.ask.cost.output);
+        self.sum.add(&waiter.ask.cost);
         let place = self.waiters.partition_point(|other| other.ask.since <= waiter.ask.since);
         self.waiters.insert(place, waiter);
     }
 
     pub(crate) fn take(&mut self, place: usize) -> Option<Waiter> {
         let waiter = self.waiters.remove(place)?;
-        self.requests -= 1;
-        self.input = self.input.saturating_sub(waiter.ask.cost.input);
-        self.output = self.output.saturating_sub(waiter.ask.cost.output);
+        self.sum.subtract(&waiter.ask.cost);
         Some(waiter)
     }
 
@@ -71,20 +65,32 @@ impl Line {
         self.take(first + beyond)
     }
 
-    pub(crate) fn sum(&self) -> Sum {
-        Sum { requests: self.requests, tokens: Cost { input: self.input, output: self.output } }
+    /// What those ask for who came before somebody who has waited since then.
+    pub(crate) fn ahead_of(&self, since: Time) -> Sum {
+        let mut sum = self.sum;
+        let behind = self.waiters.iter().rev().take_while(|waiter| waiter.ask.since > since);
+        behind.for_each(|waiter| sum.subtract(&waiter.ask.cost));
+        sum
     }
 }
 
 impl Sum {
+    fn add(&mut self, cost: &Cost) {
+        self.requests += 1;
+        self.tokens.input += cost.input;
+        self.tokens.output += cost.output;
+    }
+
+    fn subtract(&mut self, cost: &Cost) {
+        self.requests -= 1;
+        self.tokens.input -= cost.input;
+        self.tokens.output -= cost.output;
+    }
+
     pub(crate) fn plus(self, other: Self) -> Self {
-        Self {
-            requests: self.requests + other.requests,
-            tokens: Cost {
-                input: self.tokens.input.saturating_add(other.tokens.input),
-                output: self.tokens.output.saturating_add(other.tokens.output),
-            },
-        }
+        let (mine, theirs) = (self.tokens, other.tokens);
+        let tokens = Cost { input: mine.input + theirs.input, output: mine.output + theirs.output };
+        Self { requests: self.requests + other.requests, tokens }
     }
 
     pub(crate) fn of(&self, metered: Metered) -> u64 {

@@ -2,18 +2,7 @@
 
 use crate::limit::{Limit, Metered};
 
-use super::{demand::Cost, rolling::Rolling, time::Time};
-
-/// When a demand fits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Room {
-    /// At this moment, which may have passed.
-    At(Time),
-    /// Not before something ends or changes; no clock tells when.
-    OnChange,
-    /// Never: it is larger than the limit.
-    Never,
-}
+use super::{demand::Cost, rolling::Rolling, room::Room, time::Time};
 
 /// The running count against one limit of one account.
 #[derive(Clone, Debug)]

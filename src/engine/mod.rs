@@ -14,12 +14,14 @@ mod demand;
 mod event;
 mod forecast;
 mod grant;
+mod index;
 mod judge;
 mod lane;
 mod lanes;
 mod line;
 mod meter;
 mod rolling;
+mod room;
 mod setup;
 mod snapshot;
 mod standing;
@@ -27,50 +29,23 @@ mod standing;
 mod tests;
 mod time;
 
-pub(crate) use account::MOST_LIMITS;
 pub(crate) use demand::{Ask, Cost};
 pub use event::Event;
 pub(crate) use grant::Grant;
+pub(crate) use index::{AccountIx, KeyIx, MOST_LIMITS};
 pub(crate) use line::WaiterId;
 pub use snapshot::{AccountState, KeyState, LaneState, MeterState, Snapshot};
 pub(crate) use time::Time;
 
 use account::{Account, Key};
-use lane::{LaneIx, Stall};
+use index::LaneIx;
+use lane::{Lane, Stall};
 use lanes::Lanes;
 use line::Waiter;
 use snapshot::Counters;
 use standing::Standing;
 
 use crate::{Exhausted, Reason};
-
-macro_rules! index {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub(crate) struct $name(u32);
-
-        impl $name {
-            pub(crate) fn new(index: usize) -> Self {
-                // `setup` refuses more than u32::MAX of anything.
-                Self(index as u32)
-            }
-
-            pub(crate) fn index(self) -> usize {
-                self.0 as usize
-            }
-        }
-    };
-}
-
-index!(
-    /// Which account.
-    AccountIx
-);
-index!(
-    /// Which key.
-    KeyIx
-);
 
 /// How many waiters that only wait for a key they have not tried may be passed.
 const LOOK_BEHIND: usize = 16;
@@ -201,7 +176,7 @@ impl Engine {
             .map(|head| head.id)
     }
 
-    fn waiting_lanes(&self) -> impl Iterator<Item = &lane::Lane> {
+    fn waiting_lanes(&self) -> impl Iterator<Item = &Lane> {
         self.lanes.iter().filter(|lane| !lane.line.is_empty())
     }
 

@@ -7,12 +7,13 @@
 use crate::limit::Limit;
 
 use super::{
-    meter::Room,
+    room::Room,
     time::{Time, nanos},
 };
 
 const SCALE: u32 = 32;
 const MARGIN_FLOOR: u64 = 100_000_000;
+const MOST_PADDING: u64 = 50_000_000;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Rolling {
@@ -38,6 +39,9 @@ impl Rolling {
             paid: Time::ZERO,
             busy_since: Time::ZERO,
         };
+        if limit.burst_amount() == 1 {
+            rolling.unit += (rolling.unit / 100).min(u128::from(MOST_PADDING) << SCALE);
+        }
         let burst = rolling.span(limit.burst_amount());
         rolling.reach = burst - rolling.margin(burst);
         rolling
@@ -45,7 +49,8 @@ impl Rolling {
 
     /// What is kept back of the burst because departure is not arrival: requests that leave exactly
     /// spaced arrive with jitter. One unit, at least 100 ms, but at most a quarter of the burst. It
-    /// costs nothing of the rate.
+    /// costs nothing of the rate. A burst of one has nothing to keep back; its requests are spaced a
+    /// hundredth wider instead, but never by more than 50 ms.
     fn margin(&self, burst: u64) -> u64 {
         self.span(1).max(MARGIN_FLOOR).min(burst / 4)
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    meter::Room,
+    room::Room,
     time::{Time, nanos},
 };
 

@@ -1,1 +1,371 @@
+//! The engine alone, in made-up time.
 
+use std::time::Duration;
+
+use super::*;
+use crate::{Account as Declared, ApiKey, KeyId, Limit, Scope, Verdict, provider::Reading};
+
+const SECOND: u64 = 1_000_000_000;
+
+fn at(seconds: f64) -> Time {
+    Time::from_nanos((seconds * SECOND as f64) as u64)
+}
+
+fn engine(accounts: usize, limits: &[Limit]) -> Engine {
+    let declared: Vec<_> = (0..accounts)
+        .map(|i| {
+            let account = Declared::new(format!("org-{i}")).key(ApiKey::new("sk-x"));
+            limits.iter().cloned().fold(account, Declared::limit)
+        })
+        .collect();
+    let ids: Vec<_> = (0..accounts).map(|i| KeyId::new(format!("k{i}"))).collect();
+    Engine::new(&declared, &ids, 1_000, 7)
+}
+
+fn ask(engine: &mut Engine, now: Time, patience: f64) -> Ask {
+    Ask {
+        lane: engine.lane(now, Some("m")),
+        cost: Cost::default(),
+        since: now,
+        deadline: now.plus((patience * SECOND as f64) as u64),
+        excluded: Vec::new(),
+    }
+}
+
+fn admit(engine: &mut Engine, now: Time) -> Option<Grant> {
+    let ask = ask(engine, now, 30.0);
+    engine.admit(now, &ask)
+}
+
+fn limited(seconds: u64) -> Verdict {
+    let retry_after = Some(Duration::from_secs(seconds));
+    Verdict::RateLimited { retry_after, scope: Scope::Model }
+}
+
+fn cooling_for(engine: &Engine, now: Time, account: usize) -> f64 {
+    let snapshot = engine.snapshot(now, "p".into());
+    let name = &snapshot.accounts[account].name;
+    let lane = snapshot.lanes.iter().find_map(|lane| lane.cooling.get(name));
+    lane.or(snapshot.accounts[account].cooling_for.as_ref()).map_or(0.0, Duration::as_secs_f64)
+}
+
+#[test]
+fn a_burst_at_once_and_then_the_rate() {
+    let mut engine = engine(1, &[Limit::requests(60).per_minute().burst(5)]);
+    let at_once = (0..10).filter(|_| admit(&mut engine, at(100.0)).is_some()).count();
+    assert_eq!(at_once, 4, "the burst less a margin of one unit");
+    let after: Vec<_> = (1..=40)
+        .filter(|i| admit(&mut engine, at(100.0 + f64::from(*i) / 4.0)).is_some())
+        .collect();
+    assert_eq!(after, [4, 8, 12, 16, 20, 24, 28, 32, 36, 40], "one a second");
+}
+
+#[test]
+fn all_limits_are_reserved_together_or_none() {
+    let limits =
+        [Limit::requests(600).per_minute().burst(10), Limit::tokens(100).per_minute().burst(100)];
+    let mut engine = engine(1, &limits);
+    let mut big = ask(&mut engine, at(0.0), 1.0);
+    big.cost = Cost { input: 60, output: 15 };
+    assert!(engine.admit(at(0.0), &big).is_some());
+    for _ in 0..20 {
+        assert!(engine.admit(at(0.0), &big).is_none(), "100 tokens do not fit 150");
+    }
+    let small = ask(&mut engine, at(0.0), 1.0);
+    let left = (0..20).filter(|_| engine.admit(at(0.0), &small).is_some()).count();
+    assert_eq!(left, 8, "a demand that did not fit took a request all the same");
+}
+
+#[test]
+fn what_was_not_used_comes_back_and_what_was_used_beyond_is_owed() {
+    let mut engine = engine(1, &[Limit::tokens(60).per_minute().burst(40)]);
+    let mut want = ask(&mut engine, at(0.0), 1.0);
+    want.cost = Cost { input: 20, output: 10 };
+    let mut grant = engine.admit(at(0.0), &want).unwrap();
+    assert!(engine.admit(at(0.0), &want).is_none());
+    engine.settle(at(0.0), &mut grant, Cost { input: 1, output: 1 });
+    engine.settle(at(0.0), &mut grant, Cost { input: 0, output: 0 });
+    let mut second = engine.admit(at(0.0), &want).expect("28 tokens came back, once");
+    assert!(engine.admit(at(0.0), &want).is_none());
+
+    engine.settle(at(0.0), &mut second, Cost { input: 60, output: 30 });
+    assert!(engine.admit(at(60.0), &want).is_none(), "92 used of 60 a minute: a debt");
+    assert!(engine.admit(at(95.0), &want).is_some());
+}
+
+#[test]
+fn nothing_comes_back_across_a_rest() {
+    let mut engine = engine(1, &[Limit::tokens(60).per_minute().burst(40)]);
+    let mut want = ask(&mut engine, at(0.0), 1.0);
+    want.cost = Cost { input: 30, output: 0 };
+    let mut old = engine.admit(at(0.0), &want).unwrap();
+    // By now the bucket is full again, and the old reservation is part of that.
+    let _new = engine.admit(at(100.0), &want).unwrap();
+    engine.settle(at(100.0), &mut old, Cost { input: 0, output: 0 });
+    assert!(engine.admit(at(100.0), &want).is_none(), "the same tokens came back twice");
+}
+
+#[test]
+fn a_cancelled_request_keeps_its_charge_and_frees_its_concurrency() {
+    let mut engine = engine(1, &[Limit::concurrent(1), Limit::requests(60).per_minute().burst(2)]);
+    let grant = admit(&mut engine, at(0.0)).unwrap();
+    assert!(admit(&mut engine, at(0.9)).is_none(), "one at a time");
+    engine.end(grant);
+    let grant = admit(&mut engine, at(1.0)).expect("its concurrency is free");
+    engine.end(grant);
+    assert!(admit(&mut engine, at(1.1)).is_none(), "its charge was given back");
+}
+
+#[test]
+fn a_request_that_was_never_sent_gives_everything_back() {
+    let mut engine = engine(1, &[Limit::concurrent(1), Limit::requests(60).per_minute().burst(2)]);
+    for _ in 0..100 {
+        let grant = admit(&mut engine, at(5.0)).expect("a refund was lost");
+        engine.refund(at(5.0), grant);
+    }
+    assert_eq!(engine.snapshot(at(5.0), "p".into()).accounts[0].served, 0);
+}
+
+#[test]
+fn the_latest_deadline_wins() {
+    let mut engine = engine(1, &[]);
+    let (first, second) =
+        (admit(&mut engine, at(0.0)).unwrap(), admit(&mut engine, at(0.0)).unwrap());
+    engine.judge(at(1.0), &first, limited(60));
+    engine.judge(at(2.0), &second, limited(5));
+    let left = cooling_for(&engine, at(2.0), 0);
+    assert!((59.0..=62.0).contains(&left), "a shorter hint shortened it: {left}");
+    assert!(admit(&mut engine, at(58.0)).is_none());
+    assert!(admit(&mut engine, at(64.0)).is_some());
+}
+
+#[test]
+fn old_news_neither_ends_a_cooldown_nor_climbs_the_ladder() {
+    let mut engine = engine(1, &[]);
+    let grants: Vec<_> = (0..10).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
+    let no_hint = Verdict::RateLimited { retry_after: None, scope: Scope::Model };
+    engine.judge(at(1.0), &grants[0], no_hint);
+    let left = cooling_for(&engine, at(1.0), 0);
+    for grant in &grants[1..8] {
+        engine.judge(at(1.0), grant, no_hint);
+    }
+    assert_eq!(cooling_for(&engine, at(1.0), 0), left, "requests sent before climbed the ladder");
+    engine.judge(at(1.0), &grants[9], Verdict::Accepted);
+    assert_eq!(cooling_for(&engine, at(1.0), 0), left, "an old success ended a cooldown");
+}
+
+#[test]
+fn after_a_guessed_cooldown_one_probe_goes_first() {
+    let mut engine = engine(1, &[]);
+    let grant = admit(&mut engine, at(0.0)).unwrap();
+    let no_hint = Verdict::QuotaExhausted { retry_after: None, scope: Scope::Account };
+    engine.judge(at(0.0), &grant, no_hint);
+    let probe = admit(&mut engine, at(400.0)).expect("the probe");
+    assert!(admit(&mut engine, at(400.0)).is_none(), "two probes");
+    engine.end(probe);
+    let probe = admit(&mut engine, at(401.0)).expect("another, the first told nothing");
+    engine.judge(at(402.0), &probe, no_hint);
+    assert!(admit(&mut engine, at(900.0)).is_none(), "the second rung is twice as long");
+    let probe = admit(&mut engine, at(1_200.0)).unwrap();
+    engine.judge(at(1_201.0), &probe, Verdict::Accepted);
+    assert!(admit(&mut engine, at(1_201.0)).is_some() && admit(&mut engine, at(1_201.0)).is_some());
+}
+
+#[test]
+fn headers_lower_our_view_and_never_raise_it() {
+    let mut engine = engine(1, &[Limit::requests(60).per_minute().burst(20)]);
+    let grant = admit(&mut engine, at(0.0)).unwrap();
+    let reading = |limit, remaining| Reading {
+        metered: crate::limit::Metered::Requests,
+        limit: Some(limit),
+        remaining: Some(remaining),
+        reset: None,
+    };
+    let left =
+        |engine: &Engine| engine.snapshot(at(0.0), "p".into()).accounts[0].meters[0].remaining;
+    let before = left(&engine);
+    engine.read(at(0.0), &grant, reading(200, 1));
+    assert_eq!(left(&engine), before, "a header about another limit was believed");
+    engine.read(at(0.0), &grant, reading(60, 3));
+    assert_eq!(left(&engine), 4, "what the provider has left, and one that it rounds down");
+    engine.read(at(0.0), &grant, reading(60, 50));
+    assert_eq!(left(&engine), 4, "raised");
+}
+
+#[test]
+fn first_come_first_served_and_a_tried_key_blocks_nobody() {
+    let mut engine = engine(2, &[Limit::requests(60).per_minute().burst(1)]);
+    assert!((0..2).all(|_| admit(&mut engine, at(0.0)).is_some()));
+    for id in 0..4 {
+        let ask = ask(&mut engine, at(0.01 * id as f64), 30.0);
+        engine.line_up(at(0.1), ask, WaiterId(id)).unwrap();
+    }
+    assert_eq!(engine.serve(at(0.5)).map(|(id, _)| id), None);
+    assert_eq!(engine.wake_at(), Some(at(1.01)), "a second, and a hundredth for jitter");
+    let served: Vec<_> = (0..4)
+        .map_while(|_| engine.serve(at(1.01)))
+        .map(|(id, grant)| (id.0, grant.is_ok()))
+        .collect();
+    assert_eq!(served, [(0, true), (1, true)], "one from each account");
+
+    // The head has tried one key; whoever is behind may take it.
+    let mut tried = ask(&mut engine, at(0.0), 30.0);
+    let key =
+        |engine: &mut Engine, now| engine.serve(now).map(|(id, grant)| (id.0, grant.unwrap().key));
+    tried.excluded = vec![KeyIx::new(0)];
+    engine.line_up(at(1.5), tried, WaiterId(9)).unwrap();
+    let (first, second) = (key(&mut engine, at(2.1)).unwrap(), key(&mut engine, at(2.1)).unwrap());
+    let nine = if first.0 == 9 { first } else { second };
+    assert_eq!(nine, (9, KeyIx::new(1)), "the oldest goes first, with the key it has not tried");
+}
+
+#[test]
+fn who_comes_again_is_not_told_to_wait_for_those_behind() {
+    let mut engine = engine(1, &[Limit::requests(60).per_minute().burst(1)]);
+    let first = admit(&mut engine, at(0.0)).unwrap();
+    for id in 0..29 {
+        let ask = ask(&mut engine, at(0.1), 30.0);
+        engine.line_up(at(0.1), ask, WaiterId(id)).unwrap();
+    }
+    let late = ask(&mut engine, at(0.2), 29.0);
+    assert!(engine.line_up(at(0.2), late.clone(), WaiterId(98)).is_err());
+    let again = Ask { since: at(0.0), ..late };
+    engine.line_up(at(0.2), again, WaiterId(99)).expect("it came first");
+    engine.end(first);
+    assert_eq!(engine.serve(at(1.01)).unwrap().0, WaiterId(99));
+}
+
+#[test]
+fn too_large_is_said_at_once() {
+    let mut engine = engine(2, &[Limit::tokens(1_000).per_minute()]);
+    let mut want = ask(&mut engine, at(0.0), 30.0);
+    want.cost.input = 1_001;
+    let refusal = engine.line_up(at(0.0), want.clone(), WaiterId(0)).unwrap_err();
+    assert_eq!(refusal.reason(), Reason::TooLarge);
+    want.cost.input = 1_000;
+    assert!(engine.admit(at(0.0), &want).is_some(), "the whole amount, at rest");
+}
+
+#[test]
+fn failures_bench_an_account_but_never_most_of_them() {
+    let mut engine = engine(3, &[]);
+    let mut now = 0.0;
+    for _ in 0..300 {
+        now += 0.1;
+        if let Some(grant) = admit(&mut engine, at(now)) {
+            engine.judge(at(now), &grant, Verdict::Transient);
+            engine.end(grant);
+        }
+        let benched =
+            (0..3).filter(|&account| cooling_for(&engine, at(now), account) > 0.0).count();
+        assert!(benched <= 1, "{benched} of 3 accounts benched for a provider that is down");
+    }
+}
+
+#[test]
+fn lanes_are_bounded_whatever_models_callers_name() {
+    let mut engine = engine(2, &[Limit::requests(60).per_minute().models("gpt-*")]);
+    let mut held = Vec::new();
+    for i in 0..5_000 {
+        let mut want = ask(&mut engine, at(0.0), 1.0);
+        want.lane = engine.lane(at(0.0), Some(&format!("model-{i}")));
+        held.extend(engine.admit(at(0.0), &want));
+    }
+    assert!(engine.snapshot(at(0.0), "p".into()).lanes.len() <= 1_024);
+    assert!(held.len() < 2_000, "models beyond the bound escaped every limit");
+    held.into_iter().for_each(|grant| engine.end(grant));
+    assert!(engine.snapshot(at(0.0), "p".into()).lanes.iter().all(|lane| lane.in_flight == 0));
+}
+
+/// A token bucket that recomputes everything from the list of what was taken.
+struct Naive {
+    taken: Vec<(u64, u64)>,
+    capacity: u64,
+    nanos_a_unit: u64,
+}
+
+impl Naive {
+    fn take(&mut self, now: Time, units: u64) -> bool {
+        self.taken.push((now.nanos(), units));
+        let (mut level, mut last) = (self.capacity * self.nanos_a_unit, 0);
+        self.taken.iter().all(|&(then, units)| {
+            level = (level + then - last).min(self.capacity * self.nanos_a_unit);
+            last = then;
+            let cost = units * self.nanos_a_unit;
+            let fits = level >= cost;
+            level = level.saturating_sub(cost);
+            fits
+        })
+    }
+}
+
+#[test]
+fn random_traffic_never_exceeds_a_limit_and_leaks_nothing() {
+    for seed in 0..50 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let burst = rng.u64(2..40);
+        let limits =
+            [Limit::tokens(60 * 7).per_minute().burst(burst), Limit::concurrent(rng.u64(1..6))];
+        let mut engine = engine(3, &limits);
+        let bucket = || Naive { taken: Vec::new(), capacity: burst, nanos_a_unit: SECOND / 7 };
+        let mut naive = [bucket(), bucket(), bucket()];
+        let (mut now, mut held, mut waiting) = (Time::ZERO, Vec::new(), Vec::new());
+        for step in 0..400 {
+            now = now.plus(rng.u64(0..SECOND / 2));
+            let mut want = ask(&mut engine, now, rng.f64() * 5.0);
+            want.cost.input = rng.u64(1..=burst);
+            let granted = match rng.u8(0..4) {
+                0 | 1 => {
+                    let id = WaiterId(step);
+                    if engine.line_up(now, want.clone(), id).is_ok() {
+                        waiting.push((id, want));
+                    }
+                    None
+                }
+                2 if !waiting.is_empty() => {
+                    let (id, ask) = waiting.swap_remove(rng.usize(0..waiting.len()));
+                    engine.leave(&ask, id);
+                    None
+                }
+                _ if !held.is_empty() => {
+                    let grant: Grant = held.swap_remove(rng.usize(0..held.len()));
+                    engine.end(grant);
+                    None
+                }
+                _ => engine.admit(now, &want),
+            };
+            let mut granted: Vec<_> = granted.into_iter().collect();
+            while let Some((id, outcome)) = engine.serve(now) {
+                let place =
+                    waiting.iter().position(|(other, _)| *other == id).expect("served twice");
+                let (_, ask) = waiting.remove(place);
+                match outcome {
+                    Ok(grant) => granted.push(grant),
+                    Err(_) => assert!(ask.deadline <= now, "turned away before its deadline"),
+                }
+            }
+            for grant in granted {
+                let account = grant.account.index();
+                assert!(
+                    naive[account].take(now, grant.reserved.input),
+                    "seed {seed}: over the limit"
+                );
+                held.push(grant);
+            }
+        }
+        // No wake-up is lost: time alone, and the end of what is held, serve everybody who is left.
+        held.drain(..).for_each(|grant| engine.end(grant));
+        while engine.has_waiting() {
+            match engine.serve(now) {
+                Some((_, Ok(grant))) => engine.end(grant),
+                Some((_, Err(_))) => {}
+                None => {
+                    now = engine.wake_at().expect("somebody waits for nothing").max(now.plus(1))
+                }
+            }
+        }
+        let snapshot = engine.snapshot(now, "p".into());
+        assert!(snapshot.accounts.iter().all(|account| account.in_flight == 0), "a leak");
+        assert_eq!(snapshot.waiting, 0);
+    }
+}

@@ -22,6 +22,7 @@ static CARRIERS: [HeaderName; 4] = [
 pub(crate) struct Credential {
     pub(crate) id: KeyId,
     pub(crate) account: Arc<str>,
+    secret: SecretString,
     /// One sensitive value for each of the provider's carriers.
     headers: Box<[(HeaderName, HeaderValue)]>,
 }
@@ -40,7 +41,7 @@ impl Credential {
         secret: &SecretString,
         carriers: &[Carrier],
     ) -> Result<Self, &'static str> {
-        let secret = secret.expose_secret();
+        let (kept, secret) = (secret.clone(), secret.expose_secret());
         if secret.trim().is_empty() {
             return Err("its secret is empty");
         }
@@ -56,7 +57,7 @@ impl Credential {
             Ok((name, value))
         };
         let headers = carriers.iter().map(header).collect::<Result<_, &'static str>>()?;
-        Ok(Self { id, account, headers })
+        Ok(Self { id, account, secret: kept, headers })
     }
 
     /// Sets the key in the provider's way. Every credential is assumed to be gone already.
@@ -64,6 +65,22 @@ impl Credential {
         if let Some((name, value)) = self.headers.get(carrier).or_else(|| self.headers.first()) {
             headers.insert(name, value.clone());
         }
+    }
+}
+
+impl Credential {
+    /// The same text with the key blotted out, if it is in there: some providers repeat the key in
+    /// the message that refuses it.
+    pub(crate) fn blotted(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let secret = self.secret.expose_secret().as_bytes();
+        let mut blotted: Option<Vec<u8>> = None;
+        let mut from = 0;
+        while let Some(at) = text[from..].windows(secret.len()).position(|part| part == secret) {
+            let found = from + at..from + at + secret.len();
+            from = found.end;
+            blotted.get_or_insert_with(|| text.to_vec())[found].fill(b'*');
+        }
+        blotted
     }
 }
 

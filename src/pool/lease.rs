@@ -57,6 +57,11 @@ impl Lease {
         self.shared.credentials.get(grant.key.index())
     }
 
+    /// The same text with the key blotted out, if it is in there.
+    pub(crate) fn blotted(&self, text: &[u8]) -> Option<Vec<u8>> {
+        self.credential()?.blotted(text)
+    }
+
     /// Removes every credential from a request and inserts the key's.
     ///
     /// # Errors

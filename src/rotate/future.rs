@@ -111,9 +111,14 @@ where
                     }
                 },
                 StateProj::Readying { lease, parked } => {
-                    if let Some((inner, _)) = parked {
-                        // An error here drops the lease, and nothing was sent.
-                        ready!(inner.poll_ready(cx))?;
+                    let ready = match parked {
+                        Some((inner, _)) => ready!(inner.poll_ready(cx)),
+                        None => Ok(()),
+                    };
+                    if let Err(error) = ready {
+                        // Nothing was sent: the lease gives everything back.
+                        this.state.set(State::Done);
+                        return Poll::Ready(Err(error));
                     }
                     let (Some((mut inner, mut request)), Some(mut lease)) =
                         (parked.take(), lease.take())
@@ -205,7 +210,8 @@ impl Sent {
         response.map(|body| ResponseBody::passing(body, Some(lease)))
     }
 
-    fn refused<B: Body<Data = Bytes>>(&self, read: Read<B>) -> Response<ResponseBody<B>> {
+    fn refused<B: Body<Data = Bytes>>(&self, mut read: Read<B>) -> Response<ResponseBody<B>> {
+        read.blot();
         let whole = read.whole();
         let Read { mut head, mut lease, ahead, rest, text } = read;
         let verdict = lease.observe(head.status, &head.headers, &text);

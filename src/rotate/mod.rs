@@ -4,8 +4,8 @@
 //! line for one), puts the key into the request, and hands it to the inner service. What comes back
 //! tells the pool how its keys fare before the caller sees it.
 //!
-//! The caller sees the response as it came, byte for byte, without any credential in its headers,
-//! and with [`KeyUsed`](crate::KeyUsed) in its extensions. When no key is left in time, the answer is
+//! The caller sees the response as it came, byte for byte, without any credential in its headers
+//! (nor in a refusal's body, where some providers repeat the key), and with [`KeyUsed`](crate::KeyUsed) in its extensions. When no key is left in time, the answer is
 //! a 429 (or 503) in the provider's own error shape, with a true `retry-after` and
 //! [`Exhausted`](crate::Exhausted) in its extensions: never an error of the service.
 //!

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::response;
-use http_body::Body;
+use http_body::{Body, Frame};
 
 use crate::Lease;
 
@@ -77,6 +77,21 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
 }
 
 impl<B: Body> Read<B> {
+    /// Blots the key out of what was read, if the provider repeats it there. All else stays as it is.
+    pub(super) fn blot(&mut self)
+    where
+        B: Body<Data = Bytes>,
+    {
+        let data = |frame: &Result<Frame<Bytes>, _>| frame.as_ref().ok()?.data_ref().cloned();
+        let read: Vec<u8> = self.ahead.iter().filter_map(data).flatten().collect();
+        if let Some(blotted) = self.lease.blotted(&read) {
+            let blotted = Bytes::from(blotted);
+            self.text = blotted.slice(..blotted.len().min(MOST));
+            self.ahead.retain(|frame| data(frame).is_none());
+            self.ahead.push_front(Ok(Frame::data(blotted)));
+        }
+    }
+
     /// The whole body, if it came whole and is short enough to have been read whole.
     pub(super) fn whole(&self) -> Option<Bytes> {
         let whole = self.rest.is_none() && self.text.len() < MOST;
