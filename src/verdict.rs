@@ -61,15 +61,32 @@ impl Verdict {
     /// A short lower-case name, such as `rate_limited`.
     #[must_use]
     pub fn name(&self) -> &'static str {
+        Self::NAMES[self.index()]
+    }
+
+    /// The names of all verdicts.
+    pub(crate) const NAMES: [&'static str; 8] = [
+        "accepted",
+        "rate_limited",
+        "quota_exhausted",
+        "key_rejected",
+        "model_refused",
+        "overloaded",
+        "transient",
+        "caller_fault",
+    ];
+
+    /// The place of its name.
+    pub(crate) fn index(&self) -> usize {
         match self {
-            Self::Accepted => "accepted",
-            Self::RateLimited { .. } => "rate_limited",
-            Self::QuotaExhausted { .. } => "quota_exhausted",
-            Self::KeyRejected => "key_rejected",
-            Self::ModelRefused => "model_refused",
-            Self::Overloaded { .. } => "overloaded",
-            Self::Transient => "transient",
-            Self::CallerFault => "caller_fault",
+            Self::Accepted => 0,
+            Self::RateLimited { .. } => 1,
+            Self::QuotaExhausted { .. } => 2,
+            Self::KeyRejected => 3,
+            Self::ModelRefused => 4,
+            Self::Overloaded { .. } => 5,
+            Self::Transient => 6,
+            Self::CallerFault => 7,
         }
     }
 }

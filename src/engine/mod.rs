@@ -106,6 +106,9 @@ impl Engine {
     /// Serves the next waiter who can be, or must be told that it waits in vain. To be called until
     /// it returns `None`, after anything else was, and at [`wake_at`](Self::wake_at).
     pub(crate) fn serve(&mut self, now: Time) -> Option<(WaiterId, Result<Grant, Exhausted>)> {
+        if self.waiting == 0 {
+            return None;
+        }
         // Terminates: a lane that cannot be served is stalled until later.
         loop {
             let since = |&lane: &LaneIx| self.lanes[lane].line.get(0).map(|head| head.ask.since);

@@ -100,12 +100,17 @@ pub struct LaneState {
 /// What has been counted since the pool was built.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    verdicts: BTreeMap<&'static str, u64>,
+    verdicts: [u64; Verdict::NAMES.len()],
 }
 
 impl Counters {
     pub(super) fn count(&mut self, verdict: Verdict) {
-        *self.verdicts.entry(verdict.name()).or_default() += 1;
+        self.verdicts[verdict.index()] += 1;
+    }
+
+    fn verdicts(&self) -> BTreeMap<&'static str, u64> {
+        let counted = Verdict::NAMES.into_iter().zip(self.verdicts);
+        counted.filter(|(_, count)| *count > 0).collect()
     }
 }
 
@@ -117,7 +122,7 @@ impl Engine {
             live_keys: self.live_keys,
             waiting: self.waiting,
             braked_for: cooling(&self.provider, now),
-            verdicts: self.counters.verdicts.clone(),
+            verdicts: self.counters.verdicts(),
             accounts: self
                 .accounts
                 .iter()
