@@ -1,5 +1,6 @@
 //! What Tower expects of a middleware, and what a caller expects of a future that it drops.
 #![cfg(feature = "sandbox")]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::{
     cell::Cell,

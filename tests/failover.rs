@@ -1,6 +1,7 @@
 //! Each row of the verdict table, in the middle of a load: the caller sees no error, and only what
 //! the verdict is about changes.
 #![cfg(all(feature = "sandbox", feature = "retry"))]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! What callers get when more is asked for than the accounts allow.
 #![cfg(all(feature = "sandbox", feature = "retry"))]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod support;
 

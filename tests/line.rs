@@ -1,5 +1,7 @@
 //! Waiting in line, through the pool.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::{
     pin::Pin,
     sync::{

@@ -1,5 +1,6 @@
 //! Bodies that are buffered, and bodies that are too long for that.
 #![cfg(feature = "retry")]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::{
     convert::Infallible,

@@ -1,5 +1,6 @@
 //! One known key is hunted through everything that can be seen.
 #![cfg(all(feature = "sandbox", feature = "retry"))]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::{
     convert::Infallible,

@@ -1,5 +1,5 @@
 //! What several tests use.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::time::Duration;
 
