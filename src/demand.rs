@@ -25,6 +25,7 @@ pub struct Demand {
     pub(crate) input_tokens: Option<u64>,
     pub(crate) output_tokens: Option<u64>,
     pub(crate) nano_dollars: u64,
+    pub(crate) priority: i8,
     pub(crate) deadline: Option<Instant>,
     pub(crate) excluded: Vec<KeyId>,
 }
@@ -56,6 +57,14 @@ impl Demand {
     /// What it is expected to cost at most, in billionths of a US dollar; 0 by default.
     pub fn nano_dollars(mut self, cost: u64) -> Self {
         self.nano_dollars = cost;
+        self
+    }
+
+    /// Its place among those who wait; 0 by default. Each step up is worth ten seconds of waiting, so
+    /// a request goes before all of lower priority that came less than that much earlier, and
+    /// nobody starves.
+    pub fn priority(mut self, priority: i8) -> Self {
+        self.priority = priority;
         self
     }
 

@@ -30,7 +30,7 @@ mod tests;
 mod time;
 mod window;
 
-pub(crate) use demand::{Ask, Cost};
+pub(crate) use demand::{Ask, Cost, rank};
 pub use event::Event;
 pub(crate) use grant::Grant;
 pub(crate) use index::{AccountIx, KeyIx, MOST_LIMITS};
@@ -98,7 +98,7 @@ impl Engine {
     /// Gives up waiting.
     pub(crate) fn leave(&mut self, ask: &Ask, id: WaiterId) {
         let lane = &mut self.lanes[ask.lane];
-        if lane.line.leave(id, ask.since).is_some() {
+        if lane.line.leave(id, ask.rank).is_some() {
             lane.stalled = None;
             self.waiting -= 1;
         }
@@ -112,9 +112,9 @@ impl Engine {
         }
         // Terminates: a lane that cannot be served is stalled until later.
         loop {
-            let since = |&lane: &LaneIx| self.lanes[lane].line.get(0).map(|head| head.ask.since);
+            let rank = |&lane: &LaneIx| self.lanes[lane].line.get(0).map(|head| head.ask.rank);
             let servable = self.lanes.all().filter(|&lane| self.is_servable(now, lane));
-            let lane = servable.min_by_key(since)?;
+            let lane = servable.min_by_key(rank)?;
             if let Some(outcome) = self.serve_lane(now, lane) {
                 return Some(outcome);
             }

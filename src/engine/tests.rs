@@ -26,7 +26,7 @@ fn ask(engine: &mut Engine, now: Time, patience: f64) -> Ask {
     Ask {
         lane: engine.lane(now, Some("m")),
         cost: Cost::default(),
-        since: now,
+        rank: rank(now, 0),
         deadline: now.plus((patience * SECOND as f64) as u64),
         excluded: Vec::new(),
     }
@@ -233,10 +233,40 @@ fn who_comes_again_is_not_told_to_wait_for_those_behind() {
     }
     let late = ask(&mut engine, at(0.2), 29.0);
     assert!(engine.line_up(at(0.2), late.clone(), WaiterId(98)).is_err());
-    let again = Ask { since: at(0.0), ..late };
+    let again = Ask { rank: rank(at(0.0), 0), ..late };
     engine.line_up(at(0.2), again, WaiterId(99)).expect("it came first");
     engine.end(first);
     assert_eq!(engine.serve(at(1.01)).unwrap().0, WaiterId(99));
+}
+
+/// Lets time pass from `now` on until so many are served, and says who.
+fn serve(engine: &mut Engine, mut now: Time, number: usize) -> Vec<usize> {
+    let mut served = Vec::new();
+    while served.len() < number {
+        match engine.serve(now) {
+            Some((id, _)) => served.push(id.0),
+            None => now = engine.wake_at().unwrap(),
+        }
+    }
+    served
+}
+
+#[test]
+fn priority_is_a_head_start_and_nobody_starves() {
+    let mut engine = engine(1, &[Limit::requests(6).per_minute().burst(1)]);
+    let _first = admit(&mut engine, at(0.0)).unwrap();
+    let line = [(0.1, 0), (0.2, 1), (0.3, -1), (0.4, 1), (9.0, 0)];
+    for (id, (since, priority)) in line.into_iter().enumerate() {
+        let mut ask = ask(&mut engine, at(since), 300.0);
+        ask.rank = rank(at(since), priority);
+        engine.line_up(at(since), ask, WaiterId(id)).unwrap();
+    }
+    assert_eq!(serve(&mut engine, at(9.1), 2), [1, 3]);
+    // It comes much later than the next, which has waited for longer than priority is worth.
+    let mut late = ask(&mut engine, at(15.0), 300.0);
+    late.rank = rank(at(15.0), 1);
+    engine.line_up(at(21.0), late, WaiterId(9)).unwrap();
+    assert_eq!(serve(&mut engine, at(21.0), 3), [0, 9, 4]);
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub use lease::{ForeignOrigin, Lease};
 
 use crate::{
     Attempt, Demand, Estimate, Exhausted, KeyId, Snapshot,
-    engine::{Ask, Cost, Time},
+    engine::{Ask, Cost, Time, rank},
     provider::{Call, Provider},
 };
 use shared::{Core, Shared};
@@ -174,7 +174,7 @@ impl KeyPool {
                 output: demand.output_tokens.unwrap_or(estimate.output_tokens).min(MOST),
                 spend: demand.nano_dollars.min(MOST),
             },
-            since,
+            rank: rank(since, demand.priority),
             deadline: patience.map_or(deadline, |patience| patience.min(deadline)),
             excluded: Vec::new(),
         };
