@@ -68,7 +68,8 @@ impl Demand {
         self
     }
 
-    /// When the caller stops waiting to be admitted. The pool's `max_wait` still holds.
+    /// When the caller gives up. A request that is unlikely to be answered by then is not sent: the
+    /// time that answers of its model usually take is measured. The pool's `max_wait` still holds.
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self

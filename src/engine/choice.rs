@@ -158,6 +158,7 @@ impl Engine {
             reserved: ask.cost,
             probes,
             settled: false,
+            accepted: false,
         }
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Grant {
     pub(super) reserved: Cost,
     pub(super) probes: Probes,
     pub(super) settled: bool,
+    /// Whether the provider accepted it.
+    pub(super) accepted: bool,
 }
 
 /// Of what this request is the probe.
@@ -54,14 +56,18 @@ impl Engine {
 
     /// The request has ended: its concurrency is free.
     #[expect(clippy::needless_pass_by_value, reason = "an ended grant must not be used again")]
-    pub(crate) fn end(&mut self, grant: Grant) {
+    pub(crate) fn end(&mut self, now: Time, grant: Grant) {
         let mut freed = false;
         for meter in self.meters_of(&grant) {
             freed |= meter.release();
         }
         self.accounts[grant.account.index()].in_flight -= 1;
         self.keys[grant.key.index()].in_flight -= 1;
-        self.lanes[grant.lane].in_flight -= 1;
+        let lane = &mut self.lanes[grant.lane];
+        lane.in_flight -= 1;
+        if grant.accepted {
+            lane.answer_time.note(grant.sent, now);
+        }
         freed |= self.lose_probes(&grant);
         if freed {
             self.revive(grant.account);
@@ -78,7 +84,7 @@ impl Engine {
             self.keys[grant.key.index()].served -= 1;
             self.revive(grant.account);
         }
-        self.end(grant);
+        self.end(now, grant);
     }
 
     /// The meters that a request is counted by: those of its account for its model, and its key's.

@@ -11,8 +11,9 @@ use super::{
 
 impl Engine {
     /// Takes in what a response says.
-    pub(crate) fn judge(&mut self, now: Time, grant: &Grant, verdict: Verdict) {
+    pub(crate) fn judge(&mut self, now: Time, grant: &mut Grant, verdict: Verdict) {
         self.counters.count(verdict);
+        grant.accepted = verdict == Verdict::Accepted;
         match verdict {
             Verdict::Accepted => self.accepted(grant),
             Verdict::RateLimited { retry_after, scope } => {

@@ -9,6 +9,7 @@
 //! [`Grant`] is then judged, settled, and ended.
 
 mod account;
+mod answer_time;
 mod choice;
 mod demand;
 mod event;
@@ -71,6 +72,11 @@ impl Engine {
     /// The lane of a model.
     pub(crate) fn lane(&mut self, now: Time, model: Option<&str>) -> LaneIx {
         self.lanes.resolve(now, model, &self.accounts)
+    }
+
+    /// The last moment at which a request of a lane can be sent to be answered by `deadline`.
+    pub(crate) fn latest_start(&self, lane: LaneIx, deadline: Time) -> Time {
+        deadline.minus(self.lanes[lane].answer_time.usual())
     }
 
     /// Admits at once, unless somebody waits already or nobody has room.

@@ -114,9 +114,9 @@ fn a_cancelled_request_keeps_its_charge_and_frees_its_concurrency() {
     let mut engine = engine(1, &[Limit::concurrent(1), Limit::requests(60).per_minute().burst(2)]);
     let grant = admit(&mut engine, at(0.0)).unwrap();
     assert!(admit(&mut engine, at(0.9)).is_none(), "one at a time");
-    engine.end(grant);
+    engine.end(at(0.0), grant);
     let grant = admit(&mut engine, at(1.0)).expect("its concurrency is free");
-    engine.end(grant);
+    engine.end(at(0.0), grant);
     assert!(admit(&mut engine, at(1.1)).is_none(), "its charge was given back");
 }
 
@@ -133,10 +133,10 @@ fn a_request_that_was_never_sent_gives_everything_back() {
 #[test]
 fn the_latest_deadline_wins() {
     let mut engine = engine(1, &[]);
-    let (first, second) =
+    let (mut first, mut second) =
         (admit(&mut engine, at(0.0)).unwrap(), admit(&mut engine, at(0.0)).unwrap());
-    engine.judge(at(1.0), &first, limited(60));
-    engine.judge(at(2.0), &second, limited(5));
+    engine.judge(at(1.0), &mut first, limited(60));
+    engine.judge(at(2.0), &mut second, limited(5));
     let left = cooling_for(&engine, at(2.0), 0);
     assert!((59.0..=62.0).contains(&left), "a shorter hint shortened it: {left}");
     assert!(admit(&mut engine, at(58.0)).is_none());
@@ -146,32 +146,32 @@ fn the_latest_deadline_wins() {
 #[test]
 fn old_news_neither_ends_a_cooldown_nor_climbs_the_ladder() {
     let mut engine = engine(1, &[]);
-    let grants: Vec<_> = (0..10).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
+    let mut grants: Vec<_> = (0..10).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
     let no_hint = Verdict::RateLimited { retry_after: None, scope: Scope::Model };
-    engine.judge(at(1.0), &grants[0], no_hint);
+    engine.judge(at(1.0), &mut grants[0], no_hint);
     let left = cooling_for(&engine, at(1.0), 0);
-    for grant in &grants[1..8] {
+    for grant in &mut grants[1..8] {
         engine.judge(at(1.0), grant, no_hint);
     }
     assert_eq!(cooling_for(&engine, at(1.0), 0), left, "requests sent before climbed the ladder");
-    engine.judge(at(1.0), &grants[9], Verdict::Accepted);
+    engine.judge(at(1.0), &mut grants[9], Verdict::Accepted);
     assert_eq!(cooling_for(&engine, at(1.0), 0), left, "an old success ended a cooldown");
 }
 
 #[test]
 fn after_a_guessed_cooldown_one_probe_goes_first() {
     let mut engine = engine(1, &[]);
-    let grant = admit(&mut engine, at(0.0)).unwrap();
+    let mut grant = admit(&mut engine, at(0.0)).unwrap();
     let no_hint = Verdict::QuotaExhausted { retry_after: None, scope: Scope::Account };
-    engine.judge(at(0.0), &grant, no_hint);
+    engine.judge(at(0.0), &mut grant, no_hint);
     let probe = admit(&mut engine, at(400.0)).expect("the probe");
     assert!(admit(&mut engine, at(400.0)).is_none(), "two probes");
-    engine.end(probe);
-    let probe = admit(&mut engine, at(401.0)).expect("another, the first told nothing");
-    engine.judge(at(402.0), &probe, no_hint);
+    engine.end(at(0.0), probe);
+    let mut probe = admit(&mut engine, at(401.0)).expect("another, the first told nothing");
+    engine.judge(at(402.0), &mut probe, no_hint);
     assert!(admit(&mut engine, at(900.0)).is_none(), "the second rung is twice as long");
-    let probe = admit(&mut engine, at(1_200.0)).unwrap();
-    engine.judge(at(1_201.0), &probe, Verdict::Accepted);
+    let mut probe = admit(&mut engine, at(1_200.0)).unwrap();
+    engine.judge(at(1_201.0), &mut probe, Verdict::Accepted);
     assert!(admit(&mut engine, at(1_201.0)).is_some() && admit(&mut engine, at(1_201.0)).is_some());
 }
 
@@ -235,7 +235,7 @@ fn who_comes_again_is_not_told_to_wait_for_those_behind() {
     assert!(engine.line_up(at(0.2), late.clone(), WaiterId(98)).is_err());
     let again = Ask { rank: rank(at(0.0), 0), ..late };
     engine.line_up(at(0.2), again, WaiterId(99)).expect("it came first");
-    engine.end(first);
+    engine.end(at(0.0), first);
     assert_eq!(engine.serve(at(1.01)).unwrap().0, WaiterId(99));
 }
 
@@ -270,6 +270,25 @@ fn priority_is_a_head_start_and_nobody_starves() {
 }
 
 #[test]
+fn nothing_is_sent_that_will_not_be_answered_in_time() {
+    let mut engine = engine(1, &[]);
+    let lane = engine.lane(at(0.0), Some("m"));
+    assert_eq!(engine.latest_start(lane, at(30.0)), at(30.0), "nothing is known yet");
+    for i in 0..100 {
+        let now = at(f64::from(i) * 10.0);
+        let mut grant = admit(&mut engine, now).unwrap();
+        engine.judge(now, &mut grant, Verdict::Accepted);
+        engine.end(now.plus(2 * SECOND), grant);
+    }
+    let latest = engine.latest_start(lane, at(30.0));
+    assert!((at(27.9)..=at(28.1)).contains(&latest), "{latest:?}: an answer takes 2 s");
+    let mut refused = admit(&mut engine, at(2_000.0)).unwrap();
+    engine.judge(at(2_000.0), &mut refused, Verdict::Transient);
+    engine.end(at(2_500.0), refused);
+    assert_eq!(engine.latest_start(lane, at(30.0)), latest, "a failure is no answer");
+}
+
+#[test]
 fn too_large_is_said_at_once() {
     let mut engine = engine(2, &[Limit::tokens(1_000).per_minute()]);
     let mut want = ask(&mut engine, at(0.0), 30.0);
@@ -286,9 +305,9 @@ fn failures_bench_an_account_but_never_most_of_them() {
     let mut now = 0.0;
     for _ in 0..300 {
         now += 0.1;
-        if let Some(grant) = admit(&mut engine, at(now)) {
-            engine.judge(at(now), &grant, Verdict::Transient);
-            engine.end(grant);
+        if let Some(mut grant) = admit(&mut engine, at(now)) {
+            engine.judge(at(now), &mut grant, Verdict::Transient);
+            engine.end(at(0.0), grant);
         }
         let benched =
             (0..3).filter(|&account| cooling_for(&engine, at(now), account) > 0.0).count();
@@ -307,7 +326,7 @@ fn lanes_are_bounded_whatever_models_callers_name() {
     }
     assert!(engine.snapshot(at(0.0), "p".into()).lanes.len() <= 1_024);
     assert!(held.len() < 2_000, "models beyond the bound escaped every limit");
-    held.into_iter().for_each(|grant| engine.end(grant));
+    held.into_iter().for_each(|grant| engine.end(at(0.0), grant));
     assert!(engine.snapshot(at(0.0), "p".into()).lanes.iter().all(|lane| lane.in_flight == 0));
 }
 
@@ -363,7 +382,7 @@ fn random_traffic_never_exceeds_a_limit_and_leaks_nothing() {
                 }
                 _ if !held.is_empty() => {
                     let grant: Grant = held.swap_remove(rng.usize(0..held.len()));
-                    engine.end(grant);
+                    engine.end(at(0.0), grant);
                     None
                 }
                 _ => engine.admit(now, &want),
@@ -388,10 +407,10 @@ fn random_traffic_never_exceeds_a_limit_and_leaks_nothing() {
             }
         }
         // No wake-up is lost: time alone, and the end of what is held, serve everybody who is left.
-        held.drain(..).for_each(|grant| engine.end(grant));
+        held.drain(..).for_each(|grant| engine.end(at(0.0), grant));
         while engine.has_waiting() {
             match engine.serve(now) {
-                Some((_, Ok(grant))) => engine.end(grant),
+                Some((_, Ok(grant))) => engine.end(at(0.0), grant),
                 Some((_, Err(_))) => {}
                 None => {
                     now = engine.wake_at().expect("somebody waits for nothing").max(now.plus(1))

@@ -164,18 +164,20 @@ impl KeyPool {
         let Wanted { demand, estimate, tried, since } = wanted;
         let Shared { clock, max_wait, .. } = &*self.shared;
         let since = clock.time(*since);
-        let patience = demand.deadline.map(|deadline| clock.time(deadline));
-        let deadline = since.after(*max_wait);
         let model = demand.model.as_deref().or(estimate.model.as_deref());
+        let lane = core.engine.lane(now, model);
+        let deadline = since.after(*max_wait);
+        let latest = demand.deadline.map(|deadline| clock.time(deadline));
+        let latest = latest.map(|deadline| core.engine.latest_start(lane, deadline));
         let mut ask = Ask {
-            lane: core.engine.lane(now, model),
+            lane,
             cost: Cost {
                 input: demand.input_tokens.unwrap_or(estimate.input_tokens).min(MOST),
                 output: demand.output_tokens.unwrap_or(estimate.output_tokens).min(MOST),
                 spend: demand.nano_dollars.min(MOST),
             },
             rank: rank(since, demand.priority),
-            deadline: patience.map_or(deadline, |patience| patience.min(deadline)),
+            deadline: latest.map_or(deadline, |latest| latest.min(deadline)),
             excluded: Vec::new(),
         };
         self.exclude(&mut ask, demand.excluded.iter());
