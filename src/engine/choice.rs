@@ -26,7 +26,7 @@ impl Engine {
     /// is looked at once per refill, however many there are. Those that merely have too little left
     /// for this request stay where they are.
     pub(super) fn choose(&mut self, now: Time, ask: &Ask) -> Result<Grant, Blocked> {
-        match self.provider.room() {
+        match self.provider.room(self.in_flight) {
             Room::At(open) if open <= now => {}
             Room::At(open) => return Err(Blocked { until: Some(open), by_exclusion: false }),
             Room::OnChange | Room::Never => return Err(Blocked::default()),
@@ -81,7 +81,7 @@ impl Engine {
     pub(super) fn room(&self, lane: LaneIx, cost: &Cost, account: AccountIx) -> Room {
         let seat = self.lanes[lane].seat(account);
         let room = self.accounts[account.index()].room(seat.meters, cost);
-        room.max(seat.standing.room())
+        room.max(seat.standing.room(self.accounts[account.index()].in_flight))
     }
 
     /// Takes an account out of the draw if it has no room even for the least request of this kind.
@@ -145,6 +145,7 @@ impl Engine {
         state.counting_mut(meters).for_each(|meter| meter.take(now, &ask.cost));
         state.served += 1;
         state.in_flight += 1;
+        self.in_flight += 1;
         let key_state = &mut self.keys[key.index()];
         key_state.meters.iter_mut().for_each(|meter| meter.take(now, &ask.cost));
         key_state.served += 1;

@@ -62,15 +62,19 @@ impl Engine {
             freed |= meter.release();
         }
         self.accounts[grant.account.index()].in_flight -= 1;
+        self.in_flight -= 1;
         self.keys[grant.key.index()].in_flight -= 1;
         let lane = &mut self.lanes[grant.lane];
         lane.in_flight -= 1;
         if grant.accepted {
             lane.answer_time.note(grant.sent, now);
         }
-        freed |= self.lose_probes(&grant);
+        freed |= self.lose_probes(&grant) | self.is_recovering(&grant);
         if freed {
             self.revive(grant.account);
+        }
+        if self.provider.is_recovering() {
+            self.unstall();
         }
     }
 
@@ -105,6 +109,12 @@ impl Engine {
             self.unstall();
         }
         lost
+    }
+
+    pub(super) fn is_recovering(&self, grant: &Grant) -> bool {
+        let seat = self.lanes[grant.lane].seat(grant.account);
+        seat.standing.is_recovering()
+            || self.accounts[grant.account.index()].standing.is_recovering()
     }
 
     /// An account changed for the better: every lane looks at it anew.

@@ -18,13 +18,16 @@ impl Engine {
             Verdict::Accepted => self.accepted(grant),
             Verdict::RateLimited { retry_after, scope } => {
                 self.cool(now, grant, verdict, scope, retry_after, standing::RATE);
+                if self.alike.note(now, grant.account, self.accounts.len()) {
+                    self.brake(now, grant.sent, None);
+                }
             }
             Verdict::QuotaExhausted { retry_after, scope } => {
                 self.cool(now, grant, verdict, scope, retry_after, standing::QUOTA);
             }
             Verdict::KeyRejected => self.reject_key(grant),
             Verdict::ModelRefused => self.refuse_model(grant),
-            Verdict::Overloaded { retry_after } => self.brake(now, grant, retry_after),
+            Verdict::Overloaded { retry_after } => self.brake(now, grant.sent, retry_after),
             Verdict::Transient => self.failed(now, grant, verdict),
             Verdict::CallerFault => {}
         }
@@ -44,6 +47,12 @@ impl Engine {
     }
 
     fn accepted(&mut self, grant: &Grant) {
+        if self.is_recovering(grant) {
+            self.revive(grant.account);
+        }
+        if self.provider.is_recovering() {
+            self.unstall();
+        }
         let lane = &mut self.lanes[grant.lane];
         let account = &mut self.accounts[grant.account.index()];
         account.failures.succeeded();
@@ -113,9 +122,10 @@ impl Engine {
         lane.stalled = None;
     }
 
-    fn brake(&mut self, now: Time, grant: &Grant, hint: Option<Duration>) {
+    /// Everybody waits, for requests sent at `sent` have shown that it is not the accounts.
+    pub(crate) fn brake(&mut self, now: Time, sent: Time, hint: Option<Duration>) {
         let ladder = standing::OVERLOAD;
-        if self.provider.cool(now, grant.sent, hint, ladder, &mut self.rng) {
+        if self.provider.cool(now, sent, hint, ladder, &mut self.rng) {
             let wait = now.until(self.provider.until());
             self.events.push(Event::Overloaded { wait });
         }

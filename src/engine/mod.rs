@@ -9,6 +9,7 @@
 //! [`Grant`] is then judged, settled, and ended.
 
 mod account;
+mod alike;
 mod answer_time;
 mod choice;
 mod demand;
@@ -40,6 +41,7 @@ pub use snapshot::{AccountState, KeyState, LaneState, MeterState, Snapshot};
 pub(crate) use time::Time;
 
 use account::{Account, Key};
+use alike::Alike;
 use index::LaneIx;
 use lane::{Lane, Stall};
 use lanes::Lanes;
@@ -59,6 +61,8 @@ pub(crate) struct Engine {
     keys: Vec<Key>,
     /// The provider as a whole: all stop while it is overloaded.
     provider: Standing,
+    alike: Alike,
+    in_flight: u64,
     lanes: Lanes,
     longest_line: usize,
     waiting: usize,

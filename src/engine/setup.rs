@@ -7,6 +7,7 @@ use crate::{Account as Declared, KeyId, Limit};
 use super::{
     AccountIx, Engine, KeyIx,
     account::{Account, Failures, Key},
+    alike::Alike,
     lanes::Lanes,
     meter::Meter,
     snapshot::Counters,
@@ -60,6 +61,8 @@ impl Engine {
             live_keys: keys.len(),
             keys,
             provider: Standing::default(),
+            alike: Alike::default(),
+            in_flight: 0,
             longest_line,
             waiting: 0,
             rng: fastrand::Rng::with_seed(seed),

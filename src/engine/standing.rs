@@ -7,6 +7,9 @@ use super::{
     time::{Time, nanos},
 };
 
+/// Once 16 requests at once have gone well, recovery is over.
+const LAST_STEP: u8 = 4;
+
 /// The longest that a hint from a provider may bench anything.
 const LONGEST_HINT: Duration = Duration::from_secs(24 * 3_600);
 
@@ -46,6 +49,8 @@ pub(crate) struct Standing {
     since: Time,
     rung: u8,
     probe: Probe,
+    /// Steps of recovery taken since the probe succeeded; none when it is over.
+    recovery: Option<u8>,
 }
 
 /// After a cooldown whose end was a guess, one request goes first.
@@ -58,12 +63,19 @@ enum Probe {
 }
 
 impl Standing {
-    /// When it may be used, cooldowns and probes considered.
-    pub(crate) fn room(&self) -> Room {
-        match self.probe {
-            Probe::Out => Room::OnChange,
-            Probe::Due | Probe::NotNeeded => Room::At(self.until),
+    /// When it may be used, with so many of its requests in flight: after a cooldown that was guessed
+    /// by one probe, then by two at once, four, and so on.
+    pub(crate) fn room(&self, in_flight: u64) -> Room {
+        match (self.probe, self.recovery) {
+            (Probe::Out, _) => Room::OnChange,
+            (_, Some(step)) if in_flight >= 1 << step => Room::OnChange,
+            _ => Room::At(self.until),
         }
+    }
+
+    /// Whether the end of any request makes room.
+    pub(crate) fn is_recovering(&self) -> bool {
+        self.recovery.is_some()
     }
 
     pub(crate) fn until(&self) -> Time {
@@ -94,6 +106,7 @@ impl Standing {
         self.until = self.until.max(now.plus(delay));
         if news {
             self.since = now;
+            self.recovery = None;
             if hint.is_none() {
                 self.rung = self.rung.saturating_add(1);
                 self.probe = Probe::Due;
@@ -106,9 +119,16 @@ impl Standing {
 
     /// A request that was sent at `sent` succeeded. Whether it ended a cooldown or probation.
     pub(crate) fn clear(&mut self, sent: Time) -> bool {
-        let ends = sent >= self.since && (self.rung > 0 || self.probe != Probe::NotNeeded);
+        if sent < self.since {
+            return false;
+        }
+        if let Some(step) = self.recovery {
+            self.recovery = (step < LAST_STEP).then_some(step + 1);
+        }
+        let ends = self.rung > 0 || self.probe != Probe::NotNeeded;
         if ends {
-            *self = Self { until: self.until, since: self.since, ..Self::default() };
+            let (until, since) = (self.until, self.since);
+            *self = Self { until, since, recovery: Some(1), ..Self::default() };
         }
         ends
     }

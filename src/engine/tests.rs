@@ -169,10 +169,42 @@ fn after_a_guessed_cooldown_one_probe_goes_first() {
     engine.end(at(0.0), probe);
     let mut probe = admit(&mut engine, at(401.0)).expect("another, the first told nothing");
     engine.judge(at(402.0), &mut probe, no_hint);
+    [grant, probe].into_iter().for_each(|ended| engine.end(at(402.0), ended));
     assert!(admit(&mut engine, at(900.0)).is_none(), "the second rung is twice as long");
     let mut probe = admit(&mut engine, at(1_200.0)).unwrap();
     engine.judge(at(1_201.0), &mut probe, Verdict::Accepted);
-    assert!(admit(&mut engine, at(1_201.0)).is_some() && admit(&mut engine, at(1_201.0)).is_some());
+    engine.end(at(1_201.0), probe);
+    // Then it is used more and more, not by everybody at once.
+    let mut at_once = Vec::new();
+    for i in 0..6 {
+        let now = at(1_202.0 + f64::from(i));
+        let grants: Vec<_> = std::iter::from_fn(|| admit(&mut engine, now)).take(1_000).collect();
+        at_once.push(grants.len());
+        for (i, mut grant) in grants.into_iter().enumerate() {
+            if i == 0 {
+                engine.judge(now, &mut grant, Verdict::Accepted);
+            }
+            engine.end(now, grant);
+        }
+    }
+    assert_eq!(at_once, [2, 4, 8, 16, 1_000, 1_000]);
+}
+
+#[test]
+fn accounts_that_are_refused_alike_brake_the_provider() {
+    let mut engine = engine(10, &[]);
+    let mut grants: Vec<_> = (0..40).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
+    grants.sort_by_key(|grant| grant.account);
+    grants.dedup_by_key(|grant| grant.account);
+    assert_eq!(grants.len(), 10, "the load was not spread");
+    for grant in &mut grants[..4] {
+        engine.judge(at(1.0), grant, limited(60));
+    }
+    assert!(admit(&mut engine, at(1.0)).is_some(), "four of ten");
+    engine.judge(at(1.5), &mut grants[4], limited(60));
+    assert!(admit(&mut engine, at(1.5)).is_none(), "five of ten within a second: not the accounts");
+    assert!(admit(&mut engine, at(2.5)).is_some(), "a probe");
+    assert!(admit(&mut engine, at(2.5)).is_none(), "and no more");
 }
 
 #[test]
