@@ -1,4 +1,181 @@
 //! API-key rotation as ordinary Tower middleware.
+//!
+//! A provider meters accounts: so many requests and tokens a minute for each organisation, project or
+//! workspace. Whoever has several accounts can use the sum of their limits, if requests go to the
+//! account that has room, wait where none has, and go on with another key when one fails. That is
+//! what this crate does, around any client that is a tower `Service` of `http` requests:
+//!
+//! - **Admission.** A request is admitted when an account has room in all its limits, and all of them
+//!   are reserved together, before anything is sent. Else it waits in line until its deadline.
+//! - **Failover.** What a response says ([`Verdict`]) changes only what it is about: the key, the
+//!   account, the model or the provider. A refusal goes to another key within the same request.
+//! - **Truth.** When nothing is left in time, the answer is a 429 or 503 in the provider's own error
+//!   shape that says when to come back. It is never an error of the service.
+//!
+//! # A stack
+//!
+//! ```
+//! # use bytes::Bytes;
+//! # use http_body_util::Full;
+//! # use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+//! # use tower::{Service, ServiceBuilder};
+//! # use tower_key_rotation::{
+//! #     Account, ApiKey, KeyPool, KeyRotationLayer, Limit, OpenAi, QuotaAwareRetry, ReplayBody,
+//! #     ReplayBodyLayer,
+//! # };
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (secret_a, secret_b) = ("sk-not-a-real-key", "sk-nor-this");
+//! # let hyper_util_client = Client::builder(TokioExecutor::new()).build_http::<ReplayBody>();
+//! let pool = KeyPool::builder(OpenAi::default())
+//!     .account(Account::new("org-a").limit(Limit::requests(500).per_minute()).key(ApiKey::new(secret_a).id("a1")))
+//!     .account(Account::new("org-b").limit(Limit::requests(500).per_minute()).key(ApiKey::new(secret_b).id("b1")))
+//!     .build()?;
+//! let client = ServiceBuilder::new()
+//!     .layer(ReplayBodyLayer::new())
+//!     .retry(QuotaAwareRetry::new(&pool))
+//!     .layer(KeyRotationLayer::new(&pool))
+//!     .service(hyper_util_client);
+//! # fn is_client<S: Service<http::Request<Full<Bytes>>> + Clone + Send + Sync>(_: S) {}
+//! # is_client(client);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The same in one line, with [`RotationStack`]:
+//!
+//! ```
+//! # use bytes::Bytes;
+//! # use http_body_util::Full;
+//! # use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+//! # use tower::{Service, ServiceBuilder};
+//! # use tower_key_rotation::{ApiKey, KeyPool, OpenAi, ReplayBody, RotationStack};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let pool = KeyPool::builder(OpenAi::default()).key(ApiKey::new("sk-not-a-real-key")).build()?;
+//! # let hyper_util_client = Client::builder(TokioExecutor::new()).build_http::<ReplayBody>();
+//! let client = ServiceBuilder::new().layer(RotationStack::new(&pool)).service(hyper_util_client);
+//! # fn is_client<S: Service<http::Request<Full<Bytes>>> + Clone + Send + Sync>(_: S) {}
+//! # is_client(client);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The order of layers
+//!
+//! Each layer sees what the ones inside it do, so the order matters:
+//!
+//! ```text
+//!                     requests
+//!                        |
+//!                        v
+//! +--------------- trace, timeout ---------------+   yours, if wanted
+//! | +------------ ReplayBodyLayer -------------+ |   keeps the body, to send it again
+//! | | +---------- QuotaAwareRetry -----------+ | |   the only retry loop
+//! | | | +------- KeyRotationLayer ---------+ | | |   admission, key, verdict
+//! | | | |                                  | | | |
+//! | | | |           your client            | | | |   hyper-util, or any Service
+//! | | | |                                  | | | |
+//! | | | +------- KeyRotationLayer ---------+ | | |   the lease ends with the body
+//! | | +---------- QuotaAwareRetry -----------+ | |
+//! | +------------ ReplayBodyLayer -------------+ |
+//! +--------------- trace, timeout ---------------+
+//!                        |
+//!                        v
+//!                    responses
+//! ```
+//!
+//! - [`ReplayBodyLayer`] is outside the loop, so that a body is buffered once, can be sent again, and
+//!   can be read for its model and tokens.
+//! - [`QuotaAwareRetry`] is outside [`KeyRotation`], so that each attempt takes a key anew. Let no
+//!   other layer, and no client inside, retry as well.
+//! - [`KeyRotation`] is the innermost: nothing between it and the client may follow redirects or
+//!   add credentials. It never sends a key to another origin than the pool's.
+//! - A timeout goes outside; [`KeyPoolBuilder::max_wait`] bounds the wait in line by itself.
+//! - `tower::load_shed` and `tower::buffer` have no place here: the pool has its own bounded line.
+//!
+//! # What the caller sees
+//!
+//! A response comes as the provider sent it, without credentials in its headers, and tells in its
+//! extensions what happened:
+//!
+//! ```
+//! # use tower::{ServiceBuilder, ServiceExt};
+//! # use tower_key_rotation::{
+//! #     ApiKey, Exhausted, KeyPool, KeyUsed, OpenAi, RotationStack, Trail,
+//! #     sandbox::{Dialect, Fault, Sandbox},
+//! # };
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let pool = KeyPool::builder(OpenAi::default())
+//! #     .key(ApiKey::new("sk-sandbox-a1").id("a1"))
+//! #     .key(ApiKey::new("sk-sandbox-b1").id("b1"))
+//! #     .build()?;
+//! # let sandbox = Sandbox::builder(Dialect::OpenAi)
+//! #     .account("org-a", [], ["sk-sandbox-a1"])
+//! #     .account("org-b", [], ["sk-sandbox-b1"])
+//! #     .build();
+//! # sandbox.fail(Fault::refuse_connections(1));
+//! # let client = ServiceBuilder::new().layer(RotationStack::new(&pool)).service(sandbox);
+//! # let body = String::from(r#"{"model": "gpt-4o", "messages": []}"#);
+//! # let request = http::Request::post("https://api.openai.com/v1/chat/completions").body(body)?;
+//! let response = client.oneshot(request).await?;
+//! if let Some(used) = response.extensions().get::<KeyUsed>() {
+//!     println!("key {} of account {}, {:?} in line", used.key, used.account, used.waited);
+//! }
+//! if let Some(trail) = response.extensions().get::<Trail>() {
+//!     println!("after {} attempts", trail.attempts().len());
+//! }
+//! if let Some(exhausted) = response.extensions().get::<Exhausted>() {
+//!     println!("{exhausted}"); // every account is at its limits; try again in 7 s
+//! }
+//! # assert!(response.extensions().get::<KeyUsed>().is_some());
+//! # assert_eq!(response.extensions().get::<Trail>().unwrap().attempts().len(), 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Testing your own stack
+//!
+//! The [`sandbox`] is a fake provider that enforces real limits and fails on demand. It stands where
+//! the client would:
+//!
+//! ```
+//! # use tower::{ServiceBuilder, ServiceExt};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use tower_key_rotation::{ApiKey, KeyPool, Limit, OpenAi, RotationStack};
+//! use tower_key_rotation::sandbox::{Dialect, Fault, Sandbox};
+//!
+//! let sandbox = Sandbox::builder(Dialect::OpenAi)
+//!     .account("org-a", [Limit::requests(60).per_minute()], ["sk-sandbox-a1", "sk-sandbox-a2"])
+//!     .build();
+//! let pool = KeyPool::builder(OpenAi::default())
+//!     .key(ApiKey::new("sk-sandbox-a1"))
+//!     .key(ApiKey::new("sk-sandbox-a2"))
+//!     .build()?;
+//! let client = ServiceBuilder::new().layer(RotationStack::new(&pool)).service(sandbox.clone());
+//!
+//! sandbox.fail(Fault::revoke("sk-sandbox-a1"));
+//! for _ in 0..4 {
+//!     let body = String::from(r#"{"model": "gpt-4o", "messages": []}"#);
+//!     let request = http::Request::post("https://api.openai.com/v1/chat/completions").body(body)?;
+//!     assert_eq!(client.clone().oneshot(request).await?.status(), 200);
+//! }
+//! assert_eq!(sandbox.seen().total().rate_limited, 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A pool can also be used without Tower: see [`pool`].
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! | --- | --- | --- |
+//! | `retry` | yes | [`QuotaAwareRetry`], [`RotationStack`], and tower as a dependency |
+//! | `sandbox` | no | [`sandbox`] |
+//! | `full` | no | both |
+//!
+//! A feature only adds; none changes what is there without it.
 
 mod account;
 mod demand;

@@ -2,6 +2,7 @@
 //! the verdict is about changes.
 #![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "sandbox", feature = "retry"))]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod support;
 

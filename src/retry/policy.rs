@@ -11,7 +11,7 @@ use crate::{Attempt, KeyPool, KeyUsed, Trail, Verdict, replay::Replay};
 use super::{budget::Budget, delay::RetryDelay};
 
 /// A policy for [`tower::retry::Retry`] over [`KeyRotation`](crate::KeyRotation); see the
-/// [module](self).
+/// [module](crate::retry).
 ///
 /// Clones share the budget. The request's body must be one that can be sent again: a
 /// [`ReplayBody`](crate::ReplayBody), or any that implements [`Replay`].

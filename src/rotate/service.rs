@@ -20,7 +20,7 @@ use super::{
     future::{ResponseFuture, Sent},
 };
 
-/// Puts a key of a pool on each request; see the [module](self).
+/// Puts a key of a pool on each request; see the [module](crate::rotate).
 ///
 /// The inner service is called at once, on the value that was polled ready, when a key is free. A
 /// request that has to wait in line keeps a clone of it and polls that one ready when its turn has
