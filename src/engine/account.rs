@@ -39,9 +39,7 @@ pub(crate) struct Key {
 impl Account {
     /// When a demand fits into all meters that count it.
     pub(crate) fn room(&self, meters: Meters, cost: &Cost) -> Room {
-        self.counting(meters)
-            .map(|meter| meter.room(cost))
-            .fold(self.standing.room(self.in_flight), Room::max)
+        self.counting(meters).map(|meter| meter.room(cost)).fold(self.standing.room(), Room::max)
     }
 
     pub(crate) fn counting(&self, meters: Meters) -> impl Iterator<Item = &Meter> {

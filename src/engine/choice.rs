@@ -4,7 +4,7 @@ use super::{
     Engine,
     account::Load,
     demand::{Ask, Cost},
-    grant::{Grant, Probes},
+    grant::{Grant, Parts},
     index::{AccountIx, KeyIx, LaneIx},
     room::Room,
     time::Time,
@@ -26,7 +26,7 @@ impl Engine {
     /// is looked at once per refill, however many there are. Those that merely have too little left
     /// for this request stay where they are.
     pub(super) fn choose(&mut self, now: Time, ask: &Ask) -> Result<Grant, Blocked> {
-        match self.provider.room(self.in_flight) {
+        match self.provider.room() {
             Room::At(open) if open <= now => {}
             Room::At(open) => return Err(Blocked { until: Some(open), by_exclusion: false }),
             Room::OnChange | Room::Never => return Err(Blocked::default()),
@@ -81,7 +81,7 @@ impl Engine {
     pub(super) fn room(&self, lane: LaneIx, cost: &Cost, account: AccountIx) -> Room {
         let seat = self.lanes[lane].seat(account);
         let room = self.accounts[account.index()].room(seat.meters, cost);
-        room.max(seat.standing.room(self.accounts[account.index()].in_flight))
+        room.max(seat.standing.room())
     }
 
     /// Takes an account out of the draw if it has no room even for the least request of this kind.
@@ -135,17 +135,16 @@ impl Engine {
         let lane = &mut self.lanes[ask.lane];
         let seat = lane.seat_mut(account);
         let meters = seat.meters;
-        let probes = Probes {
-            seat: seat.standing.send(),
-            account: self.accounts[account.index()].standing.send(),
-            provider: self.provider.send(),
+        let parts = Parts {
+            seat: seat.standing.sending(),
+            account: self.accounts[account.index()].standing.sending(),
+            provider: self.provider.sending(),
         };
         lane.in_flight += 1;
         let state = &mut self.accounts[account.index()];
         state.counting_mut(meters).for_each(|meter| meter.take(now, &ask.cost));
         state.served += 1;
         state.in_flight += 1;
-        self.in_flight += 1;
         let key_state = &mut self.keys[key.index()];
         key_state.meters.iter_mut().for_each(|meter| meter.take(now, &ask.cost));
         key_state.served += 1;
@@ -157,7 +156,7 @@ impl Engine {
             meters,
             sent: now,
             reserved: ask.cost,
-            probes,
+            parts,
             settled: false,
             accepted: false,
         }

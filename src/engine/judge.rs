@@ -6,7 +6,7 @@ use crate::{Scope, Verdict, provider::Reading};
 
 use super::{
     AccountIx, Engine, Event, Grant, Time,
-    standing::{self, Ladder},
+    standing::{self, Ladder, Progress},
 };
 
 impl Engine {
@@ -47,24 +47,23 @@ impl Engine {
     }
 
     fn accepted(&mut self, grant: &Grant) {
-        if self.is_recovering(grant) {
-            self.revive(grant.account);
-        }
-        if self.provider.is_recovering() {
-            self.unstall();
-        }
         let lane = &mut self.lanes[grant.lane];
         let account = &mut self.accounts[grant.account.index()];
         account.failures.succeeded();
-        let seat_recovered = lane.seat_mut(grant.account).standing.clear(grant.sent);
-        let account_recovered = account.standing.clear(grant.sent);
-        if seat_recovered || account_recovered {
-            let model = lane.model.clone().filter(|_| !account_recovered);
+        let of_seat = lane.seat_mut(grant.account).standing.succeeded(grant.sent);
+        let of_account = account.standing.succeeded(grant.sent);
+        if of_seat == Progress::Recovered || of_account == Progress::Recovered {
+            let model = lane.model.clone().filter(|_| of_account != Progress::Recovered);
             self.events.push(Event::Recovered { account: account.name.clone(), model });
+        }
+        if of_seat != Progress::Nothing || of_account != Progress::Nothing {
             self.revive(grant.account);
         }
-        if self.provider.clear(grant.sent) {
+        let of_provider = self.provider.succeeded(grant.sent);
+        if of_provider == Progress::Recovered {
             self.events.push(Event::ProviderRecovered);
+        }
+        if of_provider != Progress::Nothing {
             self.unstall();
         }
     }

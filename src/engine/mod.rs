@@ -62,7 +62,6 @@ pub(crate) struct Engine {
     /// The provider as a whole: all stop while it is overloaded.
     provider: Standing,
     alike: Alike,
-    in_flight: u64,
     lanes: Lanes,
     longest_line: usize,
     waiting: usize,

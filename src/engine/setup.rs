@@ -62,7 +62,6 @@ impl Engine {
             keys,
             provider: Standing::default(),
             alike: Alike::default(),
-            in_flight: 0,
             longest_line,
             waiting: 0,
             rng: fastrand::Rng::with_seed(seed),

@@ -7,8 +7,8 @@ use super::{
     time::{Time, nanos},
 };
 
-/// Once 16 requests at once have gone well, recovery is over.
-const LAST_STEP: u8 = 4;
+/// So many at once that trust is whole again.
+const ENOUGH: u64 = 16;
 
 /// The longest that a hint from a provider may bench anything.
 const LONGEST_HINT: Duration = Duration::from_secs(24 * 3_600);
@@ -48,46 +48,63 @@ pub(crate) struct Standing {
     until: Time,
     since: Time,
     rung: u8,
-    probe: Probe,
-    /// Steps of recovery taken since the probe succeeded; none when it is over.
-    recovery: Option<u8>,
+    trust: Trust,
 }
 
-/// After a cooldown whose end was a guess, one request goes first.
+/// How far it is trusted after a cooldown whose end was a guess: one request goes first as a probe;
+/// when that has succeeded two go at once, then four, and so on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Probe {
+enum Trust {
     #[default]
-    NotNeeded,
-    Due,
-    Out,
+    Whole,
+    ProbeDue,
+    ProbeOut,
+    Growing {
+        most: u64,
+        going: u64,
+    },
+}
+
+/// What a request is to a standing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Part {
+    #[default]
+    Ordinary,
+    Probe,
+    /// One of the few that go while trust grows.
+    Counted,
+}
+
+/// What a success changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Nothing,
+    /// More may go at once.
+    Room,
+    /// It is in use again.
+    Recovered,
 }
 
 impl Standing {
-    /// When it may be used, with so many of its requests in flight: after a cooldown that was guessed
-    /// by one probe, then by two at once, four, and so on.
-    pub(crate) fn room(&self, in_flight: u64) -> Room {
-        match (self.probe, self.recovery) {
-            (Probe::Out, _) => Room::OnChange,
-            (_, Some(step)) if in_flight >= 1 << step => Room::OnChange,
+    /// When it may be used.
+    pub(crate) fn room(&self) -> Room {
+        match self.trust {
+            Trust::ProbeOut => Room::OnChange,
+            Trust::Growing { most, going } if going >= most => Room::OnChange,
             _ => Room::At(self.until),
         }
-    }
-
-    /// Whether the end of any request makes room.
-    pub(crate) fn is_recovering(&self) -> bool {
-        self.recovery.is_some()
     }
 
     pub(crate) fn until(&self) -> Time {
         self.until
     }
 
-    /// Whether it is out of use, or on probation.
+    /// Whether it is out of use, or a probe is all that it may get.
     pub(crate) fn is_troubled(&self, now: Time) -> bool {
-        self.until > now || self.probe != Probe::NotNeeded
+        self.until > now || matches!(self.trust, Trust::ProbeDue | Trust::ProbeOut)
     }
 
-    /// It was refused by a request sent at `sent`. Whether this is news.
+    /// A request sent at `sent` was refused. Whether this lengthens the cooldown.
     pub(crate) fn cool(
         &mut self,
         now: Time,
@@ -106,49 +123,65 @@ impl Standing {
         self.until = self.until.max(now.plus(delay));
         if news {
             self.since = now;
-            self.recovery = None;
+            self.trust = match (hint, self.trust) {
+                (None, _) | (Some(_), Trust::ProbeDue | Trust::ProbeOut) => Trust::ProbeDue,
+                // The end is known, and nothing has to be found out.
+                (Some(_), Trust::Whole | Trust::Growing { .. }) => Trust::Whole,
+            };
             if hint.is_none() {
                 self.rung = self.rung.saturating_add(1);
-                self.probe = Probe::Due;
-            } else if self.probe == Probe::Out {
-                self.probe = Probe::Due;
             }
         }
         self.until > was
     }
 
-    /// A request that was sent at `sent` succeeded. Whether it ended a cooldown or probation.
-    pub(crate) fn clear(&mut self, sent: Time) -> bool {
+    /// A request sent at `sent` succeeded.
+    pub(crate) fn succeeded(&mut self, sent: Time) -> Progress {
+        if sent < self.since {
+            return Progress::Nothing;
+        }
+        self.rung = 0;
+        match self.trust {
+            Trust::Whole => Progress::Nothing,
+            Trust::ProbeDue | Trust::ProbeOut => {
+                self.trust = Trust::Growing { most: 2, going: 0 };
+                Progress::Recovered
+            }
+            Trust::Growing { most, going } => {
+                let more = Trust::Growing { most: most * 2, going };
+                self.trust = if most < ENOUGH { more } else { Trust::Whole };
+                Progress::Room
+            }
+        }
+    }
+
+    /// A request is about to be sent.
+    pub(crate) fn sending(&mut self) -> Part {
+        match &mut self.trust {
+            Trust::ProbeDue => {
+                self.trust = Trust::ProbeOut;
+                Part::Probe
+            }
+            Trust::Growing { going, .. } => {
+                *going += 1;
+                Part::Counted
+            }
+            Trust::Whole | Trust::ProbeOut => Part::Ordinary,
+        }
+    }
+
+    /// A request sent at `sent` has ended. Whether that makes room: a probe that told nothing is
+    /// followed by another.
+    pub(crate) fn ended(&mut self, part: Part, sent: Time) -> bool {
         if sent < self.since {
             return false;
         }
-        if let Some(step) = self.recovery {
-            self.recovery = (step < LAST_STEP).then_some(step + 1);
+        match (part, &mut self.trust) {
+            (Part::Probe, trust @ Trust::ProbeOut) => *trust = Trust::ProbeDue,
+            (Part::Counted, Trust::Growing { going, .. }) => *going = going.saturating_sub(1),
+            _ => return false,
         }
-        let ends = self.rung > 0 || self.probe != Probe::NotNeeded;
-        if ends {
-            let (until, since) = (self.until, self.since);
-            *self = Self { until, since, recovery: Some(1), ..Self::default() };
-        }
-        ends
-    }
-
-    /// A request is about to be sent. Whether it is the probe.
-    pub(crate) fn send(&mut self) -> bool {
-        let is_probe = self.probe == Probe::Due;
-        if is_probe {
-            self.probe = Probe::Out;
-        }
-        is_probe
-    }
-
-    /// The probe ended without telling anything: another goes. Whether that makes room.
-    pub(crate) fn probe_lost(&mut self) -> bool {
-        let lost = self.probe == Probe::Out;
-        if lost {
-            self.probe = Probe::Due;
-        }
-        lost
+        true
     }
 }
 

@@ -191,6 +191,34 @@ fn after_a_guessed_cooldown_one_probe_goes_first() {
 }
 
 #[test]
+fn a_late_end_of_an_old_probe_lets_no_second_one_go() {
+    let mut engine = engine(1, &[]);
+    let mut first = admit(&mut engine, at(0.0)).unwrap();
+    let no_hint = Verdict::QuotaExhausted { retry_after: None, scope: Scope::Account };
+    engine.judge(at(0.0), &mut first, no_hint);
+    let mut old = admit(&mut engine, at(400.0)).expect("a probe");
+    engine.judge(at(401.0), &mut old, no_hint);
+    let new = admit(&mut engine, at(1_200.0)).expect("another probe");
+    engine.end(at(1_201.0), old);
+    engine.end(at(1_201.0), first);
+    assert!(admit(&mut engine, at(1_201.0)).is_none(), "two probes at once");
+    engine.end(at(1_202.0), new);
+    assert!(admit(&mut engine, at(1_202.0)).is_some());
+}
+
+#[test]
+fn what_was_under_way_before_does_not_hold_up_recovery() {
+    let mut engine = engine(1, &[]);
+    let streams: Vec<_> = (0..100).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
+    let mut refused = admit(&mut engine, at(1.0)).unwrap();
+    engine.judge(at(1.0), &mut refused, Verdict::Overloaded { retry_after: None });
+    let mut probe = admit(&mut engine, at(2.0)).unwrap();
+    engine.judge(at(2.0), &mut probe, Verdict::Accepted);
+    assert!(admit(&mut engine, at(2.0)).is_some(), "long answers count as recovering ones");
+    streams.into_iter().for_each(|stream| engine.end(at(3.0), stream));
+}
+
+#[test]
 fn accounts_that_are_refused_alike_brake_the_provider() {
     let mut engine = engine(10, &[]);
     let mut grants: Vec<_> = (0..40).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();

@@ -136,6 +136,12 @@ impl KeyPool {
         self.shared.credentials.len()
     }
 
+    /// A limit has shown itself that is wider than an account: everybody waits a moment.
+    #[cfg(feature = "retry")]
+    pub(crate) fn brake(&self) {
+        self.shared.with(|core, now| core.engine.brake(now, now, None));
+    }
+
     pub(crate) fn estimate<'a>(&self, call: &Call<'a>) -> Estimate<'a> {
         self.shared.provider.estimate(call)
     }
