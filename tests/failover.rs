@@ -1,6 +1,5 @@
 //! Each row of the verdict table, in the middle of a load: the caller sees no error, and only what
 //! the verdict is about changes.
-#![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "sandbox", feature = "retry"))]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
