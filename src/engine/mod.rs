@@ -96,10 +96,10 @@ impl Engine {
             return Err(refusal);
         }
         let lane = &mut self.lanes[ask.lane];
-        if lane.line.is_empty() {
+        let place = lane.line.join(Waiter { id, ask });
+        if lane.stalled.is_some_and(|stall| place <= stall.place) {
             lane.stalled = None;
         }
-        lane.line.join(Waiter { id, ask });
         self.waiting += 1;
         Ok(())
     }
@@ -143,6 +143,7 @@ impl Engine {
     ) -> Option<(WaiterId, Result<Grant, Exhausted>)> {
         let mut stall = Stall::default();
         for place in 0..LOOK_BEHIND {
+            stall.place = place;
             let Some(waiter) = self.lanes[lane].line.get(place) else { break };
             let (id, ask) = (waiter.id, waiter.ask.clone());
             let outcome = if self.is_keyless(&ask) {
