@@ -129,4 +129,12 @@ impl Meter {
             Gauge::InFlight { .. } => None,
         }
     }
+
+    /// The most room that a demand can need: a larger one is admitted at rest.
+    pub(crate) fn most_at_once(&self) -> u64 {
+        match &self.gauge {
+            Gauge::Rolling(rolling) => rolling.most_at_once(),
+            Gauge::Window(_) | Gauge::InFlight { .. } => self.limit.amount(),
+        }
+    }
 }
