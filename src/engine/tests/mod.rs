@@ -1,6 +1,8 @@
 //! The engine alone, in made-up time.
 
 mod line;
+mod model;
+mod random;
 
 use std::time::Duration;
 
