@@ -269,11 +269,13 @@ mod tests {
     fn what_was_not_used_comes_back_on_both_sides_of_an_edge() {
         let limit = Limit::requests(3).per_minute().fixed();
         let mut window = at("2026-01-01T10:00:00Z", &limit);
+        window.take(secs(10.0), 1);
         window.take(secs(59.9), 2);
         assert!(window.settle(secs(59.95), secs(59.9), 1, 0));
-        window.take(secs(60.3), 1);
+        window.take(secs(60.3), 2);
+        assert_eq!(opens(&window), 120.25);
         assert!(window.settle(secs(60.4), secs(59.9), 1, 0), "it may be counted in this one");
-        window.take(secs(60.5), 2);
+        window.take(secs(60.5), 1);
         assert_eq!(opens(&window), 120.25);
         assert!(window.settle(secs(60.6), secs(60.5), 1, 0));
         assert_eq!(opens(&window), 0.0);
@@ -295,6 +297,14 @@ mod tests {
         window.take(secs(119.9), 1);
         window.take(secs(120.3), 1);
         assert_eq!(opens(&window), 0.0, "two of two windows before are counted in this one");
+    }
+
+    #[test]
+    fn windows_shorter_than_the_skew_are_taken_together() {
+        let limit = Limit::requests(3).per(Duration::from_millis(100)).fixed();
+        let mut window = at("2026-01-01T10:00:00Z", &limit);
+        window.take(secs(1.0), 3);
+        assert!(opens(&window) >= 1.5, "these may arrive together with the next");
     }
 
     #[test]

@@ -129,12 +129,15 @@ fn a_forecast_knows_the_limits_of_keys() {
 
 #[test]
 fn a_forecast_is_not_blinded_by_what_may_end_at_any_moment() {
-    let limits = [Limit::concurrent(1), Limit::requests(1).per_minute().fixed()];
-    let mut engine = engine(1, &limits);
-    let _busy = admit(&mut engine, at(0.0)).unwrap();
-    let want = ask(&mut engine, at(0.0), 30.0);
-    let told = retry_after(engine.line_up(at(0.0), want, WaiterId(0)).unwrap_err());
-    assert!((60.2..60.3).contains(&told), "{told}");
+    let limits = [Limit::concurrent(1), Limit::tokens(100).per_minute().fixed()];
+    let mut engine = engine(2, &limits);
+    let mut want = ask(&mut engine, at(0.0), 30.0);
+    want.cost = tokens(40, 0);
+    assert!((0..2).all(|_| engine.admit(at(1.0), &want).is_some()));
+    // Both together have 120 left, but neither has 80.
+    want.cost = tokens(80, 0);
+    let told = retry_after(engine.line_up(at(1.0), want, WaiterId(0)).unwrap_err());
+    assert!((59.2..59.3).contains(&told), "{told}");
 }
 
 #[test]
