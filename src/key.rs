@@ -4,6 +4,8 @@ use std::{borrow::Borrow, fmt, sync::Arc};
 
 use secrecy::SecretString;
 
+use crate::Limit;
+
 /// The label of a key: what logs, events, errors and snapshots show in its place.
 ///
 /// Cheap to clone. It is chosen by the operator ([`ApiKey::id`]) or made from the account's name and
@@ -72,17 +74,24 @@ pub struct ApiKey {
     pub(crate) secret: SecretString,
     pub(crate) id: Option<KeyId>,
     pub(crate) weight: u32,
+    pub(crate) limits: Vec<Limit>,
 }
 
 impl ApiKey {
     /// A key from its secret, with weight 1 and an id made from its account's name.
     pub fn new(secret: impl Into<String>) -> Self {
-        Self { secret: SecretString::from(secret.into()), id: None, weight: 1 }
+        Self { secret: SecretString::from(secret.into()), id: None, weight: 1, limits: Vec::new() }
     }
 
     /// The label this key is known by. It must be unique in its pool.
     pub fn id(mut self, label: impl AsRef<str>) -> Self {
         self.id = Some(KeyId::new(label));
+        self
+    }
+
+    /// A limit of this key alone, beside those of its account: a cap that its owner has set, say.
+    pub fn limit(mut self, limit: Limit) -> Self {
+        self.limits.push(limit);
         self
     }
 
@@ -98,6 +107,7 @@ impl fmt::Debug for ApiKey {
         f.debug_struct("ApiKey")
             .field("id", &self.id)
             .field("weight", &self.weight)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }

@@ -195,6 +195,7 @@ pub mod sandbox;
 #[cfg(feature = "retry")]
 mod stack;
 mod trail;
+mod usage;
 mod verdict;
 
 pub use account::Account;
@@ -212,4 +213,5 @@ pub use rotate::{KeyRotation, KeyRotationLayer};
 #[cfg(feature = "retry")]
 pub use stack::RotationStack;
 pub use trail::{Attempt, KeyUsed, Trail};
+pub use usage::Usage;
 pub use verdict::{Scope, Verdict};

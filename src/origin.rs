@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr};
 
-use http::Uri;
+use http::{Uri, uri::Authority};
 
 /// Scheme, host and port. A key is never sent anywhere else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub(crate) struct Origin {
     https: bool,
     host: String,
     port: u16,
+    /// Host and port as they are mostly written: without the usual port.
+    authority: String,
 }
 
 impl Origin {
@@ -40,15 +42,23 @@ impl Origin {
         };
         let host = uri.host()?.to_ascii_lowercase();
         let port = uri.port_u16().unwrap_or(default_port(https));
-        Some(Self { https, host, port })
+        let authority = match port == default_port(https) {
+            true => host.clone(),
+            false => format!("{host}:{port}"),
+        };
+        Some(Self { https, host, port, authority })
     }
 
     /// Whether a URI leads here. A URI without a host does not.
     pub(crate) fn covers(&self, uri: &Uri) -> bool {
         let scheme = if self.https { "https" } else { "http" };
-        uri.scheme_str() == Some(scheme)
-            && uri.host().is_some_and(|host| host.eq_ignore_ascii_case(&self.host))
-            && uri.port_u16().unwrap_or(default_port(self.https)) == self.port
+        // Mostly it is written just so, and need not be taken apart.
+        let is_authority = |authority: &Authority| {
+            authority.as_str() == self.authority
+                || authority.host().eq_ignore_ascii_case(&self.host)
+                    && authority.port_u16().unwrap_or(default_port(self.https)) == self.port
+        };
+        uri.scheme_str() == Some(scheme) && uri.authority().is_some_and(is_authority)
     }
 
     fn is_loopback(&self) -> bool {
@@ -82,6 +92,11 @@ mod tests {
         let covers = |uri: &str| origin.covers(&uri.parse().unwrap());
         assert!(covers("https://api.example.com/v1?x=1"));
         assert!(covers("https://API.example.com:443/"));
+        let origin = Origin::parse("http://localhost:8080").unwrap();
+        let covers_port = |uri: &str| origin.covers(&uri.parse().unwrap());
+        assert!(covers_port("http://localhost:8080/"));
+        assert!(covers_port("http://LOCALHOST:8080/"));
+        assert!(!covers_port("http://localhost:80/"));
         assert!(!covers("http://api.example.com/"), "another scheme");
         assert!(!covers("https://api.example.com:8443/"), "another port");
         assert!(!covers("https://api.example.com.evil.test/"), "another host");

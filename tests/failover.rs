@@ -247,6 +247,7 @@ async fn many_accounts_refusing_one_request_stop_it() {
     let answer = ask(&client, chat()).await;
     assert_eq!(answer.status(), 429);
     assert_eq!(sandbox.seen().total().requests, 3, "an address-wide limit must not burn every key");
+    assert!(pool.snapshot().braked_for.is_some(), "the next request burns the next three");
 }
 
 #[tokio::test(start_paused = true)]

@@ -302,7 +302,27 @@ async fn stopping_lets_answers_end() {
     while tokio::net::TcpStream::connect(&gateway.url["http://".len()..]).await.is_ok() {
         tokio::task::yield_now().await;
     }
+    assert!(!gateway.served.is_finished(), "an answer is on its way");
     stream.write_all(b"yet").await.unwrap();
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "notyet");
     gateway.served.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_are_there_are_written_together() {
+    let origin = Origin::bind().await;
+    let gateway = before(&origin).await;
+    let events = "6\r\ndata\n\n\r\n".repeat(100);
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let answer = format!("{head}{events}0\r\n\r\n");
+    let ask = gateway.send(gateway.post(CHAT, chat("gpt-4o", true)));
+    let (_, response) = tokio::join!(origin.answer(&answer), ask);
+    let (mut body, mut frames, mut bytes) = (response.into_body(), 0, 0);
+    while let Some(frame) = body.frame().await {
+        frames += 1;
+        bytes += frame.unwrap().into_data().unwrap().len();
+    }
+    assert_eq!(bytes, 600);
+    assert!(frames < 20, "{frames} frames");
 }

@@ -7,6 +7,7 @@ use std::{
     fmt,
     io::Write,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -22,14 +23,14 @@ use tower_key_rotation::Trail;
 
 /// Writes one line to standard error.
 pub(crate) fn log(line: fmt::Arguments<'_>) {
-    // Whole lines, so that those of two threads do not mix. Nobody can be told of a failure here.
+    // In one write, so that the lines of two threads do not mix. Nobody can be told of a failure.
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// What is known of a request. It is written when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Access {
-    pool: String,
+    pool: Arc<str>,
     method: Method,
     path: String,
     arrived: Instant,
@@ -44,9 +45,9 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    pub(crate) fn new(pool: &str, method: &Method, path: &str, trail: Trail) -> Self {
+    pub(crate) fn new(pool: &Arc<str>, method: &Method, path: &str, trail: Trail) -> Self {
         Self {
-            pool: pool.to_owned(),
+            pool: Arc::clone(pool),
             method: method.clone(),
             path: path.to_owned(),
             arrived: Instant::now(),
@@ -140,5 +141,38 @@ impl<B: HttpBody<Data = Bytes>> HttpBody for Logged<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    fn access() -> Access {
+        let mut access = Access::new(&"openai".into(), &Method::POST, "/v1/x", Trail::new());
+        access.answered(StatusCode::OK, None);
+        access
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_line_tells_whether_the_answer_was_read_to_its_end() {
+        let line = "openai POST /v1/x 200 key=- attempts=0 wait=0ms upstream=0ms total=0ms";
+        let mut body = Box::pin(Logged::new(Body::from("four"), access()));
+        assert_eq!(body.access.to_string(), format!("{line} bytes=0 cut"));
+        body.frame().await.unwrap().unwrap();
+        assert!(body.frame().await.is_none());
+        assert_eq!(body.access.to_string(), format!("{line} bytes=4"));
+    }
+
+    #[test]
+    fn what_never_had_an_answer_is_told_too() {
+        let mut access = access();
+        access.head = None;
+        access.note = Some("why".to_owned());
+        let line = access.to_string();
+        assert!(line.contains(" 0 key=- ") && line.ends_with(" cut (why)"), "{line}");
     }
 }

@@ -1,22 +1,31 @@
 //! Events that are there already are written together.
 //!
 //! A provider's stream comes as one small frame per event. Passed on as they come, each costs a
-//! write of its own, and a wake-up of the caller's process. This body gathers what has arrived while
-//! it was waiting for its turn, and delays nothing for what has not.
+//! write of its own, and a wake-up of the caller's process. This body gathers what the other tasks
+//! of this process have at hand, and waits for nothing that has yet to arrive. The first frame goes
+//! at once.
 
 use std::{
     mem,
-    pin::Pin,
-    task::{Context, Poll},
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
 };
 
 use axum::body::{Bytes, HttpBody};
 use bytes::BytesMut;
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 
 /// Enough to make the cost of a write small.
 const ENOUGH: usize = 16 * 1024;
+/// How long others may take to bring more.
+const LONGEST: Duration = Duration::from_millis(1);
 
 pin_project! {
     pub(crate) struct Joined<B: HttpBody> {
@@ -25,16 +34,16 @@ pin_project! {
         gathered: Gathered,
         // What ended the gathering, to be told after what was gathered.
         next: Option<Result<Frame<Bytes>, B::Error>>,
-        // Whether nothing came since others were last let go first.
-        waited: bool,
+        begun: bool,
         ended: bool,
+        turn: Turn,
     }
 }
 
 impl<B: HttpBody> Joined<B> {
     pub(crate) fn new(body: B) -> Self {
         let gathered = Gathered { first: Bytes::new(), all: BytesMut::new() };
-        Self { body, gathered, next: None, waited: false, ended: false }
+        Self { body, gathered, next: None, begun: false, ended: false, turn: Turn::default() }
     }
 }
 
@@ -47,34 +56,32 @@ impl<B: HttpBody<Data = Bytes>> HttpBody for Joined<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let mut this = self.project();
-        while this.next.is_none() && !*this.ended && this.gathered.len() < ENOUGH {
+        while this.next.is_none() && this.gathered.len() < ENOUGH {
             let body = this.body.as_mut();
             // A body that is known to have ended must not wait for its end to be told.
-            if body.is_end_stream() {
+            if *this.ended || body.is_end_stream() {
                 *this.ended = true;
                 break;
             }
             match body.poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) if !mem::replace(this.begun, true) => {
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
                     Ok(data) => {
-                        *this.waited = false;
                         this.gathered.push(data);
+                        this.turn.has_brought = true;
                     }
                     Err(trailers) => *this.next = Some(Ok(trailers)),
                 },
                 Poll::Ready(Some(Err(error))) => *this.next = Some(Err(error)),
                 Poll::Ready(None) => *this.ended = true,
                 Poll::Pending if this.gathered.len() == 0 => return Poll::Pending,
-                Poll::Pending if *this.waited => break,
-                Poll::Pending => {
-                    // The task that reads from the provider gets a turn: it may have more at hand.
-                    *this.waited = true;
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
+                Poll::Pending if this.turn.is_due(cx) => return Poll::Pending,
+                Poll::Pending => break,
             }
         }
-        *this.waited = false;
+        this.turn.end();
         let gathered = this.gathered.take().map(|data| Ok(Frame::data(data)));
         Poll::Ready(gathered.or_else(|| this.next.take()))
     }
@@ -91,6 +98,66 @@ impl<B: HttpBody<Data = Bytes>> HttpBody for Joined<B> {
             hint.set_upper(upper);
         }
         hint
+    }
+}
+
+/// Letting the other tasks go first, among them the one that reads from the provider.
+#[derive(Default)]
+struct Turn {
+    signal: Option<Arc<Signal>>,
+    since: Option<Instant>,
+    /// Whether something came in this turn.
+    has_brought: bool,
+}
+
+impl Turn {
+    /// Whether to wait: the others have not gone yet, or have brought something and may have more.
+    fn is_due(&mut self, cx: &Context<'_>) -> bool {
+        let signal = self.signal.get_or_insert_with(Arc::default);
+        let since = *self.since.get_or_insert_with(Instant::now);
+        // A server may poll several times before it lets anybody else go: that is no turn.
+        if signal.asked.load(Ordering::Acquire) {
+            signal.set_task(cx.waker());
+            return true;
+        }
+        if !mem::take(&mut self.has_brought) || since.elapsed() > LONGEST {
+            return false;
+        }
+        signal.set_task(cx.waker());
+        signal.asked.store(true, Ordering::Release);
+        let waker = Waker::from(Arc::clone(signal));
+        // The runtime wakes who yields once it has been through its other tasks.
+        let _ = pin!(tokio::task::yield_now()).poll(&mut Context::from_waker(&waker));
+        true
+    }
+
+    fn end(&mut self) {
+        self.since = None;
+        self.has_brought = false;
+    }
+}
+
+/// Told by the runtime that the others have gone.
+#[derive(Default)]
+struct Signal {
+    asked: AtomicBool,
+    task: Mutex<Option<Waker>>,
+}
+
+impl Signal {
+    fn set_task(&self, waker: &Waker) {
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if !task.as_ref().is_some_and(|task| task.will_wake(waker)) {
+            *task = Some(waker.clone());
+        }
+    }
+}
+
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        self.asked.store(false, Ordering::Release);
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        task.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -129,6 +196,7 @@ impl Gathered {
 mod tests {
     use std::{
         collections::VecDeque,
+        future::poll_fn,
         pin::pin,
         sync::{
             Arc,
@@ -197,31 +265,52 @@ mod tests {
 
     #[test]
     fn what_is_there_is_joined_and_what_is_not_is_not_waited_for() {
-        assert_eq!(polls([data("a"), data("b"), None, None, data("c")]), ["...!", "ab", "c"]);
+        let script = [data("head"), data("a"), data("b"), None, None, data("c")];
+        assert_eq!(polls(script), ["head", "...!", "ab", "c"]);
     }
 
     #[test]
-    fn what_comes_while_others_had_their_turn_is_joined() {
-        let script = [data("a"), None, data("b"), None, data("c"), None, None, data("d")];
-        assert_eq!(polls(script), ["...!", "...!", "...!", "abc", "d"]);
+    fn what_others_bring_in_their_turn_is_joined() {
+        let turns = [data("a"), None, data("b"), None, data("c"), None, None, data("d")];
+        let script = [data("head")].into_iter().chain(turns);
+        assert_eq!(polls(script), ["head", "...!", "...!", "...!", "abc", "d"]);
     }
 
     #[test]
     fn a_body_that_has_nothing_asks_for_no_turn() {
-        assert_eq!(polls([None, data("a"), None, None]), ["...", "...!", "a"]);
+        let script = [None, data("head"), None, data("a"), None, None];
+        assert_eq!(polls(script), ["...", "head", "...", "...!", "a"]);
     }
 
     #[test]
     fn trailers_and_errors_come_after_what_was_gathered() {
         let trailers = Some(Ok(Frame::trailers(HeaderMap::new())));
-        assert_eq!(polls([data("a"), data("b"), trailers]), ["ab", "[trailers]"]);
-        assert_eq!(polls([data("a"), Some(Err("cut"))]), ["a", "cut"]);
+        let script = [data("head"), data("a"), data("b"), trailers];
+        assert_eq!(polls(script), ["head", "ab", "[trailers]"]);
+        assert_eq!(polls([data("head"), data("a"), Some(Err("cut"))]), ["head", "a", "cut"]);
     }
 
     #[test]
     fn memory_is_bounded() {
         let text: &'static str = "x".repeat(10_000).leak();
         let sizes = polls((0..5).map(|_| data(text))).iter().map(String::len).collect::<Vec<_>>();
-        assert_eq!(sizes, [20_000, 20_000, 10_000]);
+        assert_eq!(sizes, [10_000, 20_000, 20_000]);
+    }
+
+    /// A server polls a pending body twice before it lets go.
+    #[tokio::test(start_paused = true)]
+    async fn a_second_poll_is_not_the_others_turn() {
+        let script = [data("head"), data("a"), None, None, data("b"), None, None];
+        let mut body = pin!(Joined::new(Script(script.into())));
+        let mut poll = |cx: &mut Context<'_>| body.as_mut().poll_frame(cx);
+        assert!(poll_fn(&mut poll).await.is_some());
+        poll_fn(|cx| {
+            assert!(poll(cx).is_pending());
+            assert!(poll(cx).is_pending(), "what is missing may be on its way in this very turn");
+            Poll::Ready(())
+        })
+        .await;
+        let frame = poll_fn(poll).await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), "ab");
     }
 }

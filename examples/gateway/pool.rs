@@ -1,5 +1,7 @@
 //! One provider of the configuration, with its keys, ready to be called.
 
+use std::sync::Arc;
+
 use axum::{body::Body, http::Request};
 use tower::{Layer, ServiceBuilder, ServiceExt};
 use tower_key_rotation::{Anthropic, BuildError, Gemini, Generic, KeyPool, OpenAi, RotationStack};
@@ -15,7 +17,7 @@ type Stack = <RotationStack as Layer<Upstream>>::Service;
 type Answer = <Stack as tower::Service<Request<Body>>>::Response;
 
 pub(crate) struct Pool {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) dialect: Dialect,
     pub(crate) base: Base,
     pub(crate) keys: KeyPool,
@@ -38,7 +40,7 @@ impl Pool {
             accounts.into_iter().fold(keys, |keys, account| keys.account(account)).build()?;
         let stack = ServiceBuilder::new().layer(RotationStack::new(&keys)).service(upstream);
         let models = models.iter().map(|pattern| WildMatch::new(pattern)).collect();
-        Ok(Self { name, dialect, base, keys, models, stack })
+        Ok(Self { name: name.into(), dialect, base, keys, models, stack })
     }
 
     /// Whether the unified endpoint sends requests for this model here.

@@ -125,7 +125,7 @@ async fn native(State(gateway): Shared, request: Request<Body>) -> Response<Body
     let path = head.uri.path().to_owned();
     let path = path.strip_prefix('/').unwrap_or(&path);
     let (name, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
-    let Some(pool) = gateway.pools.iter().find(|pool| pool.name == name) else {
+    let Some(pool) = gateway.pools.iter().find(|pool| *pool.name == *name) else {
         return reply::unknown_pool(name, &gateway.paths());
     };
     forward(pool, if rest.is_empty() { "/" } else { rest }, head, body).await

@@ -30,6 +30,7 @@ pub(crate) struct Key {
     pub(crate) id: KeyId,
     pub(crate) account: AccountIx,
     pub(crate) weight: u32,
+    pub(crate) meters: Vec<Meter>,
     pub(crate) alive: bool,
     pub(crate) served: u64,
     pub(crate) in_flight: u64,
@@ -59,6 +60,14 @@ impl Account {
         let share = self.counting(meters).map(|meter| meter.used_share(now)).max().unwrap_or(0);
         let weighted = |value: u64| (value << 16) / u64::from(self.weight.max(1));
         Load(weighted(share.min(1 << 40)), weighted(self.in_flight), weighted(self.served))
+    }
+}
+
+impl Key {
+    /// When a demand fits into the key's own limits.
+    pub(crate) fn room(&self, cost: &Cost) -> Room {
+        let rooms = self.meters.iter().map(|meter| meter.room(cost));
+        rooms.fold(Room::At(Time::ZERO), Room::max)
     }
 }
 

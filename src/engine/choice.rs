@@ -4,7 +4,7 @@ use super::{
     Engine,
     account::Load,
     demand::{Ask, Cost},
-    grant::{Grant, Probes},
+    grant::{Grant, Parts},
     index::{AccountIx, KeyIx, LaneIx},
     room::Room,
     time::Time,
@@ -39,7 +39,7 @@ impl Engine {
             && let Some(account) = self.lanes[ask.lane].draw(place, &mut self.rng)
         {
             match self.room(ask.lane, &ask.cost, account) {
-                Room::At(open) if open <= now => match self.choose_key(account, ask) {
+                Room::At(open) if open <= now => match self.choose_key(now, account, ask) {
                     Ok(key) => {
                         let seat = self.lanes[ask.lane].seat(account);
                         let load = self.accounts[account.index()].load(seat.meters, now);
@@ -51,6 +51,10 @@ impl Engine {
                     }
                     Err(NoKey::Excluded) => {
                         blocked.by_exclusion = true;
+                        place += 1;
+                    }
+                    Err(NoKey::Spent(room)) => {
+                        blocked.note(room);
                         place += 1;
                     }
                     Err(NoKey::Gone) => self.lanes[ask.lane].block(account),
@@ -90,19 +94,30 @@ impl Engine {
         true
     }
 
-    /// The key of an account that has served least by its weight.
-    fn choose_key(&self, account: AccountIx, ask: &Ask) -> Result<KeyIx, NoKey> {
-        let usable = |key: &&KeyIx| self.is_usable(ask.lane, **key);
-        let keys = self.accounts[account.index()].keys.iter().filter(usable);
-        let mut any = false;
-        keys.inspect(|_| any = true)
-            .filter(|key| !ask.excluded.contains(key))
-            .min_by_key(|key| {
-                let key = &self.keys[key.index()];
-                (key.served << 16) / u64::from(key.weight.max(1))
-            })
-            .copied()
-            .ok_or(if any { NoKey::Excluded } else { NoKey::Gone })
+    /// The key of an account that has room and has served least by its weight.
+    fn choose_key(&self, now: Time, account: AccountIx, ask: &Ask) -> Result<KeyIx, NoKey> {
+        let mut none = NoKey::Gone;
+        let mut best: Option<(u64, KeyIx)> = None;
+        for &key in &self.accounts[account.index()].keys {
+            let state = &self.keys[key.index()];
+            if !self.is_usable(ask.lane, key) {
+                continue;
+            }
+            if ask.excluded.contains(&key) {
+                none = none.or(NoKey::Excluded);
+                continue;
+            }
+            match state.room(&ask.cost) {
+                Room::At(open) if open <= now => {
+                    let served = (state.served << 16) / u64::from(state.weight.max(1));
+                    if best.is_none_or(|(least, _)| served < least) {
+                        best = Some((served, key));
+                    }
+                }
+                room => none = none.or(NoKey::Spent(room)),
+            }
+        }
+        best.map(|(_, key)| key).ok_or(none)
     }
 
     pub(super) fn is_usable(&self, lane: LaneIx, key: KeyIx) -> bool {
@@ -120,10 +135,10 @@ impl Engine {
         let lane = &mut self.lanes[ask.lane];
         let seat = lane.seat_mut(account);
         let meters = seat.meters;
-        let probes = Probes {
-            seat: seat.standing.send(),
-            account: self.accounts[account.index()].standing.send(),
-            provider: self.provider.send(),
+        let parts = Parts {
+            seat: seat.standing.sending(),
+            account: self.accounts[account.index()].standing.sending(),
+            provider: self.provider.sending(),
         };
         lane.in_flight += 1;
         let state = &mut self.accounts[account.index()];
@@ -131,6 +146,7 @@ impl Engine {
         state.served += 1;
         state.in_flight += 1;
         let key_state = &mut self.keys[key.index()];
+        key_state.meters.iter_mut().for_each(|meter| meter.take(now, &ask.cost));
         key_state.served += 1;
         key_state.in_flight += 1;
         Grant {
@@ -140,18 +156,33 @@ impl Engine {
             meters,
             sent: now,
             reserved: ask.cost,
-            probes,
+            parts,
             settled: false,
+            accepted: false,
         }
     }
 }
 
 /// Why an account has no key for a request.
 enum NoKey {
-    /// All its good keys are excluded by the request.
-    Excluded,
     /// It has no good key.
     Gone,
+    /// All that could serve it are excluded by the request.
+    Excluded,
+    /// A key could serve it, but has no room.
+    Spent(Room),
+}
+
+impl NoKey {
+    /// What tells best when it may be otherwise.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Spent(one), Self::Spent(other)) => Self::Spent(one.min(other)),
+            (Self::Spent(room), _) | (_, Self::Spent(room)) => Self::Spent(room),
+            (Self::Excluded, _) | (_, Self::Excluded) => Self::Excluded,
+            (Self::Gone, Self::Gone) => Self::Gone,
+        }
+    }
 }
 
 impl Blocked {

@@ -13,6 +13,8 @@ use super::{
 pub(crate) struct Cost {
     pub(crate) input: u64,
     pub(crate) output: u64,
+    /// Nano-dollars.
+    pub(crate) spend: u64,
 }
 
 impl Cost {
@@ -21,6 +23,7 @@ impl Cost {
             Metered::Requests | Metered::Concurrent => 1,
             Metered::InputTokens => self.input,
             Metered::OutputTokens => self.output,
+            Metered::Spend => self.spend,
             Metered::Tokens => self.input.saturating_add(self.output),
         }
     }
@@ -28,7 +31,8 @@ impl Cost {
     /// The least that a request of this kind can cost: what tells a spent account from one that
     /// merely has too little left for this request.
     pub(crate) fn least(&self) -> Self {
-        Self { input: self.input.min(1), output: self.output.min(1) }
+        let least = |amount: u64| amount.min(1);
+        Self { input: least(self.input), output: least(self.output), spend: least(self.spend) }
     }
 }
 
@@ -37,8 +41,18 @@ impl Cost {
 pub(crate) struct Ask {
     pub(crate) lane: LaneIx,
     pub(crate) cost: Cost,
-    /// When it first asked: a request that failed over keeps its place in the line.
-    pub(crate) since: Time,
+    /// Its rank in the line, the lowest first; see [`rank`].
+    pub(crate) rank: Time,
     pub(crate) deadline: Time,
     pub(crate) excluded: Vec<KeyIx>,
+}
+
+/// What a step of priority is worth: so long a wait.
+const HEAD_START: u64 = 10_000_000_000;
+
+/// A rank in the line: when a request first asked, so that one that failed over keeps its place,
+/// moved by its priority. As priority is worth a wait and no more, nobody starves.
+pub(crate) fn rank(since: Time, priority: i8) -> Time {
+    let steps = (i64::from(i8::MAX) - i64::from(priority)).unsigned_abs();
+    since.plus(steps * HEAD_START)
 }

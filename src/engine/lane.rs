@@ -8,6 +8,7 @@
 use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
 use super::{
+    answer_time::AnswerTime,
     index::{AccountIx, KeyIx, Meters},
     line::Line,
     standing::Standing,
@@ -18,6 +19,7 @@ use super::{
 pub(crate) struct Lane {
     pub(crate) model: Option<Arc<str>>,
     pub(crate) line: Line,
+    pub(crate) answer_time: AnswerTime,
     /// Leases that have not ended.
     pub(crate) in_flight: u64,
     pub(crate) last_used: Time,
@@ -65,6 +67,7 @@ impl Lane {
         Self {
             model,
             line: Line::default(),
+            answer_time: AnswerTime::default(),
             in_flight: 0,
             last_used: Time::ZERO,
             refused: Vec::new(),

@@ -1,8 +1,12 @@
 //! The running count against one limit.
 
-use crate::limit::{Limit, Metered};
+use std::time::Duration;
 
-use super::{demand::Cost, rolling::Rolling, room::Room, time::Time};
+use jiff::Timestamp;
+
+use crate::limit::{Limit, Metered, Window as Edges};
+
+use super::{demand::Cost, rolling::Rolling, room::Room, time::Time, window::Window};
 
 /// The running count against one limit of one account.
 #[derive(Clone, Debug)]
@@ -14,14 +18,17 @@ pub(crate) struct Meter {
 #[derive(Clone, Debug)]
 enum Gauge {
     Rolling(Rolling),
+    Window(Window),
     InFlight { open: u64, most: u64 },
 }
 
 impl Meter {
-    pub(crate) fn new(limit: Limit) -> Self {
-        let gauge = match limit.metered() {
-            Metered::Concurrent => Gauge::InFlight { open: 0, most: limit.amount() },
-            _ => Gauge::Rolling(Rolling::new(&limit)),
+    /// `wall` is the time of day at the engine's beginning.
+    pub(crate) fn new(limit: Limit, wall: Timestamp) -> Self {
+        let gauge = match (limit.metered(), &limit.window) {
+            (Metered::Concurrent, _) => Gauge::InFlight { open: 0, most: limit.amount() },
+            (_, Edges::Rolling) => Gauge::Rolling(Rolling::new(&limit)),
+            (_, Edges::Fixed { .. }) => Gauge::Window(Window::new(&limit, wall)),
         };
         Self { limit, gauge }
     }
@@ -35,6 +42,7 @@ impl Meter {
         match (&self.gauge, self.share_of(cost)) {
             (_, 0) => Room::At(Time::ZERO),
             (Gauge::Rolling(rolling), units) => rolling.room(units),
+            (Gauge::Window(window), units) => window.room(units),
             (Gauge::InFlight { open, most }, _) if open < most => Room::At(Time::ZERO),
             (Gauge::InFlight { .. }, _) => Room::OnChange,
         }
@@ -43,9 +51,10 @@ impl Meter {
     pub(crate) fn take(&mut self, now: Time, cost: &Cost) {
         let units = self.share_of(cost);
         match &mut self.gauge {
-            Gauge::Rolling(rolling) if units > 0 => rolling.take(now, units),
-            Gauge::Rolling(_) => {}
             Gauge::InFlight { open, .. } => *open += units,
+            _ if units == 0 => {}
+            Gauge::Rolling(rolling) => rolling.take(now, units),
+            Gauge::Window(window) => window.take(now, units),
         }
     }
 
@@ -55,6 +64,7 @@ impl Meter {
         let (reserved, used) = (self.share_of(reserved), self.share_of(used));
         match &mut self.gauge {
             Gauge::Rolling(rolling) => rolling.settle(now, taken, reserved, used),
+            Gauge::Window(window) => window.settle(now, taken, reserved, used),
             Gauge::InFlight { .. } => false,
         }
     }
@@ -62,15 +72,17 @@ impl Meter {
     /// A request was not sent after all.
     pub(crate) fn refund(&mut self, now: Time, taken: Time, reserved: &Cost) {
         let reserved = self.share_of(reserved);
-        if let Gauge::Rolling(rolling) = &mut self.gauge {
-            rolling.settle(now, taken, reserved, 0);
-        }
+        match &mut self.gauge {
+            Gauge::Rolling(rolling) => rolling.settle(now, taken, reserved, 0),
+            Gauge::Window(window) => window.settle(now, taken, reserved, 0),
+            Gauge::InFlight { .. } => false,
+        };
     }
 
     /// A request has ended. Whether it gave back the last of the room.
     pub(crate) fn release(&mut self) -> bool {
         match &mut self.gauge {
-            Gauge::Rolling(_) => false,
+            Gauge::Rolling(_) | Gauge::Window(_) => false,
             Gauge::InFlight { open, most } => {
                 let was_full = *open >= *most;
                 *open = open.saturating_sub(1);
@@ -79,10 +91,12 @@ impl Meter {
         }
     }
 
-    /// The provider says that only this much is left of such a limit.
-    pub(crate) fn lower(&mut self, now: Time, remaining: u64) {
-        if let Gauge::Rolling(rolling) = &mut self.gauge {
-            rolling.lower(now, remaining);
+    /// The provider says that only this much is left of such a limit, and when all of it is back.
+    pub(crate) fn lower(&mut self, now: Time, remaining: u64, reset: Option<Duration>) {
+        match &mut self.gauge {
+            Gauge::Rolling(rolling) => rolling.lower(now, remaining),
+            Gauge::Window(window) => window.lower(now, remaining, reset),
+            Gauge::InFlight { .. } => {}
         }
     }
 
@@ -90,6 +104,7 @@ impl Meter {
     pub(crate) fn used_share(&self, now: Time) -> u64 {
         match &self.gauge {
             Gauge::Rolling(rolling) => rolling.used_share(now),
+            Gauge::Window(window) => window.used_share(now),
             Gauge::InFlight { open, most } => (open << 16) / (*most).max(1),
         }
     }
@@ -97,7 +112,8 @@ impl Meter {
     /// How much could be spent at once, now.
     pub(crate) fn remaining(&self, now: Time) -> u64 {
         match &self.gauge {
-            Gauge::Rolling(rolling) => rolling.remaining(now),
+            Gauge::Rolling(rolling) => rolling.free_by(now, now),
+            Gauge::Window(window) => window.free_by(now, now),
             Gauge::InFlight { open, most } => most.saturating_sub(*open),
         }
     }
@@ -107,6 +123,7 @@ impl Meter {
     pub(crate) fn free_by(&self, now: Time, then: Time) -> Option<u64> {
         match &self.gauge {
             Gauge::Rolling(rolling) => Some(rolling.free_by(now, then)),
+            Gauge::Window(window) => Some(window.free_by(now, then)),
             Gauge::InFlight { .. } => None,
         }
     }

@@ -105,11 +105,6 @@ impl Rolling {
         ahead.saturating_mul(1 << 16) / (self.reach.max(self.span(1)) >> 10).max(1)
     }
 
-    /// How many units could be taken at once, now.
-    pub(crate) fn remaining(&self, now: Time) -> u64 {
-        self.free_by(now, now)
-    }
-
     /// How many units can be taken one by one from now until then, if nobody else takes any.
     pub(crate) fn free_by(&self, now: Time, then: Time) -> u64 {
         let unit = self.span(1).max(1);

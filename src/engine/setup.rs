@@ -1,10 +1,13 @@
 //! Building an engine from what a user declared.
 
-use crate::{Account as Declared, KeyId};
+use jiff::Timestamp;
+
+use crate::{Account as Declared, KeyId, Limit};
 
 use super::{
     AccountIx, Engine, KeyIx,
     account::{Account, Failures, Key},
+    alike::Alike,
     lanes::Lanes,
     meter::Meter,
     snapshot::Counters,
@@ -12,13 +15,18 @@ use super::{
 };
 
 impl Engine {
-    /// An engine over accounts that have been checked; `ids` has the id of each key, in order.
+    /// An engine over accounts that have been checked. `ids` has the id of each key, in order;
+    /// `wall` is the time of day at the beginning.
     pub(crate) fn new(
         declared: &[Declared],
         ids: &[KeyId],
         longest_line: usize,
         seed: u64,
+        wall: Timestamp,
     ) -> Self {
+        let meters = |limits: &[Limit]| -> Vec<_> {
+            limits.iter().map(|limit| Meter::new(limit.clone(), wall)).collect()
+        };
         let mut keys = Vec::with_capacity(ids.len());
         let mut ids = ids.iter();
         let accounts: Vec<_> = declared
@@ -30,6 +38,7 @@ impl Engine {
                     id: id.clone(),
                     account: AccountIx::new(index),
                     weight: key.weight,
+                    meters: meters(&key.limits),
                     alive: true,
                     served: 0,
                     in_flight: 0,
@@ -37,7 +46,7 @@ impl Engine {
                 Account {
                     name: account.name.clone(),
                     weight: account.weight,
-                    meters: account.limits.iter().cloned().map(Meter::new).collect(),
+                    meters: meters(&account.limits),
                     keys: (first..keys.len()).map(KeyIx::new).collect(),
                     standing: Standing::default(),
                     failures: Failures::default(),
@@ -52,6 +61,7 @@ impl Engine {
             live_keys: keys.len(),
             keys,
             provider: Standing::default(),
+            alike: Alike::default(),
             longest_line,
             waiting: 0,
             rng: fastrand::Rng::with_seed(seed),

@@ -9,8 +9,13 @@
 //! let b: Limit = "200000 tokens/min burst 20000".parse::<Limit>()?.models("gpt-4o*");
 //! assert_eq!(a, b);
 //!
-//! let c: Limit = "64 concurrent".parse()?;
-//! assert_eq!(c, Limit::concurrent(64));
+//! assert_eq!("64 concurrent".parse::<Limit>()?, Limit::concurrent(64));
+//! assert_eq!("$50/day".parse::<Limit>()?, Limit::dollars(50).per_day());
+//! assert_eq!("60 requests/min fixed".parse::<Limit>()?, Limit::requests(60).per_minute().fixed());
+//! assert_eq!(
+//!     "1500 requests/day America/Los_Angeles".parse::<Limit>()?,
+//!     Limit::requests(1500).per_day().in_zone("America/Los_Angeles"),
+//! );
 //! # Ok::<(), tower_key_rotation::LimitError>(())
 //! ```
 
@@ -19,6 +24,9 @@ mod parse;
 use std::{fmt, sync::Arc, time::Duration};
 
 pub use parse::LimitError;
+
+const DAY: Duration = Duration::from_secs(86_400);
+const NANOS_A_DOLLAR: u64 = 1_000_000_000;
 
 /// What a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
@@ -33,6 +41,8 @@ pub enum Metered {
     OutputTokens,
     /// Tokens of prompt and answer together.
     Tokens,
+    /// Money, in billionths of a US dollar.
+    Spend,
     /// Requests that have been sent and whose answer has not ended.
     Concurrent,
 }
@@ -44,15 +54,18 @@ impl fmt::Display for Metered {
             Self::InputTokens => "input tokens",
             Self::OutputTokens => "output tokens",
             Self::Tokens => "tokens",
+            Self::Spend => "nano-dollars",
             Self::Concurrent => "concurrent",
         })
     }
 }
 
-/// An amount of something per time for an account, perhaps only for some models.
+/// An amount of something per time for an account or a key, perhaps only for some models.
 ///
 /// A limit per time is *rolling*: the allowance refills continuously (500 requests/min is one every
-/// 120 ms), and up to [`burst`](Self::burst) of it can be saved up and spent at once.
+/// 120 ms), and up to [`burst`](Self::burst) of it can be saved up and spent at once. Or it is counted
+/// in *windows* ([`fixed`](Self::fixed), [`in_zone`](Self::in_zone)): the whole allowance is there at
+/// once at the beginning of each minute, hour or day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Limit {
@@ -61,7 +74,18 @@ pub struct Limit {
     /// Zero for [`Metered::Concurrent`].
     pub(crate) period: Duration,
     pub(crate) burst: Option<u64>,
+    pub(crate) window: Window,
     pub(crate) models: Option<Arc<str>>,
+}
+
+/// How an allowance comes back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Window {
+    /// All the time.
+    #[default]
+    Rolling,
+    /// Whole, at fixed times: multiples of the period since 1970, or midnight in a time zone.
+    Fixed { zone: Option<Arc<str>> },
 }
 
 impl Limit {
@@ -92,8 +116,36 @@ impl Limit {
             amount,
             period: Duration::ZERO,
             burst: None,
+            window: Window::Rolling,
             models: None,
         }
+    }
+
+    /// So much money, per a time still to be said. What a request costs is said by
+    /// [`Demand::nano_dollars`](crate::Demand::nano_dollars).
+    pub fn dollars(amount: u64) -> Amount {
+        Self::nano_dollars(amount.saturating_mul(NANOS_A_DOLLAR))
+    }
+
+    /// So much money in billionths of a US dollar, per a time still to be said.
+    pub fn nano_dollars(amount: u64) -> Amount {
+        Amount { metered: Metered::Spend, amount }
+    }
+
+    /// The whole allowance comes back at once, at each full minute, hour or day (UTC), or whatever
+    /// the period is, counted from 1970. Where a provider tells when its window ends, that is
+    /// believed.
+    pub fn fixed(mut self) -> Self {
+        self.window = Window::Fixed { zone: None };
+        self
+    }
+
+    /// A limit per day whose whole allowance comes back at midnight in a time zone, such as
+    /// `America/Los_Angeles`. Its days are as long as they are there: 23 or 25 hours when clocks
+    /// change.
+    pub fn in_zone(mut self, zone: impl AsRef<str>) -> Self {
+        self.window = Window::Fixed { zone: Some(Arc::from(zone.as_ref())) };
+        self
     }
 
     /// How much may be spent at once after a pause: the size of the provider's bucket.
@@ -153,6 +205,10 @@ impl Limit {
 
     /// What makes this limit unusable, if anything does.
     pub(crate) fn problem(&self) -> Option<&'static str> {
+        let zone = match &self.window {
+            Window::Fixed { zone: Some(zone) } => Some(zone),
+            _ => None,
+        };
         if self.amount == 0 {
             Some("the amount is 0: leave the account out instead")
         } else if self.metered != Metered::Concurrent && self.period.is_zero() {
@@ -161,6 +217,14 @@ impl Limit {
             Some("the burst is 0, which admits nothing: give at least 1")
         } else if self.metered == Metered::Concurrent && self.burst.is_some() {
             Some("a concurrent limit has no burst: leave it out")
+        } else if self.window != Window::Rolling && self.burst.is_some() {
+            Some("a fixed window has no burst: its whole amount may be spent at once")
+        } else if self.window != Window::Rolling && self.metered == Metered::Concurrent {
+            Some("a concurrent limit has no window: leave it out")
+        } else if zone.is_some() && self.period != DAY {
+            Some("a time zone is for limits per day only")
+        } else if zone.is_some_and(|zone| jiff::tz::TimeZone::get(zone).is_err()) {
+            Some("the time zone is unknown: use a name such as America/Los_Angeles")
         } else if self.models.as_deref() == Some("") {
             Some("the model pattern is empty: leave it out, or use *")
         } else {
@@ -172,13 +236,26 @@ impl Limit {
 /// `500 requests/min burst 40`: the form that [`str::parse`] reads.
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.amount, self.metered)?;
-        if self.metered == Metered::Concurrent {
-            return Ok(());
+        match self.metered {
+            Metered::Concurrent => return write!(f, "{} concurrent", self.amount),
+            Metered::Spend => parse::write_dollars(f, self.amount)?,
+            metered => write!(f, "{} {metered}", self.amount)?,
         }
         f.write_str("/")?;
         parse::write_period(f, self.period)?;
-        self.burst.map_or(Ok(()), |burst| write!(f, " burst {burst}"))
+        match &self.window {
+            Window::Rolling => {}
+            Window::Fixed { zone: None } => f.write_str(" fixed")?,
+            Window::Fixed { zone: Some(zone) } => write!(f, " {zone}")?,
+        }
+        match (self.burst, self.metered) {
+            (None, _) => Ok(()),
+            (Some(burst), Metered::Spend) => {
+                f.write_str(" burst ")?;
+                parse::write_dollars(f, burst)
+            }
+            (Some(burst), _) => write!(f, " burst {burst}"),
+        }
     }
 }
 
@@ -208,11 +285,18 @@ impl Amount {
 
     /// Per 24 hours, refilling all the time.
     pub fn per_day(self) -> Limit {
-        self.per(Duration::from_secs(86_400))
+        self.per(DAY)
     }
 
     /// Per any other time.
     pub fn per(self, period: Duration) -> Limit {
-        Limit { metered: self.metered, amount: self.amount, period, burst: None, models: None }
+        Limit {
+            metered: self.metered,
+            amount: self.amount,
+            period,
+            burst: None,
+            window: Window::Rolling,
+            models: None,
+        }
     }
 }

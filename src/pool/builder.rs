@@ -109,9 +109,10 @@ impl KeyPoolBuilder {
         let (Ok(origin), []) = (origin, problems.as_slice()) else {
             return Err(BuildError::new(problems));
         };
+        let clock = Clock::start();
         let ids: Vec<_> = credentials.iter().map(|credential| credential.id.clone()).collect();
         let seed = self.seed.unwrap_or_else(|| fastrand::Rng::new().u64(..));
-        let engine = Engine::new(&self.accounts, &ids, self.longest_line, seed);
+        let engine = Engine::new(&self.accounts, &ids, self.longest_line, seed, clock.timestamp());
         let name = self.name.as_deref().unwrap_or(self.provider.name());
         let by_id = ids.iter().cloned().zip((0..).map(KeyIx::new)).collect();
         let shared = Shared {
@@ -121,7 +122,7 @@ impl KeyPoolBuilder {
             max_wait: self.max_wait,
             credentials,
             by_id,
-            clock: Clock::start(),
+            clock,
             events: broadcast::Sender::new(KEPT_EVENTS),
             core: Mutex::new(Core::new(engine)),
         };
@@ -175,6 +176,17 @@ impl KeyPoolBuilder {
                 }
                 if key.weight == 0 {
                     problem("its weight is 0: leave it out instead");
+                }
+                for limit in &key.limits {
+                    let what = match limit.model_pattern() {
+                        Some(_) => {
+                            Some("a key's own limit counts every model: leave out the pattern")
+                        }
+                        None => limit.problem(),
+                    };
+                    if let Some(what) = what {
+                        problem(&format!("limit \"{limit}\": {what}"));
+                    }
                 }
                 let carriers = self.provider.carriers();
                 match Credential::new(id.clone(), Arc::clone(&account.name), &key.secret, carriers)

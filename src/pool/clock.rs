@@ -35,6 +35,11 @@ impl Clock {
         self.start + Time::ZERO.until(Time::from_nanos(nanos))
     }
 
+    /// The wall time at the start; 1970 if the clock is absurd.
+    pub(crate) fn timestamp(&self) -> jiff::Timestamp {
+        jiff::Timestamp::try_from(self.wall).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    }
+
     pub(crate) fn wall(&self) -> SystemTime {
         self.wall + self.start.elapsed()
     }

@@ -54,6 +54,8 @@ impl Credential {
                 |_| "its secret has bytes that no HTTP header can carry; look for line breaks",
             )?;
             value.set_sensitive(true);
+            // The first clone of some bytes allocates their reference count: let it not be a request's.
+            drop(value.clone());
             Ok((name, value))
         };
         let headers = carriers.iter().map(header).collect::<Result<_, &'static str>>()?;

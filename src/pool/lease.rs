@@ -4,11 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Request, StatusCode};
 
-use crate::{
-    KeyId, Verdict,
-    engine::{Cost, Grant},
-    provider::Answer,
-};
+use crate::{KeyId, Usage, Verdict, engine::Grant, provider::Answer};
 
 use super::{
     credentials::{self, Credential},
@@ -88,7 +84,7 @@ impl Lease {
         let answer = Answer { status, headers, body, now: self.shared.clock.wall() };
         let is_error = status.is_client_error() || status.is_server_error();
         let verdict = if is_error { provider.classify(&answer) } else { Verdict::Accepted };
-        if let Some(grant) = &self.grant {
+        if let Some(grant) = &mut self.grant {
             self.shared.with(|core, now| {
                 core.engine.judge(now, grant, verdict);
                 provider.readings(&answer, &mut |reading| core.engine.read(now, grant, reading));
@@ -100,18 +96,17 @@ impl Lease {
     /// The request was sent, and failed without a response.
     pub fn failed(&mut self) -> Verdict {
         let verdict = Verdict::Transient;
-        if let Some(grant) = &self.grant {
+        if let Some(grant) = &mut self.grant {
             self.shared.with(|core, now| core.engine.judge(now, grant, verdict));
         }
         verdict
     }
 
-    /// Tells how many tokens were really used. The first call counts. Without one, what was reserved
-    /// stays charged.
-    pub fn settle(&mut self, input_tokens: u64, output_tokens: u64) {
-        let used = Cost { input: input_tokens, output: output_tokens };
+    /// Tells what was really used. The first call counts. Without one, what was reserved stays
+    /// charged.
+    pub fn settle(&mut self, usage: Usage) {
         if let Some(grant) = &mut self.grant {
-            self.shared.with(|core, now| core.engine.settle(now, grant, used));
+            self.shared.with(|core, now| core.engine.settle(now, grant, &usage));
         }
     }
 }
@@ -120,7 +115,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(grant) = self.grant.take() {
             self.shared.with(|core, now| match self.applied {
-                true => core.engine.end(grant),
+                true => core.engine.end(now, grant),
                 false => core.engine.refund(now, grant),
             });
         }

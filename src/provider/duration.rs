@@ -22,12 +22,12 @@ pub(crate) fn wait(text: &str) -> Option<Duration> {
 
 /// When something is back, counted from `from`: a wait, or a time (RFC 3339, or since 1970 in
 /// seconds or milliseconds, told apart by size).
-pub(crate) fn reset(text: &str, from: SystemTime) -> Option<Duration> {
+pub(crate) fn reset(text: &str, from: impl FnOnce() -> SystemTime) -> Option<Duration> {
     match number(text) {
-        Some(millis) if millis >= EPOCH_MILLIS => since_1970(millis / 1e3, from),
-        Some(seconds) if seconds >= EPOCH_SECONDS => since_1970(seconds, from),
+        Some(millis) if millis >= EPOCH_MILLIS => since_1970(millis / 1e3, from()),
+        Some(seconds) if seconds >= EPOCH_SECONDS => since_1970(seconds, from()),
         Some(seconds) => seconds_f64(seconds),
-        None => go(text).or_else(|| until(text.parse::<Timestamp>().ok()?.into(), from)),
+        None => go(text).or_else(|| until(text.parse::<Timestamp>().ok()?.into(), from())),
     }
 }
 
@@ -182,7 +182,7 @@ mod tests {
             ("Tue, 04 Jun 2024", None),
             ("", None),
         ] {
-            assert_eq!(reset(text, from), nanos.map(Duration::from_nanos), "{text:?}");
+            assert_eq!(reset(text, || from), nanos.map(Duration::from_nanos), "{text:?}");
         }
     }
 

@@ -149,7 +149,7 @@ impl Lines {
             match figure {
                 Figure::Limit => line.limit = lower(line.limit, amount(text)),
                 Figure::Remaining => line.remaining = lower(line.remaining, amount(text)),
-                Figure::Reset => line.reset = line.reset.max(duration::reset(text, sent())),
+                Figure::Reset => line.reset = line.reset.max(duration::reset(text, &sent)),
             }
         }
     }

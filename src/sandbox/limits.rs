@@ -20,6 +20,8 @@ impl Cost {
             Metered::InputTokens => self.input,
             Metered::OutputTokens => self.output,
             Metered::Tokens => self.input.saturating_add(self.output),
+            // The sandbox sends no bills.
+            Metered::Spend => 0,
         }
     }
 }

@@ -140,7 +140,7 @@ pub(super) fn tell_left(headers: &mut HeaderMap, left: &[Left], context: &Contex
                 "anthropic-ratelimit-output-tokens-remaining",
                 "anthropic-ratelimit-output-tokens-reset",
             ],
-            Metered::Concurrent => continue,
+            Metered::Concurrent | Metered::Spend => continue,
         };
         put(headers, limit, left.amount.to_string());
         put(headers, remaining, left.left.to_string());

@@ -1,0 +1,12 @@
+//! What is measured: each row is one way for a request to be served.
+//!
+//! Every row sends the same request through the same loop, on one thread, to the same inner service,
+//! and reads the response to its end. Rows differ in the middleware only.
+
+#![allow(dead_code, reason = "each program uses a part of it")]
+#![allow(clippy::unwrap_used)]
+
+pub(crate) mod driver;
+mod hand_made;
+mod pools;
+pub(crate) mod rows;
