@@ -107,6 +107,6 @@ fn accepted(scenario: &Scenario, world: &World, account: usize) -> u64 {
     let ends = scenario.before() + scenario.time;
     let arrivals = world.sandbox.arrivals(&name(account));
     let amounts = world.uplink.arrived(account);
-    let counted = arrivals.iter().zip(amounts).filter(|(it, _)| it.accepted && it.at <= ends);
+    let counted = arrivals.iter().zip(amounts).filter(|(it, _)| it.accepted && it.at < ends);
     counted.map(|(_, amount)| amount).sum()
 }

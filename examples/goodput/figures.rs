@@ -37,7 +37,7 @@ impl Figures {
                 _ => None,
             })
         };
-        let useful = answers().filter(|(job, waited)| job.at + *waited <= scenario.time);
+        let useful = answers().filter(|(job, waited)| job.at + *waited < scenario.time);
         let mut waits: Vec<_> = answers().map(|(_, waited)| waited).collect();
         waits.sort_unstable();
         let shares = run.accepted.iter().zip(&allowed).map(|(got, may)| *got as f64 / may);

@@ -100,7 +100,8 @@ where
         }
         let travel = Duration::from_millis(self.with(|notes| notes.rng.u64(TRAVEL)));
         let mut this = self.clone();
-        Box::pin(async move {
+        // What has left arrives, also when its caller gives up.
+        let answer = tokio::spawn(async move {
             sleep(travel).await;
             let amount = request.extensions().get::<Amount>().map_or(0, |amount| amount.0);
             if let Some(account) = account_of(&request) {
@@ -108,6 +109,7 @@ where
             }
             // Judged when it is polled first, which is now.
             this.sandbox.call(request).await
-        })
+        });
+        Box::pin(async { answer.await.unwrap_or(Err(SandboxError::ConnectionRefused)) })
     }
 }
