@@ -25,6 +25,7 @@ pub struct Demand {
     pub(crate) input_tokens: Option<u64>,
     pub(crate) output_tokens: Option<u64>,
     pub(crate) nano_dollars: u64,
+    pub(crate) priority: i8,
     pub(crate) deadline: Option<Instant>,
     pub(crate) excluded: Vec<KeyId>,
 }
@@ -59,7 +60,16 @@ impl Demand {
         self
     }
 
-    /// When the caller stops waiting to be admitted. The pool's `max_wait` still holds.
+    /// Its place among those who wait; 0 by default. Each step up is worth ten seconds of waiting, so
+    /// a request goes before all of lower priority that came less than that much earlier, and
+    /// nobody starves.
+    pub fn priority(mut self, priority: i8) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// When the caller gives up. A request that is unlikely to be answered by then is not sent: the
+    /// time that answers of its model usually take is measured. The pool's `max_wait` still holds.
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self

@@ -1,5 +1,4 @@
 //! What Tower expects of a middleware, and what a caller expects of a future that it drops.
-#![allow(clippy::unwrap_used)]
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 

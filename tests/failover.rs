@@ -1,6 +1,5 @@
 //! Each row of the verdict table, in the middle of a load: the caller sees no error, and only what
 //! the verdict is about changes.
-#![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "sandbox", feature = "retry"))]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -248,6 +247,7 @@ async fn many_accounts_refusing_one_request_stop_it() {
     let answer = ask(&client, chat()).await;
     assert_eq!(answer.status(), 429);
     assert_eq!(sandbox.seen().total().requests, 3, "an address-wide limit must not burn every key");
+    assert!(pool.snapshot().braked_for.is_some(), "the next request burns the next three");
 }
 
 #[tokio::test(start_paused = true)]

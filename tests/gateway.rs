@@ -302,6 +302,7 @@ async fn stopping_lets_answers_end() {
     while tokio::net::TcpStream::connect(&gateway.url["http://".len()..]).await.is_ok() {
         tokio::task::yield_now().await;
     }
+    assert!(!gateway.served.is_finished(), "an answer is on its way");
     stream.write_all(b"yet").await.unwrap();
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "notyet");
     gateway.served.await.unwrap();

@@ -1,5 +1,4 @@
 //! What callers get when more is asked for than the accounts allow.
-#![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "sandbox", feature = "retry"))]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 

@@ -1,5 +1,4 @@
 //! Waiting in line, through the pool.
-#![allow(clippy::unwrap_used)]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::{

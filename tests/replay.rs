@@ -1,5 +1,4 @@
 //! Bodies that are buffered, and bodies that are too long for that.
-#![allow(clippy::unwrap_used)]
 #![cfg(feature = "retry")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 

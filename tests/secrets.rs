@@ -1,5 +1,4 @@
 //! One known key is hunted through everything that can be seen.
-#![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "sandbox", feature = "retry"))]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 

@@ -143,3 +143,36 @@ impl<B: HttpBody<Data = Bytes>> HttpBody for Logged<B> {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    fn access() -> Access {
+        let mut access = Access::new(&"openai".into(), &Method::POST, "/v1/x", Trail::new());
+        access.answered(StatusCode::OK, None);
+        access
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_line_tells_whether_the_answer_was_read_to_its_end() {
+        let line = "openai POST /v1/x 200 key=- attempts=0 wait=0ms upstream=0ms total=0ms";
+        let mut body = Box::pin(Logged::new(Body::from("four"), access()));
+        assert_eq!(body.access.to_string(), format!("{line} bytes=0 cut"));
+        body.frame().await.unwrap().unwrap();
+        assert!(body.frame().await.is_none());
+        assert_eq!(body.access.to_string(), format!("{line} bytes=4"));
+    }
+
+    #[test]
+    fn what_never_had_an_answer_is_told_too() {
+        let mut access = access();
+        access.head = None;
+        access.note = Some("why".to_owned());
+        let line = access.to_string();
+        assert!(line.contains(" 0 key=- ") && line.ends_with(" cut (why)"), "{line}");
+    }
+}

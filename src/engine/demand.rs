@@ -41,8 +41,18 @@ impl Cost {
 pub(crate) struct Ask {
     pub(crate) lane: LaneIx,
     pub(crate) cost: Cost,
-    /// When it first asked: a request that failed over keeps its place in the line.
-    pub(crate) since: Time,
+    /// Its rank in the line, the lowest first; see [`rank`].
+    pub(crate) rank: Time,
     pub(crate) deadline: Time,
     pub(crate) excluded: Vec<KeyIx>,
+}
+
+/// What a step of priority is worth: so long a wait.
+const HEAD_START: u64 = 10_000_000_000;
+
+/// A rank in the line: when a request first asked, so that one that failed over keeps its place,
+/// moved by its priority. As priority is worth a wait and no more, nobody starves.
+pub(crate) fn rank(since: Time, priority: i8) -> Time {
+    let steps = (i64::from(i8::MAX) - i64::from(priority)).unsigned_abs();
+    since.plus(steps * HEAD_START)
 }

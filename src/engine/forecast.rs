@@ -66,8 +66,8 @@ impl Engine {
     /// The allowance of all accounts together must serve everybody ahead, and one account must have
     /// room for this demand.
     fn forecast(&self, now: Time, ask: &Ask) -> Option<Time> {
-        let lane = self.lanes[ask.lane].line.ahead_of(ask.since);
-        let lines = self.lanes.iter().map(|lane| lane.line.ahead_of(ask.since));
+        let lane = self.lanes[ask.lane].line.ahead_of(ask.rank);
+        let lines = self.lanes.iter().map(|lane| lane.line.ahead_of(ask.rank));
         let all = lines.fold(Sum::default(), Sum::plus);
         let enough = |then: Time| {
             self.serves(now, then, ask, lane, false) && self.serves(now, then, ask, all, true)

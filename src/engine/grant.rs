@@ -6,6 +6,7 @@ use super::{
     Cost, Engine, Time,
     index::{AccountIx, KeyIx, LaneIx, Meters},
     meter::Meter,
+    standing::Part,
 };
 
 /// A reservation of a demand on a key.
@@ -19,16 +20,18 @@ pub(crate) struct Grant {
     pub(super) meters: Meters,
     pub(super) sent: Time,
     pub(super) reserved: Cost,
-    pub(super) probes: Probes,
+    pub(super) parts: Parts,
     pub(super) settled: bool,
+    /// Whether the provider accepted it.
+    pub(super) accepted: bool,
 }
 
-/// Of what this request is the probe.
+/// What a request is to each standing that it was admitted by.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Probes {
-    pub(super) seat: bool,
-    pub(super) account: bool,
-    pub(super) provider: bool,
+pub(super) struct Parts {
+    pub(super) seat: Part,
+    pub(super) account: Part,
+    pub(super) provider: Part,
 }
 
 impl Engine {
@@ -54,17 +57,26 @@ impl Engine {
 
     /// The request has ended: its concurrency is free.
     #[expect(clippy::needless_pass_by_value, reason = "an ended grant must not be used again")]
-    pub(crate) fn end(&mut self, grant: Grant) {
+    pub(crate) fn end(&mut self, now: Time, grant: Grant) {
         let mut freed = false;
         for meter in self.meters_of(&grant) {
             freed |= meter.release();
         }
         self.accounts[grant.account.index()].in_flight -= 1;
         self.keys[grant.key.index()].in_flight -= 1;
-        self.lanes[grant.lane].in_flight -= 1;
-        freed |= self.lose_probes(&grant);
+        let lane = &mut self.lanes[grant.lane];
+        lane.in_flight -= 1;
+        if grant.accepted {
+            lane.answer_time.note(grant.sent, now);
+        }
+        let Grant { account, sent, parts, .. } = grant;
+        freed |= self.lanes[grant.lane].seat_mut(account).standing.ended(parts.seat, sent);
+        freed |= self.accounts[account.index()].standing.ended(parts.account, sent);
         if freed {
-            self.revive(grant.account);
+            self.revive(account);
+        }
+        if self.provider.ended(parts.provider, sent) {
+            self.unstall();
         }
     }
 
@@ -78,27 +90,13 @@ impl Engine {
             self.keys[grant.key.index()].served -= 1;
             self.revive(grant.account);
         }
-        self.end(grant);
+        self.end(now, grant);
     }
 
     /// The meters that a request is counted by: those of its account for its model, and its key's.
     pub(super) fn meters_of(&mut self, grant: &Grant) -> impl Iterator<Item = &mut Meter> {
         let account = self.accounts[grant.account.index()].counting_mut(grant.meters);
         account.chain(&mut self.keys[grant.key.index()].meters)
-    }
-
-    fn lose_probes(&mut self, grant: &Grant) -> bool {
-        let mut lost = false;
-        if grant.probes.seat {
-            lost |= self.lanes[grant.lane].seat_mut(grant.account).standing.probe_lost();
-        }
-        if grant.probes.account {
-            lost |= self.accounts[grant.account.index()].standing.probe_lost();
-        }
-        if grant.probes.provider && self.provider.probe_lost() {
-            self.unstall();
-        }
-        lost
     }
 
     /// An account changed for the better: every lane looks at it anew.

@@ -6,24 +6,28 @@ use crate::{Scope, Verdict, provider::Reading};
 
 use super::{
     AccountIx, Engine, Event, Grant, Time,
-    standing::{self, Ladder},
+    standing::{self, Ladder, Progress},
 };
 
 impl Engine {
     /// Takes in what a response says.
-    pub(crate) fn judge(&mut self, now: Time, grant: &Grant, verdict: Verdict) {
+    pub(crate) fn judge(&mut self, now: Time, grant: &mut Grant, verdict: Verdict) {
         self.counters.count(verdict);
+        grant.accepted = verdict == Verdict::Accepted;
         match verdict {
             Verdict::Accepted => self.accepted(grant),
             Verdict::RateLimited { retry_after, scope } => {
                 self.cool(now, grant, verdict, scope, retry_after, standing::RATE);
+                if self.alike.note(now, grant.account, self.accounts.len()) {
+                    self.brake(now, grant.sent, None);
+                }
             }
             Verdict::QuotaExhausted { retry_after, scope } => {
                 self.cool(now, grant, verdict, scope, retry_after, standing::QUOTA);
             }
             Verdict::KeyRejected => self.reject_key(grant),
             Verdict::ModelRefused => self.refuse_model(grant),
-            Verdict::Overloaded { retry_after } => self.brake(now, grant, retry_after),
+            Verdict::Overloaded { retry_after } => self.brake(now, grant.sent, retry_after),
             Verdict::Transient => self.failed(now, grant, verdict),
             Verdict::CallerFault => {}
         }
@@ -46,15 +50,20 @@ impl Engine {
         let lane = &mut self.lanes[grant.lane];
         let account = &mut self.accounts[grant.account.index()];
         account.failures.succeeded();
-        let seat_recovered = lane.seat_mut(grant.account).standing.clear(grant.sent);
-        let account_recovered = account.standing.clear(grant.sent);
-        if seat_recovered || account_recovered {
-            let model = lane.model.clone().filter(|_| !account_recovered);
+        let of_seat = lane.seat_mut(grant.account).standing.succeeded(grant.sent);
+        let of_account = account.standing.succeeded(grant.sent);
+        if of_seat == Progress::Recovered || of_account == Progress::Recovered {
+            let model = lane.model.clone().filter(|_| of_account != Progress::Recovered);
             self.events.push(Event::Recovered { account: account.name.clone(), model });
+        }
+        if of_seat != Progress::Nothing || of_account != Progress::Nothing {
             self.revive(grant.account);
         }
-        if self.provider.clear(grant.sent) {
+        let of_provider = self.provider.succeeded(grant.sent);
+        if of_provider == Progress::Recovered {
             self.events.push(Event::ProviderRecovered);
+        }
+        if of_provider != Progress::Nothing {
             self.unstall();
         }
     }
@@ -112,9 +121,10 @@ impl Engine {
         lane.stalled = None;
     }
 
-    fn brake(&mut self, now: Time, grant: &Grant, hint: Option<Duration>) {
+    /// Everybody waits, for requests sent at `sent` have shown that it is not the accounts.
+    pub(crate) fn brake(&mut self, now: Time, sent: Time, hint: Option<Duration>) {
         let ladder = standing::OVERLOAD;
-        if self.provider.cool(now, grant.sent, hint, ladder, &mut self.rng) {
+        if self.provider.cool(now, sent, hint, ladder, &mut self.rng) {
             let wait = now.until(self.provider.until());
             self.events.push(Event::Overloaded { wait });
         }

@@ -1,4 +1,4 @@
-//! The line of those who wait: first come, first served, bounded.
+//! The line of those who wait: first come, first served within a priority.
 
 use std::collections::VecDeque;
 
@@ -19,7 +19,7 @@ pub(crate) struct Waiter {
     pub(crate) ask: Ask,
 }
 
-/// The waiters of one lane, by when they first asked.
+/// The waiters of one lane, by rank.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
     waiters: VecDeque<Waiter>,
@@ -46,10 +46,10 @@ impl Line {
         self.waiters.get(place)
     }
 
-    /// Joins behind everybody who asked before.
+    /// Joins behind everybody of the same rank.
     pub(crate) fn join(&mut self, waiter: Waiter) {
         self.sum.add(&waiter.ask.cost);
-        let place = self.waiters.partition_point(|other| other.ask.since <= waiter.ask.since);
+        let place = self.waiters.partition_point(|other| other.ask.rank <= waiter.ask.rank);
         self.waiters.insert(place, waiter);
     }
 
@@ -59,16 +59,16 @@ impl Line {
         Some(waiter)
     }
 
-    pub(crate) fn leave(&mut self, id: WaiterId, since: Time) -> Option<Waiter> {
-        let first = self.waiters.partition_point(|waiter| waiter.ask.since < since);
+    pub(crate) fn leave(&mut self, id: WaiterId, rank: Time) -> Option<Waiter> {
+        let first = self.waiters.partition_point(|waiter| waiter.ask.rank < rank);
         let beyond = self.waiters.iter().skip(first).position(|waiter| waiter.id == id)?;
         self.take(first + beyond)
     }
 
-    /// What those ask for who came before somebody who has waited since then.
-    pub(crate) fn ahead_of(&self, since: Time) -> Sum {
+    /// What those ask for who are ahead of somebody of this rank.
+    pub(crate) fn ahead_of(&self, rank: Time) -> Sum {
         let mut sum = self.sum;
-        let behind = self.waiters.iter().rev().take_while(|waiter| waiter.ask.since > since);
+        let behind = self.waiters.iter().rev().take_while(|waiter| waiter.ask.rank > rank);
         behind.for_each(|waiter| sum.subtract(&waiter.ask.cost));
         sum
     }

@@ -9,6 +9,8 @@
 //! [`Grant`] is then judged, settled, and ended.
 
 mod account;
+mod alike;
+mod answer_time;
 mod choice;
 mod demand;
 mod event;
@@ -30,7 +32,7 @@ mod tests;
 mod time;
 mod window;
 
-pub(crate) use demand::{Ask, Cost};
+pub(crate) use demand::{Ask, Cost, rank};
 pub use event::Event;
 pub(crate) use grant::Grant;
 pub(crate) use index::{AccountIx, KeyIx, MOST_LIMITS};
@@ -39,6 +41,7 @@ pub use snapshot::{AccountState, KeyState, LaneState, MeterState, Snapshot};
 pub(crate) use time::Time;
 
 use account::{Account, Key};
+use alike::Alike;
 use index::LaneIx;
 use lane::{Lane, Stall};
 use lanes::Lanes;
@@ -58,6 +61,7 @@ pub(crate) struct Engine {
     keys: Vec<Key>,
     /// The provider as a whole: all stop while it is overloaded.
     provider: Standing,
+    alike: Alike,
     lanes: Lanes,
     longest_line: usize,
     waiting: usize,
@@ -71,6 +75,11 @@ impl Engine {
     /// The lane of a model.
     pub(crate) fn lane(&mut self, now: Time, model: Option<&str>) -> LaneIx {
         self.lanes.resolve(now, model, &self.accounts)
+    }
+
+    /// The last moment at which a request of a lane can be sent to be answered by `deadline`.
+    pub(crate) fn latest_start(&self, lane: LaneIx, deadline: Time) -> Time {
+        deadline.minus(self.lanes[lane].answer_time.usual())
     }
 
     /// Admits at once, unless somebody waits already or nobody has room.
@@ -98,7 +107,7 @@ impl Engine {
     /// Gives up waiting.
     pub(crate) fn leave(&mut self, ask: &Ask, id: WaiterId) {
         let lane = &mut self.lanes[ask.lane];
-        if lane.line.leave(id, ask.since).is_some() {
+        if lane.line.leave(id, ask.rank).is_some() {
             lane.stalled = None;
             self.waiting -= 1;
         }
@@ -112,9 +121,9 @@ impl Engine {
         }
         // Terminates: a lane that cannot be served is stalled until later.
         loop {
-            let since = |&lane: &LaneIx| self.lanes[lane].line.get(0).map(|head| head.ask.since);
+            let rank = |&lane: &LaneIx| self.lanes[lane].line.get(0).map(|head| head.ask.rank);
             let servable = self.lanes.all().filter(|&lane| self.is_servable(now, lane));
-            let lane = servable.min_by_key(since)?;
+            let lane = servable.min_by_key(rank)?;
             if let Some(outcome) = self.serve_lane(now, lane) {
                 return Some(outcome);
             }

@@ -7,6 +7,7 @@ use crate::{Account as Declared, KeyId, Limit};
 use super::{
     AccountIx, Engine, KeyIx,
     account::{Account, Failures, Key},
+    alike::Alike,
     lanes::Lanes,
     meter::Meter,
     snapshot::Counters,
@@ -54,15 +55,18 @@ impl Engine {
                 }
             })
             .collect();
+        // Pools of many processes begin with different accounts.
+        let mut rng = fastrand::Rng::with_seed(seed);
         Self {
-            lanes: Lanes::new(&accounts),
+            lanes: Lanes::new(&accounts, rng.usize(..accounts.len().max(1))),
             accounts,
             live_keys: keys.len(),
             keys,
             provider: Standing::default(),
+            alike: Alike::default(),
             longest_line,
             waiting: 0,
-            rng: fastrand::Rng::with_seed(seed),
+            rng,
             events: Vec::new(),
             counters: Counters::default(),
         }

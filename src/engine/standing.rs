@@ -7,6 +7,9 @@ use super::{
     time::{Time, nanos},
 };
 
+/// So many at once that trust is whole again.
+const ENOUGH: u64 = 16;
+
 /// The longest that a hint from a provider may bench anything.
 const LONGEST_HINT: Duration = Duration::from_secs(24 * 3_600);
 
@@ -45,24 +48,50 @@ pub(crate) struct Standing {
     until: Time,
     since: Time,
     rung: u8,
-    probe: Probe,
+    trust: Trust,
 }
 
-/// After a cooldown whose end was a guess, one request goes first.
+/// How far it is trusted after a cooldown whose end was a guess: one request goes first as a probe;
+/// when that has succeeded two go at once, then four, and so on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Probe {
+enum Trust {
     #[default]
-    NotNeeded,
-    Due,
-    Out,
+    Whole,
+    ProbeDue,
+    ProbeOut,
+    Growing {
+        most: u64,
+        going: u64,
+    },
+}
+
+/// What a request is to a standing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Part {
+    #[default]
+    Ordinary,
+    Probe,
+    /// One of the few that go while trust grows.
+    Counted,
+}
+
+/// What a success changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Nothing,
+    /// More may go at once.
+    Room,
+    /// It is in use again.
+    Recovered,
 }
 
 impl Standing {
-    /// When it may be used, cooldowns and probes considered.
+    /// When it may be used.
     pub(crate) fn room(&self) -> Room {
-        match self.probe {
-            Probe::Out => Room::OnChange,
-            Probe::Due | Probe::NotNeeded => Room::At(self.until),
+        match self.trust {
+            Trust::ProbeOut => Room::OnChange,
+            Trust::Growing { most, going } if going >= most => Room::OnChange,
+            _ => Room::At(self.until),
         }
     }
 
@@ -70,12 +99,12 @@ impl Standing {
         self.until
     }
 
-    /// Whether it is out of use, or on probation.
+    /// Whether it is out of use, or a probe is all that it may get.
     pub(crate) fn is_troubled(&self, now: Time) -> bool {
-        self.until > now || self.probe != Probe::NotNeeded
+        self.until > now || matches!(self.trust, Trust::ProbeDue | Trust::ProbeOut)
     }
 
-    /// It was refused by a request sent at `sent`. Whether this is news.
+    /// A request sent at `sent` was refused. Whether this lengthens the cooldown.
     pub(crate) fn cool(
         &mut self,
         now: Time,
@@ -94,41 +123,65 @@ impl Standing {
         self.until = self.until.max(now.plus(delay));
         if news {
             self.since = now;
+            self.trust = match (hint, self.trust) {
+                (None, _) | (Some(_), Trust::ProbeDue | Trust::ProbeOut) => Trust::ProbeDue,
+                // The end is known, and nothing has to be found out.
+                (Some(_), Trust::Whole | Trust::Growing { .. }) => Trust::Whole,
+            };
             if hint.is_none() {
                 self.rung = self.rung.saturating_add(1);
-                self.probe = Probe::Due;
-            } else if self.probe == Probe::Out {
-                self.probe = Probe::Due;
             }
         }
         self.until > was
     }
 
-    /// A request that was sent at `sent` succeeded. Whether it ended a cooldown or probation.
-    pub(crate) fn clear(&mut self, sent: Time) -> bool {
-        let ends = sent >= self.since && (self.rung > 0 || self.probe != Probe::NotNeeded);
-        if ends {
-            *self = Self { until: self.until, since: self.since, ..Self::default() };
+    /// A request sent at `sent` succeeded.
+    pub(crate) fn succeeded(&mut self, sent: Time) -> Progress {
+        if sent < self.since {
+            return Progress::Nothing;
         }
-        ends
+        self.rung = 0;
+        match self.trust {
+            Trust::Whole => Progress::Nothing,
+            Trust::ProbeDue | Trust::ProbeOut => {
+                self.trust = Trust::Growing { most: 2, going: 0 };
+                Progress::Recovered
+            }
+            Trust::Growing { most, going } => {
+                let more = Trust::Growing { most: most * 2, going };
+                self.trust = if most < ENOUGH { more } else { Trust::Whole };
+                Progress::Room
+            }
+        }
     }
 
-    /// A request is about to be sent. Whether it is the probe.
-    pub(crate) fn send(&mut self) -> bool {
-        let is_probe = self.probe == Probe::Due;
-        if is_probe {
-            self.probe = Probe::Out;
+    /// A request is about to be sent.
+    pub(crate) fn sending(&mut self) -> Part {
+        match &mut self.trust {
+            Trust::ProbeDue => {
+                self.trust = Trust::ProbeOut;
+                Part::Probe
+            }
+            Trust::Growing { going, .. } => {
+                *going += 1;
+                Part::Counted
+            }
+            Trust::Whole | Trust::ProbeOut => Part::Ordinary,
         }
-        is_probe
     }
 
-    /// The probe ended without telling anything: another goes. Whether that makes room.
-    pub(crate) fn probe_lost(&mut self) -> bool {
-        let lost = self.probe == Probe::Out;
-        if lost {
-            self.probe = Probe::Due;
+    /// A request sent at `sent` has ended. Whether that makes room: a probe that told nothing is
+    /// followed by another.
+    pub(crate) fn ended(&mut self, part: Part, sent: Time) -> bool {
+        if sent < self.since {
+            return false;
         }
-        lost
+        match (part, &mut self.trust) {
+            (Part::Probe, trust @ Trust::ProbeOut) => *trust = Trust::ProbeDue,
+            (Part::Counted, Trust::Growing { going, .. }) => *going = going.saturating_sub(1),
+            _ => return false,
+        }
+        true
     }
 }
 

@@ -26,7 +26,7 @@ fn ask(engine: &mut Engine, now: Time, patience: f64) -> Ask {
     Ask {
         lane: engine.lane(now, Some("m")),
         cost: Cost::default(),
-        since: now,
+        rank: rank(now, 0),
         deadline: now.plus((patience * SECOND as f64) as u64),
         excluded: Vec::new(),
     }
@@ -114,9 +114,9 @@ fn a_cancelled_request_keeps_its_charge_and_frees_its_concurrency() {
     let mut engine = engine(1, &[Limit::concurrent(1), Limit::requests(60).per_minute().burst(2)]);
     let grant = admit(&mut engine, at(0.0)).unwrap();
     assert!(admit(&mut engine, at(0.9)).is_none(), "one at a time");
-    engine.end(grant);
+    engine.end(at(0.0), grant);
     let grant = admit(&mut engine, at(1.0)).expect("its concurrency is free");
-    engine.end(grant);
+    engine.end(at(0.0), grant);
     assert!(admit(&mut engine, at(1.1)).is_none(), "its charge was given back");
 }
 
@@ -133,10 +133,10 @@ fn a_request_that_was_never_sent_gives_everything_back() {
 #[test]
 fn the_latest_deadline_wins() {
     let mut engine = engine(1, &[]);
-    let (first, second) =
+    let (mut first, mut second) =
         (admit(&mut engine, at(0.0)).unwrap(), admit(&mut engine, at(0.0)).unwrap());
-    engine.judge(at(1.0), &first, limited(60));
-    engine.judge(at(2.0), &second, limited(5));
+    engine.judge(at(1.0), &mut first, limited(60));
+    engine.judge(at(2.0), &mut second, limited(5));
     let left = cooling_for(&engine, at(2.0), 0);
     assert!((59.0..=62.0).contains(&left), "a shorter hint shortened it: {left}");
     assert!(admit(&mut engine, at(58.0)).is_none());
@@ -146,33 +146,93 @@ fn the_latest_deadline_wins() {
 #[test]
 fn old_news_neither_ends_a_cooldown_nor_climbs_the_ladder() {
     let mut engine = engine(1, &[]);
-    let grants: Vec<_> = (0..10).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
+    let mut grants: Vec<_> = (0..10).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
     let no_hint = Verdict::RateLimited { retry_after: None, scope: Scope::Model };
-    engine.judge(at(1.0), &grants[0], no_hint);
+    engine.judge(at(1.0), &mut grants[0], no_hint);
     let left = cooling_for(&engine, at(1.0), 0);
-    for grant in &grants[1..8] {
+    for grant in &mut grants[1..8] {
         engine.judge(at(1.0), grant, no_hint);
     }
     assert_eq!(cooling_for(&engine, at(1.0), 0), left, "requests sent before climbed the ladder");
-    engine.judge(at(1.0), &grants[9], Verdict::Accepted);
+    engine.judge(at(1.0), &mut grants[9], Verdict::Accepted);
     assert_eq!(cooling_for(&engine, at(1.0), 0), left, "an old success ended a cooldown");
 }
 
 #[test]
 fn after_a_guessed_cooldown_one_probe_goes_first() {
     let mut engine = engine(1, &[]);
-    let grant = admit(&mut engine, at(0.0)).unwrap();
+    let mut grant = admit(&mut engine, at(0.0)).unwrap();
     let no_hint = Verdict::QuotaExhausted { retry_after: None, scope: Scope::Account };
-    engine.judge(at(0.0), &grant, no_hint);
+    engine.judge(at(0.0), &mut grant, no_hint);
     let probe = admit(&mut engine, at(400.0)).expect("the probe");
     assert!(admit(&mut engine, at(400.0)).is_none(), "two probes");
-    engine.end(probe);
-    let probe = admit(&mut engine, at(401.0)).expect("another, the first told nothing");
-    engine.judge(at(402.0), &probe, no_hint);
+    engine.end(at(0.0), probe);
+    let mut probe = admit(&mut engine, at(401.0)).expect("another, the first told nothing");
+    engine.judge(at(402.0), &mut probe, no_hint);
+    [grant, probe].into_iter().for_each(|ended| engine.end(at(402.0), ended));
     assert!(admit(&mut engine, at(900.0)).is_none(), "the second rung is twice as long");
-    let probe = admit(&mut engine, at(1_200.0)).unwrap();
-    engine.judge(at(1_201.0), &probe, Verdict::Accepted);
-    assert!(admit(&mut engine, at(1_201.0)).is_some() && admit(&mut engine, at(1_201.0)).is_some());
+    let mut probe = admit(&mut engine, at(1_200.0)).unwrap();
+    engine.judge(at(1_201.0), &mut probe, Verdict::Accepted);
+    engine.end(at(1_201.0), probe);
+    // Then it is used more and more, not by everybody at once.
+    let mut at_once = Vec::new();
+    for i in 0..6 {
+        let now = at(1_202.0 + f64::from(i));
+        let grants: Vec<_> = std::iter::from_fn(|| admit(&mut engine, now)).take(1_000).collect();
+        at_once.push(grants.len());
+        for (i, mut grant) in grants.into_iter().enumerate() {
+            if i == 0 {
+                engine.judge(now, &mut grant, Verdict::Accepted);
+            }
+            engine.end(now, grant);
+        }
+    }
+    assert_eq!(at_once, [2, 4, 8, 16, 1_000, 1_000]);
+}
+
+#[test]
+fn a_late_end_of_an_old_probe_lets_no_second_one_go() {
+    let mut engine = engine(1, &[]);
+    let mut first = admit(&mut engine, at(0.0)).unwrap();
+    let no_hint = Verdict::QuotaExhausted { retry_after: None, scope: Scope::Account };
+    engine.judge(at(0.0), &mut first, no_hint);
+    let mut old = admit(&mut engine, at(400.0)).expect("a probe");
+    engine.judge(at(401.0), &mut old, no_hint);
+    let new = admit(&mut engine, at(1_200.0)).expect("another probe");
+    engine.end(at(1_201.0), old);
+    engine.end(at(1_201.0), first);
+    assert!(admit(&mut engine, at(1_201.0)).is_none(), "two probes at once");
+    engine.end(at(1_202.0), new);
+    assert!(admit(&mut engine, at(1_202.0)).is_some());
+}
+
+#[test]
+fn what_was_under_way_before_does_not_hold_up_recovery() {
+    let mut engine = engine(1, &[]);
+    let streams: Vec<_> = (0..100).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
+    let mut refused = admit(&mut engine, at(1.0)).unwrap();
+    engine.judge(at(1.0), &mut refused, Verdict::Overloaded { retry_after: None });
+    let mut probe = admit(&mut engine, at(2.0)).unwrap();
+    engine.judge(at(2.0), &mut probe, Verdict::Accepted);
+    assert!(admit(&mut engine, at(2.0)).is_some(), "long answers count as recovering ones");
+    streams.into_iter().for_each(|stream| engine.end(at(3.0), stream));
+}
+
+#[test]
+fn accounts_that_are_refused_alike_brake_the_provider() {
+    let mut engine = engine(10, &[]);
+    let mut grants: Vec<_> = (0..40).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
+    grants.sort_by_key(|grant| grant.account);
+    grants.dedup_by_key(|grant| grant.account);
+    assert_eq!(grants.len(), 10, "the load was not spread");
+    for grant in &mut grants[..4] {
+        engine.judge(at(1.0), grant, limited(60));
+    }
+    assert!(admit(&mut engine, at(1.0)).is_some(), "four of ten");
+    engine.judge(at(1.5), &mut grants[4], limited(60));
+    assert!(admit(&mut engine, at(1.5)).is_none(), "five of ten within a second: not the accounts");
+    assert!(admit(&mut engine, at(2.5)).is_some(), "a probe");
+    assert!(admit(&mut engine, at(2.5)).is_none(), "and no more");
 }
 
 #[test]
@@ -233,10 +293,59 @@ fn who_comes_again_is_not_told_to_wait_for_those_behind() {
     }
     let late = ask(&mut engine, at(0.2), 29.0);
     assert!(engine.line_up(at(0.2), late.clone(), WaiterId(98)).is_err());
-    let again = Ask { since: at(0.0), ..late };
+    let again = Ask { rank: rank(at(0.0), 0), ..late };
     engine.line_up(at(0.2), again, WaiterId(99)).expect("it came first");
-    engine.end(first);
+    engine.end(at(0.0), first);
     assert_eq!(engine.serve(at(1.01)).unwrap().0, WaiterId(99));
+}
+
+/// Lets time pass from `now` on until so many are served, and says who.
+fn serve(engine: &mut Engine, mut now: Time, number: usize) -> Vec<usize> {
+    let mut served = Vec::new();
+    while served.len() < number {
+        match engine.serve(now) {
+            Some((id, _)) => served.push(id.0),
+            None => now = engine.wake_at().unwrap(),
+        }
+    }
+    served
+}
+
+#[test]
+fn priority_is_a_head_start_and_nobody_starves() {
+    let mut engine = engine(1, &[Limit::requests(6).per_minute().burst(1)]);
+    let _first = admit(&mut engine, at(0.0)).unwrap();
+    let line = [(0.1, 0), (0.2, 1), (0.3, -1), (0.4, 1), (9.0, 0)];
+    for (id, (since, priority)) in line.into_iter().enumerate() {
+        let mut ask = ask(&mut engine, at(since), 300.0);
+        ask.rank = rank(at(since), priority);
+        engine.line_up(at(since), ask, WaiterId(id)).unwrap();
+    }
+    assert_eq!(serve(&mut engine, at(9.1), 2), [1, 3]);
+    // It comes much later than the next, which has waited for longer than priority is worth.
+    let mut late = ask(&mut engine, at(15.0), 300.0);
+    late.rank = rank(at(15.0), 1);
+    engine.line_up(at(21.0), late, WaiterId(9)).unwrap();
+    assert_eq!(serve(&mut engine, at(21.0), 3), [0, 9, 4]);
+}
+
+#[test]
+fn nothing_is_sent_that_will_not_be_answered_in_time() {
+    let mut engine = engine(1, &[]);
+    let lane = engine.lane(at(0.0), Some("m"));
+    assert_eq!(engine.latest_start(lane, at(30.0)), at(30.0), "nothing is known yet");
+    for i in 0..100 {
+        let now = at(f64::from(i) * 10.0);
+        let mut grant = admit(&mut engine, now).unwrap();
+        engine.judge(now, &mut grant, Verdict::Accepted);
+        engine.end(now.plus(2 * SECOND), grant);
+    }
+    let latest = engine.latest_start(lane, at(30.0));
+    assert!((at(27.9)..=at(28.1)).contains(&latest), "{latest:?}: an answer takes 2 s");
+    let mut refused = admit(&mut engine, at(2_000.0)).unwrap();
+    engine.judge(at(2_000.0), &mut refused, Verdict::Transient);
+    engine.end(at(2_500.0), refused);
+    assert_eq!(engine.latest_start(lane, at(30.0)), latest, "a failure is no answer");
 }
 
 #[test]
@@ -256,9 +365,9 @@ fn failures_bench_an_account_but_never_most_of_them() {
     let mut now = 0.0;
     for _ in 0..300 {
         now += 0.1;
-        if let Some(grant) = admit(&mut engine, at(now)) {
-            engine.judge(at(now), &grant, Verdict::Transient);
-            engine.end(grant);
+        if let Some(mut grant) = admit(&mut engine, at(now)) {
+            engine.judge(at(now), &mut grant, Verdict::Transient);
+            engine.end(at(0.0), grant);
         }
         let benched =
             (0..3).filter(|&account| cooling_for(&engine, at(now), account) > 0.0).count();
@@ -277,7 +386,7 @@ fn lanes_are_bounded_whatever_models_callers_name() {
     }
     assert!(engine.snapshot(at(0.0), "p".into()).lanes.len() <= 1_024);
     assert!(held.len() < 2_000, "models beyond the bound escaped every limit");
-    held.into_iter().for_each(|grant| engine.end(grant));
+    held.into_iter().for_each(|grant| engine.end(at(0.0), grant));
     assert!(engine.snapshot(at(0.0), "p".into()).lanes.iter().all(|lane| lane.in_flight == 0));
 }
 
@@ -333,7 +442,7 @@ fn random_traffic_never_exceeds_a_limit_and_leaks_nothing() {
                 }
                 _ if !held.is_empty() => {
                     let grant: Grant = held.swap_remove(rng.usize(0..held.len()));
-                    engine.end(grant);
+                    engine.end(at(0.0), grant);
                     None
                 }
                 _ => engine.admit(now, &want),
@@ -358,10 +467,10 @@ fn random_traffic_never_exceeds_a_limit_and_leaks_nothing() {
             }
         }
         // No wake-up is lost: time alone, and the end of what is held, serve everybody who is left.
-        held.drain(..).for_each(|grant| engine.end(grant));
+        held.drain(..).for_each(|grant| engine.end(at(0.0), grant));
         while engine.has_waiting() {
             match engine.serve(now) {
-                Some((_, Ok(grant))) => engine.end(grant),
+                Some((_, Ok(grant))) => engine.end(at(0.0), grant),
                 Some((_, Err(_))) => {}
                 None => {
                     now = engine.wake_at().expect("somebody waits for nothing").max(now.plus(1))

@@ -84,7 +84,7 @@ impl Lease {
         let answer = Answer { status, headers, body, now: self.shared.clock.wall() };
         let is_error = status.is_client_error() || status.is_server_error();
         let verdict = if is_error { provider.classify(&answer) } else { Verdict::Accepted };
-        if let Some(grant) = &self.grant {
+        if let Some(grant) = &mut self.grant {
             self.shared.with(|core, now| {
                 core.engine.judge(now, grant, verdict);
                 provider.readings(&answer, &mut |reading| core.engine.read(now, grant, reading));
@@ -96,7 +96,7 @@ impl Lease {
     /// The request was sent, and failed without a response.
     pub fn failed(&mut self) -> Verdict {
         let verdict = Verdict::Transient;
-        if let Some(grant) = &self.grant {
+        if let Some(grant) = &mut self.grant {
             self.shared.with(|core, now| core.engine.judge(now, grant, verdict));
         }
         verdict
@@ -115,7 +115,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(grant) = self.grant.take() {
             self.shared.with(|core, now| match self.applied {
-                true => core.engine.end(grant),
+                true => core.engine.end(now, grant),
                 false => core.engine.refund(now, grant),
             });
         }

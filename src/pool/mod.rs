@@ -50,7 +50,7 @@ pub use lease::{ForeignOrigin, Lease};
 
 use crate::{
     Attempt, Demand, Estimate, Exhausted, KeyId, Snapshot,
-    engine::{Ask, Cost, Time},
+    engine::{Ask, Cost, Time, rank},
     provider::{Call, Provider},
 };
 use shared::{Core, Shared};
@@ -136,6 +136,12 @@ impl KeyPool {
         self.shared.credentials.len()
     }
 
+    /// A limit has shown itself that is wider than an account: everybody waits a moment.
+    #[cfg(feature = "retry")]
+    pub(crate) fn brake(&self) {
+        self.shared.with(|core, now| core.engine.brake(now, now, None));
+    }
+
     pub(crate) fn estimate<'a>(&self, call: &Call<'a>) -> Estimate<'a> {
         self.shared.provider.estimate(call)
     }
@@ -164,18 +170,20 @@ impl KeyPool {
         let Wanted { demand, estimate, tried, since } = wanted;
         let Shared { clock, max_wait, .. } = &*self.shared;
         let since = clock.time(*since);
-        let patience = demand.deadline.map(|deadline| clock.time(deadline));
-        let deadline = since.after(*max_wait);
         let model = demand.model.as_deref().or(estimate.model.as_deref());
+        let lane = core.engine.lane(now, model);
+        let deadline = since.after(*max_wait);
+        let latest = demand.deadline.map(|deadline| clock.time(deadline));
+        let latest = latest.map(|deadline| core.engine.latest_start(lane, deadline));
         let mut ask = Ask {
-            lane: core.engine.lane(now, model),
+            lane,
             cost: Cost {
                 input: demand.input_tokens.unwrap_or(estimate.input_tokens).min(MOST),
                 output: demand.output_tokens.unwrap_or(estimate.output_tokens).min(MOST),
                 spend: demand.nano_dollars.min(MOST),
             },
-            since,
-            deadline: patience.map_or(deadline, |patience| patience.min(deadline)),
+            rank: rank(since, demand.priority),
+            deadline: latest.map_or(deadline, |latest| latest.min(deadline)),
             excluded: Vec::new(),
         };
         self.exclude(&mut ask, demand.excluded.iter());

@@ -49,8 +49,8 @@ impl QuotaAwareRetry {
     }
 
     /// How many accounts may refuse one request for its rate before it is taken that the limit is
-    /// wider than an account (of an organisation, or an address), and no more keys are spent on it;
-    /// 3 by default.
+    /// wider than an account (of an organisation, or an address): no more keys are spent on it, and
+    /// the whole pool waits a moment. 3 by default.
     pub fn alike(mut self, accounts: usize) -> Self {
         self.alike = accounts;
         self
@@ -64,7 +64,10 @@ impl QuotaAwareRetry {
         trail: &Trail,
     ) -> Option<RetryDelay> {
         match verdict {
-            Verdict::RateLimited { .. } if self.is_wider(trail) => None,
+            Verdict::RateLimited { .. } if self.is_wider(trail) => {
+                self.pool.brake();
+                None
+            }
             Verdict::RateLimited { .. }
             | Verdict::QuotaExhausted { .. }
             | Verdict::KeyRejected

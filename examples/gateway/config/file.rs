@@ -101,8 +101,7 @@ impl Reader<'_> {
             table.call(name);
         }
         let weight = table.take("weight").and_then(weight);
-        let limits = table.list("limits").into_iter().filter_map(|item| limit(item, table.place()));
-        let limits: Vec<Limit> = limits.collect();
+        let limits = limits(&mut table);
         let keys = table.need_list("keys").into_iter();
         let keys: Vec<ApiKey> = keys.filter_map(|key| self.key(key, ids)).collect();
         table.finish();
@@ -123,8 +122,10 @@ impl Reader<'_> {
         }
         let secret = table.need("secret").and_then(|secret| self.secret(secret));
         let weight = table.take("weight").and_then(weight);
+        let limits = limits(&mut table);
         table.finish();
         let key = ApiKey::new(secret?.expose_secret()).weight(weight.unwrap_or(1));
+        let key = limits.into_iter().fold(key, ApiKey::limit);
         Some(match id {
             Some(id) => key.id(id),
             None => key,
@@ -160,15 +161,20 @@ fn models(table: &mut Table<'_, '_>, dialect: Option<Dialect>) -> Vec<String> {
     models.into_iter().filter_map(|model| model.text(value::pattern)).collect()
 }
 
+fn limits(table: &mut Table<'_, '_>) -> Vec<Limit> {
+    let items = table.list("limits").into_iter();
+    items.filter_map(|item| limit(item, table.place())).collect()
+}
+
 /// `"500 requests/min"`, or a table with the models it is for.
-fn limit(mut item: Value<'_, '_>, account: &str) -> Option<Limit> {
-    account.clone_into(&mut item.place);
+fn limit(mut item: Value<'_, '_>, place: &str) -> Option<Limit> {
+    place.clone_into(&mut item.place);
     if !item.is_table() {
         return item.text(str::parse);
     }
     let mut table = item.table()?;
     let limit = table.need("limit").and_then(|mut limit| {
-        account.clone_into(&mut limit.place);
+        place.clone_into(&mut limit.place);
         limit.text(str::parse::<Limit>)
     });
     let models = table.take("models").map(|models| models.text(value::pattern));

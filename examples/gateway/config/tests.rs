@@ -45,7 +45,7 @@ fn the_sample_is_read() {
     assert_eq!(openai.accounts.len(), 2);
     assert_eq!(anthropic.base.origin(), "https://api.anthropic.com");
     let shown = format!("{config:?}");
-    for part in ["org-a", "a1", "a2", "gpt-4o*", "20000"] {
+    for part in ["org-a", "a1", "a2", "gpt-4o*", "20000", "1000"] {
         assert!(shown.contains(part), "{part} is lost");
     }
     assert!(!shown.contains("canary"));
@@ -70,7 +70,7 @@ keys = [
   { id = "a1", secret = "env:MISSING" },
   { id = "a1", secret = "" },
   { id = "a3", secret = "file:/nowhere/at/all" },
-  { secret = "canary two", weight = 0 },
+  { secret = "canary two", weight = 0, limits = ["5 pears/min"] },
   "file:/dev/null",
 ]
 [[pool.account]]
@@ -100,6 +100,7 @@ provider = "gemini"
         "keys.toml:17: pool \"openai\": account \"org-a\": keys \"a3\": secret: file /nowhere/at/all cannot be read",
         "keys.toml:18: pool \"openai\": account \"org-a\": keys 4: secret: the secret holds a space",
         "keys.toml:18: pool \"openai\": account \"org-a\": keys 4: weight: must be a whole number from 1",
+        "keys.toml:18: pool \"openai\": account \"org-a\": keys 4: limit \"5 pears/min\"",
         "keys.toml:19: pool \"openai\": account \"org-a\": keys 5: file /dev/null is empty",
         "keys.toml:21: pool \"openai\": account 2: keys is missing",
         "keys.toml:22: pool \"openai\": account 2: name: \"org-a\" is taken",

@@ -1,0 +1,30 @@
+//! Accounts that are refused alike: a limit wider than any of them.
+
+use std::collections::VecDeque;
+
+use super::{index::AccountIx, time::Time};
+
+/// How close together refusals are one event.
+const TOGETHER: u64 = 1_000_000_000;
+/// Fewer accounts than this prove nothing.
+const FEWEST: usize = 3;
+
+/// Which accounts were refused for their rate of late.
+#[derive(Debug, Default)]
+pub(crate) struct Alike {
+    recent: VecDeque<(Time, AccountIx)>,
+}
+
+impl Alike {
+    /// An account was refused. Whether at least half of all accounts, and three, were so within a
+    /// second: then it is not the accounts.
+    pub(crate) fn note(&mut self, now: Time, account: AccountIx, accounts: usize) -> bool {
+        while self.recent.front().is_some_and(|(then, _)| now.since(*then) > TOGETHER) {
+            self.recent.pop_front();
+        }
+        if self.recent.iter().all(|(_, other)| *other != account) {
+            self.recent.push_back((now, account));
+        }
+        self.recent.len() >= FEWEST.max(accounts.div_ceil(2))
+    }
+}
