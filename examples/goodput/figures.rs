@@ -49,7 +49,7 @@ impl Figures {
             told: count(|end| matches!(end, End::Told)),
             gave_up: count(|end| matches!(end, End::GaveUp)),
             answered: waits.len() as f64 / jobs.len().max(1) as f64,
-            jain: jain(shares.collect()),
+            jain: jain(&shares.collect::<Vec<_>>()),
             p50: percentile(&waits, 50),
             p99: percentile(&waits, 99),
         }
@@ -63,7 +63,7 @@ impl Figures {
 }
 
 /// 1 when all shares are equal.
-fn jain(shares: Vec<f64>) -> f64 {
+fn jain(shares: &[f64]) -> f64 {
     let sum: f64 = shares.iter().sum();
     let squares: f64 = shares.iter().map(|share| share * share).sum();
     if squares > 0.0 { sum * sum / (shares.len() as f64 * squares) } else { 0.0 }

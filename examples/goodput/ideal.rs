@@ -90,10 +90,11 @@ impl Allowance {
         }
     }
 
-    /// When some of it is lost if nobody takes any: the sooner, the better to take.
+    /// Since when, or from when on, some of it is lost if nobody takes any: the sooner, the better to
+    /// take.
     fn spoils(&self, now: f64) -> f64 {
         match self.level {
-            Level::Bucket { full, .. } => full.max(now) - self.period / self.amount / 1e6,
+            Level::Bucket { full, .. } => full,
             Level::Fixed { used, ends } => {
                 if now < ends {
                     used / self.amount

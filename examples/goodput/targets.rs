@@ -105,13 +105,13 @@ pub(crate) fn tell(rows: &[Row]) {
         println!("targets: {}", kind.name());
         for target in TARGETS {
             let among = rows.iter().filter(|row| row.kind == kind && (target.rows)(row));
-            target.tell(among.collect());
+            target.tell(&among.collect::<Vec<_>>());
         }
     }
 }
 
 impl Target {
-    fn tell(&self, rows: Vec<&Row>) {
+    fn tell(&self, rows: &[&Row]) {
         if rows.is_empty() {
             return;
         }
