@@ -1,7 +1,7 @@
 //! The admission state of one model: which accounts have room, which sleep until when, who waits.
 //!
 //! An account's seat in a lane is in one of three places. *Ready*: it may have room, which is found
-//! out when it is drawn. *Asleep*: it was found to have none before a known time. *Blocked*: it
+//! out when it is looked at. *Asleep*: it was found to have none before a known time. *Blocked*: it
 //! waits for something to end or change. Seats are moved only when they are looked at or woken, so
 //! that no step ever walks over all accounts.
 
@@ -29,6 +29,8 @@ pub(crate) struct Lane {
     pub(crate) stalled: Option<Stall>,
     seats: Vec<Seat>,
     ready: Vec<AccountIx>,
+    /// Where in `ready` to look first.
+    first: usize,
     sleepers: BinaryHeap<Reverse<(Time, AccountIx)>>,
 }
 
@@ -55,7 +57,11 @@ enum Place {
 
 impl Lane {
     /// A lane in which every account is ready. `meters` tells which of an account's meters count.
-    pub(crate) fn new(model: Option<Arc<str>>, meters: impl Iterator<Item = Meters>) -> Self {
+    pub(crate) fn new(
+        model: Option<Arc<str>>,
+        meters: impl Iterator<Item = Meters>,
+        first: usize,
+    ) -> Self {
         let seats: Vec<_> = (0..)
             .zip(meters)
             .map(|(place, meters)| Seat {
@@ -73,6 +79,7 @@ impl Lane {
             refused: Vec::new(),
             stalled: None,
             ready: (0..seats.len()).map(AccountIx::new).collect(),
+            first,
             seats,
             sleepers: BinaryHeap::new(),
         }
@@ -91,14 +98,22 @@ impl Lane {
         &mut self.seats[account.index()]
     }
 
-    /// Brings a random seat of those from `place` on to `place`, and says whose it is.
-    pub(crate) fn draw(&mut self, place: usize, rng: &mut fastrand::Rng) -> Option<AccountIx> {
-        let rest = self.ready.len().checked_sub(place).filter(|rest| *rest > 0)?;
-        let drawn = place + rng.usize(0..rest);
-        self.ready.swap(place, drawn);
-        self.note_place(place);
-        self.note_place(drawn);
-        Some(self.ready[place])
+    /// The ready account that is so many places from where it is to be looked first.
+    ///
+    /// An account that is taken out on the way changes places with one that was not looked at yet, or
+    /// has been already; counting on from there meets each of the others once.
+    pub(crate) fn candidate(&self, place: usize) -> Option<AccountIx> {
+        let number = self.ready.len();
+        if place >= number {
+            return None;
+        }
+        let place = self.first.min(number) + place;
+        self.ready.get(if place < number { place } else { place - number }).copied()
+    }
+
+    /// Looks at the next account first from now on.
+    pub(crate) fn move_on(&mut self) {
+        self.first = if self.first + 1 < self.ready.len() { self.first + 1 } else { 0 };
     }
 
     pub(crate) fn sleep(&mut self, account: AccountIx, until: Time) {

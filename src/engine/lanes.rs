@@ -21,15 +21,21 @@ pub(crate) struct Lanes {
     lanes: Vec<Lane>,
     by_model: HashMap<Arc<str>, LaneIx>,
     most: usize,
+    /// Where new lanes begin to look.
+    first: usize,
 }
 
 impl Lanes {
-    pub(crate) fn new(accounts: &[Account]) -> Self {
+    pub(crate) fn new(accounts: &[Account], first: usize) -> Self {
         let default = accounts.iter().map(|account| meters_counting(account, None));
         let overflow = accounts.iter().map(all_meters);
         Self {
-            lanes: vec![Lane::new(None, default), Lane::new(Some("(other)".into()), overflow)],
+            lanes: vec![
+                Lane::new(None, default, first),
+                Lane::new(Some("(other)".into()), overflow, first),
+            ],
             by_model: HashMap::new(),
+            first,
             // A lane costs about 60 bytes an account; all of them together stay below 256 MiB.
             most: ((1 << 22) / accounts.len().max(1)).clamp(16, 1_024),
         }
@@ -54,7 +60,7 @@ impl Lanes {
     fn open(&mut self, model: &str, accounts: &[Account]) -> LaneIx {
         let name: Arc<str> = Arc::from(model);
         let meters = accounts.iter().map(|account| meters_counting(account, Some(model)));
-        let lane = Lane::new(Some(Arc::clone(&name)), meters);
+        let lane = Lane::new(Some(Arc::clone(&name)), meters, self.first);
         let place = if self.lanes.len() < self.most {
             self.lanes.push(lane);
             LaneIx::new(self.lanes.len() - 1)

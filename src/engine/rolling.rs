@@ -21,6 +21,8 @@ pub(crate) struct Rolling {
     unit: u128,
     /// How far `paid` may run ahead of the clock.
     reach: u64,
+    /// What a demand above the burst waits beyond rest, for the same reason that there is a margin.
+    rest: u64,
     largest: u64,
     paid: Time,
     /// When the meter was last at rest, fully refilled: nothing taken before then is left to
@@ -35,6 +37,7 @@ impl Rolling {
         let mut rolling = Self {
             unit,
             reach: 0,
+            rest: 0,
             largest: limit.largest_demand(),
             paid: Time::ZERO,
             busy_since: Time::ZERO,
@@ -44,6 +47,9 @@ impl Rolling {
         }
         let burst = rolling.span(limit.burst_amount());
         rolling.reach = burst - rolling.margin(burst);
+        if limit.burst_amount() > 1 {
+            rolling.rest = rolling.margin(burst).min(MARGIN_FLOOR);
+        }
         rolling
     }
 
@@ -65,8 +71,11 @@ impl Rolling {
         if units > self.largest {
             return Room::Never;
         }
-        // A demand above the burst is admitted alone, once the meter is at rest.
-        Room::At(self.paid.plus(self.span(units).min(self.reach)).minus(self.reach))
+        // A demand above the burst is admitted alone, once the meter is at rest. It needs all of the
+        // burst, so nothing can be kept back of it: jitter is waited for instead.
+        let is_new = self.paid == Time::ZERO;
+        let most = if is_new { self.reach } else { self.reach + self.rest };
+        Room::At(self.paid.plus(self.span(units).min(most)).minus(self.reach))
     }
 
     pub(crate) fn take(&mut self, now: Time, units: u64) {

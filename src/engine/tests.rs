@@ -257,6 +257,21 @@ fn headers_lower_our_view_and_never_raise_it() {
 }
 
 #[test]
+fn a_demand_above_the_burst_waits_for_jitter_beyond_rest() {
+    let mut tokens_only = engine(1, &[Limit::tokens(60_000).per_minute()]);
+    let mut want = ask(&mut tokens_only, at(0.0), 30.0);
+    want.cost = tokens(8_000, 0);
+    assert!(tokens_only.admit(at(0.0), &want).is_some(), "nothing before it could be late");
+    // At rest after 8 s; at the provider, as much later as the first travelled.
+    assert!(tokens_only.admit(at(8.05), &want).is_none(), "too early if it travels faster");
+    assert!(tokens_only.admit(at(8.1), &want).is_some());
+
+    let mut one_by_one = engine(1, &[Limit::requests(60).per_minute().burst(1)]);
+    assert!(admit(&mut one_by_one, at(0.0)).is_some());
+    assert!(admit(&mut one_by_one, at(1.01)).is_some(), "spaced wider, and nothing on top");
+}
+
+#[test]
 fn first_come_first_served_and_a_tried_key_blocks_nobody() {
     let mut engine = engine(2, &[Limit::requests(60).per_minute().burst(1)]);
     assert!((0..2).all(|_| admit(&mut engine, at(0.0)).is_some()));

@@ -1,0 +1,54 @@
+//! The pool without its layers, for limits on tokens: the layers do not read usage, so whoever wants
+//! wrong estimates to be settled does it here.
+
+use tower_key_rotation::{Demand, KeyPool, Reason, Usage, Verdict};
+
+use super::{Client, Reply, send};
+use crate::{
+    uplink::{Uplink, request},
+    workload::Job,
+};
+
+const TRIES: usize = 10;
+
+pub(crate) struct Direct {
+    pool: KeyPool,
+    uplink: Uplink,
+}
+
+impl Direct {
+    pub(crate) fn new(pool: &KeyPool, uplink: &Uplink) -> Self {
+        Self { pool: pool.clone(), uplink: uplink.clone() }
+    }
+}
+
+impl Client for Direct {
+    async fn ask(&self, job: &Job) -> Reply {
+        for _ in 0..TRIES {
+            let demand = Demand::new().model("m").output_tokens(job.estimate);
+            let mut lease = match self.pool.acquire(&demand).await {
+                Ok(lease) => lease,
+                Err(told) if told.reason() == Reason::Busy => return Reply::Told,
+                Err(_) => return Reply::Failed,
+            };
+            let mut request = request(job);
+            if lease.apply(&mut request).is_err() {
+                return Reply::Failed;
+            }
+            let Ok(answer) = send(&self.uplink, request).await else {
+                lease.failed();
+                continue;
+            };
+            match lease.observe(answer.status(), answer.headers(), answer.body()) {
+                Verdict::Accepted => {
+                    lease.settle(Usage::tokens(0, job.amount));
+                    return Reply::Answered;
+                }
+                Verdict::CallerFault => return Reply::Failed,
+                // It was not counted.
+                _ => lease.settle(Usage::tokens(0, 0)),
+            }
+        }
+        Reply::Failed
+    }
+}

@@ -1,0 +1,112 @@
+//! One run: callers come, ask a client, and wait as long as they can.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    runtime::Builder,
+    time::{sleep_until, timeout},
+};
+
+use crate::{
+    clients::{ByHand, Client, Direct, Governed, Kind, Reply, Stack, is_direct},
+    scenario::Scenario,
+    workload::{Job, Sent},
+    world::{World, name},
+};
+
+/// What became of all callers, and what the provider saw.
+#[derive(Debug, Default)]
+pub(crate) struct Run {
+    pub(crate) ends: Vec<End>,
+    pub(crate) refused: u64,
+    /// What the provider accepted of each account while callers came.
+    pub(crate) accepted: Vec<u64>,
+}
+
+/// What became of one caller.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    /// After the last call for it had left so long after its caller came.
+    Answered {
+        waited: Duration,
+    },
+    Told,
+    Failed,
+    GaveUp,
+}
+
+pub(crate) fn run(scenario: &Scenario, jobs: &[Job], kind: Kind, seed: u64) -> Run {
+    // For the pauses of the stack.
+    fastrand::seed(seed);
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.unwrap_or_else(|problem| panic!("{problem}"));
+    runtime.block_on(async {
+        let world = World::begin(scenario, kind.max_wait(scenario), seed).await;
+        let uplink = &world.uplink;
+        let ends = match kind {
+            Kind::Pool | Kind::PoolAtLimit if is_direct(scenario) => {
+                callers(scenario, &world, jobs, Direct::new(&world.pool, uplink)).await
+            }
+            Kind::Pool | Kind::PoolAtLimit => {
+                callers(scenario, &world, jobs, Stack::new(&world.pool, uplink)).await
+            }
+            Kind::ByHand => {
+                let client = ByHand::new(scenario.accounts.len(), uplink, seed);
+                callers(scenario, &world, jobs, client).await
+            }
+            Kind::Governed => {
+                callers(scenario, &world, jobs, Governed::new(scenario, uplink, seed)).await
+            }
+        };
+        let accepted = (0..scenario.accounts.len()).map(|i| accepted(scenario, &world, i));
+        Run {
+            ends,
+            refused: world.sandbox.seen().total().rate_limited,
+            accepted: accepted.collect(),
+        }
+    })
+}
+
+async fn callers(
+    scenario: &Scenario,
+    world: &World,
+    jobs: &[Job],
+    client: impl Client,
+) -> Vec<End> {
+    let client = Arc::new(client);
+    tokio::spawn(World::fail(world.sandbox.clone(), scenario.clone()));
+    let mut calls = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        sleep_until(world.start + job.at).await;
+        let job = Job { sent: Sent::default(), ..job.clone() };
+        calls.push(tokio::spawn(caller(Arc::clone(&client), job, scenario.patience)));
+    }
+    let mut ends = Vec::with_capacity(jobs.len());
+    for call in calls {
+        ends.push(call.await.unwrap_or(End::Failed));
+    }
+    ends
+}
+
+async fn caller(client: Arc<impl Client>, job: Job, patience: Option<Duration>) -> End {
+    let ask = client.ask(&job);
+    let reply = match patience {
+        Some(patience) => timeout(patience, ask).await,
+        None => Ok(ask.await),
+    };
+    match reply {
+        Ok(Reply::Answered) => End::Answered { waited: job.sent.get().saturating_sub(job.at) },
+        Ok(Reply::Told) => End::Told,
+        Ok(Reply::Failed) => End::Failed,
+        Err(_) => End::GaveUp,
+    }
+}
+
+/// What the provider accepted of an account while callers came.
+fn accepted(scenario: &Scenario, world: &World, account: usize) -> u64 {
+    let ends = scenario.before() + scenario.time;
+    let arrivals = world.sandbox.arrivals(&name(account));
+    let amounts = world.uplink.arrived(account);
+    let counted = arrivals.iter().zip(amounts).filter(|(it, _)| it.accepted && it.at < ends);
+    counted.map(|(_, amount)| amount).sum()
+}
