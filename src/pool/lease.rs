@@ -9,6 +9,9 @@ use crate::{KeyId, Usage, Verdict, engine::Grant, provider::Answer};
 
 use super::{credentials::Credential, shared::Shared};
 
+/// More limits than any provider tells of in one response.
+const MOST_READINGS: usize = 8;
+
 /// A reservation of a demand on a key, until it is dropped.
 ///
 /// Keep it until the answer's body has ended: only then is the request over for a limit on
@@ -83,10 +86,18 @@ impl Lease {
         let answer = Answer { status, headers, body, now: self.shared.clock.wall(now) };
         let is_error = status.is_client_error() || status.is_server_error();
         let verdict = if is_error { provider.classify(&answer) } else { Verdict::Accepted };
+        // Read before the lock is taken: many headers take longer than all that is done under it.
+        let mut readings = [None; MOST_READINGS];
+        let mut free = readings.iter_mut();
+        provider.readings(&answer, &mut |reading| {
+            free.next().into_iter().for_each(|free| *free = Some(reading));
+        });
         if let Some(grant) = &mut self.grant {
             self.shared.with_at(now, |core, now| {
                 core.engine.judge(now, grant, verdict);
-                provider.readings(&answer, &mut |reading| core.engine.read(now, grant, reading));
+                for reading in readings.into_iter().flatten() {
+                    core.engine.read(now, grant, reading);
+                }
             });
         }
         verdict
