@@ -6,6 +6,10 @@ pub(crate) fn begin(args: &Args) {
     let length = if args.short { "short" } else { "whole" };
     println!("goodput: {length} run, seed {}, virtual time", args.seed);
     println!();
+    println!(
+        "pool      this crate; where callers give up, max_wait leaves time for the longest answer"
+    );
+    println!("          (or is their patience, in the row that says so)");
     println!("accepted  what the provider accepted while callers came, of what its limits allow");
     println!("useful    the same, of which callers still waited for the answer");
     println!("429       refusals by the provider");
