@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::KeyId;
+use crate::{KeyId, limit::Metered};
 
 use super::{
     demand::Cost,
@@ -69,6 +69,12 @@ impl Key {
     pub(crate) fn room(&self, cost: &Cost) -> Room {
         let rooms = self.meters.iter().map(|meter| meter.room(cost));
         rooms.fold(Room::At(Time::ZERO), Room::max)
+    }
+
+    /// How many units of a thing can be taken from now until then, if nobody else takes any.
+    pub(crate) fn free_by(&self, metered: Metered, now: Time, then: Time) -> u64 {
+        let meters = self.meters.iter().filter(|meter| meter.limit.metered() == metered);
+        meters.filter_map(|meter| meter.free_by(now, then)).min().unwrap_or(u64::MAX)
     }
 }
 

@@ -22,9 +22,9 @@ impl Alike {
         while self.recent.front().is_some_and(|(then, _)| now.since(*then) > TOGETHER) {
             self.recent.pop_front();
         }
-        if self.recent.iter().all(|(_, other)| *other != account) {
-            self.recent.push_back((now, account));
-        }
+        // The last refusal of each counts.
+        self.recent.retain(|(_, other)| *other != account);
+        self.recent.push_back((now, account));
         self.recent.len() >= FEWEST.max(accounts.div_ceil(2))
     }
 }

@@ -34,6 +34,7 @@ impl Engine {
             Room::OnChange | Room::Never => return Err(Blocked::default()),
         }
         self.lanes[ask.lane].wake(now);
+        self.lanes[ask.lane].rouse(ask.cost.kinds());
         let mut blocked = Blocked::default();
         let mut best: Option<(Load, AccountIx, KeyIx)> = None;
         let (mut place, mut candidates) = (0, 0);
@@ -51,15 +52,12 @@ impl Engine {
                         candidates += 1;
                         place += 1;
                     }
-                    Err(NoKey::Excluded) => {
-                        blocked.by_exclusion = true;
+                    Err(none) if none.gone => self.lanes[ask.lane].block(account),
+                    Err(none) => {
+                        blocked.by_exclusion |= none.excluded;
+                        blocked.note(none.room);
                         place += 1;
                     }
-                    Err(NoKey::Spent(room)) => {
-                        blocked.note(room);
-                        place += 1;
-                    }
-                    Err(NoKey::Gone) => self.lanes[ask.lane].block(account),
                 },
                 room => {
                     if !self.park(now, ask, account) {
@@ -91,35 +89,38 @@ impl Engine {
 
     /// Takes an account out of the choice if it has no room even for the least request of this kind.
     fn park(&mut self, now: Time, ask: &Ask, account: AccountIx) -> bool {
-        match self.room(ask.lane, &ask.cost.least(), account) {
-            Room::At(open) if open <= now => return false,
-            Room::At(open) => self.lanes[ask.lane].sleep(account, open),
-            Room::OnChange | Room::Never => self.lanes[ask.lane].block(account),
+        for least in ask.cost.least() {
+            match self.room(ask.lane, &least, account) {
+                Room::At(open) if open <= now => continue,
+                Room::At(open) => self.lanes[ask.lane].sleep(account, open, least.kinds()),
+                Room::OnChange | Room::Never => self.lanes[ask.lane].block(account),
+            }
+            return true;
         }
-        true
+        false
     }
 
     /// The key of an account that has room and has served least by its weight.
     fn choose_key(&self, now: Time, account: AccountIx, ask: &Ask) -> Result<KeyIx, NoKey> {
-        let mut none = NoKey::Gone;
+        let mut none = NoKey { gone: true, excluded: false, room: Room::Never };
         let mut best: Option<(u64, KeyIx)> = None;
         for &key in &self.accounts[account.index()].keys {
-            let state = &self.keys[key.index()];
             if !self.is_usable(ask.lane, key) {
                 continue;
             }
-            if ask.excluded.contains(&key) {
-                none = none.or(NoKey::Excluded);
-                continue;
-            }
+            none.gone = false;
+            let state = &self.keys[key.index()];
             match state.room(&ask.cost) {
+                Room::At(open) if open <= now && ask.excluded.contains(&key) => {
+                    none.excluded = true;
+                }
                 Room::At(open) if open <= now => {
                     let served = (state.served << 16) / u64::from(state.weight.max(1));
                     if best.is_none_or(|(least, _)| served < least) {
                         best = Some((served, key));
                     }
                 }
-                room => none = none.or(NoKey::Spent(room)),
+                room => none.room = none.room.min(room),
             }
         }
         best.map(|(_, key)| key).ok_or(none)
@@ -169,25 +170,13 @@ impl Engine {
 }
 
 /// Why an account has no key for a request.
-enum NoKey {
+struct NoKey {
     /// It has no good key.
-    Gone,
-    /// All that could serve it are excluded by the request.
-    Excluded,
-    /// A key could serve it, but has no room.
-    Spent(Room),
-}
-
-impl NoKey {
-    /// What tells best when it may be otherwise.
-    fn or(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Spent(one), Self::Spent(other)) => Self::Spent(one.min(other)),
-            (Self::Spent(room), _) | (_, Self::Spent(room)) => Self::Spent(room),
-            (Self::Excluded, _) | (_, Self::Excluded) => Self::Excluded,
-            (Self::Gone, Self::Gone) => Self::Gone,
-        }
-    }
+    gone: bool,
+    /// A key that the request excludes has room.
+    excluded: bool,
+    /// When another one has, excluded or not: that lets somebody behind pass.
+    room: Room,
 }
 
 impl Blocked {

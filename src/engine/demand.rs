@@ -28,11 +28,20 @@ impl Cost {
         }
     }
 
-    /// The least that a request of this kind can cost: what tells a spent account from one that
-    /// merely has too little left for this request.
-    pub(crate) fn least(&self) -> Self {
-        let least = |amount: u64| amount.min(1);
-        Self { input: least(self.input), output: least(self.output), spend: least(self.spend) }
+    /// The least of each kind of cost that it has, one by one, beginning with none at all: what tells
+    /// a spent account from one that merely has too little left for this request.
+    pub(crate) fn least(&self) -> impl Iterator<Item = Self> + use<> {
+        let none = Self::default();
+        let input = Some(Self { input: 1, ..none }).filter(|_| self.input > 0);
+        let output = Some(Self { output: 1, ..none }).filter(|_| self.output > 0);
+        let spend = Some(Self { spend: 1, ..none }).filter(|_| self.spend > 0);
+        [Some(none), input, output, spend].into_iter().flatten()
+    }
+
+    /// Which kinds of cost it has, one bit each.
+    pub(crate) fn kinds(&self) -> u8 {
+        let bit = |amount: u64| u8::from(amount > 0);
+        bit(self.input) | bit(self.output) << 1 | bit(self.spend) << 2
     }
 }
 

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use crate::{Exhausted, Reason, limit::Metered};
 
-use super::{AccountIx, Ask, Engine, Time, line::Sum, room::Room};
+use super::{
+    AccountIx, Ask, Engine, Time, account::Key, line::Sum, meter::Meter, room::Room,
+    standing::Standing,
+};
 
 /// No further than a day ahead.
 const HORIZON: u64 = 24 * 3_600 * 1_000_000_000;
@@ -24,11 +27,8 @@ const PER_TIME: [Metered; 5] = [
 impl Engine {
     /// Why a request would wait in vain, if it is known now.
     pub(crate) fn refusal(&self, now: Time, ask: &Ask) -> Option<Exhausted> {
-        if self.is_keyless(ask) {
-            return Some(Exhausted::new(Reason::NoKey, None));
-        }
-        if !self.fits_anywhere(ask) {
-            return Some(Exhausted::new(Reason::TooLarge, None));
+        if let Some(hopeless) = self.hopeless(ask) {
+            return Some(hopeless);
         }
         let at = self.forecast(now, ask);
         let refuse = |reason| Some(Exhausted::new(reason, at.map(|at| now.until(at))));
@@ -53,80 +53,117 @@ impl Engine {
         Exhausted::new(Reason::Busy, wait.map(|wait| wait.max(Duration::from_millis(1))))
     }
 
-    fn fits_anywhere(&self, ask: &Ask) -> bool {
-        let lane = &self.lanes[ask.lane];
-        self.accounts.iter().enumerate().any(|(i, account)| {
-            let meters = lane.seat(AccountIx::new(i)).meters;
-            account.counting(meters).all(|meter| meter.room(&ask.cost) != Room::Never)
-        })
+    /// Why a request can never be admitted, if so.
+    pub(super) fn hopeless(&self, ask: &Ask) -> Option<Exhausted> {
+        let mut accounts = (0..self.accounts.len()).map(AccountIx::new);
+        if accounts.any(|account| self.opens(ask, account).is_some()) {
+            return None;
+        }
+        let reason = if self.is_keyless(ask) { Reason::NoKey } else { Reason::TooLarge };
+        Some(Exhausted::new(reason, None))
+    }
+
+    /// When an account has room for a demand, if time alone makes it; what is under way may end at
+    /// any moment. `None` if it never has.
+    fn opens(&self, ask: &Ask, account: AccountIx) -> Option<Time> {
+        let seat = self.lanes[ask.lane].seat(account);
+        let state = &self.accounts[account.index()];
+        let standings = [&self.provider, &state.standing, &seat.standing];
+        let cooled = standings.map(Standing::until).into_iter().max()?;
+        let open = latest(cooled, state.counting(seat.meters), ask)?;
+        self.keys_for(ask, account).filter_map(|key| latest(open, key.meters.iter(), ask)).min()
+    }
+
+    fn keys_for(&self, ask: &Ask, account: AccountIx) -> impl Iterator<Item = &Key> {
+        let keys = self.accounts[account.index()].keys.iter();
+        keys.filter(|key| self.is_usable(ask.lane, **key) && !ask.excluded.contains(key))
+            .map(|key| &self.keys[key.index()])
     }
 
     /// When a request could be admitted that joined the line now; `None` if no clock tells.
     ///
-    /// The allowance of all accounts together must serve everybody ahead, and one account must have
-    /// room for this demand.
+    /// One account must have room for this demand, and the allowance of all accounts together must
+    /// serve everybody ahead.
     fn forecast(&self, now: Time, ask: &Ask) -> Option<Time> {
+        let fits = self.sample().filter_map(|account| self.opens(ask, account)).min()?;
+        let fits = fits.max(now.plus(STEP));
         let lane = self.lanes[ask.lane].line.ahead_of(ask.rank);
         let lines = self.lanes.iter().map(|lane| lane.line.ahead_of(ask.rank));
         let all = lines.fold(Sum::default(), Sum::plus);
         let enough = |then: Time| {
             self.serves(now, then, ask, lane, false) && self.serves(now, then, ask, all, true)
         };
-        let mut late = STEP;
-        while !enough(now.plus(late)) {
-            late *= 2;
-            if late > HORIZON {
-                return None;
-            }
+        if all.requests == 0 || enough(fits) {
+            return Some(fits);
         }
-        let mut early = if late == STEP { 0 } else { late / 2 };
+        let mut late = STEP;
+        while !enough(fits.plus(late)) {
+            if late > HORIZON {
+                return Some(fits.plus(late));
+            }
+            late *= 2;
+        }
+        let mut early = late / 2;
         while late - early > STEP {
             let middle = early + (late - early) / 2;
-            if enough(now.plus(middle)) { late = middle } else { early = middle }
+            if enough(fits.plus(middle)) { late = middle } else { early = middle }
         }
-        Some(now.plus(late))
+        Some(fits.plus(late))
+    }
+
+    fn sample(&self) -> impl Iterator<Item = AccountIx> {
+        (0..self.accounts.len()).step_by(self.stride()).map(AccountIx::new)
+    }
+
+    fn stride(&self) -> usize {
+        self.accounts.len().div_ceil(SAMPLE).max(1)
     }
 
     /// Whether, by then, everybody ahead and this request can have been admitted. `shared` looks at
     /// the limits that all models share, and at those who wait for any model.
     fn serves(&self, now: Time, then: Time, ask: &Ask, ahead: Sum, shared: bool) -> bool {
-        let stride = self.accounts.len().div_ceil(SAMPLE).max(1);
         let mut free = [0u64; PER_TIME.len()];
-        let mut fits = false;
-        for index in (0..self.accounts.len()).step_by(stride) {
-            let account = AccountIx::new(index);
-            if !self.opens_by(then, ask, account) {
-                continue;
-            }
+        let mut needed = PER_TIME.map(|metered| ask.cost.of(metered));
+        for account in self.sample().filter(|account| self.opens_by(then, ask, *account)) {
             let meters = self.lanes[ask.lane].seat(account).meters;
-            let state = &self.accounts[index];
-            let room = state.room(meters, &ask.cost);
-            fits |= room == Room::OnChange || matches!(room, Room::At(at) if at <= then);
-            for (free, metered) in free.iter_mut().zip(PER_TIME) {
-                let units = state
-                    .counting(meters)
+            for ((free, needed), metered) in free.iter_mut().zip(&mut needed).zip(PER_TIME) {
+                let counting = self.accounts[account.index()].counting(meters);
+                let of_kind = counting
                     .filter(|meter| meter.limit.metered() == metered)
-                    .filter(|meter| !shared || meter.limit.model_pattern().is_none())
-                    .filter_map(|meter| meter.free_by(now, then))
-                    .min();
-                *free = free.saturating_add(units.unwrap_or(u64::MAX));
+                    .filter(|meter| !shared || meter.limit.model_pattern().is_none());
+                let mut units = u64::MAX;
+                for meter in of_kind {
+                    units = units.min(meter.free_by(now, then).unwrap_or(u64::MAX));
+                    *needed = (*needed).min(meter.most_at_once());
+                }
+                // The first key without such a limit of its own ends the sum.
+                let of_keys = self
+                    .keys_for(ask, account)
+                    .map(|key| key.free_by(metered, now, then))
+                    .try_fold(0, u64::checked_add);
+                *free = free.saturating_add(units.min(of_keys.unwrap_or(u64::MAX)));
             }
         }
-        fits && PER_TIME.iter().zip(free).all(|(&metered, free)| {
-            let wanted = ahead.of(metered).saturating_add(ask.cost.of(metered));
-            free.saturating_mul(stride as u64) >= wanted
+        PER_TIME.iter().zip(free).zip(needed).all(|((&metered, free), needed)| {
+            free.saturating_mul(self.stride() as u64) >= ahead.of(metered).saturating_add(needed)
         })
     }
 
     /// Whether cooldowns will have ended by then.
     fn opens_by(&self, then: Time, ask: &Ask, account: AccountIx) -> bool {
-        let state = &self.accounts[account.index()];
         let seat = self.lanes[ask.lane].seat(account);
-        let until = [state.standing.until(), seat.standing.until(), self.provider.until()];
-        let has_key = state
-            .keys
-            .iter()
-            .any(|key| self.is_usable(ask.lane, *key) && !ask.excluded.contains(key));
-        has_key && until.into_iter().all(|until| until <= then)
+        let state = &self.accounts[account.index()];
+        let standings = [&self.provider, &state.standing, &seat.standing];
+        self.keys_for(ask, account).next().is_some()
+            && standings.into_iter().all(|standing| standing.until() <= then)
     }
+}
+
+/// When a demand fits into all of some meters that time refills, from a moment on.
+fn latest<'a>(from: Time, mut meters: impl Iterator<Item = &'a Meter>, ask: &Ask) -> Option<Time> {
+    meters.try_fold(from, |latest, meter| match meter.room(&ask.cost) {
+        Room::At(open) => Some(latest.max(open)),
+        Room::OnChange => Some(latest),
+        Room::Never => None,
+    })
 }

@@ -38,12 +38,15 @@ impl Engine {
     pub(crate) fn read(&mut self, now: Time, grant: &Grant, reading: Reading) {
         let (Some(limit), Some(remaining)) = (reading.limit, reading.remaining) else { return };
         let account = &mut self.accounts[grant.account.index()];
-        account
-            .counting_mut(grant.meters)
-            .filter(|meter| {
-                meter.limit.metered() == reading.metered && meter.limit.amount() == limit
-            })
-            .for_each(|meter| meter.lower(now, remaining, reading.reset));
+        let mut sooner = false;
+        for meter in account.counting_mut(grant.meters) {
+            if meter.limit.metered() == reading.metered && meter.limit.amount() == limit {
+                sooner |= meter.lower(now, remaining, reading.reset);
+            }
+        }
+        if sooner {
+            self.revive(grant.account);
+        }
     }
 
     fn accepted(&mut self, grant: &Grant) {

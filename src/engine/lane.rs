@@ -35,6 +35,8 @@ pub(crate) struct Lane {
     /// Where in `ready` to look first.
     first: usize,
     sleepers: BinaryHeap<Reverse<(Time, AccountIx)>>,
+    /// The kinds of cost that some of them have no room for.
+    short_of: u8,
 }
 
 /// Why nobody can be served.
@@ -42,6 +44,8 @@ pub(crate) struct Lane {
 pub(crate) struct Stall {
     /// When to look again; `None` if no clock tells.
     pub(crate) until: Option<Time>,
+    /// The last place that was looked at; whoever joins there or before it may be served.
+    pub(crate) place: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +95,7 @@ impl Lane {
             first,
             seats,
             sleepers: BinaryHeap::new(),
+            short_of: 0,
         }
     }
 
@@ -145,8 +150,10 @@ impl Lane {
         }
     }
 
-    pub(crate) fn sleep(&mut self, account: AccountIx, until: Time) {
+    /// Puts a seat to sleep that has no room until then for demands with these kinds of cost.
+    pub(crate) fn sleep(&mut self, account: AccountIx, until: Time, kinds: u8) {
         self.unready(account);
+        self.short_of |= kinds;
         self.seats[account.index()].place = Place::Asleep(until);
         self.sleepers.push(Reverse((until, account)));
     }
@@ -162,6 +169,20 @@ impl Lane {
             && until <= now
         {
             self.sleepers.pop();
+            if self.seats[account.index()].place == Place::Asleep(until) {
+                self.make_ready(account);
+            }
+        }
+    }
+
+    /// Makes all seats ready if one may sleep for want of something that a demand with these kinds of
+    /// cost does not take.
+    pub(crate) fn rouse(&mut self, kinds: u8) {
+        if self.short_of & !kinds == 0 {
+            return;
+        }
+        self.short_of = 0;
+        while let Some(Reverse((until, account))) = self.sleepers.pop() {
             if self.seats[account.index()].place == Place::Asleep(until) {
                 self.make_ready(account);
             }

@@ -46,11 +46,12 @@ impl Line {
         self.waiters.get(place)
     }
 
-    /// Joins behind everybody of the same rank.
-    pub(crate) fn join(&mut self, waiter: Waiter) {
+    /// Joins behind everybody of the same rank, and says in which place.
+    pub(crate) fn join(&mut self, waiter: Waiter) -> usize {
         self.sum.add(&waiter.ask.cost);
         let place = self.waiters.partition_point(|other| other.ask.rank <= waiter.ask.rank);
         self.waiters.insert(place, waiter);
+        place
     }
 
     pub(crate) fn take(&mut self, place: usize) -> Option<Waiter> {

@@ -92,12 +92,14 @@ impl Meter {
     }
 
     /// The provider says that only this much is left of such a limit, and when all of it is back.
-    pub(crate) fn lower(&mut self, now: Time, remaining: u64, reset: Option<Duration>) {
+    /// Whether that is sooner than it was thought to be.
+    pub(crate) fn lower(&mut self, now: Time, remaining: u64, reset: Option<Duration>) -> bool {
         match &mut self.gauge {
             Gauge::Rolling(rolling) => rolling.lower(now, remaining),
-            Gauge::Window(window) => window.lower(now, remaining, reset),
+            Gauge::Window(window) => return window.lower(now, remaining, reset),
             Gauge::InFlight { .. } => {}
         }
+        false
     }
 
     /// How much of what may be spent at once is spent, in 65,536ths; more when in debt.
@@ -125,6 +127,14 @@ impl Meter {
             Gauge::Rolling(rolling) => Some(rolling.free_by(now, then)),
             Gauge::Window(window) => Some(window.free_by(now, then)),
             Gauge::InFlight { .. } => None,
+        }
+    }
+
+    /// The most room that a demand can need: a larger one is admitted at rest.
+    pub(crate) fn most_at_once(&self) -> u64 {
+        match &self.gauge {
+            Gauge::Rolling(rolling) => rolling.most_at_once(),
+            Gauge::Window(_) | Gauge::InFlight { .. } => self.limit.amount(),
         }
     }
 }

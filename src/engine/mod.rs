@@ -49,7 +49,7 @@ use line::Waiter;
 use snapshot::Counters;
 use standing::Standing;
 
-use crate::{Exhausted, Reason};
+use crate::Exhausted;
 
 /// How many waiters that only wait for a key they have not tried may be passed.
 const LOOK_BEHIND: usize = 16;
@@ -96,10 +96,10 @@ impl Engine {
             return Err(refusal);
         }
         let lane = &mut self.lanes[ask.lane];
-        if lane.line.is_empty() {
+        let place = lane.line.join(Waiter { id, ask });
+        if lane.stalled.is_some_and(|stall| place <= stall.place) {
             lane.stalled = None;
         }
-        lane.line.join(Waiter { id, ask });
         self.waiting += 1;
         Ok(())
     }
@@ -143,15 +143,16 @@ impl Engine {
     ) -> Option<(WaiterId, Result<Grant, Exhausted>)> {
         let mut stall = Stall::default();
         for place in 0..LOOK_BEHIND {
+            stall.place = place;
             let Some(waiter) = self.lanes[lane].line.get(place) else { break };
             let (id, ask) = (waiter.id, waiter.ask.clone());
-            let outcome = if self.is_keyless(&ask) {
-                Err(Exhausted::new(Reason::NoKey, None))
-            } else if ask.deadline <= now {
-                Err(self.busy(now, &ask))
+            let granted = if ask.deadline <= now {
+                None
             } else {
                 match self.choose(now, &ask) {
-                    Ok(grant) => Ok(grant),
+                    Ok(grant) => Some(grant),
+                    // The keys that could have served it are dead or refused by now.
+                    Err(_) if self.hopeless(&ask).is_some() => None,
                     Err(blocked) => {
                         stall.until = [stall.until, blocked.until].into_iter().flatten().min();
                         if blocked.by_exclusion {
@@ -163,7 +164,8 @@ impl Engine {
             };
             self.lanes[lane].line.take(place);
             self.waiting -= 1;
-            return Some((id, outcome));
+            let why = || self.hopeless(&ask).unwrap_or_else(|| self.busy(now, &ask));
+            return Some((id, granted.ok_or_else(why)));
         }
         self.lanes[lane].stalled = Some(stall);
         None

@@ -129,4 +129,9 @@ impl Rolling {
         let last = then.plus(self.reach);
         if last < first { 0 } else { last.since(first) / unit + 1 }
     }
+
+    /// How many units can be taken one by one at rest.
+    pub(crate) fn most_at_once(&self) -> u64 {
+        self.free_by(self.paid, self.paid)
+    }
 }

@@ -21,7 +21,10 @@ pub(crate) struct Window {
     used: u64,
     /// Of that, what was sent so late that it may be counted in the next window.
     late: u64,
+    /// From when on what was taken is still counted.
     began: Time,
+    /// What was taken from then on is sure to be among the late.
+    late_from: Time,
     ends: Time,
     calendar: Calendar,
 }
@@ -30,7 +33,15 @@ impl Window {
     pub(crate) fn new(limit: &Limit, wall: Timestamp) -> Self {
         let calendar = Calendar::new(limit, wall);
         let ends = calendar.edge_after(Time::ZERO);
-        Self { amount: limit.amount(), used: 0, late: 0, began: Time::ZERO, ends, calendar }
+        Self {
+            amount: limit.amount(),
+            used: 0,
+            late: 0,
+            began: Time::ZERO,
+            late_from: ends.minus(SKEW),
+            ends,
+            calendar,
+        }
     }
 
     pub(crate) fn room(&self, units: u64) -> Room {
@@ -60,25 +71,34 @@ impl Window {
         if used > reserved {
             self.take(now, used - reserved);
         } else if used < reserved && taken >= self.began {
-            self.used = self.used.saturating_sub(reserved - used);
+            let unused = reserved - used;
+            self.used = self.used.saturating_sub(unused);
+            if taken >= self.late_from {
+                self.late = self.late.saturating_sub(unused);
+            }
             self.late = self.late.min(self.used);
             return true;
         }
         false
     }
 
-    /// The provider says what is left, and when its window ends.
-    pub(crate) fn lower(&mut self, now: Time, remaining: u64, reset: Option<Duration>) {
+    /// The provider says what is left, and when its window ends. Whether that is sooner than it was
+    /// thought to.
+    pub(crate) fn lower(&mut self, now: Time, remaining: u64, reset: Option<Duration>) -> bool {
         self.turn(now);
         self.used = self.used.max(self.amount.saturating_sub(remaining));
+        let was = self.ends;
         if let Some(reset) = reset.map(nanos).filter(|reset| *reset > 0)
             && self.calendar.is_movable()
         {
             let ends = now.plus(reset);
             if ends.since(self.ends).max(self.ends.since(ends)) > SKEW {
                 self.ends = self.calendar.move_edge(ends);
+                // Until now it was another edge that told what is late.
+                self.late_from = self.ends.minus(SKEW).max(now.plus(1));
             }
         }
+        self.ends < was
     }
 
     pub(crate) fn used_share(&self, now: Time) -> u64 {
@@ -108,12 +128,16 @@ impl Window {
         if now < self.turns() {
             return;
         }
-        let is_next = now.since(self.turns()) < self.calendar.period;
-        self.used = if is_next { self.late } else { 0 };
+        // What was late is counted in the next window, and not in any after it.
+        let next_turns = self.calendar.edge_after(self.ends).plus(SKEW);
+        (self.used, self.began) =
+            if now < next_turns { (self.late, self.late_from) } else { (0, now) };
         self.late = 0;
-        self.began = self.ends;
-        // An edge that has just passed, or will within the skew, is not the next one.
-        self.ends = self.calendar.edge_after(now.max(self.ends).plus(SKEW));
+        // The first edge that has not surely passed; windows too short for that are taken together.
+        let is_short = self.calendar.period < 2 * SKEW;
+        let passed = if is_short { now.plus(SKEW) } else { now.minus(SKEW) };
+        self.ends = self.calendar.edge_after(passed.max(self.ends));
+        self.late_from = self.ends.minus(SKEW);
     }
 }
 
@@ -239,6 +263,47 @@ mod tests {
         assert_eq!(opens(&window), 0.0);
         window.settle(secs(64.0), secs(1.0), 10, 16);
         assert_eq!(window.room(1), Room::At(secs(120.25)), "used beyond: charged to this one");
+    }
+
+    #[test]
+    fn what_was_not_used_comes_back_on_both_sides_of_an_edge() {
+        let limit = Limit::requests(3).per_minute().fixed();
+        let mut window = at("2026-01-01T10:00:00Z", &limit);
+        window.take(secs(59.9), 2);
+        assert!(window.settle(secs(59.95), secs(59.9), 1, 0));
+        window.take(secs(60.3), 1);
+        assert!(window.settle(secs(60.4), secs(59.9), 1, 0), "it may be counted in this one");
+        window.take(secs(60.5), 2);
+        assert_eq!(opens(&window), 120.25);
+        assert!(window.settle(secs(60.6), secs(60.5), 1, 0));
+        assert_eq!(opens(&window), 0.0);
+    }
+
+    #[test]
+    fn what_was_sent_just_after_an_edge_does_not_come_back_windows_later() {
+        let mut window = at("2026-01-01T10:00:00Z", &Limit::requests(3).per_minute().fixed());
+        window.take(secs(60.1), 3);
+        window.take(secs(200.0), 3);
+        assert!(!window.settle(secs(201.0), secs(60.1), 3, 0));
+        assert_eq!(opens(&window), 240.25);
+    }
+
+    #[test]
+    fn a_window_first_looked_at_near_its_end_ends_there() {
+        let mut window = at("2026-01-01T10:00:00Z", &Limit::requests(3).per_minute().fixed());
+        window.take(secs(59.9), 2);
+        window.take(secs(119.9), 1);
+        window.take(secs(120.3), 1);
+        assert_eq!(opens(&window), 0.0, "two of two windows before are counted in this one");
+    }
+
+    #[test]
+    fn what_was_late_counts_through_the_longest_day() {
+        let limit = Limit::requests(2).per_day().in_zone("America/Los_Angeles");
+        let mut window = at("2026-11-01T06:00:00Z", &limit);
+        window.take(secs(3_599.9), 1);
+        window.take(secs(3_600.0 + 24.5 * 3_600.0), 1);
+        assert_eq!(opens(&window), 3_600.0 + 25.0 * 3_600.0 + 0.25);
     }
 
     #[test]

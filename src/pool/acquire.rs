@@ -124,9 +124,8 @@ impl Core {
             return Look::Done(outcome);
         }
         if ask.deadline <= now {
-            let exhausted = self.engine.busy(now, ask);
             self.leave(now, id, ask);
-            return Look::Done(Err(exhausted));
+            return Look::Done(Err(self.engine.busy(now, ask)));
         }
         slot.waker.clone_from(waker);
         // Everybody waits until their own deadline, and one for the next moment that somebody can be

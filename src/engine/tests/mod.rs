@@ -1,9 +1,15 @@
 //! The engine alone, in made-up time.
 
+mod line;
+mod model;
+mod random;
+
 use std::time::Duration;
 
 use super::*;
-use crate::{Account as Declared, ApiKey, KeyId, Limit, Scope, Usage, Verdict, provider::Reading};
+use crate::{
+    Account as Declared, ApiKey, KeyId, Limit, Reason, Scope, Usage, Verdict, provider::Reading,
+};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -450,97 +456,4 @@ fn lanes_are_bounded_whatever_models_callers_name() {
     assert!(held.len() < 2_000, "models beyond the bound escaped every limit");
     held.into_iter().for_each(|grant| engine.end(at(0.0), grant));
     assert!(engine.snapshot(at(0.0), "p".into()).lanes.iter().all(|lane| lane.in_flight == 0));
-}
-
-/// A token bucket that recomputes everything from the list of what was taken.
-struct Naive {
-    taken: Vec<(u64, u64)>,
-    capacity: u64,
-    nanos_a_unit: u64,
-}
-
-impl Naive {
-    fn take(&mut self, now: Time, units: u64) -> bool {
-        self.taken.push((now.nanos(), units));
-        let (mut level, mut last) = (self.capacity * self.nanos_a_unit, 0);
-        self.taken.iter().all(|&(then, units)| {
-            level = (level + then - last).min(self.capacity * self.nanos_a_unit);
-            last = then;
-            let cost = units * self.nanos_a_unit;
-            let fits = level >= cost;
-            level = level.saturating_sub(cost);
-            fits
-        })
-    }
-}
-
-#[test]
-fn random_traffic_never_exceeds_a_limit_and_leaks_nothing() {
-    for seed in 0..50 {
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let burst = rng.u64(2..40);
-        let limits =
-            [Limit::tokens(60 * 7).per_minute().burst(burst), Limit::concurrent(rng.u64(1..6))];
-        let mut engine = engine(3, &limits);
-        let bucket = || Naive { taken: Vec::new(), capacity: burst, nanos_a_unit: SECOND / 7 };
-        let mut naive = [bucket(), bucket(), bucket()];
-        let (mut now, mut held, mut waiting) = (Time::ZERO, Vec::new(), Vec::new());
-        for step in 0..400 {
-            now = now.plus(rng.u64(0..SECOND / 2));
-            let mut want = ask(&mut engine, now, rng.f64() * 5.0);
-            want.cost.input = rng.u64(1..=burst);
-            let granted = match rng.u8(0..4) {
-                0 | 1 => {
-                    let id = WaiterId(step);
-                    if engine.line_up(now, want.clone(), id).is_ok() {
-                        waiting.push((id, want));
-                    }
-                    None
-                }
-                2 if !waiting.is_empty() => {
-                    let (id, ask) = waiting.swap_remove(rng.usize(0..waiting.len()));
-                    engine.leave(&ask, id);
-                    None
-                }
-                _ if !held.is_empty() => {
-                    let grant: Grant = held.swap_remove(rng.usize(0..held.len()));
-                    engine.end(at(0.0), grant);
-                    None
-                }
-                _ => engine.admit(now, &want),
-            };
-            let mut granted: Vec<_> = granted.into_iter().collect();
-            while let Some((id, outcome)) = engine.serve(now) {
-                let place =
-                    waiting.iter().position(|(other, _)| *other == id).expect("served twice");
-                let (_, ask) = waiting.remove(place);
-                match outcome {
-                    Ok(grant) => granted.push(grant),
-                    Err(_) => assert!(ask.deadline <= now, "turned away before its deadline"),
-                }
-            }
-            for grant in granted {
-                let account = grant.account.index();
-                assert!(
-                    naive[account].take(now, grant.reserved.input),
-                    "seed {seed}: over the limit"
-                );
-                held.push(grant);
-            }
-        }
-        // No wake-up is lost: time alone, and the end of what is held, serve everybody who is left.
-        held.drain(..).for_each(|grant| engine.end(at(0.0), grant));
-        while engine.has_waiting() {
-            match engine.serve(now) {
-                Some((_, Ok(grant))) => engine.end(at(0.0), grant),
-                Some((_, Err(_))) => {}
-                None => {
-                    now = engine.wake_at().expect("somebody waits for nothing").max(now.plus(1))
-                }
-            }
-        }
-        let snapshot = engine.snapshot(now, "p".into());
-        assert!(snapshot.accounts.iter().all(|account| account.in_flight == 0), "a leak");
-        assert_eq!(snapshot.waiting, 0);
-    }
 }

@@ -1,0 +1,207 @@
+//! Who may pass whom, who is told that waiting is in vain, and when to come again.
+
+use super::*;
+
+/// One account for each list: the limits of its keys.
+fn keys_with(limits: &[Limit], accounts: &[&[Option<Limit>]]) -> Engine {
+    let with = |limit: &Option<Limit>| match limit {
+        Some(limit) => ApiKey::new("sk-x").limit(limit.clone()),
+        None => ApiKey::new("sk-x"),
+    };
+    let account = |(i, keys): (usize, &&[Option<Limit>])| {
+        let account = Declared::new(format!("org-{i}"));
+        let account = limits.iter().cloned().fold(account, Declared::limit);
+        keys.iter().map(with).fold(account, Declared::key)
+    };
+    let declared: Vec<_> = accounts.iter().enumerate().map(account).collect();
+    let keys = accounts.iter().map(|keys| keys.len()).sum();
+    let ids: Vec<_> = (0..keys).map(|i| KeyId::new(format!("k{i}"))).collect();
+    Engine::new(&declared, &ids, 1_000, 7, jiff::Timestamp::UNIX_EPOCH)
+}
+
+fn excluding(engine: &mut Engine, now: Time, keys: &[usize]) -> Ask {
+    let excluded = keys.iter().map(|key| KeyIx::new(*key)).collect();
+    Ask { excluded, ..ask(engine, now, 300.0) }
+}
+
+fn retry_after(refusal: Exhausted) -> f64 {
+    refusal.retry_after().unwrap().as_secs_f64()
+}
+
+#[test]
+fn a_newcomer_passes_those_who_only_wait_for_a_key_they_have_not_tried() {
+    let mut engine = keys_with(&[Limit::concurrent(1)], &[&[None], &[None]]);
+    let other = excluding(&mut engine, at(0.0), &[0]);
+    let _busy = engine.admit(at(0.0), &other).unwrap();
+    engine.line_up(at(0.0), other, WaiterId(0)).unwrap();
+    assert!(engine.serve(at(0.0)).is_none(), "its other key is in use");
+    let newcomer = ask(&mut engine, at(0.1), 30.0);
+    engine.line_up(at(0.1), newcomer, WaiterId(1)).unwrap();
+    assert_eq!(engine.serve(at(0.1)).unwrap().0, WaiterId(1), "a free key, and nobody looks");
+}
+
+#[test]
+fn whoever_comes_again_to_the_head_of_a_line_is_looked_at() {
+    let mut engine = engine(1, &[Limit::tokens(60).per_minute().burst(40)]);
+    let want = |engine: &mut Engine, since: f64, input: u64| {
+        let cost = tokens(input, 0);
+        Ask { cost, rank: rank(at(since), 0), ..ask(engine, at(5.0), 300.0) }
+    };
+    let (first, big) = (want(&mut engine, 0.0, 20), want(&mut engine, 2.0, 35));
+    assert!(engine.admit(at(5.0), &first).is_some());
+    engine.line_up(at(5.0), big, WaiterId(0)).unwrap();
+    assert!(engine.serve(at(5.0)).is_none(), "too big for now");
+    let again = want(&mut engine, 1.0, 5);
+    engine.line_up(at(5.0), again, WaiterId(1)).unwrap();
+    assert_eq!(engine.serve(at(5.0)).unwrap().0, WaiterId(1));
+}
+
+#[test]
+fn an_excluded_key_with_room_lets_others_pass_whatever_the_other_keys_do() {
+    let slow = Limit::requests(1).per_minute();
+    let mut engine = keys_with(&[], &[&[None, Some(slow)]]);
+    let tried = excluding(&mut engine, at(0.0), &[0]);
+    assert!(engine.admit(at(0.0), &tried).is_some(), "the slow key");
+    engine.line_up(at(0.0), tried, WaiterId(0)).unwrap();
+    let newcomer = ask(&mut engine, at(0.1), 30.0);
+    engine.line_up(at(0.1), newcomer, WaiterId(1)).unwrap();
+    assert_eq!(engine.serve(at(0.1)).unwrap().0, WaiterId(1));
+}
+
+#[test]
+fn an_excluded_key_without_room_lets_nobody_pass() {
+    let small = Some(Limit::tokens(60).per_minute().burst(40));
+    let mut engine = keys_with(&[], &[&[small], &[Some(Limit::concurrent(1))]]);
+    let want = |engine: &mut Engine, excluded: &[usize], input: u64| {
+        let cost = tokens(input, 0);
+        Ask { cost, ..excluding(engine, at(0.0), excluded) }
+    };
+    for excluded in [0, 1] {
+        let first = want(&mut engine, &[excluded], 25);
+        assert!(engine.admit(at(0.0), &first).is_some());
+    }
+    // The head would wait for tokens even without what it excludes.
+    for (id, excluded, input) in [(0, [0].as_slice(), 20), (1, &[], 3)] {
+        let next = want(&mut engine, excluded, input);
+        engine.line_up(at(0.0), next, WaiterId(id)).unwrap();
+    }
+    assert!(engine.serve(at(0.0)).is_none(), "the second passed the first");
+    assert_eq!(engine.serve(at(15.1)).unwrap().0, WaiterId(1), "now only the exclusion is left");
+}
+
+#[test]
+fn who_takes_no_tokens_does_not_wait_for_any() {
+    let limits =
+        [Limit::input_tokens(60).per_minute().burst(40), Limit::requests(600).per_minute()];
+    let mut engine = engine(1, &limits);
+    let mut want = ask(&mut engine, at(0.0), 1.0);
+    want.cost = tokens(40, 0);
+    assert!(engine.admit(at(0.0), &want).is_some());
+    assert!(engine.admit(at(0.0), &want).is_none(), "all tokens are spent");
+    assert!(admit(&mut engine, at(0.0)).is_some(), "it takes none");
+    want.cost = tokens(1, 0);
+    assert!(engine.admit(at(0.0), &want).is_none());
+}
+
+#[test]
+fn a_demand_above_the_burst_is_told_when_the_meter_is_at_rest() {
+    let mut engine = engine(1, &[Limit::tokens(1_200).per_minute()]);
+    let mut want = ask(&mut engine, at(0.0), 30.0);
+    want.cost = tokens(100, 0);
+    assert!(engine.admit(at(0.0), &want).is_some());
+    want.cost = tokens(1_200, 0);
+    let told = retry_after(engine.turned_away(at(0.0), &want));
+    assert!((5.0..5.01).contains(&told), "100 tokens run out in 5 s, not {told}");
+    engine.line_up(at(0.0), want, WaiterId(0)).expect("it is served long before its deadline");
+    assert!(engine.serve(at(0.0)).is_none());
+    assert!(engine.serve(at(5.001)).unwrap().1.is_ok());
+}
+
+#[test]
+fn a_forecast_knows_the_limits_of_keys() {
+    let slow = Limit::requests(1).per_minute().fixed();
+    let mut engine = keys_with(&[], &[&[Some(slow.clone()), Some(slow)]]);
+    assert!((0..2).all(|_| admit(&mut engine, at(0.0)).is_some()));
+    let want = ask(&mut engine, at(0.0), 30.0);
+    let told = retry_after(engine.line_up(at(0.0), want, WaiterId(0)).unwrap_err());
+    assert!((60.2..60.3).contains(&told), "{told}");
+}
+
+#[test]
+fn a_forecast_is_not_blinded_by_what_may_end_at_any_moment() {
+    let limits = [Limit::concurrent(1), Limit::requests(1).per_minute().fixed()];
+    let mut engine = engine(1, &limits);
+    let _busy = admit(&mut engine, at(0.0)).unwrap();
+    let want = ask(&mut engine, at(0.0), 30.0);
+    let told = retry_after(engine.line_up(at(0.0), want, WaiterId(0)).unwrap_err());
+    assert!((60.2..60.3).contains(&told), "{told}");
+}
+
+#[test]
+fn a_forecast_sees_to_the_end_of_the_day() {
+    let mut engine = engine(1, &[Limit::requests(1).per_day().fixed()]);
+    assert!(admit(&mut engine, at(1.0)).is_some());
+    let want = ask(&mut engine, at(1.0), 30.0);
+    let refusal = engine.line_up(at(1.0), want, WaiterId(0)).expect_err("it waits in vain");
+    assert!((86_399.0..86_400.0).contains(&retry_after(refusal)));
+}
+
+#[test]
+fn nobody_waits_behind_itself() {
+    let mut engine = engine(1, &[Limit::requests(6).per_minute().burst(1)]);
+    assert!(admit(&mut engine, at(0.0)).is_some());
+    let want = Ask { deadline: at(10.2), ..ask(&mut engine, at(0.0), 0.0) };
+    engine.line_up(at(0.0), want, WaiterId(0)).unwrap();
+    assert!(engine.serve(at(0.0)).is_none());
+    engine.brake(at(10.0), at(10.0), Some(Duration::from_secs(1)));
+    let refusal = engine.serve(at(10.5)).unwrap().1.unwrap_err();
+    assert!(retry_after(refusal) < 1.0, "{refusal:?}");
+}
+
+#[test]
+fn a_demand_too_large_for_every_key_that_is_left_is_told_so() {
+    let small = Some(Limit::tokens(60).per_minute().burst(40));
+    let mut engine = keys_with(&[Limit::concurrent(1)], &[&[small], &[None]]);
+    let mut big = ask(&mut engine, at(0.0), 300.0);
+    big.cost = tokens(50, 0);
+    let mut grant = engine.admit(at(0.0), &big).unwrap();
+    engine.line_up(at(0.0), big.clone(), WaiterId(0)).expect("once the other has ended");
+    let next = ask(&mut engine, at(0.1), 30.0);
+    engine.line_up(at(0.1), next, WaiterId(1)).unwrap();
+    assert!(engine.serve(at(0.1)).is_none());
+    engine.judge(at(1.0), &mut grant, Verdict::KeyRejected);
+    let (id, outcome) = engine.serve(at(1.0)).unwrap();
+    assert_eq!((id, outcome.unwrap_err().reason()), (WaiterId(0), Reason::TooLarge));
+    assert_eq!(engine.serve(at(1.0)).unwrap().0, WaiterId(1), "it was held up in vain");
+    assert_eq!(engine.line_up(at(1.0), big, WaiterId(2)).unwrap_err().reason(), Reason::TooLarge);
+}
+
+#[test]
+fn a_window_that_ends_sooner_is_used_sooner() {
+    let mut engine = engine(1, &[Limit::requests(1).per_hour().fixed()]);
+    let grant = admit(&mut engine, at(1.0)).unwrap();
+    assert!(admit(&mut engine, at(1.0)).is_none());
+    let reading = Reading {
+        metered: crate::limit::Metered::Requests,
+        limit: Some(1),
+        remaining: Some(0),
+        reset: Some(Duration::from_secs(9)),
+    };
+    engine.read(at(1.0), &grant, reading);
+    assert!(admit(&mut engine, at(10.2)).is_none());
+    assert!(admit(&mut engine, at(10.3)).is_some(), "the account slept on");
+}
+
+#[test]
+fn refusals_count_as_alike_by_the_last_of_each_account() {
+    let mut engine = engine(3, &[]);
+    let mut grants: Vec<_> = (0..30).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
+    grants.sort_by_key(|grant| grant.account);
+    grants.dedup_by_key(|grant| grant.account);
+    let mut refuse = |now: f64, account: usize| {
+        engine.judge(at(now), &mut grants[account], limited(1));
+        engine.provider.until() > at(now)
+    };
+    assert!(!refuse(1.0, 0) && !refuse(1.9, 0) && !refuse(2.5, 1));
+    assert!(refuse(2.8, 2), "three accounts within a second");
+}

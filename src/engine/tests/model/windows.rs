@@ -1,0 +1,165 @@
+//! A limit in fixed windows: a list of what was taken, and in which windows each may be counted.
+
+use jiff::Timestamp;
+
+use crate::Limit;
+
+use super::{View, When};
+
+/// What is sent this close to an edge may be counted on either side of it.
+pub(in super::super) const SKEW: u64 = 250_000_000;
+const HOUR: i128 = 3_600_000_000_000;
+const DAY: i128 = 24 * HOUR;
+
+#[derive(Debug)]
+pub(super) struct Windows {
+    amount: u64,
+    edges: Edges,
+    /// The number of the window whose allowance is being spent, and its end.
+    current: u64,
+    end: u64,
+    moved: u64,
+    taken: Vec<Taken>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    by: Option<usize>,
+    at: u64,
+    /// It counts in the window of this number, and in the next one if it was late: for sure, or
+    /// perhaps, for the provider has since said that the edge was elsewhere.
+    window: u64,
+    late: Option<View>,
+    least: u64,
+    most: u64,
+}
+
+/// Where windows end.
+#[derive(Debug)]
+enum Edges {
+    /// At one moment, and every so often before and after it.
+    Every { period: u64, one: u64 },
+    /// At midnight in Los Angeles.
+    Midnight { wall: i128 },
+}
+
+impl Edges {
+    /// The first edge after a moment.
+    fn after(&self, then: u64) -> u64 {
+        match *self {
+            Self::Every { period, one } if then < one => one - (one - then - 1) / period * period,
+            Self::Every { period, one } => one + ((then - one) / period + 1) * period,
+            Self::Midnight { wall } => {
+                let now = wall + i128::from(then);
+                let midnights = (now / DAY - 1..).map(|day| day * DAY + west(day) * HOUR);
+                let mut later = midnights.skip_while(|midnight| *midnight <= now);
+                later.next().map_or(u64::MAX, |midnight| (midnight - wall) as u64)
+            }
+        }
+    }
+}
+
+/// How many hours Los Angeles is behind at the first midnight of a day there: clocks go forward in
+/// the night after the eighth of March 2026 began, and back in that after the first of November.
+fn west(day: i128) -> i128 {
+    const EIGHTH_OF_MARCH: i128 = 20_520;
+    const FIRST_OF_NOVEMBER: i128 = 20_758;
+    if (EIGHTH_OF_MARCH + 1..=FIRST_OF_NOVEMBER).contains(&day) { 7 } else { 8 }
+}
+
+impl Windows {
+    pub(super) fn new(limit: &Limit, zoned: bool, wall: Timestamp) -> Self {
+        let (period, wall) = (limit.period().as_nanos() as u64, wall.as_nanosecond());
+        let one = period - (wall % i128::from(period)) as u64;
+        let edges = if zoned { Edges::Midnight { wall } } else { Edges::Every { period, one } };
+        let end = edges.after(0);
+        Self { amount: limit.amount(), edges, current: 0, end, moved: 0, taken: Vec::new() }
+    }
+
+    /// The next edge but for the skew.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// The window at a moment from now on. Nothing of the next one is spent before its edge has
+    /// surely passed.
+    fn window_at(&self, then: u64) -> (u64, u64) {
+        let (mut current, mut end) = (self.current, self.end);
+        while then >= end + SKEW {
+            (current, end) = (current + 1, self.edges.after(end));
+        }
+        (current, end)
+    }
+
+    fn pass(&mut self, now: u64) {
+        (self.current, self.end) = self.window_at(now);
+        self.taken.retain(|taken| taken.window + 1 >= self.current);
+    }
+
+    fn sum(&self, window: u64, view: View) -> u64 {
+        let counted = self.taken.iter().filter(|taken| taken.counts_in(window, view));
+        counted.map(|taken| if view == View::Sure { taken.most } else { taken.least }).sum()
+    }
+
+    pub(super) fn when(&self, now: u64, units: u64, view: View) -> When {
+        if units > self.amount {
+            return When::Never;
+        }
+        let mut then = now;
+        loop {
+            let (window, end) = self.window_at(then);
+            let late = then + SKEW >= end;
+            let fits = |window| self.sum(window, view) + units <= self.amount;
+            if fits(window) && (!late || fits(window + 1)) {
+                return When::At(then);
+            }
+            then = end + SKEW;
+        }
+    }
+
+    pub(super) fn take(&mut self, now: u64, by: Option<usize>, units: u64) {
+        self.pass(now);
+        let late = Some(View::Sure).filter(|_| now + SKEW >= self.end);
+        let window = self.current;
+        self.taken.push(Taken { by, at: now, window, late, least: units, most: units });
+    }
+
+    /// Less was used than was taken: it counts less wherever it still counts.
+    pub(super) fn give_back(&mut self, now: u64, by: usize, units: u64) {
+        self.pass(now);
+        let moved = self.moved;
+        for taken in self.taken.iter_mut().filter(|taken| taken.by == Some(by)) {
+            taken.least -= units;
+            // Where an edge was moved since, the engine may count it where it does not belong.
+            if taken.at > moved {
+                taken.most -= units;
+            }
+        }
+    }
+
+    /// The provider says what is left in this window, and when it ends.
+    pub(super) fn lower(&mut self, now: u64, remaining: u64, reset: u64) {
+        self.pass(now);
+        let used = self.amount.saturating_sub(remaining);
+        let more = |view| used.saturating_sub(self.sum(self.current, view));
+        let (least, most) = (more(View::Sure), more(View::Maybe));
+        let window = self.current;
+        self.taken.push(Taken { by: None, at: now, window, late: None, least, most });
+        let end = now.saturating_add(reset);
+        if let Edges::Every { one, .. } = &mut self.edges
+            && reset > 0
+            && end.abs_diff(self.end) > SKEW
+        {
+            (*one, self.end, self.moved) = (end, end, now);
+            let of_this = self.taken.iter_mut().filter(|taken| taken.window == window);
+            of_this.filter_map(|t| t.late.as_mut()).for_each(|late| *late = View::Maybe);
+        }
+    }
+}
+
+impl Taken {
+    fn counts_in(&self, window: u64, view: View) -> bool {
+        let late = self.late.is_some_and(|late| late == View::Sure || view == View::Sure);
+        self.window == window || late && self.window + 1 == window
+    }
+}

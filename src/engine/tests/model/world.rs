@@ -1,0 +1,249 @@
+//! All accounts, keys and lanes, and what may be admitted.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::{Account as Declared, Usage, limit::Metered};
+
+use super::{super::super::Cost, Check, View, When, meter::Meter, standing::Standing};
+
+#[derive(Debug)]
+pub(in super::super) struct World {
+    pub(in super::super) accounts: Vec<Account>,
+    pub(in super::super) keys: Vec<Key>,
+    pub(in super::super) lanes: Vec<Lane>,
+    pub(in super::super) provider: Standing,
+    pub(in super::super) grants: BTreeMap<usize, Grant>,
+    /// When accounts were refused for their rate.
+    pub(super) refusals: Vec<(u64, usize)>,
+}
+
+#[derive(Debug)]
+pub(in super::super) struct Account {
+    pub(in super::super) meters: Vec<Meter>,
+    pub(in super::super) standing: Standing,
+    pub(super) failures: Vec<bool>,
+    /// Until when it rests for failures nobody is proven to blame for.
+    pub(super) rests: u64,
+}
+
+#[derive(Debug)]
+pub(in super::super) struct Key {
+    pub(in super::super) account: usize,
+    pub(in super::super) meters: Vec<Meter>,
+    pub(in super::super) alive: bool,
+}
+
+#[derive(Debug)]
+pub(in super::super) struct Lane {
+    pub(in super::super) model: Option<&'static str>,
+    pub(in super::super) seats: Vec<Standing>,
+    pub(in super::super) refused: Vec<usize>,
+    /// In the order in which they are served.
+    pub(in super::super) line: Vec<(usize, Want)>,
+}
+
+#[derive(Clone, Debug)]
+pub(in super::super) struct Want {
+    pub(in super::super) lane: usize,
+    pub(in super::super) cost: Cost,
+    pub(in super::super) since: u64,
+    pub(in super::super) priority: i8,
+    pub(in super::super) deadline: u64,
+    pub(in super::super) excluded: Vec<usize>,
+}
+
+#[derive(Debug)]
+pub(in super::super) struct Grant {
+    pub(in super::super) account: usize,
+    pub(in super::super) key: usize,
+    pub(in super::super) lane: usize,
+    pub(in super::super) sent: u64,
+    cost: Cost,
+    settled: bool,
+}
+
+impl World {
+    pub(in super::super) fn new(
+        declared: &[Declared],
+        models: &[Option<&'static str>],
+        wall: Timestamp,
+    ) -> Self {
+        let meters =
+            |limits: &[crate::Limit]| limits.iter().map(|limit| Meter::new(limit, wall)).collect();
+        let account = |account: &Declared| Account {
+            meters: meters(&account.limits),
+            standing: Standing::default(),
+            failures: Vec::new(),
+            rests: 0,
+        };
+        let keys = declared.iter().enumerate().flat_map(|(account, declared)| {
+            let key = move |key: &crate::ApiKey| (account, key.limits.clone());
+            declared.keys.iter().map(key)
+        });
+        let key = |(account, limits): (usize, Vec<_>)| Key {
+            account,
+            meters: meters(&limits),
+            alive: true,
+        };
+        let lane = |model: &Option<&'static str>| Lane {
+            model: *model,
+            seats: vec![Standing::default(); declared.len()],
+            refused: Vec::new(),
+            line: Vec::new(),
+        };
+        Self {
+            accounts: declared.iter().map(account).collect(),
+            keys: keys.map(key).collect(),
+            lanes: models.iter().map(lane).collect(),
+            provider: Standing::default(),
+            grants: BTreeMap::new(),
+            refusals: Vec::new(),
+        }
+    }
+
+    /// The keys that a request may ever be sent with.
+    pub(in super::super) fn permitted(&self, want: &Want) -> impl Iterator<Item = usize> {
+        self.usable(want.lane).filter(|key| !want.excluded.contains(key))
+    }
+
+    fn usable(&self, lane: usize) -> impl Iterator<Item = usize> {
+        let refused = &self.lanes[lane].refused;
+        (0..self.keys.len()).filter(|key| self.keys[*key].alive && !refused.contains(key))
+    }
+
+    fn meters(&self, lane: usize, key: usize) -> impl Iterator<Item = &Meter> {
+        let (key, model) = (&self.keys[key], self.lanes[lane].model);
+        let account = self.accounts[key.account].meters.iter();
+        account.filter(move |meter| meter.counts(model)).chain(&key.meters)
+    }
+
+    fn meters_mut(&mut self, lane: usize, key: usize) -> impl Iterator<Item = &mut Meter> {
+        let (key, model) = (&mut self.keys[key], self.lanes[lane].model);
+        let account = self.accounts[key.account].meters.iter_mut();
+        account.filter(move |meter| meter.counts(model)).chain(&mut key.meters)
+    }
+
+    /// When a key has room for a request.
+    pub(in super::super) fn when(&self, now: u64, want: &Want, key: usize, view: View) -> When {
+        let account = self.keys[key].account;
+        let standings = [
+            &self.provider,
+            &self.accounts[account].standing,
+            &self.lanes[want.lane].seats[account],
+        ];
+        let standings = standings.map(|standing| standing.when(now)).into_iter();
+        let meters = self.meters(want.lane, key).map(|meter| meter.when(now, &want.cost, view));
+        standings.chain(meters).max().unwrap_or(When::At(now))
+    }
+
+    /// When some key that a request may be sent with has room.
+    pub(in super::super) fn earliest(&self, now: u64, want: &Want, view: View) -> When {
+        let whens = self.permitted(want).map(|key| self.when(now, want, key, view));
+        whens.min().unwrap_or(When::Never)
+    }
+
+    /// The same if all that is under way ended now without telling anything.
+    pub(in super::super) fn earliest_alone(&self, now: u64, want: &Want, view: View) -> When {
+        let whens = self.permitted(want).map(|key| {
+            let account = self.keys[key].account;
+            let seat = &self.lanes[want.lane].seats[account];
+            let standings = [&self.provider, &self.accounts[account].standing, seat];
+            let cooled = When::At(
+                standings.map(|standing| standing.until.max(now)).into_iter().max().unwrap_or(now),
+            );
+            let meters = self.meters(want.lane, key).map(|meter| meter.when(now, &want.cost, view));
+            meters.filter(|when| *when != When::OnChange).fold(cooled, When::max)
+        });
+        whens.min().unwrap_or(When::Never)
+    }
+
+    pub(in super::super) fn fits(&self, now: u64, want: &Want, view: View) -> bool {
+        self.earliest(now, want, view) == When::At(now)
+    }
+
+    /// Whether a key that a request excludes would have room for it.
+    pub(in super::super) fn fits_excluded(&self, now: u64, want: &Want, view: View) -> bool {
+        let excluded = self.usable(want.lane).filter(|key| want.excluded.contains(key));
+        excluded.into_iter().any(|key| self.when(now, want, key, view) == When::At(now))
+    }
+
+    /// Joins behind everybody who asked before, or at the same time, priority counted as ten
+    /// seconds a step.
+    pub(in super::super) fn join(&mut self, id: usize, want: Want) {
+        let rank =
+            |want: &Want| i128::from(want.since) - i128::from(want.priority) * 10_000_000_000;
+        let line = &mut self.lanes[want.lane].line;
+        let place = line.iter().take_while(|(_, other)| rank(other) <= rank(&want)).count();
+        line.insert(place, (id, want));
+    }
+
+    pub(in super::super) fn waiting(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.line.len()).sum()
+    }
+
+    pub(in super::super) fn take(&mut self, now: u64, id: usize, want: &Want, key: usize) -> Check {
+        let account = self.keys[key].account;
+        self.meters_mut(want.lane, key).for_each(|meter| meter.take(now, id, &want.cost));
+        let (lane, cost) = (want.lane, want.cost);
+        self.grants.insert(id, Grant { account, key, lane, sent: now, cost, settled: false });
+        self.provider.sending(id)?;
+        self.accounts[account].standing.sending(id)?;
+        self.lanes[lane].seats[account].sending(id)
+    }
+
+    pub(in super::super) fn settle(&mut self, now: u64, id: usize, usage: &Usage) {
+        let Some(grant) = self.grants.get_mut(&id) else { return };
+        if std::mem::replace(&mut grant.settled, true) {
+            return;
+        }
+        let (lane, key, sent, cost) = (grant.lane, grant.key, grant.sent, grant.cost);
+        let used = Cost {
+            input: usage.input_tokens,
+            output: usage.output_tokens,
+            spend: usage.nano_dollars.unwrap_or(cost.spend),
+        };
+        self.meters_mut(lane, key).for_each(|meter| meter.settle(now, id, sent, &cost, &used));
+    }
+
+    pub(in super::super) fn end(&mut self, now: u64, id: usize, refund: bool) {
+        let Some(grant) = self.grants.remove(&id) else { return };
+        let Grant { account, key, lane, sent, cost, settled } = grant;
+        for meter in self.meters_mut(lane, key) {
+            if refund && !settled {
+                meter.refund(now, id, sent, &cost);
+            }
+            meter.release();
+        }
+        self.provider.ended(id);
+        self.accounts[account].standing.ended(id);
+        self.lanes[lane].seats[account].ended(id);
+    }
+
+    /// A header speaks of all limits of this kind and amount that count the request.
+    pub(in super::super) fn read(
+        &mut self,
+        now: u64,
+        id: usize,
+        (metered, amount): (Metered, u64),
+        remaining: u64,
+        reset: u64,
+    ) {
+        let Some(grant) = self.grants.get(&id) else { return };
+        let (account, model) = (grant.account, self.lanes[grant.lane].model);
+        let meters = self.accounts[account].meters.iter_mut().filter(|meter| meter.counts(model));
+        meters
+            .filter(|meter| meter.limit.metered == metered && meter.limit.amount() == amount)
+            .for_each(|meter| meter.lower(now, remaining, reset));
+    }
+
+    pub(in super::super) fn audit(&self) -> Check {
+        let of_keys = self.keys.iter().flat_map(|key| &key.meters);
+        self.accounts
+            .iter()
+            .flat_map(|account| &account.meters)
+            .chain(of_keys)
+            .try_for_each(Meter::audit)
+    }
+}

@@ -1,0 +1,363 @@
+//! Doing a step to the engine and to the model, and comparing.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use crate::{KeyId, Scope, Usage, Verdict, provider::Reading};
+
+use super::{
+    super::{
+        super::{AccountIx, Ask, Cost, Engine, Grant, KeyIx, Time, WaiterId, rank},
+        model::{Check, Meter, SKEW, Seen, View, Want, When, World, ensure},
+    },
+    setting::Setting,
+    step::{Step, What},
+};
+
+const SECOND: u64 = 1_000_000_000;
+
+pub(super) struct Play {
+    pub(super) setting: Setting,
+    pub(super) engine: Engine,
+    pub(super) world: World,
+    pub(super) now: u64,
+    held: Vec<(usize, Grant)>,
+    next: usize,
+    aloud: bool,
+}
+
+impl Play {
+    pub(super) fn new(setting: Setting, seed: u64, aloud: bool) -> Self {
+        let Setting { accounts, models, wall, longest_line, .. } = &setting;
+        let keys: usize = accounts.iter().map(|account| account.keys.len()).sum();
+        let ids: Vec<_> = (0..keys).map(|i| KeyId::new(format!("k{i}"))).collect();
+        let engine = Engine::new(accounts, &ids, *longest_line, seed, *wall);
+        let world = World::new(accounts, models, *wall);
+        if aloud {
+            println!("{setting}");
+        }
+        Self { setting, engine, world, now: 1, held: Vec::new(), next: 0, aloud }
+    }
+
+    pub(super) fn time(&self) -> Time {
+        Time::from_nanos(self.now)
+    }
+
+    fn tell(&self, what: impl FnOnce() -> String) {
+        if self.aloud {
+            println!("{:>16.9} {}", self.now as f64 / 1e9, what());
+        }
+    }
+
+    pub(super) fn step(&mut self, step: &Step) -> Check {
+        let rng = &mut Rng::with_seed(step.seed);
+        match step.what {
+            What::Ask => self.ask(rng)?,
+            What::Leave => self.leave(rng),
+            What::Settle => self.settle(rng),
+            What::End => self.end(rng, false),
+            What::Refund => self.end(rng, true),
+            What::Judge => self.judge(rng)?,
+            What::Brake => self.brake()?,
+            What::Read => self.read(rng),
+            What::Wait => self.wait(rng),
+            What::WakeUp => self.wake_up(),
+            What::Edge => self.edge(rng),
+            What::Quiet => self.quiet(rng)?,
+        }
+        self.serve()?;
+        self.expire()?;
+        self.serve()?;
+        self.check()
+    }
+
+    pub(super) fn finish(&mut self) -> Check {
+        self.quiet(&mut Rng::with_seed(0))?;
+        self.world.audit()
+    }
+
+    fn want(&self, rng: &mut Rng) -> Want {
+        let Setting { tokens, alike, patience, .. } = self.setting;
+        let mut some = |most: u64| match rng.u8(0..8) {
+            0 if !alike => 0,
+            0..5 => rng.u64(1..=most.div_ceil(10)),
+            5 | 6 => rng.u64(1..=most),
+            _ => rng.u64(1..=most * 30),
+        };
+        let cost =
+            Cost { input: some(tokens), output: some(tokens), spend: some(1_000_000 * tokens) };
+        let excluded = (0..self.world.keys.len()).filter(|_| rng.u8(0..8) == 0).collect();
+        Want {
+            lane: rng.usize(0..self.world.lanes.len()),
+            cost,
+            since: self.now - if rng.u8(0..4) == 0 { rng.u64(0..self.now.min(SECOND)) } else { 0 },
+            priority: if rng.u8(0..8) == 0 { rng.i8(-1..=1) } else { 0 },
+            deadline: self.now + rng.u64(0..=patience),
+            excluded: if rng.u8(0..3) == 0 { excluded } else { Vec::new() },
+        }
+    }
+
+    fn asked(&mut self, want: &Want) -> Ask {
+        Ask {
+            lane: self.engine.lane(self.time(), self.world.lanes[want.lane].model),
+            cost: want.cost,
+            rank: rank(Time::from_nanos(want.since), want.priority),
+            deadline: Time::from_nanos(want.deadline),
+            excluded: want.excluded.iter().map(|key| KeyIx::new(*key)).collect(),
+        }
+    }
+
+    fn ask(&mut self, rng: &mut Rng) -> Check {
+        let want = self.want(rng);
+        let id = self.next;
+        self.next += 1;
+        self.tell(|| format!("{id} asks: {want:?}"));
+        if !self.admit(id, &want)? {
+            self.line_up(id, want)?;
+        }
+        Ok(())
+    }
+
+    /// Whether it is admitted at once.
+    fn admit(&mut self, id: usize, want: &Want) -> Result<bool, String> {
+        let (now, ask) = (self.time(), self.asked(want));
+        if let Some(grant) = self.engine.admit(now, &ask) {
+            self.granted(id, want, grant)?;
+            return Ok(true);
+        }
+        let fits = self.world.fits(self.now, want, View::Sure);
+        let alone = self.world.lanes[want.lane].line.is_empty();
+        ensure!(!(fits && alone), "not admitted, though there is room");
+        Ok(false)
+    }
+
+    fn line_up(&mut self, id: usize, want: Want) -> Check {
+        let (now, ask) = (self.time(), self.asked(&want));
+        match self.engine.line_up(now, ask, WaiterId(id)) {
+            Ok(()) => {
+                self.check_entry(&want)?;
+                self.world.join(id, want);
+            }
+            Err(refusal) => {
+                self.tell(|| format!("{id} is refused: {refusal:?}"));
+                self.check_refusal(&want, refusal)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn granted(&mut self, id: usize, want: &Want, grant: Grant) -> Check {
+        let key = grant.key.index();
+        self.tell(|| format!("{id} gets key {key} of account {}", grant.account.index()));
+        ensure!(self.world.keys[key].account == grant.account.index(), "a key of somebody else");
+        ensure!(self.world.permitted(want).any(|other| other == key), "key {key} is not permitted");
+        let when = self.world.when(self.now, want, key, View::Maybe);
+        ensure!(when == When::At(self.now), "over a limit, or out of its time: room {when:?}");
+        self.world.take(self.now, id, want, key)?;
+        self.held.push((id, grant));
+        Ok(())
+    }
+
+    fn leave(&mut self, rng: &mut Rng) {
+        let lines = self.world.lanes.iter().enumerate();
+        let all: Vec<_> =
+            lines.flat_map(|(lane, l)| (0..l.line.len()).map(move |place| (lane, place))).collect();
+        if let Some((lane, place)) = rng.choice(all) {
+            let (id, want) = self.world.lanes[lane].line.remove(place);
+            self.tell(|| format!("{id} leaves"));
+            let ask = self.asked(&want);
+            self.engine.leave(&ask, WaiterId(id));
+        }
+    }
+
+    /// Everybody looks at the clock for itself.
+    fn expire(&mut self) -> Check {
+        for lane in 0..self.world.lanes.len() {
+            while let Some(place) =
+                self.world.lanes[lane].line.iter().position(|(_, want)| want.deadline <= self.now)
+            {
+                let (id, want) = self.world.lanes[lane].line[place].clone();
+                self.tell(|| format!("{id} has waited too long"));
+                let ask = self.asked(&want);
+                self.engine.leave(&ask, WaiterId(id));
+                self.world.lanes[lane].line.remove(place);
+                let refusal = self.engine.busy(self.time(), &ask);
+                self.check_forecast(&want, refusal)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn draw(&self, rng: &mut Rng) -> Option<usize> {
+        rng.choice(0..self.held.len())
+    }
+
+    fn settle(&mut self, rng: &mut Rng) {
+        let Some(place) = self.draw(rng) else { return };
+        let now = self.time();
+        let (id, grant) = &mut self.held[place];
+        let reserved = grant.reserved;
+        let mut used = |reserved: u64| match rng.u8(0..8) {
+            0 => 0,
+            1 => reserved,
+            2 => reserved + rng.u64(0..=self.setting.tokens * 3),
+            _ => rng.u64(0..=reserved),
+        };
+        let mut usage = Usage::tokens(used(reserved.input), used(reserved.output));
+        if rng.bool() {
+            usage = usage.nano_dollars(rng.u64(0..=reserved.spend * 5 / 4));
+        }
+        self.engine.settle(now, grant, &usage);
+        self.world.settle(self.now, *id, &usage);
+        let id = *id;
+        self.tell(|| format!("{id} used {usage:?}"));
+    }
+
+    fn end(&mut self, rng: &mut Rng, refund: bool) {
+        if let Some(place) = self.draw(rng) {
+            self.end_one(place, refund);
+        }
+    }
+
+    fn end_one(&mut self, place: usize, refund: bool) {
+        let now = self.time();
+        let (id, grant) = self.held.swap_remove(place);
+        self.tell(|| format!("{id} {}", if refund { "was never sent" } else { "ends" }));
+        match refund {
+            true => self.engine.refund(now, grant),
+            false => self.engine.end(now, grant),
+        }
+        self.world.end(self.now, id, refund);
+    }
+
+    fn judge(&mut self, rng: &mut Rng) -> Check {
+        let Some(place) = self.draw(rng) else { return Ok(()) };
+        // Nothing is sent at the very moment of a verdict.
+        self.now += 1;
+        let verdict = self.verdict(rng);
+        let now = self.time();
+        let (id, grant) = &mut self.held[place];
+        self.engine.judge(now, grant, verdict);
+        let (id, account, lane) = (*id, grant.account, grant.lane);
+        let seen = Seen {
+            seat: self.engine.lanes[lane].seat(account).standing.until().nanos(),
+            account: self.engine.accounts[account.index()].standing.until().nanos(),
+            provider: self.engine.provider.until().nanos(),
+        };
+        self.tell(|| format!("{id}: {verdict:?}"));
+        self.world.judge(self.now, id, verdict, seen)
+    }
+
+    fn verdict(&self, rng: &mut Rng) -> Verdict {
+        if rng.u8(0..100) >= self.setting.refusals {
+            return if rng.u8(0..8) == 0 { Verdict::CallerFault } else { Verdict::Accepted };
+        }
+        let seconds = [0.0, 0.3, 5.0, 60.0, 100_000.0][rng.usize(0..5)];
+        let retry_after = rng.bool().then(|| Duration::from_secs_f64(seconds));
+        let scope = if rng.bool() { Scope::Model } else { Scope::Account };
+        match rng.u8(0..20) {
+            0..8 => Verdict::RateLimited { retry_after, scope },
+            8..11 => Verdict::QuotaExhausted { retry_after, scope },
+            11..14 => Verdict::Overloaded { retry_after },
+            14 => Verdict::KeyRejected,
+            15 => Verdict::ModelRefused,
+            _ => Verdict::Transient,
+        }
+    }
+
+    fn brake(&mut self) -> Check {
+        self.now += 1;
+        let now = self.time();
+        self.engine.brake(now, now, None);
+        self.tell(|| "the provider is braked".into());
+        self.world.brake(self.now, self.engine.provider.until().nanos())
+    }
+
+    fn read(&mut self, rng: &mut Rng) {
+        let Some(place) = self.draw(rng) else { return };
+        let (id, grant) = &self.held[place];
+        let meters = &self.world.accounts[grant.account.index()].meters;
+        let Some(meter) = rng.choice(meters) else { return };
+        let (metered, amount) = (meter.limit.metered(), meter.limit.amount());
+        let remaining = rng.u64(0..=amount);
+        let reset = [0, SECOND / 10, 3 * SECOND, 50 * SECOND, 5_000 * SECOND][rng.usize(0..5)];
+        let reading = Reading {
+            metered,
+            limit: Some(amount),
+            remaining: Some(remaining),
+            reset: Some(Duration::from_nanos(reset)),
+        };
+        self.engine.read(self.time(), grant, reading);
+        self.world.read(self.now, *id, (metered, amount), remaining, reset);
+        self.tell(|| format!("{id} is told: {reading:?}"));
+    }
+
+    fn wait(&mut self, rng: &mut Rng) {
+        self.now += match rng.u8(0..12) {
+            0..3 => rng.u64(1..SECOND / 100),
+            3..8 => rng.u64(1..2 * SECOND),
+            8..11 => rng.u64(1..90 * SECOND),
+            _ => rng.u64(1..30 * 3_600 * SECOND),
+        };
+    }
+
+    fn wake_up(&mut self) {
+        let wake_at = self.engine.wake_at().map_or(self.now, Time::nanos);
+        self.now = self.now.max(wake_at);
+    }
+
+    fn edge(&mut self, rng: &mut Rng) {
+        let meters = self.world.accounts.iter().flat_map(|account| &account.meters);
+        let edges = meters.filter_map(Meter::edge);
+        if let Some(edge) = rng.choice(edges.collect::<Vec<_>>()) {
+            self.now = self.now.max((edge + 2 * SKEW).saturating_sub(rng.u64(0..4 * SKEW)));
+        }
+    }
+
+    /// All is given up, nothing is left behind, and whoever comes alone is told the truth.
+    fn quiet(&mut self, rng: &mut Rng) -> Check {
+        self.tell(|| "all is quiet".into());
+        for lane in 0..self.world.lanes.len() {
+            while let Some((id, want)) = self.world.lanes[lane].line.pop() {
+                let ask = self.asked(&want);
+                self.engine.leave(&ask, WaiterId(id));
+            }
+        }
+        while !self.held.is_empty() {
+            self.end_one(self.held.len() - 1, rng.u8(0..4) == 0);
+        }
+        self.check_rest()?;
+        for _ in 0..3 {
+            let want = self.want(rng);
+            let id = self.next;
+            self.next += 1;
+            self.tell(|| format!("{id} comes alone: {want:?}"));
+            if self.admit(id, &want)? {
+                continue;
+            }
+            let ask = self.asked(&want);
+            let refusal = self.engine.turned_away(self.time(), &ask);
+            self.check_refusal(&Want { deadline: self.now, ..want.clone() }, refusal)?;
+            if let Some(after) = refusal.retry_after() {
+                self.now += after.as_nanos() as u64;
+                self.tell(|| format!("{id} comes again, as told"));
+                // Others may have been admitted here meanwhile, and be under way.
+                while !self.held.is_empty() {
+                    self.end_one(0, false);
+                }
+                ensure!(self.admit(id, &want)?, "not admitted at the time it was told");
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn until_of(&self, account: usize) -> u64 {
+        self.engine.accounts[account].standing.until().nanos()
+    }
+
+    pub(super) fn seat_until(&mut self, lane: usize, account: usize) -> u64 {
+        let lane = self.engine.lane(self.time(), self.world.lanes[lane].model);
+        self.engine.lanes[lane].seat(AccountIx::new(account)).standing.until().nanos()
+    }
+}

@@ -1,0 +1,60 @@
+//! What can happen.
+
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) what: What,
+    pub(super) seed: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum What {
+    /// A request asks, and lines up if it is not admitted at once.
+    Ask,
+    /// Somebody gives up waiting.
+    Leave,
+    Settle,
+    End,
+    Refund,
+    Judge,
+    Brake,
+    Read,
+    /// Time passes.
+    Wait,
+    /// Until the engine wants to be called.
+    WakeUp,
+    /// Until about the end of a window.
+    Edge,
+    /// Everybody leaves and everything ends, and then somebody comes alone.
+    Quiet,
+}
+
+/// A random list of steps; how often each occurs is drawn anew for every list.
+pub(super) fn list(rng: &mut fastrand::Rng, length: usize) -> Vec<Step> {
+    use What::*;
+    let usual = [
+        (Ask, 40),
+        (Leave, 3),
+        (Settle, 12),
+        (End, 15),
+        (Refund, 4),
+        (Judge, 12),
+        (Brake, 1),
+        (Read, 4),
+        (Wait, 15),
+        (WakeUp, 12),
+        (Edge, 4),
+        (Quiet, 1),
+    ];
+    let weights = usual.map(|(what, weight)| (what, weight * [1, 2, 4][rng.usize(0..3)]));
+    let sum: u32 = weights.iter().map(|(_, weight)| weight).sum();
+    let mut draw = || {
+        let mut drawn = rng.u32(0..sum);
+        let what = weights.iter().find(|(_, weight)| {
+            let found = drawn < *weight;
+            drawn = drawn.saturating_sub(*weight);
+            found
+        });
+        Step { what: what.map_or(Ask, |(what, _)| *what), seed: rng.u64(..) }
+    };
+    (0..length).map(|_| draw()).collect()
+}
