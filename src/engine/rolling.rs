@@ -12,7 +12,13 @@ use super::{
 };
 
 const SCALE: u32 = 32;
-const MARGIN_FLOOR: u64 = 100_000_000;
+/// What is kept back of the burst, at most a quarter of it, because departure is not arrival: requests
+/// that leave exactly spaced arrive with jitter, the first of a connection late. It costs nothing of
+/// the rate.
+const MARGIN: u64 = 250_000_000;
+/// What a demand that needs the whole burst waits beyond rest instead.
+const MOST_REST: u64 = 100_000_000;
+/// A burst of one has nothing to keep back: its requests are spaced a hundredth wider, at most this.
 const MOST_PADDING: u64 = 50_000_000;
 
 #[derive(Clone, Debug)]
@@ -50,19 +56,11 @@ impl Rolling {
         }
         rolling.one = rolling.span_of(1);
         let burst = rolling.span(limit.burst_amount());
-        rolling.reach = burst - rolling.margin(burst);
+        rolling.reach = burst - MARGIN.min(burst / 4);
         if limit.burst_amount() > 1 {
-            rolling.rest = rolling.margin(burst).min(MARGIN_FLOOR);
+            rolling.rest = MOST_REST.min(burst / 4);
         }
         rolling
-    }
-
-    /// What is kept back of the burst because departure is not arrival: requests that leave exactly
-    /// spaced arrive with jitter. One unit, at least 100 ms, but at most a quarter of the burst. It
-    /// costs nothing of the rate. A burst of one has nothing to keep back; its requests are spaced a
-    /// hundredth wider instead, but never by more than 50 ms.
-    fn margin(&self, burst: u64) -> u64 {
-        self.span(1).max(MARGIN_FLOOR).min(burst / 4)
     }
 
     /// The time that so many units take to refill.

@@ -79,6 +79,7 @@ impl KeyPoolBuilder {
     }
 
     /// How long a request may wait in line, over all its attempts; 30 s by default. Zero never waits.
+    /// An attempt after the first may wait a tenth of it in any case.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.max_wait = max_wait;
         self

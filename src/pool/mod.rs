@@ -54,6 +54,9 @@ use crate::{
 };
 use shared::{Core, Shared};
 
+/// The part of `max_wait` that an attempt after the first may wait in any case.
+const GRACE: u32 = 10;
+
 /// Tokens, or nano-dollars, that one request can ask for at most: a thousand dollars, far below
 /// overflow.
 const MOST: u64 = 1 << 40;
@@ -176,7 +179,11 @@ impl KeyPool {
         let since = clock.time(*since);
         let model = demand.model.as_deref().or(estimate.model.as_deref());
         let lane = core.engine.lane(now, model);
-        let deadline = since.after(*max_wait);
+        let mut deadline = since.after(*max_wait);
+        if !tried.is_empty() {
+            // It is among the first in line, and has waited: it is not turned away for a moment.
+            deadline = deadline.max(now.after(*max_wait / GRACE));
+        }
         let latest = demand.deadline.map(|deadline| clock.time(deadline));
         let latest = latest.map(|deadline| core.engine.latest_start(lane, deadline));
         let mut ask = Ask {
