@@ -20,8 +20,8 @@ pub(super) struct Blocked {
 }
 
 impl Engine {
-    /// Takes the less loaded of two accounts with room: the next two, where each choice begins one
-    /// further on. Neighbours are as good as two drawn by lot, for what is known of them is exact,
+    /// Takes the less loaded of two accounts with room: the next two, of which the first is preferred
+    /// when they are equal, for as many turns as it has weight. Neighbours are as good as two drawn by lot, for what is known of them is exact,
     /// and they are in the processor's cache when there are a hundred thousand.
     ///
     /// Accounts that turn out to have no room for any such request are put to sleep, so each is looked
@@ -71,7 +71,7 @@ impl Engine {
         }
         match best {
             Some((_, account, key)) => {
-                self.lanes[ask.lane].move_on();
+                self.lanes[ask.lane].took(account);
                 Ok(self.grant(now, ask, account, key))
             }
             None => {

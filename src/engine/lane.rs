@@ -15,6 +15,9 @@ use super::{
     time::Time,
 };
 
+/// For so many rounds an account that was passed over keeps its turns.
+const MOST_ROUNDS: i64 = 8;
+
 #[derive(Debug)]
 pub(crate) struct Lane {
     pub(crate) model: Option<Arc<str>>,
@@ -46,6 +49,10 @@ pub(crate) struct Seat {
     place: Place,
     pub(crate) meters: Meters,
     pub(crate) standing: Standing,
+    weight: u32,
+    /// How often it may be the first to be taken before others are; less than none if others were
+    /// passed over for it.
+    turns: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,18 +63,20 @@ enum Place {
 }
 
 impl Lane {
-    /// A lane in which every account is ready. `meters` tells which of an account's meters count.
+    /// A lane in which every account is ready: which of its meters count, and its weight.
     pub(crate) fn new(
         model: Option<Arc<str>>,
-        meters: impl Iterator<Item = Meters>,
+        accounts: impl Iterator<Item = (Meters, u32)>,
         first: usize,
     ) -> Self {
         let seats: Vec<_> = (0..)
-            .zip(meters)
-            .map(|(place, meters)| Seat {
+            .zip(accounts)
+            .map(|(place, (meters, weight))| Seat {
                 place: Place::Ready(place),
                 meters,
                 standing: Standing::default(),
+                weight,
+                turns: i64::from(weight),
             })
             .collect();
         Self {
@@ -111,9 +120,29 @@ impl Lane {
         self.ready.get(if place < number { place } else { place - number }).copied()
     }
 
-    /// Looks at the next account first from now on.
-    pub(crate) fn move_on(&mut self) {
-        self.first = if self.first + 1 < self.ready.len() { self.first + 1 } else { 0 };
+    /// An account was taken. The first to be looked at stays so while it has turns left; if another was
+    /// preferred to it, it keeps them for its next time.
+    pub(crate) fn took(&mut self, account: AccountIx) {
+        let is_first = self.candidate(0) == Some(account);
+        let seat = self.seat_mut(account);
+        seat.turns -= 1;
+        if !is_first || seat.turns <= 0 {
+            self.move_on();
+        }
+    }
+
+    /// Looks at the next account first that has turns left, after giving each as many as it has
+    /// weight.
+    fn move_on(&mut self) {
+        for _ in 0..self.ready.len() {
+            self.first = if self.first + 1 < self.ready.len() { self.first + 1 } else { 0 };
+            let seat = &mut self.seats[self.ready[self.first].index()];
+            let weight = i64::from(seat.weight);
+            seat.turns = (seat.turns + weight).min(weight * MOST_ROUNDS);
+            if seat.turns > 0 {
+                return;
+            }
+        }
     }
 
     pub(crate) fn sleep(&mut self, account: AccountIx, until: Time) {

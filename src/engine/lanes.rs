@@ -27,8 +27,9 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     pub(crate) fn new(accounts: &[Account], first: usize) -> Self {
-        let default = accounts.iter().map(|account| meters_counting(account, None));
-        let overflow = accounts.iter().map(all_meters);
+        let default =
+            accounts.iter().map(|account| (meters_counting(account, None), account.weight));
+        let overflow = accounts.iter().map(|account| (all_meters(account), account.weight));
         Self {
             lanes: vec![
                 Lane::new(None, default, first),
@@ -36,7 +37,7 @@ impl Lanes {
             ],
             by_model: HashMap::new(),
             first,
-            // A lane costs about 60 bytes an account; all of them together stay below 256 MiB.
+            // A lane costs about 100 bytes an account; all of them together stay below half a GiB.
             most: ((1 << 22) / accounts.len().max(1)).clamp(16, 1_024),
         }
     }
@@ -59,8 +60,9 @@ impl Lanes {
 
     fn open(&mut self, model: &str, accounts: &[Account]) -> LaneIx {
         let name: Arc<str> = Arc::from(model);
-        let meters = accounts.iter().map(|account| meters_counting(account, Some(model)));
-        let lane = Lane::new(Some(Arc::clone(&name)), meters, self.first);
+        let seats =
+            accounts.iter().map(|account| (meters_counting(account, Some(model)), account.weight));
+        let lane = Lane::new(Some(Arc::clone(&name)), seats, self.first);
         let place = if self.lanes.len() < self.most {
             self.lanes.push(lane);
             LaneIx::new(self.lanes.len() - 1)

@@ -19,6 +19,8 @@ const MOST_PADDING: u64 = 50_000_000;
 pub(crate) struct Rolling {
     /// Nanoseconds that one unit takes to refill, times 2^32.
     unit: u128,
+    /// The same, rounded up: most demands are of one unit.
+    one: u64,
     /// How far `paid` may run ahead of the clock.
     reach: u64,
     /// What a demand above the burst waits beyond rest, for the same reason that there is a margin.
@@ -36,6 +38,7 @@ impl Rolling {
             (u128::from(nanos(limit.period())) << SCALE).div_ceil(limit.amount().max(1).into());
         let mut rolling = Self {
             unit,
+            one: 0,
             reach: 0,
             rest: 0,
             largest: limit.largest_demand(),
@@ -45,6 +48,7 @@ impl Rolling {
         if limit.burst_amount() == 1 {
             rolling.unit += (rolling.unit / 100).min(u128::from(MOST_PADDING) << SCALE);
         }
+        rolling.one = rolling.span_of(1);
         let burst = rolling.span(limit.burst_amount());
         rolling.reach = burst - rolling.margin(burst);
         if limit.burst_amount() > 1 {
@@ -63,6 +67,10 @@ impl Rolling {
 
     /// The time that so many units take to refill.
     fn span(&self, units: u64) -> u64 {
+        if units == 1 { self.one } else { self.span_of(units) }
+    }
+
+    fn span_of(&self, units: u64) -> u64 {
         let span = u128::from(units).saturating_mul(self.unit).div_ceil(1 << SCALE);
         u64::try_from(span).unwrap_or(u64::MAX)
     }

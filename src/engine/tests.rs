@@ -236,6 +236,53 @@ fn accounts_that_are_refused_alike_brake_the_provider() {
 }
 
 #[test]
+fn requests_are_spread_evenly_and_by_weight() {
+    let shares = |weights: &[u32], limits: &[Limit], at_once: usize| {
+        let account = |(i, weight): (usize, &u32)| {
+            let account =
+                Declared::new(format!("org-{i}")).weight(*weight).key(ApiKey::new("sk-x"));
+            limits.iter().cloned().fold(account, Declared::limit)
+        };
+        let declared: Vec<_> = weights.iter().enumerate().map(account).collect();
+        let ids: Vec<_> = (0..weights.len()).map(|i| KeyId::new(format!("k{i}"))).collect();
+        let mut engine = Engine::new(&declared, &ids, 10, 7, jiff::Timestamp::UNIX_EPOCH);
+        let mut rng = fastrand::Rng::with_seed(7);
+        let mut held = Vec::new();
+        for i in 0..10_000 {
+            let now = at(f64::from(i) * 0.1);
+            held.extend(admit(&mut engine, now));
+            while held.len() >= at_once {
+                let grant: Grant = held.swap_remove(rng.usize(..held.len()));
+                engine.end(now, grant);
+            }
+        }
+        let served = engine.snapshot(at(0.0), "p".into()).accounts;
+        let all: u64 = served.iter().map(|account| account.served).sum();
+        let weight: u32 = weights.iter().sum();
+        served
+            .iter()
+            .zip(weights)
+            .map(|(account, own)| {
+                let fair = all as f64 * f64::from(*own) / f64::from(weight);
+                account.served as f64 / fair
+            })
+            .collect::<Vec<_>>()
+    };
+    let minute = [Limit::requests(600).per_minute()];
+    for weights in [&[1; 10][..], &[4, 1, 4, 1, 4, 1, 4, 1, 4, 1], &[3, 2, 1]] {
+        for limits in [&[][..], &minute] {
+            for at_once in [1, 20] {
+                let shares = shares(weights, limits, at_once);
+                // With much under way of random length, whoever has less to do is preferred.
+                let most = if at_once == 1 || weights[0] == 1 { 0.01 } else { 0.12 };
+                let even = shares.iter().all(|share| (share - 1.0).abs() <= most);
+                assert!(even, "{weights:?} {limits:?} {at_once}: {shares:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn headers_lower_our_view_and_never_raise_it() {
     let mut engine = engine(1, &[Limit::requests(60).per_minute().burst(20)]);
     let grant = admit(&mut engine, at(0.0)).unwrap();
