@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use tower::Service;
 use tower_key_rotation::sandbox::{Sandbox, SandboxBody, SandboxError};
 
-use crate::workload::Job;
+use crate::{scenario::Scenario, workload::Job};
 
 /// How long a request travels, in milliseconds.
 const TRAVEL: Range<u64> = 10..51;
@@ -24,19 +24,20 @@ pub(crate) const LONGEST_TRAVEL: Duration = Duration::from_millis(50);
 
 const CHAT: &str = "https://api.openai.com/v1/chat/completions";
 
-/// A sandbox at some distance. It notes when each request leaves, and what each takes that arrives.
+/// A sandbox at some distance. It notes when each request leaves, and what was accepted.
 #[derive(Clone, Debug)]
 pub(crate) struct Uplink {
     sandbox: Sandbox,
     start: Instant,
+    end: Instant,
     notes: Arc<Mutex<Notes>>,
 }
 
 #[derive(Debug)]
 struct Notes {
     rng: fastrand::Rng,
-    /// The amounts that arrived for each account, in their order.
-    arrived: Vec<Vec<u64>>,
+    /// Of each account, before the end.
+    accepted: Vec<u64>,
 }
 
 /// What a request takes of the limits.
@@ -44,15 +45,18 @@ struct Notes {
 struct Amount(u64);
 
 impl Uplink {
-    pub(crate) fn new(sandbox: &Sandbox, accounts: usize, start: Instant, seed: u64) -> Self {
+    /// From now on; what arrives after the end is not noted.
+    pub(crate) fn new(sandbox: &Sandbox, scenario: &Scenario, seed: u64) -> Self {
         let rng = fastrand::Rng::with_seed(seed);
-        let notes = Notes { rng, arrived: vec![Vec::new(); accounts] };
-        Self { sandbox: sandbox.clone(), start, notes: Arc::new(Mutex::new(notes)) }
+        let notes = Notes { rng, accepted: vec![0; scenario.accounts.len()] };
+        let start = Instant::now();
+        let end = start + scenario.time;
+        Self { sandbox: sandbox.clone(), start, end, notes: Arc::new(Mutex::new(notes)) }
     }
 
-    /// The amounts that arrived for an account, in their order.
-    pub(crate) fn arrived(&self, account: usize) -> Vec<u64> {
-        self.with(|notes| notes.arrived[account].clone())
+    /// What was accepted of each account of all that arrived before the end.
+    pub(crate) fn accepted(&self) -> Vec<u64> {
+        self.with(|notes| notes.accepted.clone())
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut Notes) -> R) -> R {
@@ -104,11 +108,12 @@ where
         let answer = tokio::spawn(async move {
             sleep(travel).await;
             let amount = request.extensions().get::<Amount>().map_or(0, |amount| amount.0);
-            if let Some(account) = account_of(&request) {
-                this.with(|notes| notes.arrived[account].push(amount));
+            let account = account_of(&request).filter(|_| Instant::now() < this.end);
+            let answer = this.sandbox.call(request).await?;
+            if let Some(account) = account.filter(|_| answer.status().is_success()) {
+                this.with(|notes| notes.accepted[account] += amount);
             }
-            // Judged when it is polled first, which is now.
-            this.sandbox.call(request).await
+            Ok(answer)
         });
         Box::pin(async { answer.await.unwrap_or(Err(SandboxError::ConnectionRefused)) })
     }

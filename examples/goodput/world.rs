@@ -36,7 +36,7 @@ impl World {
         let sandbox = sandbox(scenario, seed);
         advance(scenario.before()).await;
         let start = Instant::now();
-        let uplink = Uplink::new(&sandbox, scenario.accounts.len(), start, seed);
+        let uplink = Uplink::new(&sandbox, scenario, seed);
         Self { sandbox, pool, uplink, start }
     }
 
