@@ -44,11 +44,23 @@ pub(crate) fn run(scenario: &Scenario, jobs: &[Job], kind: Kind, seed: u64) -> R
         let world = World::begin(scenario, kind.max_wait(scenario), seed).await;
         let uplink = &world.uplink;
         let ends = match kind {
-            Kind::Pool | Kind::PoolAtLimit if is_direct(scenario) => {
-                callers(scenario, &world, jobs, Direct::new(&world.pool, uplink)).await
+            Kind::Pool | Kind::PoolDeadline if is_direct(scenario) => {
+                callers(
+                    scenario,
+                    &world,
+                    jobs,
+                    Direct::new(&world.pool, uplink, kind.deadline(scenario)),
+                )
+                .await
             }
-            Kind::Pool | Kind::PoolAtLimit => {
-                callers(scenario, &world, jobs, Stack::new(&world.pool, uplink)).await
+            Kind::Pool | Kind::PoolDeadline => {
+                callers(
+                    scenario,
+                    &world,
+                    jobs,
+                    Stack::new(&world.pool, uplink, kind.deadline(scenario)),
+                )
+                .await
             }
             Kind::ByHand => {
                 let client = ByHand::new(scenario.accounts.len(), uplink, seed);

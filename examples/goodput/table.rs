@@ -9,7 +9,7 @@ pub(crate) fn begin(args: &Args) {
     println!(
         "pool      this crate; where callers give up, max_wait leaves time for the longest answer"
     );
-    println!("          (or is their patience, in the row that says so)");
+    println!("          (or callers tell their deadline, in the row that says so)");
     println!("accepted  what the provider accepted while callers came, of what its limits allow");
     println!("useful    the same, of which callers still waited for the answer");
     println!("429       refusals by the provider");

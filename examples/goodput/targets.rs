@@ -100,7 +100,7 @@ const TARGETS: &[Target] = &[
 ];
 
 pub(crate) fn tell(rows: &[Row]) {
-    for kind in [Kind::Pool, Kind::PoolAtLimit] {
+    for kind in [Kind::Pool, Kind::PoolDeadline] {
         println!();
         println!("targets: {}", kind.name());
         for target in TARGETS {

@@ -1,6 +1,9 @@
 //! The pool without its layers, for limits on tokens: the layers do not read usage, so whoever wants
 //! wrong estimates to be settled does it here.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
 use tower_key_rotation::{Demand, KeyPool, Reason, Usage, Verdict};
 
 use super::{Client, Reply, send};
@@ -14,18 +17,23 @@ const TRIES: usize = 10;
 pub(crate) struct Direct {
     pool: KeyPool,
     uplink: Uplink,
+    /// How long callers wait for their answer, if they say so.
+    deadline: Option<Duration>,
 }
 
 impl Direct {
-    pub(crate) fn new(pool: &KeyPool, uplink: &Uplink) -> Self {
-        Self { pool: pool.clone(), uplink: uplink.clone() }
+    pub(crate) fn new(pool: &KeyPool, uplink: &Uplink, deadline: Option<Duration>) -> Self {
+        Self { pool: pool.clone(), uplink: uplink.clone(), deadline }
     }
 }
 
 impl Client for Direct {
     async fn ask(&self, job: &Job) -> Reply {
+        let mut demand = Demand::new().model("m").output_tokens(job.estimate);
+        if let Some(deadline) = self.deadline {
+            demand = demand.deadline(Instant::now() + deadline);
+        }
         for _ in 0..TRIES {
-            let demand = Demand::new().model("m").output_tokens(job.estimate);
             let mut lease = match self.pool.acquire(&demand).await {
                 Ok(lease) => lease,
                 Err(told) if told.reason() == Reason::Busy => return Reply::Told,

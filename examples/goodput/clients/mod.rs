@@ -43,10 +43,10 @@ pub(crate) enum Reply {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The pool; callers say how long they can wait to be sent.
+    /// The pool, whose `max_wait` leaves time for the longest answer.
     Pool,
-    /// The pool; callers say how long they can wait for their answer.
-    PoolAtLimit,
+    /// The pool; callers say when they give up.
+    PoolDeadline,
     ByHand,
     Governed,
 }
@@ -54,25 +54,29 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) fn all(scenario: &Scenario) -> impl Iterator<Item = Self> + use<> {
         let hasty = scenario.patience.is_some();
-        [Self::Pool, Self::PoolAtLimit, Self::ByHand, Self::Governed]
+        [Self::Pool, Self::PoolDeadline, Self::ByHand, Self::Governed]
             .into_iter()
-            .filter(move |kind| hasty || *kind != Self::PoolAtLimit)
+            .filter(move |kind| hasty || *kind != Self::PoolDeadline)
     }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Pool => "pool",
-            Self::PoolAtLimit => "pool, max_wait = patience",
+            Self::PoolDeadline => "pool, callers' deadlines",
             Self::ByHand => "round robin + backoff",
             Self::Governed => "governor + round robin",
         }
     }
 
+    /// How long callers tell the pool that they wait for their answer.
+    pub(crate) fn deadline(self, scenario: &Scenario) -> Option<Duration> {
+        scenario.patience.filter(|_| self == Self::PoolDeadline)
+    }
+
     /// How long the pool lets a request wait in line.
     pub(crate) fn max_wait(self, scenario: &Scenario) -> Duration {
         match (self, scenario.patience) {
-            (_, None) => FOR_EVER,
-            (Self::PoolAtLimit, Some(patience)) => patience,
+            (_, None) | (Self::PoolDeadline, _) => FOR_EVER,
             (_, Some(patience)) => patience - LONGEST_ANSWER,
         }
     }
