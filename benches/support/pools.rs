@@ -1,6 +1,6 @@
 //! Pools in which nobody ever has to wait.
 
-use http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
 use tower_key_rotation::{Account, ApiKey, Demand, KeyPool, Limit, OpenAi, Verdict};
 
 /// One key per account, each account with a limit far above what is measured.
@@ -14,14 +14,14 @@ pub(crate) fn pool(keys: usize) -> KeyPool {
     (0..keys).map(account).fold(pool, |pool, account| pool.account(account)).build().unwrap()
 }
 
-/// The same, with all but so many of its accounts cooling for an hour.
+/// The same, with all but so many of its accounts out of quota for at least five minutes.
 pub(crate) fn cooling(keys: usize, left: usize) -> KeyPool {
     let pool = pool(keys);
-    let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("3600"))]);
     for _ in left..keys {
         let mut lease = pool.try_acquire(&Demand::new()).unwrap();
-        let verdict = lease.observe(StatusCode::TOO_MANY_REQUESTS, &headers, b"");
-        assert!(matches!(verdict, Verdict::RateLimited { .. }));
+        let no_money = br#"{"error":{"type":"insufficient_quota"}}"#;
+        let verdict = lease.observe(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), no_money);
+        assert!(matches!(verdict, Verdict::QuotaExhausted { .. }));
     }
     pool
 }

@@ -54,12 +54,13 @@ impl Account {
             .map(|(_, m)| m)
     }
 
-    /// How loaded it is for a lane; the lowest is chosen. First by the share of its allowance that
-    /// is spent, then by what it is doing, then by what it has done, each by weight.
+    /// How loaded it is for a lane; the lower is chosen. First by the share of its allowance that is
+    /// spent, then by what it is doing, each by weight.
     pub(crate) fn load(&self, meters: Meters, now: Time) -> Load {
         let share = self.counting(meters).map(|meter| meter.used_share(now)).max().unwrap_or(0);
-        let weighted = |value: u64| (value << 16) / u64::from(self.weight.max(1));
-        Load(weighted(share.min(1 << 40)), weighted(self.in_flight), weighted(self.served))
+        let weight = u64::from(self.weight.max(1));
+        // In whole rounds: what is under way within one is no reason to prefer another.
+        Load((share.min(1 << 40) << 16) / weight, self.in_flight / weight)
     }
 }
 
@@ -79,7 +80,7 @@ impl Key {
 
 /// A totally ordered load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Load(u64, u64, u64);
+pub(crate) struct Load(u64, u64);
 
 /// The recent share of failures nobody is to blame for yet: a moving average over about eight
 /// answers, in 65,536ths.

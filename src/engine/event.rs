@@ -44,7 +44,7 @@ pub enum Event {
         /// The model, if the request had one.
         model: Option<Arc<str>>,
     },
-    /// The provider is overloaded: everybody waits, no key is blamed.
+    /// The provider is overloaded, or refuses many accounts alike: everybody waits, no key is blamed.
     Overloaded {
         /// How long from now.
         wait: Duration,

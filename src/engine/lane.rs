@@ -1,7 +1,7 @@
 //! The admission state of one model: which accounts have room, which sleep until when, who waits.
 //!
 //! An account's seat in a lane is in one of three places. *Ready*: it may have room, which is found
-//! out when it is drawn. *Asleep*: it was found to have none before a known time. *Blocked*: it
+//! out when it is looked at. *Asleep*: it was found to have none before a known time. *Blocked*: it
 //! waits for something to end or change. Seats are moved only when they are looked at or woken, so
 //! that no step ever walks over all accounts.
 
@@ -14,6 +14,9 @@ use super::{
     standing::Standing,
     time::Time,
 };
+
+/// For so many rounds an account that was passed over keeps its turns.
+const MOST_ROUNDS: i64 = 8;
 
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -29,6 +32,8 @@ pub(crate) struct Lane {
     pub(crate) stalled: Option<Stall>,
     seats: Vec<Seat>,
     ready: Vec<AccountIx>,
+    /// Where in `ready` to look first.
+    first: usize,
     sleepers: BinaryHeap<Reverse<(Time, AccountIx)>>,
     /// The kinds of cost that some of them have no room for.
     short_of: u8,
@@ -48,6 +53,10 @@ pub(crate) struct Seat {
     place: Place,
     pub(crate) meters: Meters,
     pub(crate) standing: Standing,
+    weight: u32,
+    /// How often it may be the first to be taken before others are; less than none if others were
+    /// passed over for it.
+    turns: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,14 +67,20 @@ enum Place {
 }
 
 impl Lane {
-    /// A lane in which every account is ready. `meters` tells which of an account's meters count.
-    pub(crate) fn new(model: Option<Arc<str>>, meters: impl Iterator<Item = Meters>) -> Self {
+    /// A lane in which every account is ready: which of its meters count, and its weight.
+    pub(crate) fn new(
+        model: Option<Arc<str>>,
+        accounts: impl Iterator<Item = (Meters, u32)>,
+        first: usize,
+    ) -> Self {
         let seats: Vec<_> = (0..)
-            .zip(meters)
-            .map(|(place, meters)| Seat {
+            .zip(accounts)
+            .map(|(place, (meters, weight))| Seat {
                 place: Place::Ready(place),
                 meters,
                 standing: Standing::default(),
+                weight,
+                turns: i64::from(weight),
             })
             .collect();
         Self {
@@ -77,6 +92,7 @@ impl Lane {
             refused: Vec::new(),
             stalled: None,
             ready: (0..seats.len()).map(AccountIx::new).collect(),
+            first,
             seats,
             sleepers: BinaryHeap::new(),
             short_of: 0,
@@ -96,14 +112,42 @@ impl Lane {
         &mut self.seats[account.index()]
     }
 
-    /// Brings a random seat of those from `place` on to `place`, and says whose it is.
-    pub(crate) fn draw(&mut self, place: usize, rng: &mut fastrand::Rng) -> Option<AccountIx> {
-        let rest = self.ready.len().checked_sub(place).filter(|rest| *rest > 0)?;
-        let drawn = place + rng.usize(0..rest);
-        self.ready.swap(place, drawn);
-        self.note_place(place);
-        self.note_place(drawn);
-        Some(self.ready[place])
+    /// The ready account that is so many places from where it is to be looked first.
+    ///
+    /// An account that is taken out on the way changes places with one that was not looked at yet, or
+    /// has been already; counting on from there meets each of the others once.
+    pub(crate) fn candidate(&self, place: usize) -> Option<AccountIx> {
+        let number = self.ready.len();
+        if place >= number {
+            return None;
+        }
+        let place = self.first.min(number) + place;
+        self.ready.get(if place < number { place } else { place - number }).copied()
+    }
+
+    /// An account was taken. The first to be looked at stays so while it has turns left; if another was
+    /// preferred to it, it keeps them for its next time.
+    pub(crate) fn took(&mut self, account: AccountIx) {
+        let is_first = self.candidate(0) == Some(account);
+        let seat = self.seat_mut(account);
+        seat.turns -= 1;
+        if !is_first || seat.turns <= 0 {
+            self.move_on();
+        }
+    }
+
+    /// Looks at the next account first that has turns left, after giving each as many as it has
+    /// weight.
+    fn move_on(&mut self) {
+        for _ in 0..self.ready.len() {
+            self.first = if self.first + 1 < self.ready.len() { self.first + 1 } else { 0 };
+            let seat = &mut self.seats[self.ready[self.first].index()];
+            let weight = i64::from(seat.weight);
+            seat.turns = (seat.turns + weight).min(weight * MOST_ROUNDS);
+            if seat.turns > 0 {
+                return;
+            }
+        }
     }
 
     /// Puts a seat to sleep that has no room until then for demands with these kinds of cost.

@@ -21,16 +21,23 @@ pub(crate) struct Lanes {
     lanes: Vec<Lane>,
     by_model: HashMap<Arc<str>, LaneIx>,
     most: usize,
+    /// Where new lanes begin to look.
+    first: usize,
 }
 
 impl Lanes {
-    pub(crate) fn new(accounts: &[Account]) -> Self {
-        let default = accounts.iter().map(|account| meters_counting(account, None));
-        let overflow = accounts.iter().map(all_meters);
+    pub(crate) fn new(accounts: &[Account], first: usize) -> Self {
+        let default =
+            accounts.iter().map(|account| (meters_counting(account, None), account.weight));
+        let overflow = accounts.iter().map(|account| (all_meters(account), account.weight));
         Self {
-            lanes: vec![Lane::new(None, default), Lane::new(Some("(other)".into()), overflow)],
+            lanes: vec![
+                Lane::new(None, default, first),
+                Lane::new(Some("(other)".into()), overflow, first),
+            ],
             by_model: HashMap::new(),
-            // A lane costs about 60 bytes an account; all of them together stay below 256 MiB.
+            first,
+            // A lane costs about 100 bytes an account; all of them together stay below half a GiB.
             most: ((1 << 22) / accounts.len().max(1)).clamp(16, 1_024),
         }
     }
@@ -53,8 +60,9 @@ impl Lanes {
 
     fn open(&mut self, model: &str, accounts: &[Account]) -> LaneIx {
         let name: Arc<str> = Arc::from(model);
-        let meters = accounts.iter().map(|account| meters_counting(account, Some(model)));
-        let lane = Lane::new(Some(Arc::clone(&name)), meters);
+        let seats =
+            accounts.iter().map(|account| (meters_counting(account, Some(model)), account.weight));
+        let lane = Lane::new(Some(Arc::clone(&name)), seats, self.first);
         let place = if self.lanes.len() < self.most {
             self.lanes.push(lane);
             LaneIx::new(self.lanes.len() - 1)

@@ -12,15 +12,25 @@ use super::{
 };
 
 const SCALE: u32 = 32;
-const MARGIN_FLOOR: u64 = 100_000_000;
+/// What is kept back of the burst, at most a quarter of it, because departure is not arrival: requests
+/// that leave exactly spaced arrive with jitter, the first of a connection late. It costs nothing of
+/// the rate.
+const MARGIN: u64 = 250_000_000;
+/// What a demand that needs the whole burst waits beyond rest instead.
+const MOST_REST: u64 = 100_000_000;
+/// A burst of one has nothing to keep back: its requests are spaced a hundredth wider, at most this.
 const MOST_PADDING: u64 = 50_000_000;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Rolling {
     /// Nanoseconds that one unit takes to refill, times 2^32.
     unit: u128,
+    /// The same, rounded up: most demands are of one unit.
+    one: u64,
     /// How far `paid` may run ahead of the clock.
     reach: u64,
+    /// What a demand above the burst waits beyond rest, for the same reason that there is a margin.
+    rest: u64,
     largest: u64,
     paid: Time,
     /// When the meter was last at rest, fully refilled: nothing taken before then is left to
@@ -34,7 +44,9 @@ impl Rolling {
             (u128::from(nanos(limit.period())) << SCALE).div_ceil(limit.amount().max(1).into());
         let mut rolling = Self {
             unit,
+            one: 0,
             reach: 0,
+            rest: 0,
             largest: limit.largest_demand(),
             paid: Time::ZERO,
             busy_since: Time::ZERO,
@@ -42,21 +54,21 @@ impl Rolling {
         if limit.burst_amount() == 1 {
             rolling.unit += (rolling.unit / 100).min(u128::from(MOST_PADDING) << SCALE);
         }
+        rolling.one = rolling.span_of(1);
         let burst = rolling.span(limit.burst_amount());
-        rolling.reach = burst - rolling.margin(burst);
+        rolling.reach = burst - MARGIN.min(burst / 4);
+        if limit.burst_amount() > 1 {
+            rolling.rest = MOST_REST.min(burst / 4);
+        }
         rolling
-    }
-
-    /// What is kept back of the burst because departure is not arrival: requests that leave exactly
-    /// spaced arrive with jitter. One unit, at least 100 ms, but at most a quarter of the burst. It
-    /// costs nothing of the rate. A burst of one has nothing to keep back; its requests are spaced a
-    /// hundredth wider instead, but never by more than 50 ms.
-    fn margin(&self, burst: u64) -> u64 {
-        self.span(1).max(MARGIN_FLOOR).min(burst / 4)
     }
 
     /// The time that so many units take to refill.
     fn span(&self, units: u64) -> u64 {
+        if units == 1 { self.one } else { self.span_of(units) }
+    }
+
+    fn span_of(&self, units: u64) -> u64 {
         let span = u128::from(units).saturating_mul(self.unit).div_ceil(1 << SCALE);
         u64::try_from(span).unwrap_or(u64::MAX)
     }
@@ -65,8 +77,11 @@ impl Rolling {
         if units > self.largest {
             return Room::Never;
         }
-        // A demand above the burst is admitted alone, once the meter is at rest.
-        Room::At(self.paid.plus(self.span(units).min(self.reach)).minus(self.reach))
+        // A demand above the burst is admitted alone, once the meter is at rest. It needs all of the
+        // burst, so nothing can be kept back of it: jitter is waited for instead.
+        let is_new = self.paid == Time::ZERO;
+        let most = if is_new { self.reach } else { self.reach + self.rest };
+        Room::At(self.paid.plus(self.span(units).min(most)).minus(self.reach))
     }
 
     pub(crate) fn take(&mut self, now: Time, units: u64) {

@@ -55,8 +55,10 @@ impl Engine {
                 }
             })
             .collect();
+        // Pools of many processes begin with different accounts.
+        let mut rng = fastrand::Rng::with_seed(seed);
         Self {
-            lanes: Lanes::new(&accounts),
+            lanes: Lanes::new(&accounts, rng.usize(..accounts.len().max(1))),
             accounts,
             live_keys: keys.len(),
             keys,
@@ -64,7 +66,7 @@ impl Engine {
             alike: Alike::default(),
             longest_line,
             waiting: 0,
-            rng: fastrand::Rng::with_seed(seed),
+            rng,
             events: Vec::new(),
             counters: Counters::default(),
         }

@@ -17,7 +17,7 @@ use crate::{
 
 use super::{
     clock::Clock,
-    credentials::Credential,
+    credentials::{Carriers, Credential},
     shared::{Core, Shared},
 };
 
@@ -79,6 +79,7 @@ impl KeyPoolBuilder {
     }
 
     /// How long a request may wait in line, over all its attempts; 30 s by default. Zero never waits.
+    /// An attempt after the first may wait a tenth of it in any case.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.max_wait = max_wait;
         self
@@ -115,10 +116,12 @@ impl KeyPoolBuilder {
         let engine = Engine::new(&self.accounts, &ids, self.longest_line, seed, clock.timestamp());
         let name = self.name.as_deref().unwrap_or(self.provider.name());
         let by_id = ids.iter().cloned().zip((0..).map(KeyIx::new)).collect();
+        let carriers = Carriers::new(&*self.provider);
         let shared = Shared {
             name: Arc::from(name),
             provider: self.provider,
             origin,
+            carriers,
             max_wait: self.max_wait,
             credentials,
             by_id,

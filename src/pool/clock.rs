@@ -40,7 +40,7 @@ impl Clock {
         jiff::Timestamp::try_from(self.wall).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
     }
 
-    pub(crate) fn wall(&self) -> SystemTime {
-        self.wall + self.start.elapsed()
+    pub(crate) fn wall(&self, instant: Instant) -> SystemTime {
+        self.wall + instant.saturating_duration_since(self.start)
     }
 }

@@ -91,30 +91,45 @@ fn bearer(secret: &str) -> Result<HeaderValue, http::header::InvalidHeaderValue>
     HeaderValue::from_str(text.expose_secret())
 }
 
-/// Removes every header that may hold a key.
-pub(crate) fn strip_headers(provider: &dyn Provider, headers: &mut HeaderMap) {
-    if headers.is_empty() {
-        return;
-    }
-    for name in &CARRIERS {
-        headers.remove(name);
-    }
-    for carrier in provider.carriers() {
-        if let Carrier::Header(name) = carrier
-            && !CARRIERS.contains(name)
-        {
-            headers.remove(name);
-        }
-    }
+/// Where keys may be, in requests and responses.
+#[derive(Debug)]
+pub(crate) struct Carriers {
+    headers: Box<[HeaderName]>,
+    parameter: Option<Box<str>>,
 }
 
-/// Removes every credential from a request, those in its query included.
-pub(crate) fn strip<B>(provider: &dyn Provider, request: &mut Request<B>) {
-    strip_headers(provider, request.headers_mut());
-    if let Some(parameter) = provider.query_carrier()
-        && let Some(uri) = without_parameter(request.uri(), parameter)
-    {
-        *request.uri_mut() = uri;
+impl Carriers {
+    /// Those of all known providers, and those of one.
+    pub(crate) fn new(provider: &dyn Provider) -> Self {
+        let own = provider.carriers().iter().filter_map(|carrier| match carrier {
+            Carrier::Bearer => None,
+            Carrier::Header(name) => Some(name.clone()),
+        });
+        let mut headers = CARRIERS.to_vec();
+        headers.extend(own.filter(|name| !CARRIERS.contains(name)));
+        Self {
+            headers: headers.into_boxed_slice(),
+            parameter: provider.query_carrier().map(Box::from),
+        }
+    }
+
+    /// Removes every header that may hold a key.
+    pub(crate) fn strip_headers(&self, headers: &mut HeaderMap) {
+        if !headers.is_empty() {
+            for name in &self.headers {
+                headers.remove(name);
+            }
+        }
+    }
+
+    /// Removes every credential from a request, those in its query included.
+    pub(crate) fn strip<B>(&self, request: &mut Request<B>) {
+        self.strip_headers(request.headers_mut());
+        if let Some(parameter) = &self.parameter
+            && let Some(uri) = without_parameter(request.uri(), parameter)
+        {
+            *request.uri_mut() = uri;
+        }
     }
 }
 

@@ -3,13 +3,14 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Request, StatusCode};
+use tokio::time::Instant;
 
 use crate::{KeyId, Usage, Verdict, engine::Grant, provider::Answer};
 
-use super::{
-    credentials::{self, Credential},
-    shared::Shared,
-};
+use super::{credentials::Credential, shared::Shared};
+
+/// More limits than any provider tells of in one response.
+const MOST_READINGS: usize = 8;
 
 /// A reservation of a demand on a key, until it is dropped.
 ///
@@ -64,7 +65,7 @@ impl Lease {
     /// [`ForeignOrigin`] if the request leads to another origin than the pool's. Its credentials are
     /// removed all the same.
     pub fn apply<B>(&mut self, request: &mut Request<B>) -> Result<(), ForeignOrigin> {
-        credentials::strip(&*self.shared.provider, request);
+        self.shared.carriers.strip(request);
         if !self.shared.origin.covers(request.uri()) {
             return Err(ForeignOrigin(self.shared.origin.to_string()));
         }
@@ -81,13 +82,22 @@ impl Lease {
     /// The pool's state has changed when this returns.
     pub fn observe(&mut self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Verdict {
         let provider = &*self.shared.provider;
-        let answer = Answer { status, headers, body, now: self.shared.clock.wall() };
+        let now = Instant::now();
+        let answer = Answer { status, headers, body, now: self.shared.clock.wall(now) };
         let is_error = status.is_client_error() || status.is_server_error();
         let verdict = if is_error { provider.classify(&answer) } else { Verdict::Accepted };
+        // Read before the lock is taken: many headers take longer than all that is done under it.
+        let mut readings = [None; MOST_READINGS];
+        let mut free = readings.iter_mut();
+        provider.readings(&answer, &mut |reading| {
+            free.next().into_iter().for_each(|free| *free = Some(reading));
+        });
         if let Some(grant) = &mut self.grant {
-            self.shared.with(|core, now| {
+            self.shared.with_at(now, |core, now| {
                 core.engine.judge(now, grant, verdict);
-                provider.readings(&answer, &mut |reading| core.engine.read(now, grant, reading));
+                for reading in readings.into_iter().flatten() {
+                    core.engine.read(now, grant, reading);
+                }
             });
         }
         verdict

@@ -39,12 +39,11 @@ mod shared;
 
 use std::{sync::Arc, time::Duration};
 
-use http::{Request, Uri};
+use http::{HeaderMap, Request, Uri};
 use tokio::time::Instant;
 
 pub use acquire::Acquire;
 pub use builder::KeyPoolBuilder;
-pub(crate) use credentials::strip_headers;
 pub use events::{EventError, Events};
 pub use lease::{ForeignOrigin, Lease};
 
@@ -54,6 +53,9 @@ use crate::{
     provider::{Call, Provider},
 };
 use shared::{Core, Shared};
+
+/// The part of `max_wait` that an attempt after the first may wait in any case.
+const GRACE: u32 = 10;
 
 /// Tokens, or nano-dollars, that one request can ask for at most: a thousand dollars, far below
 /// overflow.
@@ -94,8 +96,8 @@ impl KeyPool {
     /// # Errors
     /// [`Exhausted`] if nobody has room, or others wait already. It says when to come back.
     pub fn try_acquire(&self, demand: &Demand) -> Result<Lease, Exhausted> {
-        let wanted =
-            Wanted { demand, estimate: &Estimate::default(), tried: &[], since: Instant::now() };
+        let now = Instant::now();
+        let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since: now, now };
         self.lease_or_ask(&wanted)
             .map_err(|ask| self.shared.with(|core, now| core.engine.turned_away(now, &ask)))
     }
@@ -112,8 +114,8 @@ impl KeyPool {
     /// The future may be dropped at any point: its place in the line goes to the next, and what was
     /// reserved for it is free again.
     pub fn acquire(&self, demand: &Demand) -> Acquire {
-        let wanted =
-            Wanted { demand, estimate: &Estimate::default(), tried: &[], since: Instant::now() };
+        let now = Instant::now();
+        let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since: now, now };
         self.line_up(self.shared.with(|core, now| self.ask(core, now, &wanted)))
     }
 
@@ -146,14 +148,19 @@ impl KeyPool {
         self.shared.provider.estimate(call)
     }
 
+    /// Removes every header that may hold a key.
+    pub(crate) fn strip_headers(&self, headers: &mut HeaderMap) {
+        self.shared.carriers.strip_headers(headers);
+    }
+
     /// Removes every credential from a request.
     pub(crate) fn strip<B>(&self, request: &mut Request<B>) {
-        credentials::strip(self.provider(), request);
+        self.shared.carriers.strip(request);
     }
 
     /// A lease at once, or else what to wait in line for.
     pub(crate) fn lease_or_ask(&self, wanted: &Wanted<'_>) -> Result<Lease, Ask> {
-        let grant = self.shared.with(|core, now| {
+        let grant = self.shared.with_at(wanted.now, |core, now| {
             let ask = self.ask(core, now, wanted);
             core.engine.admit(now, &ask).ok_or(ask)
         })?;
@@ -167,12 +174,16 @@ impl KeyPool {
 
     /// Puts together what a request wants: what its caller says goes before what was read from it.
     fn ask(&self, core: &mut Core, now: Time, wanted: &Wanted<'_>) -> Ask {
-        let Wanted { demand, estimate, tried, since } = wanted;
+        let Wanted { demand, estimate, tried, since, .. } = wanted;
         let Shared { clock, max_wait, .. } = &*self.shared;
         let since = clock.time(*since);
         let model = demand.model.as_deref().or(estimate.model.as_deref());
         let lane = core.engine.lane(now, model);
-        let deadline = since.after(*max_wait);
+        let mut deadline = since.after(*max_wait);
+        if !tried.is_empty() {
+            // It is among the first in line, and has waited: it is not turned away for a moment.
+            deadline = deadline.max(now.after(*max_wait / GRACE));
+        }
         let latest = demand.deadline.map(|deadline| clock.time(deadline));
         let latest = latest.map(|deadline| core.engine.latest_start(lane, deadline));
         let mut ask = Ask {
@@ -216,4 +227,5 @@ pub(crate) struct Wanted<'a> {
     pub(crate) tried: &'a [Attempt],
     /// When it first asked.
     pub(crate) since: Instant,
+    pub(crate) now: Instant,
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use slab::Slab;
-use tokio::sync::broadcast;
+use tokio::{sync::broadcast, time::Instant};
 
 use crate::{
     Exhausted, KeyId,
@@ -18,12 +18,16 @@ use crate::{
     provider::Provider,
 };
 
-use super::{clock::Clock, credentials::Credential};
+use super::{
+    clock::Clock,
+    credentials::{Carriers, Credential},
+};
 
 pub(crate) struct Shared {
     pub(crate) name: Arc<str>,
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) origin: Origin,
+    pub(crate) carriers: Carriers,
     pub(crate) max_wait: Duration,
     /// By the engine's key index.
     pub(crate) credentials: Vec<Credential>,
@@ -54,9 +58,14 @@ pub(crate) struct Slot {
 impl Shared {
     /// One step: does something, and serves whoever can be served after it.
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Core, Time) -> R) -> R {
+        self.with_at(Instant::now(), act)
+    }
+
+    /// The same for somebody who has just looked at the clock.
+    pub(crate) fn with_at<R>(&self, now: Instant, act: impl FnOnce(&mut Core, Time) -> R) -> R {
+        let now = self.clock.time(now);
         let (result, wake) = {
             let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = self.clock.now();
             let result = act(&mut core, now);
             core.serve(now, None);
             if core.engine.has_events() {

@@ -12,8 +12,9 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// How long the provider says to wait. To be read from errors only: Anthropic sends `retry-after`
 /// with answers too.
 ///
-/// The larger of `retry-after` (seconds, whole or not, or an HTTP date) and `retry-after-ms`, for
-/// there are gateways that send a 0 beside the truth. A wait of 0 and a date that has passed say
+/// `retry-after` (seconds, whole or not, or an HTTP date), or `retry-after-ms` where that says the same
+/// more exactly; else the larger of the two, for there are gateways that send a 0 beside the truth. A
+/// wait of 0 and a date that has passed say
 /// nothing, as does a header that is malformed, negative, absurd or sent twice.
 pub(crate) fn retry_after(answer: &Answer<'_>) -> Option<Duration> {
     let seconds = only(answer, &RETRY_AFTER).and_then(|text| {
@@ -21,7 +22,12 @@ pub(crate) fn retry_after(answer: &Answer<'_>) -> Option<Duration> {
             .or_else(|| clock::until(httpdate::parse_http_date(text).ok()?, clock::sent(answer)))
     });
     let millis = only(answer, &RETRY_AFTER_MS).and_then(duration::millis);
-    seconds.max(millis).filter(|wait| !wait.is_zero())
+    let exact = millis.zip(seconds).filter(|(millis, seconds)| {
+        let rounded_up = millis <= seconds && *seconds - *millis < Duration::from_secs(1);
+        rounded_up && *millis >= Duration::from_millis(1)
+    });
+    let wait = exact.map(|(millis, _)| millis).or(seconds.max(millis));
+    wait.filter(|wait| !wait.is_zero())
 }
 
 /// The one value of a header; of two, who knows which is meant.
@@ -70,7 +76,9 @@ mod tests {
     }
 
     #[test]
-    fn the_larger_of_two_counts() {
+    fn the_more_exact_of_two_counts_if_they_agree_and_else_the_larger() {
+        assert_eq!(read(&[("retry-after", "1"), ("retry-after-ms", "5")]), Some(5));
+        assert_eq!(read(&[("retry-after", "20"), ("retry-after-ms", "5")]), Some(20_000));
         assert_eq!(read(&[("retry-after", "1"), ("retry-after-ms", "0")]), Some(1_000));
         assert_eq!(read(&[("retry-after", "1"), ("retry-after-ms", "1400")]), Some(1_400));
         assert_eq!(read(&[("retry-after", "soon"), ("retry-after-ms", "1400")]), Some(1_400));

@@ -146,15 +146,20 @@ impl Body for ReplayBody {
             Kind::Passing { ahead, rest } => {
                 let ahead = ahead.as_ref().map_or(0, Bytes::len) as u64;
                 let rest = rest.lock().unwrap_or_else(PoisonError::into_inner).size_hint();
-                let mut sum = SizeHint::new();
-                if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(ahead)) {
-                    sum.set_upper(upper);
-                }
-                sum.set_lower(rest.lower().saturating_add(ahead));
-                sum
+                longer_by(ahead, &rest)
             }
         }
     }
+}
+
+/// The size of a body of which so many bytes come before the rest.
+pub(crate) fn longer_by(ahead: u64, rest: &SizeHint) -> SizeHint {
+    let mut sum = SizeHint::new();
+    if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(ahead)) {
+        sum.set_upper(upper);
+    }
+    sum.set_lower(rest.lower().saturating_add(ahead));
+    sum
 }
 
 impl fmt::Debug for ReplayBody {

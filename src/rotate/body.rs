@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::Lease;
+use crate::{Lease, replay::longer_by};
 
 pin_project! {
     /// The body of a response, as the provider sent it.
@@ -79,12 +79,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
             |frame: &Result<Frame<Bytes>, _>| frame.as_ref().ok()?.data_ref().map(Buf::remaining);
         let ahead = self.ahead.iter().filter_map(data).sum::<usize>() as u64;
         let rest = self.rest.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint);
-        let mut sum = SizeHint::new();
-        if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(ahead)) {
-            sum.set_upper(upper);
-        }
-        sum.set_lower(rest.lower().saturating_add(ahead));
-        sum
+        longer_by(ahead, &rest)
     }
 }
 

@@ -15,11 +15,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 use tower_service::Service;
 
-use crate::{
-    Attempt, KeyPool, KeyUsed, Lease, Trail, Verdict,
-    pool::{Acquire, strip_headers},
-    trail::Refusal,
-};
+use crate::{Attempt, KeyPool, KeyUsed, Lease, Trail, Verdict, pool::Acquire, trail::Refusal};
 
 use super::{
     answer,
@@ -203,7 +199,7 @@ impl Sent {
         mut lease: Lease,
     ) -> Response<ResponseBody<B>> {
         let verdict = lease.observe(response.status(), response.headers(), b"");
-        strip_headers(self.pool.provider(), response.headers_mut());
+        self.pool.strip_headers(response.headers_mut());
         if self.annotate || self.trail.is_some() {
             self.annotate(response.extensions_mut(), &lease, verdict, None);
         }
@@ -215,7 +211,7 @@ impl Sent {
         let whole = read.whole();
         let Read { mut head, mut lease, ahead, rest, text } = read;
         let verdict = lease.observe(head.status, &head.headers, &text);
-        strip_headers(self.pool.provider(), &mut head.headers);
+        self.pool.strip_headers(&mut head.headers);
         let refusal = whole.map(|body| {
             let headers = head.headers.clone();
             Arc::new(Refusal { status: head.status, version: head.version, headers, body })

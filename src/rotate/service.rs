@@ -82,9 +82,10 @@ where
             return ResponseFuture::passing(self.inner.call(request), self.pool.clone());
         }
         let trail = request.extensions().get::<Trail>().cloned();
-        let since = trail.as_ref().map_or_else(Instant::now, Trail::since);
+        let now = Instant::now();
+        let since = trail.as_ref().map_or(now, Trail::since);
         let sent = Sent { pool: self.pool.clone(), trail, since, annotate: self.annotate };
-        match lease_or_ask(&sent, &request) {
+        match lease_or_ask(&sent, now, &request) {
             Ok(mut lease) => match lease.apply(&mut request) {
                 Ok(()) => ResponseFuture::calling(self.inner.call(request), lease, sent),
                 // Cannot be: the origin was checked above. The lease gives back what it holds.
@@ -101,7 +102,7 @@ where
     }
 }
 
-fn lease_or_ask<A: 'static>(sent: &Sent, request: &Request<A>) -> Result<Lease, Ask> {
+fn lease_or_ask<A: 'static>(sent: &Sent, now: Instant, request: &Request<A>) -> Result<Lease, Ask> {
     let said = request.extensions().get::<Demand>();
     let call = Call {
         method: request.method(),
@@ -113,7 +114,8 @@ fn lease_or_ask<A: 'static>(sent: &Sent, request: &Request<A>) -> Result<Lease, 
     let unsaid = Demand::new();
     let lease_or_ask = |tried: &[_]| {
         let demand = said.unwrap_or(&unsaid);
-        sent.pool.lease_or_ask(&Wanted { demand, estimate: &estimate, tried, since: sent.since })
+        let since = sent.since;
+        sent.pool.lease_or_ask(&Wanted { demand, estimate: &estimate, tried, since, now })
     };
     match &sent.trail {
         Some(trail) => trail.visit(lease_or_ask),

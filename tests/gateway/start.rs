@@ -13,7 +13,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tower_key_rotation::sandbox::{Dialect, Sandbox, Script};
 
 use crate::gateway::{
-    config::{Config, Surroundings, read_file},
+    config::{Config, Listen, Surroundings, read_file},
     routes::Gateway,
     serve::serve,
     upstream::Upstream,
@@ -43,7 +43,7 @@ keys = [{{ id = "k1", secret = "sk-canary" }}]
 "#
     );
     let around = Surroundings { env: &|_| None, folder: Path::new("") };
-    read_file("keys.toml".to_owned(), &text, &around).unwrap()
+    read_file("keys.toml".to_owned(), &text, Listen::default(), &around).unwrap()
 }
 
 pub(crate) fn sandbox(dialect: Dialect, script: Script) -> Sandbox {

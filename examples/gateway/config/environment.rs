@@ -5,8 +5,8 @@ use std::path::Path;
 use tower_key_rotation::{Account, ApiKey};
 
 use super::{
-    Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, PoolConfig, Problems,
-    secret,
+    Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, Listen, PoolConfig,
+    Problems, check_reach, secret,
 };
 
 const KEY_VARIABLES: [(&str, Dialect); 3] = [
@@ -44,8 +44,8 @@ impl Surroundings<'_> {
     }
 }
 
-/// One pool for each variable that is set; each key is an account of its own, whose limits are learnt.
-pub(super) fn load(around: &Surroundings<'_>) -> Result<Config, Problems> {
+/// One pool for each variable that is set; each key is an account of its own, without limits.
+pub(super) fn load(listen: Listen, around: &Surroundings<'_>) -> Result<Config, Problems> {
     let mut problems = Vec::new();
     let mut pools = Vec::new();
     for (name, dialect) in KEY_VARIABLES {
@@ -57,11 +57,13 @@ pub(super) fn load(around: &Surroundings<'_>) -> Result<Config, Problems> {
     }
     let client_tokens = around.list("GATEWAY_TOKENS", &mut problems);
     let admin_token = around.list("GATEWAY_ADMIN_TOKEN", &mut problems).pop();
+    let listen = listen.or(DEFAULT_LISTEN.into());
+    problems.extend(check_reach(listen, !client_tokens.is_empty(), "set GATEWAY_TOKENS"));
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
     Ok(Config {
-        listen: DEFAULT_LISTEN.into(),
+        listen,
         client_tokens: client_tokens.into_iter().map(Into::into).collect(),
         admin_token: admin_token.map(Into::into),
         pools,

@@ -7,28 +7,33 @@ use tower_key_rotation::{Account, ApiKey, Limit};
 
 use super::{
     super::args::address,
-    Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, PoolConfig, Problems,
-    Surroundings,
+    Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, Listen, PoolConfig,
+    Problems, Surroundings, check_reach,
     document::{Document, Table, Value},
     secret, value,
 };
 
 /// Reads and checks a file; `file:` secrets are looked for beside it.
-pub(super) fn load(path: &Path, around: &Surroundings<'_>) -> Result<Config, Problems> {
+pub(super) fn load(
+    path: &Path,
+    listen: Listen,
+    around: &Surroundings<'_>,
+) -> Result<Config, Problems> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Problems(vec![format!("{name} cannot be read: {}", error.kind())]))?;
     let folder = around.folder.join(path.parent().unwrap_or(Path::new("")));
-    read(name, &text, &Surroundings { env: around.env, folder: &folder })
+    read(name, &text, listen, &Surroundings { env: around.env, folder: &folder })
 }
 
 pub(crate) fn read(
     name: String,
     text: &str,
+    listen: Listen,
     around: &Surroundings<'_>,
 ) -> Result<Config, Problems> {
     let document = Document::new(name, text);
-    let config = document.parse(text).map(|table| Reader { around }.config(table));
+    let config = document.parse(text).map(|table| Reader { around, listen }.config(table));
     document.finish()?;
     config.ok_or(Problems(Vec::new()))
 }
@@ -37,22 +42,23 @@ pub(crate) fn read(
 /// is of no use then; but the rest is still checked.
 struct Reader<'a> {
     around: &'a Surroundings<'a>,
+    listen: Listen,
 }
 
 impl Reader<'_> {
     fn config(&self, mut table: Table<'_, '_>) -> Config {
         let listen = table.take("listen").and_then(|listen| listen.text(address));
-        let tokens = table.list("client_tokens").into_iter();
+        let listen = self.listen.or(listen.unwrap_or(DEFAULT_LISTEN.into()));
+        let tokens = table.list("client_tokens");
+        if let Some(problem) = check_reach(listen, !tokens.is_empty(), "set client_tokens") {
+            table.report(problem);
+        }
+        let tokens = tokens.into_iter();
         let client_tokens = tokens.filter_map(|token| self.secret(token)).collect();
         let admin_token = table.take("admin_token").and_then(|token| self.secret(token));
         let pools = self.pools(&mut table);
         table.finish();
-        Config {
-            listen: listen.unwrap_or(DEFAULT_LISTEN.into()),
-            client_tokens,
-            admin_token,
-            pools,
-        }
+        Config { listen, client_tokens, admin_token, pools }
     }
 
     fn pools(&self, table: &mut Table<'_, '_>) -> Vec<PoolConfig> {

@@ -8,7 +8,7 @@ mod secret;
 mod tests;
 mod value;
 
-use std::{fmt, net::SocketAddr, path::Path, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use secrecy::SecretString;
 use tower_key_rotation::Account;
@@ -62,31 +62,36 @@ impl fmt::Display for Problems {
 impl Config {
     /// Reads the file that `args` names, or else the environment.
     pub(crate) fn load(args: &Args, around: &Surroundings<'_>) -> Result<Self, Problems> {
-        let mut config = match &args.config {
-            Some(path) => file::load(path, around)?,
-            None => environment::load(around)?,
-        };
-        if let Some(listen) = args.listen {
-            config.listen = listen;
-        } else if let Some(port) = around.port()? {
-            config.listen.set_port(port);
+        let listen = Listen { address: args.listen, port: around.port()? };
+        match &args.config {
+            Some(path) => file::load(path, listen, around),
+            None => environment::load(listen, around),
         }
-        config.check_reach(args.config.as_deref())?;
-        Ok(config)
     }
+}
 
-    /// Without client tokens only this machine may be able to call.
-    fn check_reach(&self, file: Option<&Path>) -> Result<(), Problems> {
-        if self.listen.ip().is_loopback() || !self.client_tokens.is_empty() {
-            return Ok(());
+/// What goes before a configuration's own address: `--listen`, or else the port in `PORT`.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Listen {
+    address: Option<SocketAddr>,
+    port: Option<u16>,
+}
+
+impl Listen {
+    fn or(self, configured: SocketAddr) -> SocketAddr {
+        let mut address = self.address.unwrap_or(configured);
+        if let (None, Some(port)) = (self.address, self.port) {
+            address.set_port(port);
         }
-        let remedy = match file {
-            Some(path) => format!("{}: set client_tokens", path.display()),
-            None => "set GATEWAY_TOKENS".to_owned(),
-        };
-        let listen = self.listen;
-        Err(Problems(vec![format!(
-            "{remedy}, or listen on 127.0.0.1: others can reach {listen} and would spend your quota"
-        )]))
+        address
     }
+}
+
+/// Without client tokens only this machine may be able to call.
+fn check_reach(listen: SocketAddr, has_tokens: bool, remedy: &str) -> Option<String> {
+    (!listen.ip().is_loopback() && !has_tokens).then(|| {
+        format!(
+            "{remedy}, or listen on 127.0.0.1: others can reach {listen} and would spend your quota"
+        )
+    })
 }

@@ -1,6 +1,6 @@
 use std::{fs, path::Path, time::Duration};
 
-use super::{super::args::Args, Config, Dialect, Problems, Surroundings, file};
+use super::{super::args::Args, Config, Dialect, Listen, Problems, Surroundings, file};
 
 const SAMPLE: &str = include_str!("../keys.toml");
 
@@ -11,7 +11,7 @@ fn env(name: &str) -> Option<String> {
 
 fn read(text: &str) -> Result<Config, Problems> {
     let around = Surroundings { env: &env, folder: Path::new(".") };
-    file::read("keys.toml".to_owned(), text, &around)
+    file::read("keys.toml".to_owned(), text, Listen::default(), &around)
 }
 
 fn problems(text: &str) -> Vec<String> {
@@ -195,7 +195,7 @@ fn a_secret_file_loses_its_last_line_break_only() {
     let around = Surroundings { env: &env, folder: &folder };
     let with = |name: &str| {
         let text = one_pool("canary-secret", &format!("file:{name}"));
-        file::read("keys.toml".to_owned(), &text, &around)
+        file::read("keys.toml".to_owned(), &text, Listen::default(), &around)
     };
     assert!(with("good").is_ok());
     let Problems(found) = with("two-lines").unwrap_err();
@@ -233,6 +233,9 @@ fn only_loopback_may_go_without_client_tokens() {
     assert!(open.to_string().contains("GATEWAY_TOKENS"), "{open}");
     let tokens = |name: &str| (name == "GATEWAY_TOKENS").then(|| "t1,t2".to_owned());
     assert_eq!(load(&["--listen", "0.0.0.0:80"], &tokens).unwrap().client_tokens.len(), 2);
+    let both = problems("listen = \"0.0.0.0:80\"\ncolour = 1\n");
+    assert!(both.iter().any(|problem| problem.contains("set client_tokens")), "{both:?}");
+    assert!(both.iter().any(|problem| problem.contains("colour")), "not all at once: {both:?}");
     let bad = |name: &str| (name == "GATEWAY_TOKENS").then(|| "t1,canary two".to_owned());
     let bad = load(&[], &bad).unwrap_err().to_string();
     assert!(bad.contains("GATEWAY_TOKENS, number 2") && !bad.contains("canary"), "{bad}");

@@ -6,7 +6,8 @@ use crate::Limit;
 
 use super::{Check, View, When, ensure};
 
-const MARGIN: i128 = 100_000_000;
+const MARGIN: i128 = 250_000_000;
+const REST: i128 = 100_000_000;
 const PADDING: i128 = 50_000_000;
 
 #[derive(Debug)]
@@ -14,11 +15,14 @@ pub(super) struct Bucket {
     unit: i128,
     leak: i128,
     size: i128,
+    /// What must have run out beyond empty before more than it holds goes in.
+    rest: i128,
     largest: u64,
-    /// The least and the most that the engine's rounding may make of it.
+    /// What ran out and what is inside, at the least and the most that the engine's rounding may
+    /// make of it. Nothing yet if nothing was ever taken.
     least: i128,
     most: i128,
-    at: u64,
+    is_new: bool,
     /// When something was last poured into it while it was empty, for sure and perhaps.
     began: u64,
     perhaps_began: u64,
@@ -44,11 +48,12 @@ impl Bucket {
         Self {
             unit,
             leak,
-            size: burst - unit.max(MARGIN * leak).min(burst / 4),
+            size: burst - (MARGIN * leak).min(burst / 4),
+            rest: if limit.burst_amount() > 1 { (REST * leak).min(burst / 4) } else { 0 },
             largest: limit.largest_demand(),
             least: 0,
             most: 0,
-            at: 0,
+            is_new: true,
             began: 0,
             perhaps_began: 0,
             log: Vec::new(),
@@ -64,68 +69,71 @@ impl Bucket {
         i128::from(units) * self.unit
     }
 
-    fn left(&self, parts: i128, now: u64) -> i128 {
-        (parts - self.leak * i128::from(now - self.at)).max(0)
-    }
-
-    fn pass(&mut self, now: u64) {
-        (self.least, self.most) = (self.left(self.least, now), self.left(self.most, now));
-        self.at = now;
-    }
-
     pub(super) fn when(&self, now: u64, units: u64, view: View) -> When {
         if units > self.largest {
             return When::Never;
         }
         let rough = self.rough(units) + self.rough(self.largest);
-        let (inside, rough) = match view {
-            View::Sure => (self.left(self.most, now), rough),
-            View::Maybe => (self.left(self.least, now), -rough),
+        let (level, rough) = match view {
+            View::Sure => (self.most, rough),
+            View::Maybe => (self.least, -rough),
         };
-        // More than it holds goes in alone, once it is empty.
-        let excess = (inside + self.parts(units) + rough - self.size).min(inside).max(0);
-        When::At(now + (excess + self.leak - 1).div_euclid(self.leak) as u64)
+        // More than it holds goes in alone, once it is empty, and a little later.
+        let rest = if self.is_new { 0 } else { self.rest };
+        let needed = self.parts(units).min(self.size + rest) + rough;
+        let opens = (level + needed - self.size + self.leak - 1).div_euclid(self.leak);
+        When::At(now.max(opens.max(0) as u64))
+    }
+
+    fn ran_out(&self, now: u64) -> i128 {
+        self.leak * i128::from(now)
     }
 
     pub(super) fn take(&mut self, now: u64, units: u64, admitted: bool) {
-        self.pour(now);
-        self.least += self.parts(units);
-        self.most += self.parts(units) + self.rough(units);
-        self.log.push(Entry { at: now, parts: self.parts(units), admitted });
-    }
-
-    fn pour(&mut self, now: u64) {
-        self.pass(now);
-        if self.most == 0 {
+        let ran_out = self.ran_out(now);
+        if self.most <= ran_out {
             self.began = now;
         }
-        if self.least == 0 {
+        if self.least <= ran_out {
             self.perhaps_began = now;
         }
+        self.is_new = false;
+        self.least = self.least.max(ran_out) + self.parts(units);
+        self.most = self.most.max(ran_out) + self.parts(units) + self.rough(units);
+        self.log.push(Entry { at: now, parts: self.parts(units), admitted });
     }
 
     /// Less was used than was taken. What was taken before the bucket was last empty has run out
     /// already.
     pub(super) fn give_back(&mut self, now: u64, taken: u64, units: u64) {
-        self.pass(now);
         let (parts, rough) = (self.parts(units), self.rough(units));
         if taken >= self.began {
-            self.least = (self.least - parts - rough).max(0);
+            self.least -= parts + rough;
             self.log.push(Entry { at: now, parts: -parts, admitted: false });
         }
         if taken >= self.perhaps_began {
-            self.most = (self.most - parts + rough).max(0);
+            self.most -= parts - rough;
         }
     }
 
     /// The provider says that only so much is left; it rounds down, by one at most.
     pub(super) fn lower(&mut self, now: u64, remaining: u64) {
         let left = self.parts(remaining.saturating_add(1).min(self.largest));
-        let inside = self.size - left.min(self.size);
-        let rough = self.rough(self.largest);
-        self.pour(now);
-        self.least = self.least.max(inside - rough);
-        self.most = self.most.max(inside + rough);
+        let (ran_out, rough) = (self.ran_out(now), self.rough(self.largest));
+        let level = ran_out + self.size - left.min(self.size);
+        if level - rough > self.least {
+            if self.least <= ran_out {
+                self.perhaps_began = now;
+            }
+            self.least = level - rough;
+        }
+        if level + rough > self.most {
+            if self.most <= ran_out {
+                self.began = now;
+            }
+            self.most = level + rough;
+        }
+        self.is_new = false;
     }
 
     /// The rule itself, from all that was ever taken: between any two moments no more than the size

@@ -1,0 +1,113 @@
+//! One run: callers come, ask a client, and wait as long as they can.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    runtime::Builder,
+    time::{sleep, sleep_until, timeout},
+};
+
+use crate::{
+    clients::{ByHand, Client, Direct, Governed, Kind, Reply, Stack, is_direct},
+    scenario::Scenario,
+    workload::{Job, Sent},
+    world::{LONGEST_ANSWER, World},
+};
+
+/// What became of all callers, and what the provider saw.
+#[derive(Debug, Default)]
+pub(crate) struct Run {
+    pub(crate) ends: Vec<End>,
+    pub(crate) refused: u64,
+    /// What the provider accepted of each account while callers came.
+    pub(crate) accepted: Vec<u64>,
+}
+
+/// What became of one caller.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    /// After the last call for it had left so long after its caller came.
+    Answered {
+        waited: Duration,
+    },
+    Told,
+    Failed,
+    GaveUp,
+}
+
+pub(crate) fn run(scenario: &Scenario, jobs: &[Job], kind: Kind, seed: u64) -> Run {
+    // For the pauses of the stack.
+    fastrand::seed(seed);
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.unwrap_or_else(|problem| panic!("{problem}"));
+    runtime.block_on(async {
+        let world = World::begin(scenario, kind.max_wait(scenario), seed).await;
+        let uplink = &world.uplink;
+        let ends = match kind {
+            Kind::Pool | Kind::PoolDeadline if is_direct(scenario) => {
+                callers(
+                    scenario,
+                    &world,
+                    jobs,
+                    Direct::new(&world.pool, uplink, kind.deadline(scenario)),
+                )
+                .await
+            }
+            Kind::Pool | Kind::PoolDeadline => {
+                callers(
+                    scenario,
+                    &world,
+                    jobs,
+                    Stack::new(&world.pool, uplink, kind.deadline(scenario)),
+                )
+                .await
+            }
+            Kind::ByHand => {
+                let client = ByHand::new(scenario.accounts.len(), uplink, seed);
+                callers(scenario, &world, jobs, client).await
+            }
+            Kind::Governed => {
+                callers(scenario, &world, jobs, Governed::new(scenario, uplink, seed)).await
+            }
+        };
+        // Answers that nobody waits for are on their way still.
+        sleep(LONGEST_ANSWER).await;
+        let refused = world.sandbox.seen().total().rate_limited;
+        Run { ends, refused, accepted: uplink.accepted() }
+    })
+}
+
+async fn callers(
+    scenario: &Scenario,
+    world: &World,
+    jobs: &[Job],
+    client: impl Client,
+) -> Vec<End> {
+    let client = Arc::new(client);
+    tokio::spawn(World::fail(world.sandbox.clone(), scenario.clone()));
+    let mut calls = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        sleep_until(world.start + job.at).await;
+        let job = Job { sent: Sent::default(), ..job.clone() };
+        calls.push(tokio::spawn(caller(Arc::clone(&client), job, scenario.patience)));
+    }
+    let mut ends = Vec::with_capacity(jobs.len());
+    for call in calls {
+        ends.push(call.await.unwrap_or(End::Failed));
+    }
+    ends
+}
+
+async fn caller(client: Arc<impl Client>, job: Job, patience: Option<Duration>) -> End {
+    let ask = client.ask(&job);
+    let reply = match patience {
+        Some(patience) => timeout(patience, ask).await,
+        None => Ok(ask.await),
+    };
+    match reply {
+        Ok(Reply::Answered) => End::Answered { waited: job.sent.get().saturating_sub(job.at) },
+        Ok(Reply::Told) => End::Told,
+        Ok(Reply::Failed) => End::Failed,
+        Err(_) => End::GaveUp,
+    }
+}

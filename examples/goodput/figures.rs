@@ -1,0 +1,76 @@
+//! What a run comes to.
+
+use std::time::Duration;
+
+use crate::{
+    drive::{End, Run},
+    scenario::Scenario,
+    workload::Job,
+};
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figures {
+    /// What the provider accepted while callers came, of what its limits allow in that time.
+    pub(crate) goodput: f64,
+    /// The same, of which callers still waited for the answer.
+    pub(crate) useful: f64,
+    pub(crate) refused: u64,
+    pub(crate) errors: usize,
+    pub(crate) told: usize,
+    pub(crate) gave_up: usize,
+    /// Answers in time, of the callers.
+    pub(crate) answered: f64,
+    pub(crate) jain: f64,
+    /// From a caller's coming to the departure of the call that was answered.
+    pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
+}
+
+impl Figures {
+    pub(crate) fn of(scenario: &Scenario, jobs: &[Job], run: &Run) -> Self {
+        let allowed: Vec<_> = (0..scenario.accounts.len()).map(|i| scenario.allowed(i)).collect();
+        let sum: f64 = allowed.iter().sum();
+        let count = |is: fn(&End) -> bool| run.ends.iter().filter(|end| is(end)).count();
+        let answers = || {
+            jobs.iter().zip(&run.ends).filter_map(|(job, end)| match end {
+                End::Answered { waited } => Some((job, *waited)),
+                _ => None,
+            })
+        };
+        let useful = answers().filter(|(job, waited)| job.at + *waited < scenario.time);
+        let mut waits: Vec<_> = answers().map(|(_, waited)| waited).collect();
+        waits.sort_unstable();
+        let shares = run.accepted.iter().zip(&allowed).map(|(got, may)| *got as f64 / may);
+        Self {
+            goodput: run.accepted.iter().sum::<u64>() as f64 / sum,
+            useful: useful.map(|(job, _)| job.amount).sum::<u64>() as f64 / sum,
+            refused: run.refused,
+            errors: count(|end| matches!(end, End::Failed)),
+            told: count(|end| matches!(end, End::Told)),
+            gave_up: count(|end| matches!(end, End::GaveUp)),
+            answered: waits.len() as f64 / jobs.len().max(1) as f64,
+            jain: jain(&shares.collect::<Vec<_>>()),
+            p50: percentile(&waits, 50),
+            p99: percentile(&waits, 99),
+        }
+    }
+
+    /// How much longer than the ideal the longest waits are; a millisecond is how exact timers are.
+    pub(crate) fn beyond(&self, ideal: &Self) -> f64 {
+        let exact = 0.001;
+        (self.p99.as_secs_f64() + exact) / (ideal.p99.as_secs_f64() + exact)
+    }
+}
+
+/// 1 when all shares are equal.
+fn jain(shares: &[f64]) -> f64 {
+    let sum: f64 = shares.iter().sum();
+    let squares: f64 = shares.iter().map(|share| share * share).sum();
+    if squares > 0.0 { sum * sum / (shares.len() as f64 * squares) } else { 0.0 }
+}
+
+/// The nearest rank.
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    let rank = (sorted.len() * percent).div_ceil(100);
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+}

@@ -1,0 +1,65 @@
+//! How much of the quota becomes answers: the pool beside hand-made clients and beside the best that
+//! is possible, in front of providers that enforce their limits exactly.
+//!
+//! ```text
+//! cargo run --release --example goodput                 # all rows, minutes
+//! cargo run --release --example goodput -- --short      # some rows, seconds
+//! cargo run --release --example goodput -- --only fixed --seed 3
+//! ```
+//!
+//! All time is virtual (a paused tokio clock) and all randomness has a seed: the same arguments print
+//! the same bytes, on any machine.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`scenario`], [`scenarios`] | what is simulated, and the list of it |
+//! | [`workload`] | who calls when, and for how much |
+//! | [`world`], [`uplink`] | the provider, the pool, and the way between them |
+//! | [`clients`] | the pool's clients, and what people write by hand |
+//! | [`ideal`] | one line with perfect knowledge, computed without a clock |
+//! | [`drive`], [`figures`], [`table`], [`targets`] | a run, what it comes to, and how it is told |
+
+mod args;
+mod clients;
+mod drive;
+mod figures;
+mod ideal;
+mod scenario;
+mod scenarios;
+mod table;
+mod targets;
+mod uplink;
+mod workload;
+mod world;
+
+use std::process::ExitCode;
+
+use clients::Kind;
+use figures::Figures;
+
+fn main() -> ExitCode {
+    let args = match args::Args::read(std::env::args().skip(1)) {
+        Ok(args) => args,
+        Err(problem) => {
+            eprintln!("{problem}");
+            return ExitCode::from(2);
+        }
+    };
+    table::begin(&args);
+    let mut rows = Vec::new();
+    let all = scenarios::all(args.short);
+    for scenario in all.into_iter().filter(|scenario| scenario.name().contains(&args.only)) {
+        let jobs = workload::jobs(&scenario, args.seed);
+        let ideal = Figures::of(&scenario, &jobs, &ideal::run(&scenario, &jobs));
+        table::head(&scenario, &jobs);
+        for kind in Kind::all(&scenario) {
+            let run = drive::run(&scenario, &jobs, kind, args.seed);
+            let figures = Figures::of(&scenario, &jobs, &run);
+            table::row(kind.name(), &figures, &ideal);
+            rows.push(targets::Row { scenario: scenario.clone(), kind, figures, ideal });
+        }
+        table::row("ideal FIFO", &ideal, &ideal);
+    }
+    targets::tell(&rows);
+    ExitCode::SUCCESS
+}

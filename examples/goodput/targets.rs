@@ -1,0 +1,139 @@
+//! What the pool is to reach, and whether it does.
+
+use crate::{
+    clients::Kind,
+    figures::Figures,
+    scenario::{Arrivals, Faults, Metered, Scenario},
+};
+
+pub(crate) struct Row {
+    pub(crate) scenario: Scenario,
+    pub(crate) kind: Kind,
+    pub(crate) figures: Figures,
+    pub(crate) ideal: Figures,
+}
+
+impl Row {
+    /// Its limits and demands are known.
+    fn is_known(&self) -> bool {
+        let exact = matches!(self.scenario.metered, Metered::Requests | Metered::Tokens(1.0, 1.0));
+        self.scenario.faults == Faults::None && exact
+    }
+
+    fn is_at(&self, load: f64) -> bool {
+        self.scenario.load == load
+    }
+
+    /// Of the limits; where nobody comes for a while, of what the ideal makes of them.
+    fn of_possible(&self, figure: f64) -> f64 {
+        match self.scenario.arrivals {
+            Arrivals::Poisson => figure,
+            Arrivals::Bursty => figure / self.ideal.goodput,
+        }
+    }
+
+    fn is_patient(&self) -> bool {
+        self.scenario.patience.is_none()
+    }
+}
+
+/// Something to be reached in some rows.
+struct Target {
+    what: &'static str,
+    rows: fn(&Row) -> bool,
+    figure: fn(&Row) -> f64,
+    /// The least, or else the most.
+    least: Option<f64>,
+    most: Option<f64>,
+}
+
+const TARGETS: &[Target] = &[
+    Target {
+        what: "2x, known limits: accepted, of the limits",
+        rows: |row| row.is_known() && row.is_at(2.0),
+        figure: |row| row.of_possible(row.figures.goodput),
+        least: Some(0.99),
+        most: None,
+    },
+    Target {
+        what: "2x, known limits: refusals by the provider",
+        rows: |row| row.is_known() && row.is_at(2.0),
+        figure: |row| row.figures.refused as f64,
+        least: None,
+        most: Some(0.0),
+    },
+    Target {
+        what: "any load, known limits: refusals by the provider",
+        rows: Row::is_known,
+        figure: |row| row.figures.refused as f64,
+        least: None,
+        most: Some(0.0),
+    },
+    Target {
+        what: "any load, keys that die and accounts that cool too: errors seen by callers",
+        rows: |row| row.is_known() || row.scenario.faults != Faults::None,
+        figure: |row| row.figures.errors as f64,
+        least: None,
+        most: Some(0.0),
+    },
+    Target {
+        what: "2x, callers give up: answers still waited for, of the limits",
+        rows: |row| row.is_known() && row.is_at(2.0) && !row.is_patient(),
+        figure: |row| row.of_possible(row.figures.useful),
+        least: Some(0.98),
+        most: None,
+    },
+    Target {
+        what: "callers wait: p99 wait, of the ideal's",
+        rows: |row| row.is_known() && row.is_patient(),
+        figure: |row| row.figures.beyond(&row.ideal),
+        least: None,
+        most: Some(1.05),
+    },
+    Target {
+        what: "equal accounts: Jain's index",
+        rows: |row| row.is_known() && row.scenario.is_even(),
+        figure: |row| row.figures.jain,
+        least: Some(0.999),
+        most: None,
+    },
+];
+
+pub(crate) fn tell(rows: &[Row]) {
+    for kind in [Kind::Pool, Kind::PoolDeadline] {
+        println!();
+        println!("targets: {}", kind.name());
+        for target in TARGETS {
+            let among = rows.iter().filter(|row| row.kind == kind && (target.rows)(row));
+            target.tell(&among.collect::<Vec<_>>());
+        }
+    }
+}
+
+impl Target {
+    fn tell(&self, rows: &[&Row]) {
+        if rows.is_empty() {
+            return;
+        }
+        let missed: Vec<_> = rows.iter().filter(|row| !self.is_met((self.figure)(row))).collect();
+        let word = if missed.is_empty() { "met   " } else { "MISSED" };
+        let bound = match (self.least, self.most) {
+            (Some(least), _) => format!(">= {least}"),
+            (None, most) => format!("<= {}", most.unwrap_or_default()),
+        };
+        println!(
+            "{word}  {bound:<8} {} ({} of {} rows)",
+            self.what,
+            rows.len() - missed.len(),
+            rows.len()
+        );
+        for row in missed {
+            println!("          {:>9.4}  {}", (self.figure)(row), row.scenario);
+        }
+    }
+
+    fn is_met(&self, figure: f64) -> bool {
+        self.least.is_none_or(|least| figure >= least)
+            && self.most.is_none_or(|most| figure <= most)
+    }
+}

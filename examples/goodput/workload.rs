@@ -1,0 +1,110 @@
+//! Who calls when, and for how much.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::scenario::{Arrivals, Metered, Scenario};
+
+/// Tokens of a request: a bounded Pareto distribution. Most are small, and a few take most of it.
+const LEAST: f64 = 200.0;
+const MOST: f64 = 20_000.0;
+const SHAPE: f64 = 1.2;
+
+const ON: f64 = 20.0;
+const OFF: f64 = 40.0;
+
+/// One request that somebody wants to be answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    /// When its caller comes, counted from the first.
+    pub(crate) at: Duration,
+    /// What it takes of the limits, and what its caller believes that it takes.
+    pub(crate) amount: u64,
+    pub(crate) estimate: u64,
+    pub(crate) sent: Sent,
+}
+
+/// When the latest call for a request was made, in nanoseconds of the uplink's clock.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sent(Arc<AtomicU64>);
+
+impl Sent {
+    pub(crate) fn set(&self, at: Duration) {
+        self.0.store(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// The callers of a scenario, in the order in which they come.
+pub(crate) fn jobs(scenario: &Scenario, seed: u64) -> Vec<Job> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mean = match scenario.metered {
+        Metered::Requests => 1.0,
+        Metered::Tokens(..) => mean_tokens(),
+    };
+    let rate = scenario.load * scenario.rate() / mean;
+    let times = match scenario.arrivals {
+        Arrivals::Poisson => poisson(rate, scenario.time.as_secs_f64(), &mut rng),
+        Arrivals::Bursty => bursty(rate, scenario.time.as_secs_f64(), &mut rng),
+    };
+    times.into_iter().map(|at| job(at, scenario.metered, &mut rng)).collect()
+}
+
+fn job(at: f64, metered: Metered, rng: &mut fastrand::Rng) -> Job {
+    let (amount, estimate) = match metered {
+        Metered::Requests => (1, 1),
+        Metered::Tokens(least, most) => {
+            let amount = tokens(rng);
+            // As likely half of it as twice of it.
+            let factor = least * (most / least).powf(rng.f64());
+            (amount.round() as u64, (amount * factor).round().min(MOST) as u64)
+        }
+    };
+    // The clock's timers have whole milliseconds.
+    let at = Duration::from_millis((at * 1_000.0) as u64);
+    Job { at, amount, estimate, sent: Sent::default() }
+}
+
+fn poisson(rate: f64, end: f64, rng: &mut fastrand::Rng) -> Vec<f64> {
+    let mut at = 0.0;
+    let next = std::iter::from_fn(|| {
+        at += wait(1.0 / rate, rng);
+        (at < end).then_some(at)
+    });
+    next.collect()
+}
+
+fn bursty(rate: f64, end: f64, rng: &mut fastrand::Rng) -> Vec<f64> {
+    let busy = rate * (ON + OFF) / ON;
+    let (mut begins, mut all) = (0.0, Vec::new());
+    while begins < end {
+        let ends = (begins + wait(ON, rng)).min(end);
+        all.extend(poisson(busy, ends - begins, rng).into_iter().map(|at| begins + at));
+        begins = ends + wait(OFF, rng);
+    }
+    all
+}
+
+/// An exponentially distributed time.
+fn wait(mean: f64, rng: &mut fastrand::Rng) -> f64 {
+    -mean * (1.0 - rng.f64()).ln()
+}
+
+fn tokens(rng: &mut fastrand::Rng) -> f64 {
+    let rest = 1.0 - (LEAST / MOST).powf(SHAPE);
+    LEAST * (1.0 - rng.f64() * rest).powf(-1.0 / SHAPE)
+}
+
+fn mean_tokens() -> f64 {
+    let rest = 1.0 - (LEAST / MOST).powf(SHAPE);
+    let between = LEAST.powf(1.0 - SHAPE) - MOST.powf(1.0 - SHAPE);
+    LEAST.powf(SHAPE) / rest * SHAPE / (SHAPE - 1.0) * between
+}
