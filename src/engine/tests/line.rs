@@ -194,17 +194,3 @@ fn a_window_that_ends_sooner_is_used_sooner() {
     assert!(admit(&mut engine, at(10.2)).is_none());
     assert!(admit(&mut engine, at(10.3)).is_some(), "the account slept on");
 }
-
-#[test]
-fn refusals_count_as_alike_by_the_last_of_each_account() {
-    let mut engine = engine(3, &[]);
-    let mut grants: Vec<_> = (0..30).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
-    grants.sort_by_key(|grant| grant.account);
-    grants.dedup_by_key(|grant| grant.account);
-    let mut refuse = |now: f64, account: usize| {
-        engine.judge(at(now), &mut grants[account], limited(1));
-        engine.provider.until() > at(now)
-    };
-    assert!(!refuse(1.0, 0) && !refuse(1.9, 0) && !refuse(2.5, 1));
-    assert!(refuse(2.8, 2), "three accounts within a second");
-}

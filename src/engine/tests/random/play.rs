@@ -9,7 +9,7 @@ use crate::{KeyId, Scope, Usage, Verdict, provider::Reading};
 use super::{
     super::{
         super::{AccountIx, Ask, Cost, Engine, Grant, KeyIx, Time, WaiterId, rank},
-        model::{Check, Meter, SKEW, Seen, View, Want, When, World, ensure},
+        model::{Check, SKEW, Seen, View, Want, When, World, ensure},
     },
     setting::Setting,
     step::{Step, What},
