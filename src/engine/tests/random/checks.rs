@@ -3,13 +3,12 @@
 use crate::{Exhausted, Reason};
 
 use super::{
-    super::{
-        super::LOOK_BEHIND,
-        model::{Check, View, Want, When, ensure},
-    },
+    super::model::{Check, View, Want, When, ensure},
     play::Play,
 };
 
+/// So many places of a line are looked at.
+const LOOKED_AT: usize = 16;
 /// How late a forecast may be: it is exact to a millisecond.
 const LATE: u64 = 2_000_000;
 
@@ -21,7 +20,7 @@ impl Play {
             let now = self.time();
             let Some((id, outcome)) = self.engine.serve(now) else { return Ok(()) };
             let (lane, place) = self.find(id.0).ok_or("somebody was served who does not wait")?;
-            ensure!(place < LOOK_BEHIND, "served from place {place} of the line");
+            ensure!(place < LOOKED_AT, "served from place {place} of the line");
             for (ahead, want) in &self.world.lanes[lane].line[..place] {
                 let (fits, excluded) = (
                     self.world.fits(self.now, want, View::Sure),
@@ -101,7 +100,7 @@ impl Play {
     fn check_line(&mut self) -> Check {
         let mut soonest = When::Never;
         for lane in &self.world.lanes {
-            for (id, want) in lane.line.iter().take(LOOK_BEHIND) {
+            for (id, want) in lane.line.iter().take(LOOKED_AT) {
                 let when = self.world.earliest(self.now, want, View::Sure);
                 ensure!(when != When::At(self.now), "{id} waits, though there is room");
                 ensure!(when != When::Never, "{id} waits for what can never be");
