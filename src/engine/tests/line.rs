@@ -129,12 +129,15 @@ fn a_forecast_knows_the_limits_of_keys() {
 
 #[test]
 fn a_forecast_is_not_blinded_by_what_may_end_at_any_moment() {
-    let limits = [Limit::concurrent(1), Limit::requests(1).per_minute().fixed()];
-    let mut engine = engine(1, &limits);
-    let _busy = admit(&mut engine, at(0.0)).unwrap();
-    let want = ask(&mut engine, at(0.0), 30.0);
-    let told = retry_after(engine.line_up(at(0.0), want, WaiterId(0)).unwrap_err());
-    assert!((60.2..60.3).contains(&told), "{told}");
+    let limits = [Limit::concurrent(1), Limit::tokens(100).per_minute().fixed()];
+    let mut engine = engine(2, &limits);
+    let mut want = ask(&mut engine, at(0.0), 30.0);
+    want.cost = tokens(40, 0);
+    assert!((0..2).all(|_| engine.admit(at(1.0), &want).is_some()));
+    // Both together have 120 left, but neither has 80.
+    want.cost = tokens(80, 0);
+    let told = retry_after(engine.line_up(at(1.0), want, WaiterId(0)).unwrap_err());
+    assert!((59.2..59.3).contains(&told), "{told}");
 }
 
 #[test]
@@ -190,18 +193,4 @@ fn a_window_that_ends_sooner_is_used_sooner() {
     engine.read(at(1.0), &grant, reading);
     assert!(admit(&mut engine, at(10.2)).is_none());
     assert!(admit(&mut engine, at(10.3)).is_some(), "the account slept on");
-}
-
-#[test]
-fn refusals_count_as_alike_by_the_last_of_each_account() {
-    let mut engine = engine(3, &[]);
-    let mut grants: Vec<_> = (0..30).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
-    grants.sort_by_key(|grant| grant.account);
-    grants.dedup_by_key(|grant| grant.account);
-    let mut refuse = |now: f64, account: usize| {
-        engine.judge(at(now), &mut grants[account], limited(1));
-        engine.provider.until() > at(now)
-    };
-    assert!(!refuse(1.0, 0) && !refuse(1.9, 0) && !refuse(2.5, 1));
-    assert!(refuse(2.8, 2), "three accounts within a second");
 }

@@ -1,8 +1,10 @@
 //! The engine alone, in made-up time.
 
+mod cooling;
 mod line;
 mod model;
 mod random;
+mod windows;
 
 use std::time::Duration;
 
@@ -45,18 +47,6 @@ fn admit(engine: &mut Engine, now: Time) -> Option<Grant> {
 
 fn tokens(input: u64, output: u64) -> Cost {
     Cost { input, output, spend: 0 }
-}
-
-fn limited(seconds: u64) -> Verdict {
-    let retry_after = Some(Duration::from_secs(seconds));
-    Verdict::RateLimited { retry_after, scope: Scope::Model }
-}
-
-fn cooling_for(engine: &Engine, now: Time, account: usize) -> f64 {
-    let snapshot = engine.snapshot(now, "p".into());
-    let name = &snapshot.accounts[account].name;
-    let lane = snapshot.lanes.iter().find_map(|lane| lane.cooling.get(name));
-    lane.or(snapshot.accounts[account].cooling_for.as_ref()).map_or(0.0, Duration::as_secs_f64)
 }
 
 #[test]
@@ -134,111 +124,6 @@ fn a_request_that_was_never_sent_gives_everything_back() {
         engine.refund(at(5.0), grant);
     }
     assert_eq!(engine.snapshot(at(5.0), "p".into()).accounts[0].served, 0);
-}
-
-#[test]
-fn the_latest_deadline_wins() {
-    let mut engine = engine(1, &[]);
-    let (mut first, mut second) =
-        (admit(&mut engine, at(0.0)).unwrap(), admit(&mut engine, at(0.0)).unwrap());
-    engine.judge(at(1.0), &mut first, limited(60));
-    engine.judge(at(2.0), &mut second, limited(5));
-    let left = cooling_for(&engine, at(2.0), 0);
-    assert!((59.0..=62.0).contains(&left), "a shorter hint shortened it: {left}");
-    assert!(admit(&mut engine, at(58.0)).is_none());
-    assert!(admit(&mut engine, at(64.0)).is_some());
-}
-
-#[test]
-fn old_news_neither_ends_a_cooldown_nor_climbs_the_ladder() {
-    let mut engine = engine(1, &[]);
-    let mut grants: Vec<_> = (0..10).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
-    let no_hint = Verdict::RateLimited { retry_after: None, scope: Scope::Model };
-    engine.judge(at(1.0), &mut grants[0], no_hint);
-    let left = cooling_for(&engine, at(1.0), 0);
-    for grant in &mut grants[1..8] {
-        engine.judge(at(1.0), grant, no_hint);
-    }
-    assert_eq!(cooling_for(&engine, at(1.0), 0), left, "requests sent before climbed the ladder");
-    engine.judge(at(1.0), &mut grants[9], Verdict::Accepted);
-    assert_eq!(cooling_for(&engine, at(1.0), 0), left, "an old success ended a cooldown");
-}
-
-#[test]
-fn after_a_guessed_cooldown_one_probe_goes_first() {
-    let mut engine = engine(1, &[]);
-    let mut grant = admit(&mut engine, at(0.0)).unwrap();
-    let no_hint = Verdict::QuotaExhausted { retry_after: None, scope: Scope::Account };
-    engine.judge(at(0.0), &mut grant, no_hint);
-    let probe = admit(&mut engine, at(400.0)).expect("the probe");
-    assert!(admit(&mut engine, at(400.0)).is_none(), "two probes");
-    engine.end(at(0.0), probe);
-    let mut probe = admit(&mut engine, at(401.0)).expect("another, the first told nothing");
-    engine.judge(at(402.0), &mut probe, no_hint);
-    [grant, probe].into_iter().for_each(|ended| engine.end(at(402.0), ended));
-    assert!(admit(&mut engine, at(900.0)).is_none(), "the second rung is twice as long");
-    let mut probe = admit(&mut engine, at(1_200.0)).unwrap();
-    engine.judge(at(1_201.0), &mut probe, Verdict::Accepted);
-    engine.end(at(1_201.0), probe);
-    // Then it is used more and more, not by everybody at once.
-    let mut at_once = Vec::new();
-    for i in 0..6 {
-        let now = at(1_202.0 + f64::from(i));
-        let grants: Vec<_> = std::iter::from_fn(|| admit(&mut engine, now)).take(1_000).collect();
-        at_once.push(grants.len());
-        for (i, mut grant) in grants.into_iter().enumerate() {
-            if i == 0 {
-                engine.judge(now, &mut grant, Verdict::Accepted);
-            }
-            engine.end(now, grant);
-        }
-    }
-    assert_eq!(at_once, [2, 4, 8, 16, 1_000, 1_000]);
-}
-
-#[test]
-fn a_late_end_of_an_old_probe_lets_no_second_one_go() {
-    let mut engine = engine(1, &[]);
-    let mut first = admit(&mut engine, at(0.0)).unwrap();
-    let no_hint = Verdict::QuotaExhausted { retry_after: None, scope: Scope::Account };
-    engine.judge(at(0.0), &mut first, no_hint);
-    let mut old = admit(&mut engine, at(400.0)).expect("a probe");
-    engine.judge(at(401.0), &mut old, no_hint);
-    let new = admit(&mut engine, at(1_200.0)).expect("another probe");
-    engine.end(at(1_201.0), old);
-    engine.end(at(1_201.0), first);
-    assert!(admit(&mut engine, at(1_201.0)).is_none(), "two probes at once");
-    engine.end(at(1_202.0), new);
-    assert!(admit(&mut engine, at(1_202.0)).is_some());
-}
-
-#[test]
-fn what_was_under_way_before_does_not_hold_up_recovery() {
-    let mut engine = engine(1, &[]);
-    let streams: Vec<_> = (0..100).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
-    let mut refused = admit(&mut engine, at(1.0)).unwrap();
-    engine.judge(at(1.0), &mut refused, Verdict::Overloaded { retry_after: None });
-    let mut probe = admit(&mut engine, at(2.0)).unwrap();
-    engine.judge(at(2.0), &mut probe, Verdict::Accepted);
-    assert!(admit(&mut engine, at(2.0)).is_some(), "long answers count as recovering ones");
-    streams.into_iter().for_each(|stream| engine.end(at(3.0), stream));
-}
-
-#[test]
-fn accounts_that_are_refused_alike_brake_the_provider() {
-    let mut engine = engine(10, &[]);
-    let mut grants: Vec<_> = (0..40).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
-    grants.sort_by_key(|grant| grant.account);
-    grants.dedup_by_key(|grant| grant.account);
-    assert_eq!(grants.len(), 10, "the load was not spread");
-    for grant in &mut grants[..4] {
-        engine.judge(at(1.0), grant, limited(60));
-    }
-    assert!(admit(&mut engine, at(1.0)).is_some(), "four of ten");
-    engine.judge(at(1.5), &mut grants[4], limited(60));
-    assert!(admit(&mut engine, at(1.5)).is_none(), "five of ten within a second: not the accounts");
-    assert!(admit(&mut engine, at(2.5)).is_some(), "a probe");
-    assert!(admit(&mut engine, at(2.5)).is_none(), "and no more");
 }
 
 #[test]
@@ -424,22 +309,6 @@ fn too_large_is_said_at_once() {
     assert_eq!(refusal.reason(), Reason::TooLarge);
     want.cost.input = 1_000;
     assert!(engine.admit(at(0.0), &want).is_some(), "the whole amount, at rest");
-}
-
-#[test]
-fn failures_bench_an_account_but_never_most_of_them() {
-    let mut engine = engine(3, &[]);
-    let mut now = 0.0;
-    for _ in 0..300 {
-        now += 0.1;
-        if let Some(mut grant) = admit(&mut engine, at(now)) {
-            engine.judge(at(now), &mut grant, Verdict::Transient);
-            engine.end(at(0.0), grant);
-        }
-        let benched =
-            (0..3).filter(|&account| cooling_for(&engine, at(now), account) > 0.0).count();
-        assert!(benched <= 1, "{benched} of 3 accounts benched for a provider that is down");
-    }
 }
 
 #[test]

@@ -11,7 +11,6 @@ mod verdict;
 mod windows;
 mod world;
 
-pub(super) use meter::Meter;
 pub(super) use standing::Seen;
 pub(super) use windows::SKEW;
 pub(super) use world::{Want, World};

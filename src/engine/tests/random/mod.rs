@@ -26,7 +26,7 @@ const STEPS_A_RUN: usize = 400;
 #[test]
 fn the_engine_does_what_the_model_says() {
     let number = |name| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
-    let runs = number(STEPS).map_or(150, |steps| steps.div_ceil(STEPS_A_RUN as u64));
+    let runs = number(STEPS).map_or(200, |steps| steps.div_ceil(STEPS_A_RUN as u64));
     let first = number(SEED).unwrap_or(0);
     for seed in first..first + runs {
         let mut rng = fastrand::Rng::with_seed(seed);

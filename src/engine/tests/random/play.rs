@@ -9,7 +9,7 @@ use crate::{KeyId, Scope, Usage, Verdict, provider::Reading};
 use super::{
     super::{
         super::{AccountIx, Ask, Cost, Engine, Grant, KeyIx, Time, WaiterId, rank},
-        model::{Check, Meter, SKEW, Seen, View, Want, When, World, ensure},
+        model::{Check, SKEW, Seen, View, Want, When, World, ensure},
     },
     setting::Setting,
     step::{Step, What},
@@ -256,13 +256,15 @@ impl Play {
         let seconds = [0.0, 0.3, 5.0, 60.0, 100_000.0][rng.usize(0..5)];
         let retry_after = rng.bool().then(|| Duration::from_secs_f64(seconds));
         let scope = if rng.bool() { Scope::Model } else { Scope::Account };
-        match rng.u8(0..20) {
+        if rng.u8(0..100) < self.setting.failures {
+            return Verdict::Transient;
+        }
+        match rng.u8(0..16) {
             0..8 => Verdict::RateLimited { retry_after, scope },
             8..11 => Verdict::QuotaExhausted { retry_after, scope },
-            11..14 => Verdict::Overloaded { retry_after },
-            14 => Verdict::KeyRejected,
-            15 => Verdict::ModelRefused,
-            _ => Verdict::Transient,
+            11..13 => Verdict::Overloaded { retry_after },
+            13 => Verdict::KeyRejected,
+            _ => Verdict::ModelRefused,
         }
     }
 
@@ -309,9 +311,12 @@ impl Play {
 
     fn edge(&mut self, rng: &mut Rng) {
         let meters = self.world.accounts.iter().flat_map(|account| &account.meters);
-        let edges = meters.filter_map(Meter::edge);
-        if let Some(edge) = rng.choice(edges.collect::<Vec<_>>()) {
-            self.now = self.now.max((edge + 2 * SKEW).saturating_sub(rng.u64(0..4 * SKEW)));
+        let edges = meters.filter_map(|meter| Some((meter.edge()?, meter.limit.period())));
+        if let Some((edge, period)) = rng.choice(edges.collect::<Vec<_>>()) {
+            let later =
+                if rng.u8(0..3) == 0 { period.as_nanos() as u64 * rng.u64(1..3) } else { 0 };
+            let about = (edge + later + 2 * SKEW).saturating_sub(rng.u64(0..4 * SKEW));
+            self.now = self.now.max(about);
         }
     }
 

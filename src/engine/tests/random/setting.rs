@@ -26,8 +26,9 @@ pub(super) struct Setting {
     /// Whether every demand has tokens of both kinds.
     pub(super) alike: bool,
     pub(super) patience: u64,
-    /// Of a hundred verdicts, how many are refusals.
+    /// Of a hundred verdicts, how many are refusals, and of these, how many failures of nobody.
     pub(super) refusals: u8,
+    pub(super) failures: u8,
 }
 
 impl fmt::Display for Setting {
@@ -65,7 +66,7 @@ impl Setting {
                 })
             })
         };
-        let accounts = (0..=rng_accounts(seed)).map(&mut account).collect();
+        let accounts = (0..=most_accounts(seed)).map(&mut account).collect();
         let models = if rng.bool() { 1 } else { MODELS.len() };
         Self {
             accounts,
@@ -75,14 +76,15 @@ impl Setting {
             tokens,
             alike: rng.bool(),
             patience: 1_000_000_000 * [5, 60, 7_200][rng.usize(0..3)],
-            refusals: [0, 10, 70][rng.usize(0..3)],
+            refusals: [0, 10, 70, 90][rng.usize(0..4)],
+            failures: [0, 20, 90][rng.usize(0..3)],
         }
     }
 }
 
 /// Mostly few: then there is more to wait for.
-fn rng_accounts(seed: u64) -> usize {
-    [0, 1, 1, 2, 3, 5][(seed % 6) as usize]
+fn most_accounts(seed: u64) -> usize {
+    [0, 1, 1, 2, 3, 6][(seed % 6) as usize]
 }
 
 fn limits(rng: &mut fastrand::Rng, tokens: u64) -> Vec<Limit> {

@@ -22,7 +22,7 @@ pub(super) enum What {
     Wait,
     /// Until the engine wants to be called.
     WakeUp,
-    /// Until about the end of a window.
+    /// Until about the end of a window, or of a later one.
     Edge,
     /// Everybody leaves and everything ends, and then somebody comes alone.
     Quiet,
