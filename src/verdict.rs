@@ -58,6 +58,14 @@ impl Verdict {
         !matches!(self, Self::Accepted | Self::CallerFault)
     }
 
+    /// Whether it may be due to a limit that is wider than an account. A limit that was missed by less
+    /// than a second is the account's own.
+    pub(crate) fn may_be_wider(&self) -> bool {
+        const MISSED: Duration = Duration::from_secs(1);
+        matches!(self, Self::RateLimited { retry_after, .. }
+            if retry_after.is_none_or(|after| after >= MISSED))
+    }
+
     /// A short lower-case name, such as `rate_limited`.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -18,7 +18,9 @@ impl Engine {
             Verdict::Accepted => self.accepted(grant),
             Verdict::RateLimited { retry_after, scope } => {
                 self.cool(now, grant, verdict, scope, retry_after, standing::RATE);
-                if self.alike.note(now, grant.account, self.accounts.len()) {
+                if verdict.may_be_wider()
+                    && self.alike.note(now, grant.account, self.accounts.len())
+                {
                     self.brake(now, grant.sent, None);
                 }
             }

@@ -18,7 +18,8 @@ const SCALE: u32 = 32;
 const MARGIN: u64 = 250_000_000;
 /// What a demand that needs the whole burst waits beyond rest instead.
 const MOST_REST: u64 = 100_000_000;
-/// A burst of one has nothing to keep back: its requests are spaced a hundredth wider, at most this.
+/// A burst of one has nothing to keep back: its requests are spaced wider by this, at most by a 24th.
+/// It is the only margin that costs of the rate; without it nearly every other request is refused.
 const MOST_PADDING: u64 = 50_000_000;
 
 #[derive(Clone, Debug)]
@@ -52,7 +53,7 @@ impl Rolling {
             busy_since: Time::ZERO,
         };
         if limit.burst_amount() == 1 {
-            rolling.unit += (rolling.unit / 100).min(u128::from(MOST_PADDING) << SCALE);
+            rolling.unit += (rolling.unit / 24).min(u128::from(MOST_PADDING) << SCALE);
         }
         rolling.one = rolling.span_of(1);
         let burst = rolling.span(limit.burst_amount());

@@ -82,23 +82,34 @@ impl Window {
         false
     }
 
-    /// The provider says what is left, and when its window ends. Whether that is sooner than it was
-    /// thought to.
+    /// The provider says what is left, and when its window ends. Whether that is at another time than
+    /// it was thought to.
     pub(crate) fn lower(&mut self, now: Time, remaining: u64, reset: Option<Duration>) -> bool {
         self.turn(now);
-        self.used = self.used.max(self.amount.saturating_sub(remaining));
         let was = self.ends;
         if let Some(reset) = reset.map(nanos).filter(|reset| *reset > 0)
             && self.calendar.is_movable()
         {
-            let ends = now.plus(reset);
+            let half = self.calendar.period / 2;
+            let mut ends = now.plus(reset);
+            let is_known = std::mem::replace(&mut self.calendar.is_told, true);
+            if is_known && ends.plus(half) < self.ends {
+                // An answer that was long under way: its window has ended.
+                return false;
+            }
+            if is_known && ends > self.ends.plus(half) {
+                // The next window has begun there already.
+                ends = ends.minus(self.calendar.period);
+            }
             if ends.since(self.ends).max(self.ends.since(ends)) > SKEW {
                 self.ends = self.calendar.move_edge(ends);
                 // Until now it was another edge that told what is late.
                 self.late_from = self.ends.minus(SKEW).max(now.plus(1));
+                self.turn(now);
             }
         }
-        self.ends < was
+        self.used = self.used.max(self.amount.saturating_sub(remaining));
+        self.ends != was
     }
 
     pub(crate) fn used_share(&self, now: Time) -> u64 {
@@ -151,6 +162,8 @@ struct Calendar {
     /// Where an edge was at the engine's beginning, or after it.
     phase: u64,
     zone: Option<TimeZone>,
+    /// Whether the provider has told where an edge is.
+    is_told: bool,
 }
 
 impl Calendar {
@@ -163,7 +176,7 @@ impl Calendar {
         };
         let since_1970 = wall.as_nanosecond().max(0) as u128;
         let phase = u128::from(period) - since_1970 % u128::from(period);
-        Self { period, wall, phase: phase as u64, zone }
+        Self { period, wall, phase: phase as u64, zone, is_told: false }
     }
 
     fn edge_after(&self, now: Time) -> Time {

@@ -64,7 +64,7 @@ impl QuotaAwareRetry {
         trail: &Trail,
     ) -> Option<RetryDelay> {
         match verdict {
-            Verdict::RateLimited { .. } if self.is_wider(trail) => {
+            Verdict::RateLimited { .. } if verdict.may_be_wider() && self.is_wider(trail) => {
                 self.pool.brake();
                 None
             }
@@ -94,8 +94,7 @@ impl QuotaAwareRetry {
 
     fn is_wider(&self, trail: &Trail) -> bool {
         trail.visit(|attempts| {
-            let limited =
-                |attempt: &&Attempt| matches!(attempt.verdict, Verdict::RateLimited { .. });
+            let limited = |attempt: &&Attempt| attempt.verdict.may_be_wider();
             let mut accounts: Vec<_> =
                 attempts.iter().filter(limited).map(|attempt| &attempt.account).collect();
             accounts.sort_unstable();

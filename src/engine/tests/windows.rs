@@ -130,3 +130,22 @@ fn the_provider_knows_when_its_window_ends() {
     window.take(secs(111.0), 5);
     assert_eq!(opens(&window), 110.25 + 3_600.0);
 }
+
+#[test]
+fn news_of_another_window_is_not_taken_for_news_of_this_one() {
+    let lower = |window: &mut Window, now, left, reset| {
+        window.lower(secs(now), left, Some(Duration::from_secs_f64(reset)));
+    };
+    let mut window = at("2026-01-01T10:00:00Z", &Limit::requests(5).per_minute().fixed());
+    lower(&mut window, 10.0, 5, 50.0);
+    window.take(secs(59.0), 5);
+    lower(&mut window, 60.05, 4, 59.9);
+    assert_eq!(
+        opens(&window),
+        60.25,
+        "the next window had begun there, and ended ours a minute late"
+    );
+    window.take(secs(60.3), 1);
+    lower(&mut window, 61.0, 0, 0.5);
+    assert_eq!(opens(&window), 0.0, "an answer of the last window used up this one");
+}

@@ -42,7 +42,7 @@ impl Bucket {
         let period = limit.period().as_nanos() as i128;
         let mut unit = period * 100;
         if limit.burst_amount() == 1 {
-            unit += period.min(PADDING * leak);
+            unit += (period * 100 / 24).min(PADDING * leak);
         }
         let burst = i128::from(limit.burst_amount()) * unit;
         Self {

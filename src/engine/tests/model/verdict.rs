@@ -31,8 +31,12 @@ impl World {
             }
             Verdict::RateLimited { retry_after, scope } => {
                 self.cool(now, id, scope, retry_after, RATE, seen)?;
-                self.refusals.push((now, account));
-                if self.are_refused_alike(now) {
+                // Less than a second says that a limit was just missed.
+                let is_wide = retry_after.is_none_or(|wait| wait.as_secs() >= 1);
+                if is_wide {
+                    self.refusals.push((now, account));
+                }
+                if is_wide && self.are_refused_alike(now) {
                     self.provider.refused(now, sent, None, OVERLOAD, seen.provider)?;
                 }
             }

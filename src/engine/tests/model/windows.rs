@@ -19,6 +19,8 @@ pub(super) struct Windows {
     current: u64,
     end: u64,
     moved: u64,
+    /// Whether the provider has told where an edge is.
+    is_told: bool,
     taken: Vec<Taken>,
 }
 
@@ -73,7 +75,15 @@ impl Windows {
         let one = period - (wall % i128::from(period)) as u64;
         let edges = if zoned { Edges::Midnight { wall } } else { Edges::Every { period, one } };
         let end = edges.after(0);
-        Self { amount: limit.amount(), edges, current: 0, end, moved: 0, taken: Vec::new() }
+        Self {
+            amount: limit.amount(),
+            edges,
+            current: 0,
+            end,
+            moved: 0,
+            is_told: false,
+            taken: Vec::new(),
+        }
     }
 
     /// The next edge but for the skew.
@@ -137,23 +147,34 @@ impl Windows {
         }
     }
 
-    /// The provider says what is left in this window, and when it ends.
+    /// The provider says what is left in its window, and when that ends: this one, or the next that
+    /// has begun already. What is of the last one is no news.
     pub(super) fn lower(&mut self, now: u64, remaining: u64, reset: u64) {
         self.pass(now);
+        let mut end = now.saturating_add(reset);
+        if let Edges::Every { period, one } = &mut self.edges
+            && reset > 0
+        {
+            let is_known = std::mem::replace(&mut self.is_told, true);
+            if is_known && end + *period / 2 < self.end {
+                return;
+            }
+            if is_known && end > self.end + *period / 2 {
+                end = end.saturating_sub(*period);
+            }
+            if end.abs_diff(self.end) > SKEW {
+                let window = self.current;
+                (*one, self.end, self.moved) = (end, end, now);
+                let of_this = self.taken.iter_mut().filter(|taken| taken.window == window);
+                of_this.filter_map(|t| t.late.as_mut()).for_each(|late| *late = View::Maybe);
+                self.pass(now);
+            }
+        }
         let used = self.amount.saturating_sub(remaining);
         let more = |view| used.saturating_sub(self.sum(self.current, view));
         let (least, most) = (more(View::Sure), more(View::Maybe));
         let window = self.current;
         self.taken.push(Taken { by: None, at: now, window, late: None, least, most });
-        let end = now.saturating_add(reset);
-        if let Edges::Every { one, .. } = &mut self.edges
-            && reset > 0
-            && end.abs_diff(self.end) > SKEW
-        {
-            (*one, self.end, self.moved) = (end, end, now);
-            let of_this = self.taken.iter_mut().filter(|taken| taken.window == window);
-            of_this.filter_map(|t| t.late.as_mut()).for_each(|late| *late = View::Maybe);
-        }
     }
 }
 
