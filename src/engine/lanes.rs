@@ -13,6 +13,8 @@ use super::{
 
 /// The lane of requests without a model.
 const DEFAULT: usize = 0;
+/// So long a lane must not have been used: a minute.
+const LONG: u64 = 60_000_000_000;
 /// The lane of models that none can be spared for: every limit counts it.
 const OVERFLOW: usize = 1;
 
@@ -52,13 +54,13 @@ impl Lanes {
         let Some(model) = model else { return LaneIx::new(DEFAULT) };
         let lane = match self.by_model.get(model) {
             Some(&lane) => lane,
-            None => self.open(model, accounts),
+            None => self.open(now, model, accounts),
         };
         self[lane].last_used = now;
         lane
     }
 
-    fn open(&mut self, model: &str, accounts: &[Account]) -> LaneIx {
+    fn open(&mut self, now: Time, model: &str, accounts: &[Account]) -> LaneIx {
         let name: Arc<str> = Arc::from(model);
         let seats =
             accounts.iter().map(|account| (meters_counting(account, Some(model)), account.weight));
@@ -67,7 +69,7 @@ impl Lanes {
             self.lanes.push(lane);
             LaneIx::new(self.lanes.len() - 1)
         } else {
-            let Some(place) = self.longest_idle() else { return LaneIx::new(OVERFLOW) };
+            let Some(place) = self.longest_idle(now) else { return LaneIx::new(OVERFLOW) };
             let old = std::mem::replace(&mut self[place], lane);
             old.model.and_then(|model| self.by_model.remove(&model));
             place
@@ -76,9 +78,12 @@ impl Lanes {
         place
     }
 
-    fn longest_idle(&self) -> Option<LaneIx> {
+    /// The lane that may be given to another model: not one that somebody is just about to join, nor
+    /// one whose cooldowns still tell something.
+    fn longest_idle(&self, now: Time) -> Option<LaneIx> {
         (OVERFLOW + 1..self.lanes.len())
             .filter(|&lane| self.lanes[lane].is_idle())
+            .filter(|&lane| now.since(self.lanes[lane].last_used) >= LONG)
             .min_by_key(|&lane| self.lanes[lane].last_used)
             .map(LaneIx::new)
     }
