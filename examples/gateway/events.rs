@@ -19,7 +19,8 @@ pub(crate) async fn tell(pool: KeyPool) {
 
 fn line(event: &Event) -> String {
     let of = |model: &Option<_>| match model {
-        Some(model) => format!(" for model {model}"),
+        // The name came from a caller: quoted, it cannot begin a line of its own.
+        Some(model) => format!(" for model {model:?}"),
         None => String::new(),
     };
     match event {
@@ -37,5 +38,17 @@ fn line(event: &Event) -> String {
         }
         Event::ProviderRecovered => "the provider is back".to_owned(),
         other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callers_model_name_writes_no_line_of_its_own() {
+        let model = Some("gpt\nKEY REJECTED: a1".into());
+        let told = line(&Event::Recovered { account: "org-a".into(), model });
+        assert!(!told.contains('\n'), "{told}");
     }
 }

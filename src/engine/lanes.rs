@@ -13,6 +13,8 @@ use super::{
 
 /// The lane of requests without a model.
 const DEFAULT: usize = 0;
+/// Longer names than any model has, in bytes: they come from callers, and are kept.
+const LONGEST_NAME: usize = 256;
 /// So long a lane must not have been used: a minute.
 const LONG: u64 = 60_000_000_000;
 /// The lane of models that none can be spared for: every limit counts it.
@@ -61,18 +63,29 @@ impl Lanes {
     }
 
     fn open(&mut self, now: Time, model: &str, accounts: &[Account]) -> LaneIx {
+        if model.len() > LONGEST_NAME {
+            return LaneIx::new(OVERFLOW);
+        }
+        let is_full = self.lanes.len() >= self.most;
+        let taken = is_full.then(|| self.longest_idle(now));
+        if taken == Some(None) {
+            return LaneIx::new(OVERFLOW);
+        }
+        // Nothing is made for a model before there is a place for it.
         let name: Arc<str> = Arc::from(model);
         let seats =
             accounts.iter().map(|account| (meters_counting(account, Some(model)), account.weight));
         let lane = Lane::new(Some(Arc::clone(&name)), seats, self.first);
-        let place = if self.lanes.len() < self.most {
-            self.lanes.push(lane);
-            LaneIx::new(self.lanes.len() - 1)
-        } else {
-            let Some(place) = self.longest_idle(now) else { return LaneIx::new(OVERFLOW) };
-            let old = std::mem::replace(&mut self[place], lane);
-            old.model.and_then(|model| self.by_model.remove(&model));
-            place
+        let place = match taken.flatten() {
+            Some(place) => {
+                let old = std::mem::replace(&mut self[place], lane);
+                old.model.and_then(|model| self.by_model.remove(&model));
+                place
+            }
+            None => {
+                self.lanes.push(lane);
+                LaneIx::new(self.lanes.len() - 1)
+            }
         };
         self.by_model.insert(name, place);
         place

@@ -331,4 +331,6 @@ fn lanes_are_bounded_whatever_models_callers_name() {
     };
     assert!(!has_lane(&mut engine, at(59.0), "gpt-4o"), "a lane was taken that is in use");
     assert!(has_lane(&mut engine, at(61.0), "gpt-4o"), "no lane is ever free again");
+    assert!(!has_lane(&mut engine, at(200.0), &"x".repeat(257)), "a name of any length is kept");
+    assert!(has_lane(&mut engine, at(200.0), &"x".repeat(256)));
 }
