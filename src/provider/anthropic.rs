@@ -5,7 +5,7 @@ use http::{HeaderName, Method, Uri};
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Call, Carrier, Provider, Reading, by_status, clock,
+    Answer, Call, Carrier, Provider, Reading, Refill, by_status, clock,
     error_body::ErrorBody,
     limit_headers::{self, Meaning, figure, reset_of_exhausted, subject},
     openai, request_body,
@@ -76,7 +76,9 @@ impl Provider for Anthropic {
 
     /// Both kinds of headers: the compatible path sends OpenAI's.
     fn readings(&self, answer: &Answer<'_>, report: &mut dyn FnMut(Reading)) {
-        limit_headers::read(answer, |name| meaning(name).or_else(|| openai::meaning(name)), report);
+        let of = (Scope::Model, Refill::Rolling);
+        let meaning = |name: &str| meaning(name).or_else(|| openai::meaning(name));
+        limit_headers::read(answer, of, meaning, report);
     }
 
     /// Always, as the official SDKs do (`_base_client.py` of anthropic-sdk-python).

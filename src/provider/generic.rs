@@ -7,7 +7,7 @@ use http::{HeaderName, Method, header};
 use serde_json::json;
 
 use super::{
-    Answer, Call, Carrier, Provider, Reading, by_status,
+    Answer, Call, Carrier, Provider, Reading, Refill, by_status,
     error_body::ErrorBody,
     ietf,
     limit_headers::{self, Meaning, Subject, figure, reset_of_exhausted, subject},
@@ -137,7 +137,7 @@ impl Provider for Generic {
 
     fn readings(&self, answer: &Answer<'_>, report: &mut dyn FnMut(Reading)) {
         let mut requests_told = false;
-        limit_headers::read(answer, meaning, &mut |reading| {
+        limit_headers::read(answer, (Scope::Account, Refill::Fixed), meaning, &mut |reading| {
             requests_told |= reading.metered == Metered::Requests;
             report(reading);
         });

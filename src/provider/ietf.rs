@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, StatusCode};
 
-use super::{Answer, Reading, clock, duration, limit_headers::amount};
-use crate::limit::Metered;
+use super::{Answer, Reading, Refill, clock, duration, limit_headers::amount};
+use crate::{Scope, limit::Metered};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -38,21 +38,28 @@ fn reading(headers: &HeaderMap, item: &str) -> Option<Reading> {
         return None;
     }
     Some(Reading {
-        metered: Metered::Requests,
+        period: policy.and_then(|policy| seconds(parameter(policy, "w"))),
         limit: policy.and_then(|policy| amount(parameter(policy, "q")?)),
         remaining: Some(remaining),
         reset: seconds(parameter(item, "t")),
+        ..requests()
     })
 }
 
 fn draft_07(headers: &HeaderMap) -> Option<Reading> {
     let figure = |name| items(headers, &RATE_LIMIT).find_map(|item| parameter(item, name));
     Some(Reading {
-        metered: Metered::Requests,
         limit: figure("limit").and_then(amount),
         remaining: Some(figure("remaining").and_then(amount)?),
         reset: seconds(figure("reset")),
+        ..requests()
     })
+}
+
+/// The draft leaves open whether a quota comes back at once or bit by bit; at once is the more
+/// cautious reading.
+fn requests() -> Reading {
+    Reading::new(Metered::Requests, Scope::Account, Refill::Fixed)
 }
 
 /// The policy that an item names. Hugging Face puts a second name in front of it.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 
-use super::{Answer, Reading, clock, duration};
-use crate::limit::Metered;
+use super::{Answer, Reading, Refill, clock, duration};
+use crate::{Scope, limit::Metered};
 
 /// Amounts from here on mean "not limited": some gateways send `-1`, some 2^63.
 const UNLIMITED: u64 = 1 << 62;
@@ -35,12 +35,14 @@ pub(crate) enum Figure {
     Reset,
 }
 
-/// Reads every header that `meaning` knows, and reports one reading for each thing metered.
+/// Reads every header that `meaning` knows, and reports one reading for each thing metered. Of what
+/// the limits are, and how they refill, is the provider's to say.
 ///
 /// Nothing is read from a 401: GitHub tells there the limits of the address, not of the key
 /// (<https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>).
 pub(crate) fn read(
     answer: &Answer<'_>,
+    (scope, refill): (Scope, Refill),
     meaning: impl Fn(&str) -> Option<Meaning>,
     report: &mut dyn FnMut(Reading),
 ) {
@@ -57,7 +59,7 @@ pub(crate) fn read(
     ]
     .into_iter()
     .zip([Metered::Requests, Metered::Tokens, Metered::InputTokens, Metered::OutputTokens])
-    .filter_map(|(line, metered)| line.reading(metered))
+    .filter_map(|(line, metered)| line.reading(Reading::new(metered, scope, refill)))
     .for_each(report);
 }
 
@@ -113,14 +115,10 @@ struct Line {
 
 impl Line {
     /// A reset alone says nothing.
-    fn reading(self, metered: Metered) -> Option<Reading> {
+    fn reading(self, reading: Reading) -> Option<Reading> {
         let Self { limit, remaining, reset } = self;
-        (limit.is_some() || remaining.is_some()).then_some(Reading {
-            metered,
-            limit,
-            remaining,
-            reset,
-        })
+        let tells = limit.is_some() || remaining.is_some();
+        tells.then_some(Reading { limit, remaining, reset, ..reading })
     }
 }
 

@@ -40,7 +40,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 
 pub use self::{anthropic::Anthropic, gemini::Gemini, generic::Generic, openai::OpenAi};
-use crate::{Exhausted, demand::Estimate, limit::Metered, verdict::Verdict};
+use crate::{Exhausted, Scope, demand::Estimate, limit::Metered, verdict::Verdict};
 
 /// A request as a provider sees it.
 #[derive(Clone, Copy, Debug)]
@@ -73,12 +73,37 @@ pub struct Answer<'a> {
 pub struct Reading {
     /// What is limited.
     pub metered: Metered,
+    /// Of what: the account as a whole, or the account for the model of the request.
+    pub scope: Scope,
+    /// How the allowance comes back.
+    pub refill: Refill,
+    /// Per how long, where the response says so.
+    pub period: Option<Duration>,
     /// The whole allowance.
     pub limit: Option<u64>,
     /// What is left of it.
     pub remaining: Option<u64>,
     /// When the whole allowance is back, counted from the arrival of the response.
     pub reset: Option<Duration>,
+}
+
+impl Reading {
+    /// A reading that tells nothing yet.
+    #[must_use]
+    pub fn new(metered: Metered, scope: Scope, refill: Refill) -> Self {
+        Self { metered, scope, refill, period: None, limit: None, remaining: None, reset: None }
+    }
+}
+
+/// How an allowance comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refill {
+    /// All the time. The reset is when the allowance is whole if nothing more is taken of it, so that
+    /// what was used, divided by it, is the rate.
+    Rolling,
+    /// Whole at once, at the reset.
+    Fixed,
 }
 
 /// How a key travels in a request.

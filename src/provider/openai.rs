@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::json;
 
 use super::{
-    Answer, Call, Carrier, Provider, Reading, by_status, duration,
+    Answer, Call, Carrier, Provider, Reading, Refill, by_status, duration,
     error_body::ErrorBody,
     limit_headers::{self, Figure, Meaning, figure, reset_of_exhausted, subject},
     request_body,
@@ -85,7 +85,7 @@ impl Provider for OpenAi {
     }
 
     fn readings(&self, answer: &Answer<'_>, report: &mut dyn FnMut(Reading)) {
-        limit_headers::read(answer, meaning, report);
+        limit_headers::read(answer, (Scope::Model, Refill::Rolling), meaning, report);
     }
 
     /// Always: the official SDKs repeat a POST after a broken connection or a 5xx

@@ -185,10 +185,10 @@ fn a_window_that_ends_sooner_is_used_sooner() {
     let grant = admit(&mut engine, at(1.0)).unwrap();
     assert!(admit(&mut engine, at(1.0)).is_none());
     let reading = Reading {
-        metered: crate::limit::Metered::Requests,
         limit: Some(1),
         remaining: Some(0),
         reset: Some(Duration::from_secs(9)),
+        ..Reading::new(crate::limit::Metered::Requests, Scope::Model, Refill::Fixed)
     };
     engine.read(at(1.0), &grant, reading);
     assert!(admit(&mut engine, at(10.2)).is_none());

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    Account as Declared, ApiKey, KeyId, Limit, Reason, Scope, Usage, Verdict, provider::Reading,
+    Account as Declared, ApiKey, KeyId, Limit, Reason, Scope, Usage, Verdict,
+    provider::{Reading, Refill},
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -178,10 +179,9 @@ fn headers_lower_our_view_and_never_raise_it() {
     let mut engine = engine(1, &[Limit::requests(60).per_minute().burst(20)]);
     let grant = admit(&mut engine, at(0.0)).unwrap();
     let reading = |limit, remaining| Reading {
-        metered: crate::limit::Metered::Requests,
         limit: Some(limit),
         remaining: Some(remaining),
-        reset: None,
+        ..Reading::new(crate::limit::Metered::Requests, Scope::Model, Refill::Rolling)
     };
     let left =
         |engine: &Engine| engine.snapshot(at(0.0), "p".into()).accounts[0].meters[0].remaining;

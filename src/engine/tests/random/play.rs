@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::{KeyId, Scope, Usage, Verdict, provider::Reading};
+use crate::{
+    KeyId, Scope, Usage, Verdict,
+    provider::{Reading, Refill},
+};
 
 use super::{
     super::{
@@ -285,10 +288,10 @@ impl Play {
         let remaining = rng.u64(0..=amount);
         let reset = [0, SECOND / 10, 3 * SECOND, 50 * SECOND, 5_000 * SECOND][rng.usize(0..5)];
         let reading = Reading {
-            metered,
             limit: Some(amount),
             remaining: Some(remaining),
             reset: Some(Duration::from_nanos(reset)),
+            ..Reading::new(metered, Scope::Model, Refill::Rolling)
         };
         self.engine.read(self.time(), grant, reading);
         self.world.read(self.now, *id, (metered, amount), remaining, reset);
