@@ -194,13 +194,14 @@ pub mod rotate;
 pub mod sandbox;
 #[cfg(feature = "retry")]
 mod stack;
+pub mod strategy;
 mod trail;
 mod usage;
 mod verdict;
 
 pub use account::Account;
 pub use demand::{Demand, Estimate};
-pub use engine::{AccountState, Event, KeyState, LaneState, MeterState, Snapshot};
+pub use engine::{AccountState, Event, KeyState, LaneState, MeterState, Snapshot, TenantState};
 pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};
 pub use limit::{Limit, LimitError};
@@ -212,6 +213,7 @@ pub use retry::QuotaAwareRetry;
 pub use rotate::{KeyRotation, KeyRotationLayer};
 #[cfg(feature = "retry")]
 pub use stack::RotationStack;
+pub use strategy::{Headroom, RoundRobin, Sequential, Strategy};
 pub use trail::{Attempt, KeyUsed, Trail};
 pub use usage::Usage;
 pub use verdict::{Scope, Verdict};

@@ -94,6 +94,7 @@ impl Lease {
         });
         if let Some(grant) = &mut self.grant {
             self.shared.with_at(now, |core, now| {
+                core.engine.answered(now, grant);
                 core.engine.judge(now, grant, verdict);
                 for reading in readings.into_iter().flatten() {
                     core.engine.read(now, grant, reading);

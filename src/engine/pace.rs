@@ -1,0 +1,172 @@
+//! The pace of an account whose limits nobody tells, found out from what it refuses.
+//!
+//! Between two refusals an account has accepted what had come back to it meanwhile, whatever its
+//! limits look like. So that much per that time is its rate: a little less is sent from then on, and
+//! slowly more while nothing is refused. An account whose limits are known is paced only when it has
+//! refused requests three times that were well within them.
+
+use crate::{Limit, limit::Metered};
+
+use super::{
+    demand::Cost,
+    learnt::Lesson,
+    time::{SECOND, Time},
+};
+
+/// So many refusals within their limits, each within so long after the last, are no accident.
+const STRIKES: u8 = 3;
+const MEMORY: u64 = 180 * SECOND;
+/// A rate is raised by a 16th each minute, and twice as fast for every two minutes that nothing was
+/// refused.
+const RAISE: u64 = 16 * 60;
+const PATIENCE: u64 = 120 * SECOND;
+/// Nobody refuses at so many times the rate that was last refused: there is no limit any more.
+const FREE: u64 = 4;
+const DAY: u64 = 86_400 * SECOND;
+/// At least one an hour, so that it is ever found out that there is more.
+const LEAST: u64 = 24;
+
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    stage: Stage,
+    /// When it was first used, or last refused after something was accepted.
+    since: Time,
+    requests: u64,
+    tokens: u64,
+    rates: Rates,
+    /// The rates that were last refused.
+    refused: Rates,
+    raised: Time,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    /// Nothing is known yet.
+    Start,
+    /// Limits are known; it has refused within them so often of late.
+    #[default]
+    Fresh,
+    Watched(u8),
+    Paced,
+}
+
+/// Requests and tokens a day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rates {
+    requests: u64,
+    tokens: u64,
+}
+
+impl Pace {
+    /// Nothing is known.
+    pub(super) fn start(now: Time) -> Self {
+        Self { stage: Stage::Start, since: now, ..Self::default() }
+    }
+
+    /// Limits have become known.
+    pub(super) fn watch(&mut self) {
+        if self.stage == Stage::Start {
+            self.stage = Stage::Fresh;
+        }
+    }
+
+    pub(super) fn is_paced(&self) -> bool {
+        self.stage == Stage::Paced
+    }
+
+    /// What may be sent, if it is paced.
+    pub(super) fn rates(&self) -> Rates {
+        self.rates
+    }
+
+    pub(super) fn accepted(&mut self, cost: &Cost) {
+        self.requests = self.requests.saturating_add(1);
+        self.tokens = self.tokens.saturating_add(cost.of(Metered::Tokens));
+    }
+
+    /// A request sent at `sent` was refused for its rate.
+    pub(super) fn refused(&mut self, now: Time, sent: Time) -> Lesson {
+        if self.stage != Stage::Fresh && (sent < self.since || self.requests == 0) {
+            return Lesson::Nothing;
+        }
+        let seen = Rates {
+            requests: per_day(self.requests, now.since(self.since)),
+            tokens: per_day(self.tokens, now.since(self.since)),
+        };
+        let strikes = match self.stage {
+            Stage::Watched(strikes) if now.since(self.since) <= MEMORY => strikes + 1,
+            _ => 1,
+        };
+        (self.since, self.requests, self.tokens) = (now, 0, 0);
+        self.rates = match self.stage {
+            Stage::Paced => Rates {
+                requests: corrected(self.rates.requests, seen.requests),
+                tokens: corrected(self.rates.tokens, seen.tokens),
+            },
+            Stage::Start => seen.less(),
+            Stage::Watched(_) if strikes >= STRIKES => seen.less(),
+            Stage::Fresh | Stage::Watched(_) => {
+                self.stage = Stage::Watched(strikes);
+                return Lesson::Noted;
+            }
+        };
+        (self.stage, self.refused, self.raised) = (Stage::Paced, self.rates, now);
+        Lesson::Paced
+    }
+
+    /// Nothing was refused for a while. The new rates, if it was long enough to tell.
+    pub(super) fn raise(&mut self, now: Time) -> Option<Rates> {
+        let elapsed = now.since(self.raised);
+        if !self.is_paced() || elapsed < SECOND {
+            return None;
+        }
+        self.raised = now;
+        let haste = 1u64 << (now.since(self.since) / PATIENCE).min(4);
+        let parts = elapsed.min(10 * SECOND) / (SECOND / 1_000) * haste;
+        let raised = |rate: u64| rate.saturating_add(rate.saturating_mul(parts) / (RAISE * 1_000));
+        self.rates =
+            Rates { requests: raised(self.rates.requests), tokens: raised(self.rates.tokens) };
+        if self.rates.requests / FREE >= self.refused.requests {
+            self.stage = Stage::Fresh;
+        }
+        Some(self.rates)
+    }
+}
+
+impl Rates {
+    pub(super) fn of(&self, metered: Metered) -> u64 {
+        if metered == Metered::Tokens { self.tokens } else { self.requests }
+    }
+
+    /// Five seconds' worth at once.
+    pub(super) fn burst(amount: u64) -> u64 {
+        (amount / (86_400 / 5)).max(1)
+    }
+
+    pub(super) fn limit(metered: Metered, amount: u64) -> Limit {
+        let limit = match metered {
+            Metered::Tokens => Limit::tokens(amount),
+            _ => Limit::requests(amount),
+        };
+        limit.per_day().burst(Self::burst(amount))
+    }
+
+    fn less(self) -> Self {
+        let less = |rate: u64| rate - rate / 32;
+        Self { requests: less(self.requests).max(LEAST), tokens: less(self.tokens) }
+    }
+}
+
+/// Never more than a little below what was refused, nor less than half of it, whatever was seen.
+fn corrected(rate: u64, seen: u64) -> u64 {
+    match (rate, seen) {
+        (0, seen) => seen,
+        (rate, 0) => rate,
+        (rate, seen) => (seen - seen / 32).clamp(rate / 2, rate - rate / 16).max(LEAST),
+    }
+}
+
+fn per_day(count: u64, time: u64) -> u64 {
+    let rate = u128::from(count) * u128::from(DAY) / u128::from(time.max(SECOND));
+    u64::try_from(rate).unwrap_or(u64::MAX >> 16)
+}
