@@ -13,6 +13,13 @@ use super::{
 /// More accounts than any strategy has reason to look at.
 const MOST_CANDIDATES: usize = 16;
 
+/// Somebody is ahead, for whom there is no room.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Passing {
+    /// The account that will have room for it first: it is left alone.
+    pub(super) held: Option<AccountIx>,
+}
+
 /// Why nobody could be chosen.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Blocked {
@@ -27,8 +34,7 @@ pub(super) struct Blocked {
 impl Engine {
     /// Takes the least loaded, as the strategy sees it, of the first few accounts with room. By default
     /// these are the next two in turn: neighbours are as good as two drawn by lot, for what is known of
-    /// them is exact, and they are in the processor's cache when there are a hundred thousand. An
-    /// account that is `held` for somebody who came before is passed over.
+    /// them is exact, and they are in the processor's cache when there are a hundred thousand.
     ///
     /// Accounts that turn out to have no room for any such request are put to sleep, so each is looked
     /// at once per refill, however many there are. Those that merely have too little left for this
@@ -37,7 +43,7 @@ impl Engine {
         &mut self,
         now: Time,
         ask: &Ask,
-        held: Option<AccountIx>,
+        passing: Option<Passing>,
     ) -> Result<(AccountIx, KeyIx), Blocked> {
         match self.provider.room() {
             Room::At(open) if open <= now => {}
@@ -45,7 +51,10 @@ impl Engine {
             Room::OnChange | Room::Never => return Err(Blocked::default()),
         }
         self.lanes[ask.lane].wake(now);
-        self.lanes[ask.lane].rouse(ask.cost.kinds());
+        // Those who sleep may be what somebody ahead waits for.
+        if passing.is_none() {
+            self.lanes[ask.lane].rouse(ask.cost.kinds());
+        }
         let mut blocked = Blocked::default();
         let mut best: Option<(u128, AccountIx, KeyIx)> = None;
         let (in_turn, most) = match self.strategy.look() {
@@ -57,7 +66,7 @@ impl Engine {
         while candidates < most
             && let Some(account) = self.lanes[ask.lane].next(&mut look)
         {
-            if held == Some(account) {
+            if passing.is_some_and(|passing| passing.held == Some(account)) {
                 continue;
             }
             match self.room(ask.lane, &ask.cost, account) {

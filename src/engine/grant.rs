@@ -71,6 +71,9 @@ impl Engine {
                 let spans = self.meters_of(&grant).map(|meter| meter.span(&ask.cost));
                 let worth = spans.max().unwrap_or(0);
                 self.tenants.serve(ask.tenant, worth);
+                // Where several tenants wait, another may be the first now.
+                let shared = self.lanes.iter_mut().filter(|lane| lane.line.is_shared());
+                shared.for_each(|lane| lane.stalled = None);
             }
             let way = self.accounts[account.index()].way;
             self.meters_of(&grant).for_each(|meter| meter.take(now, &ask.cost, &way));

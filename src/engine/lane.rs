@@ -213,9 +213,9 @@ impl Lane {
         }
     }
 
-    /// Whether nobody at all is ready, whatever is asked for.
+    /// Whether nobody is ready.
     pub(crate) fn is_asleep(&self) -> bool {
-        self.ready.number() == 0 && self.short_of == 0
+        self.ready.number() == 0
     }
 
     /// When the next sleeper wakes.

@@ -82,6 +82,11 @@ impl Line {
         self.length
     }
 
+    /// Whether more than one tenant waits.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.queues.len() > 1
+    }
+
     pub(crate) fn get(&self, place: Place) -> Option<&Waiter> {
         self.queues.get(place.queue)?.waiters.get(place.behind)
     }

@@ -6,6 +6,7 @@ use super::time::Time;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Recent {
     began: Time,
+    latest: Time,
     this: u64,
     last: u64,
 }
@@ -14,6 +15,7 @@ impl Recent {
     pub(super) fn take(&mut self, now: Time, round_trip: u64, units: u64) {
         self.turn(now, round_trip);
         self.this = self.this.saturating_add(units);
+        self.latest = now;
     }
 
     /// The units that an answer that arrives now cannot know of, and up to a round trip's more. Its
@@ -25,9 +27,8 @@ impl Recent {
     }
 
     fn turn(&mut self, now: Time, round_trip: u64) {
-        let passed = now.since(self.began);
-        if passed > round_trip {
-            self.last = if passed > round_trip.saturating_mul(2) { 0 } else { self.this };
+        if now.since(self.began) > round_trip {
+            self.last = if now.since(self.latest) > round_trip { 0 } else { self.this };
             (self.this, self.began) = (0, now);
         }
     }

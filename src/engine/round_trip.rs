@@ -10,6 +10,8 @@ use super::time::Time;
 pub(crate) const UNMEASURED: u64 = 250_000_000;
 const LEAST: u64 = 50_000_000;
 const MOST: u64 = 500_000_000;
+/// Longer than anything lasts.
+const UNKNOWN: u64 = u64::MAX / 4;
 /// So many answers are a measurement.
 const ENOUGH: u8 = 16;
 
@@ -25,7 +27,7 @@ pub(crate) struct RoundTrip {
 
 impl Default for RoundTrip {
     fn default() -> Self {
-        Self { least: 0, mean: 0, stray: 0, seen: 0, margin: UNMEASURED }
+        Self { least: UNKNOWN, mean: 0, stray: 0, seen: 0, margin: UNMEASURED }
     }
 }
 
@@ -58,7 +60,8 @@ impl RoundTrip {
         self.margin
     }
 
-    /// Whatever left less than this ago cannot have been answered.
+    /// Whatever left less than this ago cannot have been answered; nobody knows for how long
+    /// as long as nothing has been.
     pub(crate) fn least(&self) -> u64 {
         self.least
     }

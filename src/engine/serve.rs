@@ -4,6 +4,7 @@ use crate::{Exhausted, Reason};
 
 use super::{
     Engine,
+    choice::Passing,
     demand::Ask,
     grant::Grant,
     index::LaneIx,
@@ -97,7 +98,7 @@ impl Engine {
     ) -> Option<(WaiterId, Result<Grant, Exhausted>)> {
         // Whoever joins among those who are looked at may pass, unless somebody holds everybody up.
         let mut stall = Stall { until: None, place: LOOK_BEHIND };
-        let mut held = None;
+        let mut passing: Option<Passing> = None;
         let places = self.lanes[lane].line.first(&self.tenants);
         for &place in places.as_slice() {
             let Some(waiter) = self.lanes[lane].line.get(place) else { break };
@@ -105,7 +106,7 @@ impl Engine {
             let chosen = if self.latest_start(&ask) <= now {
                 None
             } else {
-                match self.choose(now, &ask, held) {
+                match self.choose(now, &ask, passing) {
                     Ok(chosen) => Some(chosen),
                     // The keys that could have served it are dead or refused by now.
                     Err(_) if self.hopeless(&ask).is_some() => None,
@@ -118,7 +119,8 @@ impl Engine {
                             break;
                         }
                         let first = blocked.first.filter(|_| !blocked.by_exclusion);
-                        held = held.or(first.map(|(_, account)| account));
+                        let passing = passing.get_or_insert_default();
+                        passing.held = passing.held.or(first.map(|(_, account)| account));
                         continue;
                     }
                 }

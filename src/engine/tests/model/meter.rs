@@ -25,12 +25,12 @@ pub(in super::super) struct Told {
     pub(in super::super) remaining: u64,
     pub(in super::super) reset: u64,
     pub(super) cost: Cost,
-    pub(super) round_trip: (u64, u64),
+    pub(super) round_trip: u64,
 }
 
 impl Told {
     pub(in super::super) fn new(metered: Metered, amount: u64, remaining: u64, reset: u64) -> Self {
-        let (cost, round_trip) = (Cost::default(), (0, 0));
+        let (cost, round_trip) = (Cost::default(), 0);
         Self { metered, amount, remaining, reset, cost, round_trip }
     }
 }
@@ -131,19 +131,16 @@ impl Meter {
         }
     }
 
-    /// What was sent within the last round trip, which takes between so long and so long, is not in
-    /// what is told.
+    /// What was sent within the last round trip is not in what is told.
     pub(super) fn lower(&mut self, now: u64, told: Told) {
         let since = |from: u64| -> u64 {
             self.taken.iter().filter(|(at, _)| *at > from).map(|(_, units)| units).sum()
         };
-        let own = self.units(&told.cost);
-        let (shortest, longest) = told.round_trip;
-        // Told apart in whole round trips, of which two and a begun one may count.
-        let unseen = since(now.saturating_sub(shortest)).saturating_sub(own);
-        let perhaps = since(now.saturating_sub(3 * longest + 1));
+        // The engine may take more to be on its way than it is.
+        let unseen = since(now.saturating_sub(told.round_trip));
+        let unseen = unseen.saturating_sub(self.units(&told.cost));
         let most = told.remaining.saturating_sub(unseen);
-        let least = told.remaining.saturating_sub(perhaps);
+        let least = told.remaining.saturating_sub(since(0));
         match &mut self.gauge {
             Gauge::Bucket(bucket) => bucket.lower(now, (least, most)),
             Gauge::Windows(windows) => windows.lower(now, (least, most), told.reset),

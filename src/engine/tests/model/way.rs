@@ -13,16 +13,9 @@ impl Way {
         self.took.push(took);
     }
 
-    /// The shortest and the longest round trip that a part of may be on its way.
-    pub(super) fn round_trip(&self) -> (u64, u64) {
-        let mut least = None;
-        let mut most = 0;
-        for took in &self.took {
-            let longer = least.map(|least| least + least / 256);
-            least = Some(longer.map_or(*took, |longer: u64| longer.min(*took)));
-            most = most.max(least.unwrap_or(0));
-        }
-        (least.unwrap_or(0).min(most), most)
+    /// The shortest that a round trip was ever taken to last; at first nobody knows.
+    pub(super) fn shortest(&self) -> u64 {
+        self.took.iter().copied().min().unwrap_or(u64::MAX)
     }
 
     /// Eight times what answers stray from their average, both over about eight answers; looked at once

@@ -235,7 +235,7 @@ impl World {
     pub(in super::super) fn read(&mut self, now: u64, id: usize, told: Told) {
         let Some(grant) = self.grants.get(&id) else { return };
         let (lane, key) = (grant.lane, grant.key);
-        let round_trip = self.accounts[grant.account].way.round_trip();
+        let round_trip = self.accounts[grant.account].way.shortest();
         let told = Told { cost: grant.cost, round_trip, ..told };
         self.meters_mut(lane, key)
             .filter(|meter| meter.limit.metered == told.metered)

@@ -47,17 +47,20 @@ impl Play {
         let ahead: Vec<_> = ahead.filter(|(_, other)| other.tenant == want.tenant).collect();
         ensure!(ahead.len() < LOOKED_AT, "served from place {} of the line", ahead.len());
         let Some(((id, first), others)) = ahead.split_first() else { return Ok(None) };
-        let fits = self.world.fits(self.now, first, View::Sure);
-        ensure!(!fits, "somebody was served before {id}, for whom there is room");
-        for (other, next) in others {
-            let spare = self.spare(first, next);
-            ensure!(spare.is_none(), "served before {other}, though key {spare:?} is idle");
-        }
-        // Of several tenants, whoever is first of all is not held up.
+        // Of several tenants, only whoever is first of all is not held up.
         let alone =
             self.world.lanes[lane].line.iter().all(|(_, other)| other.tenant == want.tenant);
+        if !alone {
+            return Ok(None);
+        }
+        let fits = self.world.fits(self.now, first, View::Sure);
+        ensure!(!fits, "somebody was served before {id}, for whom there is room");
+        for (place, (other, next)) in others.iter().enumerate() {
+            let spare = self.spare(&ahead[..=place], next);
+            ensure!(spare.is_none(), "served before {other}, though key {spare:?} is idle");
+        }
         // Whoever waits for a key that it has not tried holds up nobody.
-        if !alone || self.world.fits_excluded(self.now, first, View::Maybe) {
+        if self.world.fits_excluded(self.now, first, View::Maybe) {
             return Ok(None);
         }
         let when = self.world.earliest(self.now, first, View::Sure);
@@ -181,17 +184,21 @@ impl Play {
     /// An account that could serve the second in line is left alone only if the first may need it.
     fn check_idle_accounts(&self) -> Check {
         for lane in &self.world.lanes {
-            let [(first, head), (second, next), ..] = lane.line.as_slice() else { continue };
-            let spare = self.spare(head, next);
-            ensure!(spare.is_none(), "{second} waits for {first}, though key {spare:?} is idle");
+            let [head, (second, next), ..] = lane.line.as_slice() else { continue };
+            let spare = self.spare(&[head], next);
+            ensure!(spare.is_none(), "{second} waits, though key {spare:?} is idle");
         }
         Ok(())
     }
 
-    /// A key with room for somebody that is not held for the head of the line: at most one account is,
-    /// and none that the head has no use for.
-    fn spare(&self, head: &Want, next: &Want) -> Option<usize> {
-        if !self.world.provider.is_whole() || head.tenant != next.tenant {
+    /// A key with room for somebody that is not held for anybody ahead: at most one account is, and none
+    /// that they have no use for.
+    fn spare(&self, ahead: &[&(usize, Want)], next: &Want) -> Option<usize> {
+        let mut line = self.world.lanes[next.lane].line.iter();
+        let alone = line.all(|(_, other)| other.tenant == next.tenant);
+        // Accounts that sleep for want of what only those ahead take are left alone, too.
+        let kinds = ahead.iter().fold(0, |kinds, (_, head)| kinds | head.cost.kinds());
+        if !self.world.provider.is_whole() || !alone || kinds & !next.cost.kinds() != 0 {
             return None;
         }
         let account = |key: usize| self.world.keys[key].account;
@@ -202,8 +209,11 @@ impl Play {
             .filter(|key| when(next, *key, View::Sure) == When::At(self.now))
             .collect();
         let is_useful = |key: &usize| {
-            let of_it = self.world.permitted(head).filter(|other| account(*other) == account(*key));
-            of_it.into_iter().any(|other| when(head, other, View::Maybe) < When::OnChange)
+            ahead.iter().any(|(_, head)| {
+                let of_it = self.world.permitted(head);
+                let mut of_it = of_it.filter(|other| account(*other) == account(*key));
+                of_it.any(|other| when(head, other, View::Maybe) < When::OnChange)
+            })
         };
         let first = *free.first()?;
         let another = free.iter().copied().find(|key| account(*key) != account(first));
