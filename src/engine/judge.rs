@@ -22,10 +22,11 @@ impl Engine {
         match verdict {
             Verdict::Accepted => self.accepted(now, grant),
             Verdict::RateLimited { retry_after, scope } => {
-                let wait = self.refused(now, grant, verdict);
-                self.cool(now, grant, verdict, scope, retry_after.or(wait), standing::RATE);
+                let lesson = self.refused(now, grant, verdict);
+                let hint = retry_after.or(lesson.wait());
+                self.cool(now, grant, verdict, scope, hint, standing::RATE);
                 // What is refused on the way to find a pace is the account's own.
-                if wait.is_none()
+                if !lesson.is_own()
                     && verdict.may_be_wider()
                     && self.alike.note(now, grant.account, self.accounts.len())
                 {
@@ -93,32 +94,23 @@ impl Engine {
         }
     }
 
-    /// What a refusal teaches about the account's pace. The time until the next request, where that
-    /// is all there is to it.
-    fn refused(&mut self, now: Time, grant: &Grant, verdict: Verdict) -> Option<Duration> {
+    /// What a refusal teaches about the account's pace.
+    fn refused(&mut self, now: Time, grant: &Grant, verdict: Verdict) -> Lesson {
         let lane = &mut self.lanes[grant.lane];
         let account = &self.accounts[grant.account.index()];
         let seat = lane.seat_mut(grant.account);
-        if !self.learns || !grant.counted {
-            return None;
-        }
         // Limits that are known are missed by a little now and then.
-        if seat.learnt.is_none() && !verdict.may_be_wider() {
-            return None;
+        let is_near = seat.learnt.is_none() && !verdict.may_be_wider();
+        if !self.learns || !grant.counted || is_near {
+            return Lesson::Nothing;
         }
         let learnt = seat.learnt.get_or_insert_default();
-        let was_declared = learnt.meters.is_empty();
-        let lesson = learnt.refused(now, grant.sent, self.wall, &account.way);
-        if lesson != Lesson::Paced {
-            return None;
+        let lesson = learnt.refused(now, grant, self.wall, &account.way);
+        if let Lesson::Paced { was_known: true, .. } = lesson {
+            let (account, model) = (account.name.clone(), lane.model.clone());
+            self.events.push(Event::RefusedWithinLimits { account, model });
         }
-        let (name, model) = (account.name.clone(), lane.model.clone());
-        if was_declared {
-            self.events.push(Event::RefusedWithinLimits { account: name, model });
-        }
-        let next = self.lanes[grant.lane].seat(grant.account).learnt.iter();
-        let spans = next.flat_map(|learnt| &learnt.meters).map(|meter| meter.span(&grant.reserved));
-        spans.max().map(|span| Duration::from_nanos(span.min(SECOND)))
+        lesson
     }
 
     fn cool(

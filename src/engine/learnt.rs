@@ -1,15 +1,18 @@
 //! What is known of an account's limits for one model beyond what was declared.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::{Limit, limit::Metered};
 
 use super::{
     demand::Cost,
+    grant::Grant,
     meter::{Meter, Source},
     pace::{Pace, Rates},
     round_trip::RoundTrip,
-    time::Time,
+    time::{SECOND, Time},
 };
 
 /// More limits than any provider tells of for one model.
@@ -26,12 +29,30 @@ pub(crate) struct Learnt {
 /// What a refusal has taught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lesson {
-    /// Nothing: it was sent before what the last one taught, or nothing was accepted since.
+    /// Nothing: limits are known, and one refusal may have any reason.
     Nothing,
-    /// It is one of few, and may have any reason.
-    Noted,
-    /// How much is accepted in a time: from now on no more is sent.
-    Paced,
+    /// That the pace is not found yet; nothing was accepted since it was last corrected.
+    Learning,
+    /// How much is accepted in a time: the next request is due after so long.
+    Paced {
+        wait: Duration,
+        /// Whether its limits were thought to be known.
+        was_known: bool,
+    },
+}
+
+impl Lesson {
+    /// Whether there was nothing wider behind it than the account's own limits.
+    pub(crate) fn is_own(self) -> bool {
+        self != Self::Nothing
+    }
+
+    pub(crate) fn wait(self) -> Option<Duration> {
+        match self {
+            Self::Paced { wait, .. } => Some(wait),
+            Self::Nothing | Self::Learning => None,
+        }
+    }
 }
 
 impl Learnt {
@@ -80,17 +101,18 @@ impl Learnt {
         more
     }
 
-    /// A request sent at `sent` was refused for its rate.
+    /// A request was refused for its rate.
     pub(crate) fn refused(
         &mut self,
         now: Time,
-        sent: Time,
+        grant: &Grant,
         wall: Timestamp,
         way: &RoundTrip,
     ) -> Lesson {
-        let lesson = self.pace.refused(now, sent);
-        if lesson != Lesson::Paced {
-            return lesson;
+        let was_known = self.pace.knows_limits();
+        if !self.pace.refused(now, grant.sent) {
+            let known = self.pace.knows_limits();
+            return if known { Lesson::Nothing } else { Lesson::Learning };
         }
         self.meters.retain(|meter| meter.source != Source::Start);
         for metered in [Metered::Requests, Metered::Tokens] {
@@ -107,6 +129,8 @@ impl Learnt {
                 }
             }
         }
-        lesson
+        let spans = self.meters.iter().map(|meter| meter.span(&grant.reserved));
+        let wait = Duration::from_nanos(spans.max().unwrap_or(0).min(SECOND));
+        Lesson::Paced { wait, was_known }
     }
 }

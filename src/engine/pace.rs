@@ -9,7 +9,6 @@ use crate::{Limit, limit::Metered};
 
 use super::{
     demand::Cost,
-    learnt::Lesson,
     time::{SECOND, Time},
 };
 
@@ -84,10 +83,15 @@ impl Pace {
         self.tokens = self.tokens.saturating_add(cost.of(Metered::Tokens));
     }
 
-    /// A request sent at `sent` was refused for its rate.
-    pub(super) fn refused(&mut self, now: Time, sent: Time) -> Lesson {
+    /// Whether its limits are thought to be known.
+    pub(super) fn knows_limits(&self) -> bool {
+        matches!(self.stage, Stage::Fresh | Stage::Watched(_))
+    }
+
+    /// A request sent at `sent` was refused for its rate. Whether that tells the rate.
+    pub(super) fn refused(&mut self, now: Time, sent: Time) -> bool {
         if self.stage != Stage::Fresh && (sent < self.since || self.requests == 0) {
-            return Lesson::Nothing;
+            return false;
         }
         let seen = Rates {
             requests: per_day(self.requests, now.since(self.since)),
@@ -107,11 +111,11 @@ impl Pace {
             Stage::Watched(_) if strikes >= STRIKES => seen.less(),
             Stage::Fresh | Stage::Watched(_) => {
                 self.stage = Stage::Watched(strikes);
-                return Lesson::Noted;
+                return false;
             }
         };
         (self.stage, self.refused, self.raised) = (Stage::Paced, self.rates, now);
-        Lesson::Paced
+        true
     }
 
     /// Nothing was refused for a while. The new rates, if it was long enough to tell.

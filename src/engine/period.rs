@@ -1,6 +1,6 @@
 //! Per how long a limit is that a response tells of.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use crate::provider::{Reading, Refill};
 
@@ -14,6 +14,9 @@ const USUAL: [Duration; 4] = [
 /// Resets are told in whole seconds by some.
 const ROUNDED: Duration = Duration::from_secs(1);
 
+/// How far off a period must be from what a response shows to be another one for sure.
+const FAR: f64 = 3.0;
+
 /// The period, if the response says or shows it.
 ///
 /// Of an allowance that refills all the time, what was used and the time until it is back show the
@@ -22,27 +25,47 @@ pub(super) fn of(reading: &Reading) -> Option<Duration> {
     if reading.period.is_some() {
         return reading.period.filter(|period| !period.is_zero());
     }
-    let (limit, remaining, reset) = (reading.limit?, reading.remaining?, reading.reset?);
     match reading.refill {
-        Refill::Rolling => shown(limit, limit.checked_sub(remaining)?, reset),
-        Refill::Fixed => USUAL.into_iter().find(|period| reset <= *period + ROUNDED),
+        Refill::Rolling => {
+            let shown = shown(reading)?;
+            let mut fitting = USUAL.into_iter().filter(|p| shown.contains(&p.as_secs_f64()));
+            let found = fitting.next()?;
+            fitting.next().is_none().then_some(found)
+        }
+        Refill::Fixed => at_least(reading.reset?),
     }
 }
 
-/// Figures are rounded: of one used unit nothing can be told, of more the period within a factor of
-/// two and a little. The usual periods are much further apart.
-fn shown(limit: u64, used: u64, reset: Duration) -> Option<Duration> {
-    if used < 2 || reset.is_zero() {
+/// The shortest usual period of a window that lasts so long still.
+pub(super) fn at_least(reset: Duration) -> Option<Duration> {
+    USUAL.into_iter().find(|period| reset <= *period + ROUNDED)
+}
+
+/// Whether a response shows that a limit does not refill all the time within a period.
+pub(super) fn contradicts(reading: &Reading, period: Duration) -> bool {
+    let far = |shown: RangeInclusive<f64>| {
+        let period = period.as_secs_f64();
+        period > shown.end() * FAR || period * FAR < *shown.start()
+    };
+    reading.refill == Refill::Rolling && shown(reading).is_some_and(far)
+}
+
+/// The shortest and longest period, in seconds, of an allowance that refills all the time: figures are
+/// rounded.
+///
+/// Of one used unit it is told within a little, if it is among those that take their time; of more
+/// units within a factor of two. The usual periods are much further apart.
+fn shown(reading: &Reading) -> Option<RangeInclusive<f64>> {
+    let (limit, reset) = (reading.limit?, reading.reset?);
+    let used = limit.checked_sub(reading.remaining?)?;
+    if used == 0 || reset.is_zero() || (used == 1 && reset < ROUNDED) {
         return None;
     }
-    let limit = limit as f64;
-    let is_whole = reset.subsec_nanos() == 0;
+    let is_whole = reset.subsec_nanos() == 0 && used > 1;
     let doubt = if is_whole { ROUNDED.as_secs_f64() } else { 0.0 };
-    let least = limit * (reset.as_secs_f64() - doubt) / used as f64 * 0.8;
-    let most = limit * (reset.as_secs_f64() + doubt) / (used - 1) as f64 * 1.25;
-    let mut fitting = USUAL.into_iter().filter(|p| (least..=most).contains(&p.as_secs_f64()));
-    let found = fitting.next()?;
-    fitting.next().is_none().then_some(found)
+    let least = limit as f64 * (reset.as_secs_f64() - doubt) / used as f64 * 0.8;
+    let most = limit as f64 * (reset.as_secs_f64() + doubt) / (used - 1).max(1) as f64 * 1.25;
+    Some(least..=most)
 }
 
 #[cfg(test)]
@@ -68,6 +91,7 @@ mod tests {
         assert_eq!(rolling(30_000, 29_990, 20), Some(60));
         assert_eq!(rolling(4_000_000, 3_999_000, 15), Some(60));
         assert_eq!(rolling(50, 40, 12_000), Some(60), "in whole seconds");
+        assert_eq!(rolling(15, 14, 4_000), Some(60), "the only one that is ever used at a time");
     }
 
     #[test]
@@ -77,7 +101,26 @@ mod tests {
         assert_eq!(rolling(60, 50, 0), None, "a reset in the past");
         assert_eq!(rolling(60, 70, 5_000), None, "more is left than there is");
         assert_eq!(rolling(1_000, 500, 150_000), None, "300 s is nobody's period");
-        assert_eq!(rolling(60, 58, 1_000), None, "between one and three seconds, of two or one");
+        assert_eq!(rolling(60, 58, 1_000), None, "between none and two seconds, of two or one");
+    }
+
+    #[test]
+    fn what_does_not_refill_all_the_time_is_found_out() {
+        let reading = |used: u64, reset: u64| Reading {
+            limit: Some(60),
+            remaining: Some(60 - used),
+            reset: Some(Duration::from_millis(reset)),
+            ..Reading::new(Metered::Requests, Scope::Model, Refill::Rolling)
+        };
+        // A minute's window, taken for an hour's bucket at its beginning.
+        let hour = of(&reading(2, 58_500)).unwrap();
+        assert_eq!(hour, Duration::from_secs(3_600));
+        assert!(!contradicts(&reading(3, 58_100), hour));
+        assert!(contradicts(&reading(10, 50_500), hour));
+        for used in 1..60 {
+            let minute = Duration::from_secs(60);
+            assert!(!contradicts(&reading(used, used * 1_000 - 500), minute), "{used} of a bucket");
+        }
     }
 
     #[test]

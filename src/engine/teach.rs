@@ -32,10 +32,15 @@ impl Engine {
         let told =
             Told { remaining, reset: reading.reset, sent: grant.sent, cost: &grant.reserved };
         let way = self.accounts[grant.account.index()].way;
-        let (mut is_known, mut sooner) = (false, false);
+        let (mut is_known, mut sooner, wall) = (false, false, self.wall);
         for meter in self.meters_of(grant).filter(|meter| is_about(meter, &reading)) {
             is_known = true;
-            sooner |= meter.lower(now, &told, &way);
+            if let Some(window) = window_instead(meter, &reading) {
+                *meter = told_meter(now, &window, &told, wall, &way);
+                sooner = true;
+            } else {
+                sooner |= meter.lower(now, &told, &way);
+            }
         }
         if !is_known && self.learns && grant.counted {
             sooner |= self.learn(now, grant, &reading, amount, &told);
@@ -167,6 +172,16 @@ fn is_about(meter: &Meter, reading: &Reading) -> bool {
         && Some(meter.limit.amount()) == reading.limit
         && meter.source != Source::Paced
         && !lasts_longer
+}
+
+/// What was taken for a limit that refills all the time comes back at once, as its figures show.
+fn window_instead(meter: &Meter, reading: &Reading) -> Option<Limit> {
+    let is_rolling = meter.source == Source::Told && meter.limit.window == Edges::Rolling;
+    if !is_rolling || !period::contradicts(reading, meter.limit.period()) {
+        return None;
+    }
+    let period = period::at_least(reading.reset?)?;
+    Some(Limit { period, ..meter.limit.clone() }.fixed())
 }
 
 fn is_period(one: Duration, other: Duration) -> bool {
