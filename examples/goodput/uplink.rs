@@ -110,7 +110,8 @@ where
         let answer = tokio::spawn(async move {
             sleep(travel).await;
             let amount = request.extensions().get::<Amount>().map_or(0, |amount| amount.0);
-            let account = account_of(&request).filter(|_| (this.first..this.end).contains(&Instant::now()));
+            let account =
+                account_of(&request).filter(|_| (this.first..this.end).contains(&Instant::now()));
             let answer = this.sandbox.call(request).await?;
             if let Some(account) = account.filter(|_| answer.status().is_success()) {
                 this.with(|notes| notes.accepted[account] += amount);

@@ -129,6 +129,9 @@ impl Learnt {
                 }
             }
         }
+        // Whatever was saved up here, there is nothing left of it there.
+        let paced = self.meters.iter_mut().filter(|meter| meter.source == Source::Paced);
+        paced.for_each(|meter| meter.empty(now));
         let spans = self.meters.iter().map(|meter| meter.span(&grant.reserved));
         let wait = Duration::from_nanos(spans.max().unwrap_or(0).min(SECOND));
         Lesson::Paced { wait, was_known }

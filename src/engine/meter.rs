@@ -175,6 +175,15 @@ impl Meter {
         false
     }
 
+    /// There is nothing left.
+    pub(crate) fn empty(&mut self, now: Time) {
+        match &mut self.gauge {
+            Gauge::Rolling(rolling) => rolling.lower(now, 0),
+            Gauge::Window(window) => _ = window.lower(now, 0, None),
+            Gauge::InFlight { .. } => {}
+        }
+    }
+
     /// How much of what may be spent at once is spent, in 65,536ths; more when in debt.
     pub(crate) fn used_share(&self, now: Time) -> u64 {
         match &self.gauge {

@@ -19,7 +19,10 @@ const MEMORY: u64 = 180 * SECOND;
 /// refused.
 const RAISE: u64 = 16 * 60;
 const PATIENCE: u64 = 120 * SECOND;
-/// Nobody refuses at so many times the rate that was last refused: there is no limit any more.
+/// As long as only one refusal has told the rate, it may be far from it: it is raised by a tenth each
+/// second.
+const SEEK: u64 = 10;
+/// Nobody refuses at so many times the rate that was last refused: the limits that were declared hold.
 const FREE: u64 = 4;
 const DAY: u64 = 86_400 * SECOND;
 /// At least one an hour, so that it is ever found out that there is more.
@@ -46,7 +49,12 @@ enum Stage {
     #[default]
     Fresh,
     Watched(u8),
-    Paced,
+    /// It was refused once.
+    Seeking,
+    Paced {
+        /// Whether its limits were thought to be known.
+        known: bool,
+    },
 }
 
 /// Requests and tokens a day.
@@ -70,7 +78,7 @@ impl Pace {
     }
 
     pub(super) fn is_paced(&self) -> bool {
-        self.stage == Stage::Paced
+        matches!(self.stage, Stage::Seeking | Stage::Paced { .. })
     }
 
     /// What may be sent, if it is paced.
@@ -90,7 +98,8 @@ impl Pace {
 
     /// A request sent at `sent` was refused for its rate. Whether that tells the rate.
     pub(super) fn refused(&mut self, now: Time, sent: Time) -> bool {
-        if self.stage != Stage::Fresh && (sent < self.since || self.requests == 0) {
+        let is_news = sent >= self.since && self.requests > 0 && now.since(self.since) >= SECOND;
+        if !is_news && self.stage != Stage::Fresh {
             return false;
         }
         let seen = Rates {
@@ -102,19 +111,18 @@ impl Pace {
             _ => 1,
         };
         (self.since, self.requests, self.tokens) = (now, 0, 0);
-        self.rates = match self.stage {
-            Stage::Paced => Rates {
-                requests: corrected(self.rates.requests, seen.requests),
-                tokens: corrected(self.rates.tokens, seen.tokens),
-            },
-            Stage::Start => seen.less(),
-            Stage::Watched(_) if strikes >= STRIKES => seen.less(),
+        let known = matches!(self.stage, Stage::Watched(_) | Stage::Paced { known: true });
+        (self.rates, self.stage) = match self.stage {
+            Stage::Start => (seen.less(), Stage::Seeking),
+            Stage::Seeking => (seen.less(), Stage::Paced { known }),
+            Stage::Watched(_) if strikes >= STRIKES => (seen.less(), Stage::Paced { known }),
+            Stage::Paced { .. } => (self.rates.corrected(seen), self.stage),
             Stage::Fresh | Stage::Watched(_) => {
                 self.stage = Stage::Watched(strikes);
                 return false;
             }
         };
-        (self.stage, self.refused, self.raised) = (Stage::Paced, self.rates, now);
+        (self.refused, self.raised) = (self.rates, now);
         true
     }
 
@@ -125,12 +133,16 @@ impl Pace {
             return None;
         }
         self.raised = now;
-        let haste = 1u64 << (now.since(self.since) / PATIENCE).min(4);
-        let parts = elapsed.min(10 * SECOND) / (SECOND / 1_000) * haste;
-        let raised = |rate: u64| rate.saturating_add(rate.saturating_mul(parts) / (RAISE * 1_000));
+        let millis = elapsed.min(10 * SECOND) / (SECOND / 1_000);
+        let (parts, of) = match self.stage {
+            Stage::Seeking => (millis, SEEK * 1_000),
+            _ => (millis << (now.since(self.since) / PATIENCE).min(4), RAISE * 1_000),
+        };
+        let raised = |rate: u64| rate.saturating_add(rate.saturating_mul(parts) / of);
         self.rates =
             Rates { requests: raised(self.rates.requests), tokens: raised(self.rates.tokens) };
-        if self.rates.requests / FREE >= self.refused.requests {
+        let is_free = self.rates.requests / FREE >= self.refused.requests;
+        if is_free && self.stage == (Stage::Paced { known: true }) {
             self.stage = Stage::Fresh;
         }
         Some(self.rates)
@@ -156,18 +168,25 @@ impl Rates {
     }
 
     fn less(self) -> Self {
-        let less = |rate: u64| rate - rate / 32;
         Self { requests: less(self.requests).max(LEAST), tokens: less(self.tokens) }
+    }
+
+    /// Never more than a little below what was refused, nor less than half of it, whatever was seen.
+    fn corrected(self, seen: Self) -> Self {
+        let corrected = |rate: u64, seen: u64| match (rate, seen) {
+            (0, seen) => less(seen),
+            (rate, 0) => rate,
+            (rate, seen) => less(seen).clamp(rate / 2, rate - rate / 16),
+        };
+        Self {
+            requests: corrected(self.requests, seen.requests).max(LEAST),
+            tokens: corrected(self.tokens, seen.tokens),
+        }
     }
 }
 
-/// Never more than a little below what was refused, nor less than half of it, whatever was seen.
-fn corrected(rate: u64, seen: u64) -> u64 {
-    match (rate, seen) {
-        (0, seen) => seen,
-        (rate, 0) => rate,
-        (rate, seen) => (seen - seen / 32).clamp(rate / 2, rate - rate / 16).max(LEAST),
-    }
+fn less(rate: u64) -> u64 {
+    rate - rate / 32
 }
 
 fn per_day(count: u64, time: u64) -> u64 {
