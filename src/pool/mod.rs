@@ -22,8 +22,8 @@
 //! lease.apply(&mut request)?;
 //! // Send the request with any client, and show the lease what came back.
 //! let response = http::Response::new(());
-//! let verdict = lease.observe(response.status(), response.headers(), b"");
-//! assert_eq!(verdict, Verdict::Accepted);
+//! let ruling = lease.observe(response.status(), response.headers(), b"");
+//! assert_eq!(ruling.verdict, Verdict::Accepted);
 //! drop(lease); // once the answer's body has ended
 //! # Ok(())
 //! # }

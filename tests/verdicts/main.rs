@@ -64,6 +64,11 @@ fn check(provider: &dyn Provider, rows: &[Row]) {
             body: body.as_bytes(),
             now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_768_507_200 - 3_600), // an hour slow
         };
-        assert_eq!(provider.classify(&answer), *expected, "{}: {name}", provider.name());
+        assert_eq!(
+            provider.classify(&answer).verdict,
+            *expected,
+            "{}: {name}",
+            provider.facts().name
+        );
     }
 }

@@ -24,7 +24,8 @@ fn estimate<'a>(provider: &dyn Provider, uri: &'a Uri, body: &'a [u8]) -> Estima
 #[test]
 fn each_path_has_its_carrier() {
     let carrier = |provider: &dyn Provider, path: &str| {
-        provider.carriers()[provider.carrier(&uri(&format!("{}{path}", provider.origin())))].clone()
+        let facts = provider.facts();
+        facts.carriers()[facts.carrier_of(&uri(&format!("{}{path}", facts.origin)))].clone()
     };
     let header = |name| Carrier::Header(http::HeaderName::from_static(name));
     let anthropic = Anthropic::default();
@@ -40,10 +41,10 @@ fn each_path_has_its_carrier() {
     let generic =
         generic.header(http::HeaderName::from_static("x-key")).query_carrier("key").name("maps");
     assert_eq!(carrier(&generic, "/"), header("x-key"));
-    assert_eq!(Provider::name(&generic), "maps");
-    assert_eq!(Provider::query_carrier(&generic), Some("key"));
-    assert_eq!(gemini.query_carrier(), Some("key"));
-    assert_eq!(anthropic.query_carrier(), None);
+    assert_eq!(generic.facts().name, "maps");
+    assert_eq!(generic.facts().query_carrier.as_deref(), Some("key"));
+    assert_eq!(gemini.facts().query_carrier.as_deref(), Some("key"));
+    assert_eq!(anthropic.facts().query_carrier, None);
 }
 
 #[test]
@@ -141,7 +142,7 @@ fn our_own_refusals_are_read_as_meant() {
     let busy = Exhausted::new(Reason::Busy, Some(Duration::from_secs(5)));
     let headers = headers(&[("retry-after", "5")]);
     for provider in all() {
-        let verdict = provider.classify(&Answer {
+        let Ruling { verdict, .. } = provider.classify(&Answer {
             status: busy.status(),
             headers: &headers,
             body: &provider.refusal_body(&busy),

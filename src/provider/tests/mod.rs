@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::{Answer, Anthropic, Gemini, Generic, OpenAi, Provider, Reading};
+use super::{Answer, Anthropic, Gemini, Generic, OpenAi, Provider, Reading, Ruling};
 
 fn all() -> [Box<dyn Provider>; 4] {
     [
