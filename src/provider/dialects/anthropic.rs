@@ -69,6 +69,7 @@ fn rules() -> Vec<Rule> {
         Rule::key_rejected("anthropic/organization-disabled")
             .status([400, 401, 403])
             .begins(["This organization has been disabled"]),
+        Rule::key_rejected("anthropic/invalid-key").status(401).code(["authentication_error"]),
         // Looks like a caller's fault, and is not.
         Rule::quota_exhausted("anthropic/no-credit")
             .status([400, 403])

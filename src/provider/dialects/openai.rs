@@ -79,6 +79,7 @@ fn rules() -> Vec<Rule> {
         Rule::key_rejected("openai/invalid-key-as-400")
             .status(400)
             .begins(["Incorrect API key provided"]),
+        Rule::key_rejected("openai/invalid-key").status(401).code(["invalid_api_key"]),
         // Nobody sent one, so none was rejected.
         Rule::caller_fault("openai/no-key-sent")
             .status(401)
@@ -105,6 +106,7 @@ fn rules() -> Vec<Rule> {
             .status([403, 404])
             .says(["not have access to model"]),
         Rule::caller_fault("openai/unknown-model").status([400, 404]).code(["model_not_found"]),
+        Rule::caller_fault("openai/context-length").status(400).code(["context_length_exceeded"]),
         // One request larger than the whole limit: "Request too large for gpt-4.1-nano in
         // organization ... on tokens per min (TPM): Limit 1000000, Requested 2500013".
         Rule::caller_fault("openai/request-too-large").status(429).begins(["Request too large"]),
