@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use http::header;
 use serde_json::{Map, Value};
 
-use super::{Answer, decode};
+use super::{Answer, decode, mend};
 
 /// What a refusal's body says. What it does not say is empty.
 #[derive(Debug)]
@@ -20,10 +20,10 @@ pub(crate) struct ErrorBody<'a> {
 impl<'a> ErrorBody<'a> {
     pub(crate) fn read(answer: &Answer<'a>) -> Self {
         let body = decode::unpacked(answer.headers, answer.body);
-        let document = match serde_json::from_slice(&body) {
-            Ok(Value::Array(items)) => items.into_iter().next().unwrap_or_default(),
-            Ok(value) => value,
-            Err(_) => Value::Null,
+        let document = match mend::parse(&body) {
+            Some(Value::Array(items)) => items.into_iter().next().unwrap_or_default(),
+            Some(value) => value,
+            None => Value::Null,
         };
         let is_json = document.is_object();
         let html = !is_json && is_html(answer, &body);
@@ -150,7 +150,7 @@ mod tests {
             (r#"{"detail":"no"}"#, "no"),
             (r#"{"error":null,"message":"no"}"#, "no"),
             ("no", "no"),
-            (r#"{"error":{"message":"no"#, r#"{"error":{"message":"no"#),
+            (r#"{"error":{"message":"no"#, "no"),
             (r#"{"error":{"message":["no"]}}"#, ""),
             (r#"{"error":{}}"#, ""),
             ("[]", "[]"),

@@ -50,6 +50,7 @@ mod error_body;
 mod facts;
 mod ietf;
 mod limits;
+mod mend;
 mod model_path;
 mod refusal_body;
 mod request_body;
@@ -64,6 +65,7 @@ use std::{fmt, time::Duration, time::SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 
+pub(crate) use self::decode::unpacked;
 pub use self::{
     dialects::*,
     facts::Facts,
