@@ -20,6 +20,7 @@ mod openai;
 mod openrouter;
 mod perplexity;
 mod together;
+mod traps;
 
 mod xai;
 
