@@ -50,7 +50,7 @@ pub use lease::{ForeignOrigin, Lease};
 use crate::{
     Attempt, Demand, Estimate, Exhausted, KeyId, Snapshot,
     engine::{Ask, Cost, Time, rank},
-    provider::{Call, Provider},
+    provider::{Answer, Call, Provider, Ruling},
 };
 use shared::{Core, Shared};
 
@@ -117,6 +117,12 @@ impl KeyPool {
         let now = Instant::now();
         let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since: now, now };
         self.line_up(self.shared.with(|core, now| self.ask(core, now, &wanted)))
+    }
+
+    /// What a refusal says: by the pool's own rules, and else by the provider's. It changes nothing.
+    #[must_use]
+    pub fn classify(&self, answer: &Answer<'_>) -> Ruling {
+        self.shared.classify(answer)
     }
 
     /// The state of the pool at this moment.

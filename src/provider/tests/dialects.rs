@@ -27,7 +27,7 @@ fn each_path_has_its_carrier() {
         let facts = provider.facts();
         facts.carriers()[facts.carrier_of(&uri(&format!("{}{path}", facts.origin)))].clone()
     };
-    let header = |name| Carrier::Header(http::HeaderName::from_static(name));
+    let header = |name| Carrier::Header(HeaderName::from_static(name));
     let anthropic = Anthropic::default();
     let gemini = Gemini::default();
     assert_eq!(carrier(&OpenAi::default(), "/v1/responses"), Carrier::Bearer);
@@ -39,7 +39,7 @@ fn each_path_has_its_carrier() {
     let generic = Generic::new("https://maps.example.com");
     assert_eq!(carrier(&generic, "/"), Carrier::Bearer);
     let generic =
-        generic.header(http::HeaderName::from_static("x-key")).query_carrier("key").name("maps");
+        generic.header(HeaderName::from_static("x-key")).query_carrier("key").name("maps");
     assert_eq!(carrier(&generic, "/"), header("x-key"));
     assert_eq!(generic.facts().name, "maps");
     assert_eq!(generic.facts().query_carrier.as_deref(), Some("key"));
