@@ -203,7 +203,7 @@ fn millis(text: &str, sent: SystemTime) -> Option<u64> {
     };
     // A wait of more than a year is not believed.
     let wait = Duration::try_from_secs_f64(wait).ok()?;
-    (wait <= Duration::from_secs(366 * 86_400)).then(|| wait.as_millis() as u64)
+    (wait <= Duration::from_secs(366 * 86_400)).then_some(wait.as_millis() as u64)
 }
 
 fn ahead(wait: f64) -> Option<f64> {
