@@ -95,7 +95,8 @@ pub struct Answer<'a> {
     pub status: StatusCode,
     /// The headers.
     pub headers: &'a HeaderMap,
-    /// The first 64 KiB of a refusal's body as sent; empty for other responses.
+    /// The first 64 KiB of a refusal's body as sent, or the data of an error event in the midst of an
+    /// answer; empty for other responses.
     pub body: &'a [u8],
     /// When it arrived, by our clock. A provider's own clock (`date`) goes before it.
     pub now: SystemTime,
@@ -110,7 +111,7 @@ pub struct Reading {
     pub scope: Scope,
     /// How the allowance comes back.
     pub refill: Refill,
-    /// Per how long, where the response says so.
+    /// Per how long, where that is known.
     pub period: Option<Duration>,
     /// The whole allowance.
     pub limit: Option<u64>,

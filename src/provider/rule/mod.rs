@@ -5,10 +5,9 @@
 //! user's own rules go before the dialect's:
 //!
 //! ```
-//! use std::time::Duration;
-//! use tower_key_rotation::{ApiKey, KeyPool, OpenAi, Scope};
-//! use tower_key_rotation::provider::{Match, Rule, Wait};
-//!
+//! # use std::time::Duration;
+//! # use tower_key_rotation::{ApiKey, KeyPool, OpenAi, Scope};
+//! # use tower_key_rotation::provider::{Match, Rule, Wait};
 //! let pool = KeyPool::builder(OpenAi::default())
 //!     .key(ApiKey::new("sk-not-a-real-key"))
 //!     // A proxy of ours refuses with 403 what is too much.
