@@ -206,7 +206,10 @@ pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};
 pub use limit::{Limit, LimitError};
 pub use pool::{Events, KeyPool, KeyPoolBuilder, Lease};
-pub use provider::{Anthropic, Gemini, Generic, OpenAi};
+pub use provider::{
+    Anthropic, AzureOpenAi, Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Gemini, Generic,
+    GitHub, Groq, Mistral, OpenAi, OpenRouter, Perplexity, Rule, Ruling, Together, XAi,
+};
 pub use replay::{Replay, ReplayBody, ReplayBodyLayer};
 #[cfg(feature = "retry")]
 pub use retry::QuotaAwareRetry;

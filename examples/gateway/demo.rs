@@ -39,6 +39,7 @@ pub(crate) fn furnish() -> Result<(PoolConfig, Upstream), Problems> {
         models: vec!["gpt-*".to_owned(), "o*".to_owned()],
         max_wait: DEFAULT_MAX_WAIT,
         queue: DEFAULT_QUEUE,
+        rules: Vec::new(),
         accounts,
     };
     Ok((pool, Upstream::Sandbox(provider.build())))

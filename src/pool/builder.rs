@@ -12,7 +12,7 @@ use crate::{
     Account, BuildError, KeyId, KeyPool,
     engine::{Engine, KeyIx, MOST_LIMITS, Setup},
     origin::Origin,
-    provider::Provider,
+    provider::{Provider, Rule},
     strategy::Strategy,
 };
 
@@ -32,6 +32,7 @@ pub struct KeyPoolBuilder {
     name: Option<String>,
     origin: Option<String>,
     accounts: Vec<Account>,
+    rules: Vec<Rule>,
     max_wait: Duration,
     setup: Setup,
     seed: Option<u64>,
@@ -44,6 +45,7 @@ impl KeyPoolBuilder {
             name: None,
             origin: None,
             accounts: Vec::new(),
+            rules: Vec::new(),
             max_wait: Duration::from_secs(30),
             setup: Setup::new(0, jiff::Timestamp::UNIX_EPOCH),
             seed: None,
@@ -77,6 +79,13 @@ impl KeyPoolBuilder {
         };
         let weight = key.weight;
         self.account(Account::new(name).weight(weight).key(key))
+    }
+
+    /// A rule of one's own for what a refusal says. Rules go before those of the dialect, in the order
+    /// in which they are added: the first that matches counts.
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.rules.push(rule);
+        self
     }
 
     /// How long a request may wait in line, over all its attempts; 30 s by default. Zero never waits.
@@ -152,7 +161,7 @@ impl KeyPoolBuilder {
     pub fn build(self) -> Result<KeyPool, BuildError> {
         let mut problems = Vec::new();
         self.check(&mut problems);
-        let origin = self.origin.as_deref().unwrap_or(self.provider.origin());
+        let origin = self.origin.as_deref().unwrap_or(&self.provider.facts().origin);
         let origin = Origin::parse(origin).map_err(|problem| problems.push(problem));
         let credentials = self.credentials(&mut problems);
         let (Ok(origin), []) = (origin, problems.as_slice()) else {
@@ -163,12 +172,13 @@ impl KeyPoolBuilder {
         let seed = self.seed.unwrap_or_else(|| fastrand::Rng::new().u64(..));
         let setup = Setup { seed, wall: clock.timestamp(), ..self.setup };
         let engine = Engine::new(&self.accounts, &ids, setup);
-        let name = self.name.as_deref().unwrap_or(self.provider.name());
+        let name = self.name.as_deref().unwrap_or(&self.provider.facts().name);
         let by_id = ids.iter().cloned().zip((0..).map(KeyIx::new)).collect();
         let carriers = Carriers::new(&*self.provider);
         let shared = Shared {
             name: Arc::from(name),
             provider: self.provider,
+            rules: self.rules,
             origin,
             carriers,
             max_wait: self.max_wait,
@@ -190,6 +200,11 @@ impl KeyPoolBuilder {
         }
         if self.accounts.is_empty() {
             problems.push("it has no account: add one with a key".into());
+        }
+        for rule in &self.rules {
+            if let Some(problem) = rule.problem() {
+                problems.push(format!("rule {:?}: {problem}", rule.name()));
+            }
         }
         let mut names = HashSet::new();
         for account in &self.accounts {
@@ -246,7 +261,7 @@ impl KeyPoolBuilder {
                         problem(&format!("limit \"{limit}\": {what}"));
                     }
                 }
-                let carriers = self.provider.carriers();
+                let carriers = self.provider.facts().carriers();
                 match Credential::new(id.clone(), Arc::clone(&account.name), &key.secret, carriers)
                 {
                     Ok(credential) => credentials.push(credential),

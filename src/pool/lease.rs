@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::{HeaderMap, Request, StatusCode};
 use tokio::time::Instant;
 
-use crate::{KeyId, Usage, Verdict, engine::Grant, provider::Answer};
+use crate::{KeyId, Ruling, Usage, engine::Grant, provider::Answer};
 
 use super::{credentials::Credential, shared::Shared};
 
@@ -59,7 +59,8 @@ impl Lease {
         self.credential()?.blotted(text)
     }
 
-    /// Removes every credential from a request and inserts the key's.
+    /// Removes every credential from a request, inserts the key's, and adds the headers that the
+    /// provider demands where they are missing.
     ///
     /// # Errors
     /// [`ForeignOrigin`] if the request leads to another origin than the pool's. Its credentials are
@@ -69,23 +70,29 @@ impl Lease {
         if !self.shared.origin.covers(request.uri()) {
             return Err(ForeignOrigin(self.shared.origin.to_string()));
         }
-        let carrier = self.shared.provider.carrier(request.uri());
+        let carrier = self.shared.provider.facts().carrier_of(request.uri());
         if let Some(credential) = self.credential() {
             credential.insert(carrier, request.headers_mut());
             self.applied = true;
         }
+        for (name, value) in &self.shared.provider.facts().headers {
+            if !request.headers().contains_key(name) {
+                request.headers_mut().insert(name, value.clone());
+            }
+        }
         Ok(())
     }
 
-    /// Takes in the head of a response, and of a refusal its body too, up to 64 KiB.
+    /// Takes in the head of a response, and of a refusal its body too, up to 64 KiB: what it says, and
+    /// which rule says so.
     ///
     /// The pool's state has changed when this returns.
-    pub fn observe(&mut self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Verdict {
+    pub fn observe(&mut self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Ruling {
         let provider = &*self.shared.provider;
         let now = Instant::now();
         let answer = Answer { status, headers, body, now: self.shared.clock.wall(now) };
         let is_error = status.is_client_error() || status.is_server_error();
-        let verdict = if is_error { provider.classify(&answer) } else { Verdict::Accepted };
+        let ruling = if is_error { self.shared.classify(&answer) } else { Ruling::accepted() };
         // Read before the lock is taken: many headers take longer than all that is done under it.
         let mut readings = [None; MOST_READINGS];
         let mut free = readings.iter_mut();
@@ -95,22 +102,22 @@ impl Lease {
         if let Some(grant) = &mut self.grant {
             self.shared.with_at(now, |core, now| {
                 core.engine.answered(now, grant);
-                core.engine.judge(now, grant, verdict);
+                core.engine.judge(now, grant, ruling.verdict);
                 for reading in readings.into_iter().flatten() {
                     core.engine.read(now, grant, reading);
                 }
             });
         }
-        verdict
+        ruling
     }
 
     /// The request was sent, and failed without a response.
-    pub fn failed(&mut self) -> Verdict {
-        let verdict = Verdict::Transient;
+    pub fn failed(&mut self) -> Ruling {
+        let ruling = Ruling::unanswered();
         if let Some(grant) = &mut self.grant {
-            self.shared.with(|core, now| core.engine.judge(now, grant, verdict));
+            self.shared.with(|core, now| core.engine.judge(now, grant, ruling.verdict));
         }
-        verdict
+        ruling
     }
 
     /// Tells what was really used. The first call counts. Without one, what was reserved stays

@@ -22,8 +22,8 @@
 //! lease.apply(&mut request)?;
 //! // Send the request with any client, and show the lease what came back.
 //! let response = http::Response::new(());
-//! let verdict = lease.observe(response.status(), response.headers(), b"");
-//! assert_eq!(verdict, Verdict::Accepted);
+//! let ruling = lease.observe(response.status(), response.headers(), b"");
+//! assert_eq!(ruling.verdict, Verdict::Accepted);
 //! drop(lease); // once the answer's body has ended
 //! # Ok(())
 //! # }
@@ -50,7 +50,7 @@ pub use lease::{ForeignOrigin, Lease};
 use crate::{
     Attempt, Demand, Estimate, Exhausted, KeyId, Snapshot,
     engine::{Ask, Cost, Time, rank},
-    provider::{Call, Provider},
+    provider::{Answer, Call, Provider, Ruling},
 };
 use shared::{Core, Shared};
 
@@ -119,6 +119,12 @@ impl KeyPool {
         let since = demand.since.map_or(now, |since| since.min(now));
         let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since, now };
         self.line_up(self.shared.with(|core, now| self.ask(core, now, &wanted)))
+    }
+
+    /// What a refusal says: by the pool's own rules, and else by the provider's. It changes nothing.
+    #[must_use]
+    pub fn classify(&self, answer: &Answer<'_>) -> Ruling {
+        self.shared.classify(answer)
     }
 
     /// The state of the pool at this moment.

@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 use tower_service::Service;
 
-use crate::{Attempt, KeyPool, KeyUsed, Lease, Trail, Verdict, pool::Acquire, trail::Refusal};
+use crate::{Attempt, KeyPool, KeyUsed, Lease, Ruling, Trail, pool::Acquire, trail::Refusal};
 
 use super::{
     answer,
@@ -186,10 +186,10 @@ impl Sent {
     }
 
     fn failed(&self, mut lease: Lease) {
-        let verdict = lease.failed();
+        let Ruling { verdict, rule } = lease.failed();
         if let Some(trail) = &self.trail {
             let (key, account) = (lease.key().cloned(), lease.account().cloned());
-            trail.push(Attempt { key, account, verdict, waited: lease.waited() }, None);
+            trail.push(Attempt { key, account, verdict, rule, waited: lease.waited() }, None);
         }
     }
 
@@ -198,10 +198,10 @@ impl Sent {
         mut response: Response<B>,
         mut lease: Lease,
     ) -> Response<ResponseBody<B>> {
-        let verdict = lease.observe(response.status(), response.headers(), b"");
+        let ruling = lease.observe(response.status(), response.headers(), b"");
         self.pool.strip_headers(response.headers_mut());
         if self.annotate || self.trail.is_some() {
-            self.annotate(response.extensions_mut(), &lease, verdict, None);
+            self.annotate(response.extensions_mut(), &lease, ruling, None);
         }
         response.map(|body| ResponseBody::passing(body, Some(lease)))
     }
@@ -210,13 +210,13 @@ impl Sent {
         read.blot();
         let whole = read.whole();
         let Read { mut head, mut lease, ahead, rest, text } = read;
-        let verdict = lease.observe(head.status, &head.headers, &text);
+        let ruling = lease.observe(head.status, &head.headers, &text);
         self.pool.strip_headers(&mut head.headers);
         let refusal = whole.map(|body| {
             let headers = head.headers.clone();
             Arc::new(Refusal { status: head.status, version: head.version, headers, body })
         });
-        self.annotate(&mut head.extensions, &lease, verdict, refusal);
+        self.annotate(&mut head.extensions, &lease, ruling, refusal);
         Response::from_parts(head, ResponseBody::read_ahead(ahead, rest, lease))
     }
 
@@ -225,14 +225,15 @@ impl Sent {
         &self,
         extensions: &mut http::Extensions,
         lease: &Lease,
-        verdict: Verdict,
+        ruling: Ruling,
         refusal: Option<Arc<Refusal>>,
     ) {
         let (Some(key), Some(account)) = (lease.key(), lease.account()) else { return };
         let used = KeyUsed {
             key: key.clone(),
             account: Arc::clone(account),
-            verdict,
+            verdict: ruling.verdict,
+            rule: ruling.rule,
             waited: lease.waited(),
             since: self.since,
             refusal,

@@ -1,16 +1,20 @@
 //! Reading a refusal's body far enough to judge it.
 
 use std::{
+    borrow::Cow,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
-use http::response;
+use http::{
+    header::{CONTENT_ENCODING, CONTENT_LENGTH},
+    response,
+};
 use http_body::{Body, Frame};
 
-use crate::Lease;
+use crate::{Lease, provider::unpacked};
 
 use super::body::Ahead;
 
@@ -84,12 +88,22 @@ impl<B: Body> Read<B> {
     {
         let data = |frame: &Result<Frame<Bytes>, _>| frame.as_ref().ok()?.data_ref().cloned();
         let read: Vec<u8> = self.ahead.iter().filter_map(data).flatten().collect();
-        if let Some(blotted) = self.lease.blotted(&read) {
+        if let Some(blotted) = self.lease.blotted(&read).or_else(|| self.blot_packed(&read)) {
             let blotted = Bytes::from(blotted);
             self.text = blotted.slice(..blotted.len().min(MOST));
             self.ahead.retain(|frame| data(frame).is_none());
             self.ahead.push_front(Ok(Frame::data(blotted)));
         }
+    }
+
+    /// The same for a compressed body. It cannot be passed on as it came then, nor what is behind it.
+    fn blot_packed(&mut self, read: &[u8]) -> Option<Vec<u8>> {
+        let Cow::Owned(unpacked) = unpacked(&self.head.headers, read) else { return None };
+        let blotted = self.lease.blotted(&unpacked)?;
+        self.head.headers.remove(CONTENT_ENCODING);
+        self.head.headers.remove(CONTENT_LENGTH);
+        self.rest = None;
+        Some(blotted)
     }
 
     /// The whole body, if it came whole and is short enough to have been read whole.

@@ -82,6 +82,7 @@ fn pool(dialect: Dialect, base: Base, keys: Vec<String>) -> PoolConfig {
         models: dialect.default_models().iter().map(ToString::to_string).collect(),
         max_wait: DEFAULT_MAX_WAIT,
         queue: DEFAULT_QUEUE,
+        rules: Vec::new(),
         accounts: keys.into_iter().enumerate().map(account).collect(),
     }
 }

@@ -10,6 +10,7 @@ use super::{
     Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, Listen, PoolConfig,
     Problems, Surroundings, check_reach,
     document::{Document, Table, Value},
+    rule::rule,
     secret, value,
 };
 
@@ -77,6 +78,8 @@ impl Reader<'_> {
         let max_wait = table.take("max_wait").map(|wait| wait.text(value::duration));
         let queue = table.take("queue").map(|queue| queue.number(0, 1_000_000));
         let models = models(&mut table, dialect);
+        let rules = table.list("rule").into_iter().filter_map(Value::table);
+        let rules = rules.filter_map(rule).collect();
         let accounts = self.accounts(&mut table);
         table.finish();
         Some(PoolConfig {
@@ -86,6 +89,7 @@ impl Reader<'_> {
             models,
             max_wait: max_wait.unwrap_or(Some(DEFAULT_MAX_WAIT))?,
             queue: queue.map_or(Some(DEFAULT_QUEUE), |queue| queue?.try_into().ok())?,
+            rules,
             accounts,
         })
     }

@@ -47,7 +47,7 @@ impl Client for Direct {
                 lease.failed();
                 continue;
             };
-            match lease.observe(answer.status(), answer.headers(), answer.body()) {
+            match lease.observe(answer.status(), answer.headers(), answer.body()).verdict {
                 Verdict::Accepted => {
                     lease.settle(Usage::tokens(0, job.amount));
                     return Reply::Answered;
