@@ -129,7 +129,13 @@ impl Play {
     fn check_line(&mut self) -> Check {
         let mut soonest = When::Never;
         for lane in 0..self.world.lanes.len() {
+            let mut kinds = 0;
             for (id, want) in self.first(lane) {
+                // Accounts that sleep for want of what only those ahead take are left alone.
+                if kinds & !want.cost.kinds() != 0 {
+                    break;
+                }
+                kinds |= want.cost.kinds();
                 let when = self.world.earliest(self.now, &want, View::Sure);
                 ensure!(when != When::At(self.now), "{id} waits, though there is room");
                 ensure!(when != When::Never, "{id} waits for what can never be");
