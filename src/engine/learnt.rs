@@ -142,6 +142,6 @@ impl Learnt {
         }
         // Whatever was saved up here, there is nothing left of it there.
         let paced = self.meters.iter_mut().filter(|meter| meter.source == Source::Paced);
-        paced.for_each(|meter| meter.empty(now));
+        paced.for_each(|meter| meter.use_up(now, u64::MAX));
     }
 }

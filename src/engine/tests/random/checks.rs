@@ -163,6 +163,7 @@ impl Play {
     /// Those of a lane who are served first, of the tenant that is served first.
     fn first(&mut self, lane: usize) -> Vec<(usize, Want)> {
         let line = self.world.lanes[lane].line.clone();
+        let line_length = line.len();
         let served = |tenant: Option<&str>, engine: &mut super::super::super::Engine| {
             let tenant = engine.tenant(tenant);
             engine.tenants.served(tenant)
@@ -183,7 +184,9 @@ impl Play {
             return Vec::new();
         }
         first.retain(|(_, want)| want.tenant == tenant);
-        first.truncate(LOOKED_AT);
+        // Behind the first comes the first of another tenant.
+        let alone = line_length == first.len();
+        first.truncate(if alone { LOOKED_AT } else { 1 });
         first
     }
 
