@@ -108,7 +108,7 @@ impl Engine {
         if !self.learns || !grant.counted || is_near {
             return Lesson::Nothing;
         }
-        let declared = Rates::of_limits(account.counting(seat.meters).map(|meter| &meter.limit));
+        let declared = Rates::of_limits(&account.counting(seat.meters).map(|meter| &meter.limit));
         let learnt = seat.learnt.get_or_insert_default();
         let lesson = learnt.refused(now, grant, declared, self.wall, &account.way);
         let (account, model) = (account.name.clone(), lane.model.clone());

@@ -175,7 +175,7 @@ impl Pace {
 
 impl Rates {
     /// What some limits allow.
-    pub(crate) fn of_limits<'a>(limits: impl Iterator<Item = &'a Limit> + Clone) -> Self {
+    pub(crate) fn of_limits<'a>(limits: &(impl Iterator<Item = &'a Limit> + Clone)) -> Self {
         let least = |metered: Metered| {
             let limits = limits.clone().filter(|limit| limit.metered() == metered);
             let rates = limits.map(|limit| per_day(limit.amount(), nanos(limit.period())));
