@@ -194,6 +194,7 @@ pub mod rotate;
 pub mod sandbox;
 #[cfg(feature = "retry")]
 mod stack;
+mod stream;
 mod trail;
 mod usage;
 mod verdict;

@@ -1,11 +1,19 @@
 //! A reservation of a demand on a key.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use http::{HeaderMap, Request, StatusCode};
 use tokio::time::Instant;
 
-use crate::{KeyId, Usage, Verdict, engine::Grant, provider::Answer};
+use crate::{
+    KeyId, Usage, Verdict,
+    engine::Grant,
+    provider::{Answer, LateError, Provider, StreamEvent},
+};
 
 use super::{credentials::Credential, shared::Shared};
 
@@ -81,35 +89,70 @@ impl Lease {
     ///
     /// The pool's state has changed when this returns.
     pub fn observe(&mut self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Verdict {
-        let provider = &*self.shared.provider;
         let now = Instant::now();
         let answer = Answer { status, headers, body, now: self.shared.clock.wall(now) };
         let is_error = status.is_client_error() || status.is_server_error();
-        let verdict = if is_error { provider.classify(&answer) } else { Verdict::Accepted };
-        // Read before the lock is taken: many headers take longer than all that is done under it.
-        let mut readings = [None; MOST_READINGS];
-        let mut free = readings.iter_mut();
-        provider.readings(&answer, &mut |reading| {
-            free.next().into_iter().for_each(|free| *free = Some(reading));
-        });
-        if let Some(grant) = &mut self.grant {
-            self.shared.with_at(now, |core, now| {
-                core.engine.judge(now, grant, verdict);
-                for reading in readings.into_iter().flatten() {
-                    core.engine.read(now, grant, reading);
-                }
-            });
-        }
+        let verdict = if is_error { self.provider().classify(&answer) } else { Verdict::Accepted };
+        self.take_in(now, Some(verdict), &answer);
         verdict
+    }
+
+    /// Takes in an event of a stream that began well. If it tells of an error, that is judged as if it
+    /// had come in time: the pool's state has changed when this returns its verdict.
+    pub fn observe_event(&mut self, event: &StreamEvent<'_>) -> Option<Verdict> {
+        let LateError { status, body } = self.provider().late_error(event)?;
+        // The head was of another mind: what it said of limits and waits was not said of this.
+        let headers = &HeaderMap::new();
+        let answer = Answer { status, headers, body: &body, now: self.now() };
+        let verdict = self.provider().classify(&answer);
+        self.judge(verdict);
+        Some(verdict)
     }
 
     /// The request was sent, and failed without a response.
     pub fn failed(&mut self) -> Verdict {
-        let verdict = Verdict::Transient;
+        self.judge(Verdict::Transient);
+        Verdict::Transient
+    }
+
+    /// Takes in the head of a response whose verdict its body has yet to tell.
+    pub(crate) fn observe_head(&mut self, status: StatusCode, headers: &HeaderMap) {
+        let now = Instant::now();
+        let answer = Answer { status, headers, body: b"", now: self.shared.clock.wall(now) };
+        self.take_in(now, None, &answer);
+    }
+
+    pub(crate) fn judge(&mut self, verdict: Verdict) {
         if let Some(grant) = &mut self.grant {
             self.shared.with(|core, now| core.engine.judge(now, grant, verdict));
         }
-        verdict
+    }
+
+    /// The time of day.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.shared.clock.wall(Instant::now())
+    }
+
+    pub(crate) fn provider(&self) -> &dyn Provider {
+        &*self.shared.provider
+    }
+
+    fn take_in(&mut self, now: Instant, verdict: Option<Verdict>, answer: &Answer<'_>) {
+        // Read before the lock is taken: many headers take longer than all that is done under it.
+        let mut readings = [None; MOST_READINGS];
+        let mut free = readings.iter_mut();
+        self.provider().readings(answer, &mut |reading| {
+            free.next().into_iter().for_each(|free| *free = Some(reading));
+        });
+        let Some(grant) = &mut self.grant else { return };
+        self.shared.with_at(now, |core, now| {
+            if let Some(verdict) = verdict {
+                core.engine.judge(now, grant, verdict);
+            }
+            for reading in readings.into_iter().flatten() {
+                core.engine.read(now, grant, reading);
+            }
+        });
     }
 
     /// Tells what was really used. The first call counts. Without one, what was reserved stays

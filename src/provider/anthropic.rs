@@ -5,8 +5,10 @@ use http::{HeaderName, Method, Uri};
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Call, Carrier, Provider, Reading, Refill, by_status, clock,
+    Answer, Call, Carrier, Framing, LateError, Provider, Reading, Refill, StreamEvent, by_status,
+    clock,
     error_body::ErrorBody,
+    in_stream,
     limit_headers::{self, Meaning, figure, reset_of_exhausted, subject},
     openai, request_body,
     retry_after::retry_after,
@@ -81,6 +83,21 @@ impl Provider for Anthropic {
         limit_headers::read(answer, of, meaning, report);
     }
 
+    /// "When receiving a streaming response via SSE, it's possible that an error can occur after
+    /// returning a 200 response" (<https://docs.claude.com/en/api/errors>): `event: error`, mostly
+    /// `overloaded_error`, and often the very first event.
+    fn framing(&self, answer: &Answer<'_>, _: bool) -> Option<Framing> {
+        in_stream::events(answer)
+    }
+
+    fn is_prelude(&self, event: &StreamEvent<'_>) -> bool {
+        in_stream::is_prelude(event)
+    }
+
+    fn late_error<'a>(&self, event: &StreamEvent<'a>) -> Option<LateError<'a>> {
+        in_stream::late_error(event)
+    }
+
     /// Always, as the official SDKs do (`_base_client.py` of anthropic-sdk-python).
     fn may_repeat(&self, _: &Method) -> bool {
         true
@@ -91,6 +108,7 @@ impl Provider for Anthropic {
             Reason::Busy | Reason::LineFull => "rate_limit_error",
             Reason::TooLarge => "request_too_large",
             Reason::NoKey => "api_error",
+            Reason::TimedOut => "timeout_error",
         };
         let error = json!({ "type": kind, "message": exhausted.to_string() });
         json!({ "type": "error", "error": error }).to_string().into()

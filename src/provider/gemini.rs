@@ -7,8 +7,8 @@ use http::{HeaderName, Method, Uri};
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Call, Carrier, Provider, Reading, by_status, clock, duration, error_body::ErrorBody,
-    request_body, retry_after::retry_after,
+    Answer, Call, Carrier, Framing, LateError, Provider, Reading, StreamEvent, by_status, clock,
+    duration, error_body::ErrorBody, in_stream, request_body, retry_after::retry_after,
 };
 use crate::{
     Estimate, Exhausted, Reason,
@@ -93,6 +93,21 @@ impl Provider for Gemini {
 
     fn readings(&self, _: &Answer<'_>, _: &mut dyn FnMut(Reading)) {}
 
+    /// `streamGenerateContent` sends one JSON array, and events only with `alt=sse`
+    /// (<https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent>).
+    fn framing(&self, answer: &Answer<'_>, streamed: bool) -> Option<Framing> {
+        let is_list = streamed && in_stream::is_type(answer, "application/json");
+        in_stream::events(answer).or(is_list.then_some(Framing::List))
+    }
+
+    fn is_prelude(&self, event: &StreamEvent<'_>) -> bool {
+        in_stream::is_prelude(event)
+    }
+
+    fn late_error<'a>(&self, event: &StreamEvent<'a>) -> Option<LateError<'a>> {
+        in_stream::late_error(event)
+    }
+
     /// Always, as Google's SDKs do.
     fn may_repeat(&self, _: &Method) -> bool {
         true
@@ -103,6 +118,7 @@ impl Provider for Gemini {
             Reason::Busy | Reason::LineFull => "RESOURCE_EXHAUSTED",
             Reason::TooLarge => "INVALID_ARGUMENT",
             Reason::NoKey => "UNAVAILABLE",
+            Reason::TimedOut => "DEADLINE_EXCEEDED",
         };
         let details: Vec<Value> = exhausted
             .retry_after_secs()

@@ -27,6 +27,7 @@ mod error_body;
 mod gemini;
 mod generic;
 mod ietf;
+mod in_stream;
 mod limit_headers;
 mod openai;
 mod request_body;
@@ -39,7 +40,10 @@ use std::{fmt, time::Duration, time::SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 
-pub use self::{anthropic::Anthropic, gemini::Gemini, generic::Generic, openai::OpenAi};
+pub use self::{
+    anthropic::Anthropic, gemini::Gemini, generic::Generic, in_stream::LateError, openai::OpenAi,
+};
+pub use crate::stream::{Framing, StreamEvent};
 use crate::{Exhausted, Scope, demand::Estimate, limit::Metered, verdict::Verdict};
 
 /// A request as a provider sees it.
@@ -149,6 +153,32 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
 
     /// Reads what a response tells about limits, one call of `report` for each.
     fn readings(&self, answer: &Answer<'_>, report: &mut dyn FnMut(Reading));
+
+    /// How to read the body of a response that began well, if errors may come in it; `None` by default:
+    /// they do not, and it is passed on unread.
+    ///
+    /// `streamed` says whether the request asked for a stream, as far as [`estimate`](Self::estimate)
+    /// could tell. The body of `answer` is empty.
+    fn framing(&self, answer: &Answer<'_>, streamed: bool) -> Option<Framing> {
+        let _ = (answer, streamed);
+        None
+    }
+
+    /// Whether an event of a stream is nothing that anybody waits for, such as Anthropic's `ping`; not by
+    /// default. What comes before the first event that is more may still be taken back.
+    fn is_prelude(&self, event: &StreamEvent<'_>) -> bool {
+        let _ = event;
+        false
+    }
+
+    /// The error that an event of a stream tells of, as the response that it would have been, had it
+    /// come in time; none by default. [`classify`](Self::classify) judges it.
+    ///
+    /// It is asked about every event of a stream, and has to be quick where there is no error.
+    fn late_error<'a>(&self, event: &StreamEvent<'a>) -> Option<LateError<'a>> {
+        let _ = event;
+        None
+    }
 
     /// Whether a request may be sent again after a broken connection or a 5xx, when the provider
     /// may have begun to work on it.

@@ -7,8 +7,10 @@ use http::Method;
 use serde_json::json;
 
 use super::{
-    Answer, Call, Carrier, Provider, Reading, Refill, by_status, duration,
+    Answer, Call, Carrier, Framing, LateError, Provider, Reading, Refill, StreamEvent, by_status,
+    duration,
     error_body::ErrorBody,
+    in_stream,
     limit_headers::{self, Figure, Meaning, figure, reset_of_exhausted, subject},
     request_body,
     retry_after::retry_after,
@@ -88,6 +90,20 @@ impl Provider for OpenAi {
         limit_headers::read(answer, (Scope::Model, Refill::Rolling), meaning, report);
     }
 
+    /// Chat completions tell an error in place of a chunk, responses in `response.failed` or `error`
+    /// (<https://platform.openai.com/docs/api-reference/responses-streaming>).
+    fn framing(&self, answer: &Answer<'_>, _: bool) -> Option<Framing> {
+        in_stream::events(answer)
+    }
+
+    fn is_prelude(&self, event: &StreamEvent<'_>) -> bool {
+        in_stream::is_prelude(event)
+    }
+
+    fn late_error<'a>(&self, event: &StreamEvent<'a>) -> Option<LateError<'a>> {
+        in_stream::late_error(event)
+    }
+
     /// Always: the official SDKs repeat a POST after a broken connection or a 5xx
     /// (`_base_client.py` of openai-python).
     fn may_repeat(&self, _: &Method) -> bool {
@@ -99,6 +115,7 @@ impl Provider for OpenAi {
             Reason::Busy | Reason::LineFull => ("requests", "rate_limit_exceeded"),
             Reason::TooLarge => ("invalid_request_error", "request_too_large"),
             Reason::NoKey => ("server_error", "no_key_available"),
+            Reason::TimedOut => ("server_error", "timeout"),
         };
         let message = exhausted.to_string();
         let error = json!({ "message": message, "type": kind, "param": null, "code": code });

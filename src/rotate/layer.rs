@@ -1,10 +1,12 @@
 //! The layer.
 
+use std::time::Duration;
+
 use tower_layer::Layer;
 
 use crate::KeyPool;
 
-use super::service::KeyRotation;
+use super::{service::KeyRotation, timing::Timing};
 
 /// Wraps services in [`KeyRotation`]. All state is in the pool: services made by several layers over
 /// one pool share its limits.
@@ -13,12 +15,13 @@ use super::service::KeyRotation;
 pub struct KeyRotationLayer {
     pool: KeyPool,
     annotate: bool,
+    timing: Timing,
 }
 
 impl KeyRotationLayer {
     /// A layer over a pool.
     pub fn new(pool: &KeyPool) -> Self {
-        Self { pool: pool.clone(), annotate: true }
+        Self { pool: pool.clone(), annotate: true, timing: Timing::default() }
     }
 
     /// Whether accepted responses carry [`KeyUsed`](crate::KeyUsed) in their extensions; they do by
@@ -27,12 +30,48 @@ impl KeyRotationLayer {
         self.annotate = annotate;
         self
     }
+
+    /// How long the head of a stream is held back at most until something comes that its caller waits
+    /// for, so that an error that comes first can go to another key unseen; 2 s by default, and zero
+    /// for not at all.
+    ///
+    /// What comes before (openings, pings, comments) is held with it, up to 64 KiB. Then everything
+    /// flows: nothing is held back after the first content, or after this time. It is for dialects
+    /// that tell errors in their streams ([`Provider::framing`](crate::provider::Provider::framing));
+    /// other answers, and streams that are compressed, pass at once.
+    pub fn hold_back(mut self, time: Duration) -> Self {
+        self.timing.hold_back = time;
+        self
+    }
+
+    /// How long the first content of a stream may take; off by default.
+    ///
+    /// It is counted from the moment that the request is sent, if its body tells that it asks for a
+    /// stream, else from the head of the response. The head is held back as long, in place of
+    /// [`hold_back`](Self::hold_back). A stream that is late counts as
+    /// [`Transient`](crate::Verdict::Transient), so that it goes to another key if the request may be
+    /// repeated; if it is not repeated, its caller gets it as it is, to wait on. Where not even a
+    /// head has come, the answer is a 504 in the dialect's shape.
+    pub fn first_token(mut self, time: Duration) -> Self {
+        self.timing.first_token = Some(time);
+        self
+    }
+
+    /// How long a stream may stop between two pieces of it; off by default.
+    ///
+    /// A stream that stops for longer counts as [`Transient`](crate::Verdict::Transient), its lease is
+    /// freed, and it ends with an error event: see [`ResponseBody`](super::ResponseBody). The time is
+    /// counted while the caller waits for a piece, so a slow reader is no slow provider.
+    pub fn idle(mut self, time: Duration) -> Self {
+        self.timing.idle = Some(time);
+        self
+    }
 }
 
 impl<S> Layer<S> for KeyRotationLayer {
     type Service = KeyRotation<S>;
 
     fn layer(&self, inner: S) -> KeyRotation<S> {
-        KeyRotation::new(inner, &self.pool).annotate(self.annotate)
+        KeyRotation::of(inner, self.pool.clone(), self.annotate, self.timing)
     }
 }

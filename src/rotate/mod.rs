@@ -36,12 +36,18 @@
 //! # }
 //! ```
 
+mod ahead;
 mod answer;
 mod body;
 mod future;
+mod held;
+mod idle;
 mod layer;
 mod refusal;
+mod sent;
 mod service;
+mod timing;
+mod watch;
 
 pub use body::ResponseBody;
 pub use future::ResponseFuture;

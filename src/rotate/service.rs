@@ -15,10 +15,7 @@ use crate::{
     Demand, KeyPool, Lease, Trail, engine::Ask, pool::Wanted, provider::Call, replay::ReplayBody,
 };
 
-use super::{
-    body::ResponseBody,
-    future::{ResponseFuture, Sent},
-};
+use super::{body::ResponseBody, future::ResponseFuture, sent::Sent, timing::Timing};
 
 /// Puts a key of a pool on each request; see the [module](crate::rotate).
 ///
@@ -30,13 +27,18 @@ pub struct KeyRotation<S> {
     inner: S,
     pool: KeyPool,
     annotate: bool,
+    timing: Timing,
 }
 
 impl<S> KeyRotation<S> {
     /// Wraps a service.
     #[must_use]
     pub fn new(inner: S, pool: &KeyPool) -> Self {
-        Self { inner, pool: pool.clone(), annotate: true }
+        Self::of(inner, pool.clone(), true, Timing::default())
+    }
+
+    pub(super) fn of(inner: S, pool: KeyPool, annotate: bool, timing: Timing) -> Self {
+        Self { inner, pool, annotate, timing }
     }
 
     /// See [`KeyRotationLayer::annotate`](super::KeyRotationLayer::annotate).
@@ -84,8 +86,10 @@ where
         let trail = request.extensions().get::<Trail>().cloned();
         let now = Instant::now();
         let since = trail.as_ref().map_or(now, Trail::since);
-        let sent = Sent { pool: self.pool.clone(), trail, since, annotate: self.annotate };
-        match lease_or_ask(&sent, now, &request) {
+        let Self { pool, annotate, timing, .. } = self;
+        let (pool, annotate, timing) = (pool.clone(), *annotate, *timing);
+        let mut sent = Sent { pool, trail, since, annotate, timing, streamed: false };
+        match lease_or_ask(&mut sent, now, &request) {
             Ok(mut lease) => match lease.apply(&mut request) {
                 Ok(()) => ResponseFuture::calling(self.inner.call(request), lease, sent),
                 // Cannot be: the origin was checked above. The lease gives back what it holds.
@@ -102,7 +106,11 @@ where
     }
 }
 
-fn lease_or_ask<A: 'static>(sent: &Sent, now: Instant, request: &Request<A>) -> Result<Lease, Ask> {
+fn lease_or_ask<A: 'static>(
+    sent: &mut Sent,
+    now: Instant,
+    request: &Request<A>,
+) -> Result<Lease, Ask> {
     let said = request.extensions().get::<Demand>();
     let call = Call {
         method: request.method(),
@@ -111,6 +119,7 @@ fn lease_or_ask<A: 'static>(sent: &Sent, now: Instant, request: &Request<A>) -> 
         body: buffered(request.body()),
     };
     let estimate = sent.pool.estimate(&call);
+    sent.streamed = estimate.stream;
     let unsaid = Demand::new();
     let lease_or_ask = |tried: &[_]| {
         let demand = said.unwrap_or(&unsaid);

@@ -173,6 +173,7 @@ impl Play {
                 let in_vain = want.deadline <= self.now || self.world.waiting() > 0 || !in_time;
                 ensure!(in_vain, "refused as busy, though there is room at {sure:?}");
             }
+            Reason::TimedOut => return Err("refused for time, which no engine does".to_owned()),
         }
         Ok(())
     }

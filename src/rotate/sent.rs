@@ -1,0 +1,153 @@
+//! What becomes of a response: what the pool learns from it, and what its caller is told.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Extensions, Response};
+use http_body::Body;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::{Attempt, Exhausted, KeyPool, KeyUsed, Lease, Reason, Trail, Verdict, trail::Refusal};
+
+use super::{
+    answer,
+    body::{ResponseBody, Stream},
+    held::Held,
+    idle::Idle,
+    refusal::Reading,
+    timing::Timing,
+};
+
+/// What is known of a request beside the request itself.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) pool: KeyPool,
+    pub(super) trail: Option<Trail>,
+    /// When it first asked for a key.
+    pub(super) since: Instant,
+    pub(super) annotate: bool,
+    pub(super) timing: Timing,
+    /// Whether it asked for a stream, as far as that could be read.
+    pub(super) streamed: bool,
+}
+
+impl Sent {
+    /// When the first token of a stream is late, for a request that is sent now.
+    pub(super) fn first_token(&self) -> Option<Sleep> {
+        self.timing.first_token.filter(|_| self.streamed).map(sleep)
+    }
+
+    /// The request led elsewhere: nothing is learnt from the answer.
+    pub(super) fn pass<B: Body<Data = Bytes>>(
+        &self,
+        response: Response<B>,
+    ) -> Response<ResponseBody<B>> {
+        response.map(|body| ResponseBody::passing(body, None))
+    }
+
+    /// No lease in time.
+    pub(super) fn turned_away<B: Body<Data = Bytes>>(
+        &self,
+        exhausted: Exhausted,
+    ) -> Response<ResponseBody<B>> {
+        let refusal = self.trail.as_ref().and_then(Trail::last_refusal);
+        let mut response = match refusal {
+            Some(refusal) => answer::again(&refusal),
+            None => answer::exhausted(self.pool.provider(), exhausted),
+        };
+        self.add_trail(response.extensions_mut());
+        response
+    }
+
+    /// The call failed.
+    pub(super) fn failed(&self, mut lease: Lease) {
+        let verdict = lease.failed();
+        if let Some(trail) = &self.trail {
+            let (key, account) = (lease.key().cloned(), lease.account().cloned());
+            trail.push(Attempt { key, account, verdict, waited: lease.waited() }, None);
+        }
+    }
+
+    /// The first token of a stream is late, and so is its head.
+    pub(super) fn unanswered<B: Body<Data = Bytes>>(
+        &self,
+        lease: Option<Lease>,
+    ) -> Response<ResponseBody<B>> {
+        let mut response = self.turned_away(Exhausted::new(Reason::TimedOut, None));
+        if let Some(mut lease) = lease {
+            let verdict = lease.failed();
+            self.annotate(response.extensions_mut(), &lease, verdict, None);
+        }
+        response
+    }
+
+    pub(super) fn accepted<B: Body<Data = Bytes>>(
+        &self,
+        mut response: Response<B>,
+        mut lease: Lease,
+    ) -> Response<ResponseBody<B>> {
+        let verdict = lease.observe(response.status(), response.headers(), b"");
+        self.pool.strip_headers(response.headers_mut());
+        if self.annotate || self.trail.is_some() {
+            self.annotate(response.extensions_mut(), &lease, verdict, None);
+        }
+        response.map(|body| ResponseBody::passing(body, Some(lease)))
+    }
+
+    /// A stream is passed on. If that is because its first token is late, it is a refusal to whoever
+    /// may try again.
+    pub(super) fn streamed<B: Body<Data = Bytes>>(
+        &self,
+        held: Held<B>,
+        verdict: Verdict,
+    ) -> Response<ResponseBody<B>> {
+        let Held { mut head, lease, ahead, watch } = held;
+        self.pool.strip_headers(&mut head.headers);
+        if self.annotate || self.trail.is_some() || verdict.is_refusal() {
+            self.annotate(&mut head.extensions, &lease, verdict, None);
+        }
+        let stream = Stream { watch, idle: self.timing.idle.map(Idle::new) };
+        Response::from_parts(head, ResponseBody::read_ahead(ahead, Some(lease), Some(stream)))
+    }
+
+    pub(super) fn refused<B: Body<Data = Bytes>>(
+        &self,
+        mut reading: Reading<B>,
+    ) -> Response<ResponseBody<B>> {
+        self.pool.strip_headers(&mut reading.head.headers);
+        let (verdict, refusal) = reading.judge();
+        let Reading { mut head, lease, ahead, .. } = reading;
+        self.annotate(&mut head.extensions, &lease, verdict, refusal);
+        Response::from_parts(head, ResponseBody::read_ahead(ahead, Some(lease), None))
+    }
+
+    /// Tells which key was used, here and in the trail.
+    fn annotate(
+        &self,
+        extensions: &mut Extensions,
+        lease: &Lease,
+        verdict: Verdict,
+        refusal: Option<Arc<Refusal>>,
+    ) {
+        let (Some(key), Some(account)) = (lease.key(), lease.account()) else { return };
+        let used = KeyUsed {
+            key: key.clone(),
+            account: Arc::clone(account),
+            verdict,
+            waited: lease.waited(),
+            since: self.since,
+            refusal,
+        };
+        if let Some(trail) = &self.trail {
+            trail.push(Attempt::from(&used), used.refusal.clone());
+        }
+        extensions.insert(used);
+        self.add_trail(extensions);
+    }
+
+    fn add_trail(&self, extensions: &mut Extensions) {
+        if let Some(trail) = &self.trail {
+            extensions.insert(trail.clone());
+        }
+    }
+}
