@@ -30,27 +30,29 @@ enum Root {
 
 impl List {
     pub(super) fn feed(&mut self, piece: &[u8], mut tell: impl FnMut(Seen<'_>)) {
+        let mut at = 0;
+        if self.root == Root::Unknown {
+            let Some(start) = piece.iter().position(|byte| !is_before_json(*byte)) else { return };
+            at = start;
+            self.root = match piece[start] {
+                b'[' => Root::Array,
+                b'{' => Root::Object,
+                _ => {
+                    tell(Seen::Unread);
+                    Root::Over
+                }
+            };
+        }
         // Where the element that is being read begins in this piece.
         let mut from = 0;
-        let mut at = 0;
         while at < piece.len() && self.root != Root::Over {
             if self.in_string {
                 at = self.through_string(piece, at);
                 continue;
             }
             match piece[at] {
-                byte if self.root == Root::Unknown && !is_bracket(byte) => {
-                    if !is_before_json(byte) {
-                        self.root = Root::Over;
-                        tell(Seen::Unread);
-                    }
-                }
                 b'"' => self.in_string = true,
-                open @ (b'{' | b'[') => {
-                    if self.opens(open) {
-                        from = at;
-                    }
-                }
+                b'{' | b'[' => from = if self.opens() { at } else { from },
                 b'}' | b']' => {
                     self.depth = self.depth.saturating_sub(1);
                     if self.in_element && self.depth == self.outside() {
@@ -87,12 +89,9 @@ impl List {
     }
 
     /// Takes an opening bracket. Whether an element begins with it.
-    fn opens(&mut self, bracket: u8) -> bool {
-        if self.root == Root::Unknown {
-            self.root = if bracket == b'[' { Root::Array } else { Root::Object };
-        }
-        let is_array = self.root == Root::Array && self.depth == 0;
-        let begins = !is_array && !self.in_element;
+    fn opens(&mut self) -> bool {
+        let is_outside = self.depth < self.outside();
+        let begins = !is_outside && !self.in_element;
         self.in_element |= begins;
         self.depth += 1;
         begins
@@ -118,11 +117,6 @@ impl List {
             tell(Seen::Unread);
         }
     }
-}
-
-/// Whether an array or object begins with it.
-fn is_bracket(byte: u8) -> bool {
-    matches!(byte, b'{' | b'[')
 }
 
 /// White space, or a byte of a byte order mark.

@@ -24,7 +24,8 @@ fn bodies(style: Style) -> (&'static str, [String; 3]) {
             // The name after the data, as some send it.
             let made = "data: {\"response\":{\"error\":null},\"type\":\"response.created\"}\nevent: response.created\n\n";
             let text = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"Hi\"}\n\n";
-            let error = "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"insufficient_quota\"}}}\n\n";
+            // The last event without its blank line.
+            let error = "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"insufficient_quota\"}}}";
             (
                 sse,
                 [format!("{made}{error}"), format!("{made}{text}"), format!("{made}{text}{error}")],

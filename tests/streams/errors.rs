@@ -90,6 +90,23 @@ async fn an_error_after_content_is_passed_on_once_and_judged() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn several_errors_in_a_stream_are_one() {
+    let text = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
+    let error = "data: {\"error\":{\"code\":502},\"choices\":[]}\n\n";
+    for before in ["", text] {
+        let body = format!("{before}{error}{error}{text}{error}data: [DONE]\n\n");
+        let pool = pool(Style::Chat, 1);
+        let pieces = body.split_inclusive("\n\n").map(|event| Bytes::from(event.to_owned()));
+        let inner = answers("text/event-stream", vec![pieces.collect()]);
+        let request = Style::Chat.request().map(ReplayBody::from);
+        let response = KeyRotationLayer::new(&pool).layer(inner).oneshot(request).await.unwrap();
+        assert_eq!(read(response.into_body()).await, body);
+        assert_eq!(judged(&pool, "transient"), 1);
+        assert_eq!(judged(&pool, "accepted"), u64::from(!before.is_empty()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_all_fail_the_last_answer_is_passed_on_as_it_came() {
     for style in STYLES {
         let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());

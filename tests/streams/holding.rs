@@ -1,7 +1,8 @@
 //! What is held back, for how long, and that nothing is held back after it.
 
-use http_body_util::Channel;
+use http_body_util::{Channel, channel};
 use tokio::time::{Instant, advance};
+use tower::util::BoxCloneService;
 use tower_key_rotation::{Generic, sandbox::Fault};
 
 use super::*;
@@ -10,17 +11,11 @@ const PING: &str = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
 const CONTENT: &str = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":\
                        {\"type\":\"text_delta\",\"text\":\"Hi\"}}\n\n";
 
+type Sent = Channel<Bytes, Infallible>;
+type ByHand = BoxCloneService<Request<ReplayBody>, Response<Sent>, Infallible>;
+
 /// One answer whose pieces the test sends itself.
-fn by_hand(
-    head: &[(&'static str, &'static str)],
-) -> (
-    http_body_util::channel::Sender<Bytes, Infallible>,
-    impl Service<
-        Request<ReplayBody>,
-        Response = Response<Channel<Bytes, Infallible>>,
-        Error = Infallible,
-    > + Clone,
-) {
+fn by_hand(head: &[(&'static str, &'static str)]) -> (channel::Sender<Bytes, Infallible>, ByHand) {
     let (sender, body) = Channel::<Bytes, Infallible>::new(1_000);
     let head =
         head.iter().fold(Response::builder(), |head, (name, value)| head.header(*name, *value));
@@ -28,7 +23,7 @@ fn by_hand(
     let inner = tower::service_fn(move |_: Request<ReplayBody>| {
         ready(Ok(response.lock().unwrap().take().unwrap()))
     });
-    (sender, inner)
+    (sender, BoxCloneService::new(inner))
 }
 
 const EVENTS: &[(&str, &str)] = &[("content-type", "text/event-stream; charset=utf-8")];
