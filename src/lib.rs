@@ -197,7 +197,7 @@ pub mod sandbox;
 mod stack;
 mod stream;
 mod trail;
-mod usage;
+pub mod usage;
 mod verdict;
 
 pub use account::Account;

@@ -34,6 +34,12 @@ pub(super) struct Parts {
     pub(super) provider: Part,
 }
 
+impl Grant {
+    pub(crate) fn reserved(&self) -> Cost {
+        self.reserved
+    }
+}
+
 impl Engine {
     /// Moves the meters from what was reserved to what was used. The first call counts; without one,
     /// what was reserved stays charged.
@@ -42,8 +48,8 @@ impl Engine {
             return;
         }
         let used = Cost {
-            input: usage.input_tokens,
-            output: usage.output_tokens,
+            input: usage.all_input(),
+            output: usage.all_output(),
             spend: usage.nano_dollars.unwrap_or(grant.reserved.spend),
         };
         let mut freed = false;

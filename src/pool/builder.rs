@@ -13,6 +13,7 @@ use crate::{
     engine::{Engine, KeyIx, MOST_LIMITS},
     origin::Origin,
     provider::Provider,
+    usage::UsageSink,
 };
 
 use super::{
@@ -34,6 +35,7 @@ pub struct KeyPoolBuilder {
     max_wait: Duration,
     longest_line: usize,
     seed: Option<u64>,
+    sink: Option<Arc<dyn UsageSink>>,
 }
 
 impl KeyPoolBuilder {
@@ -46,6 +48,7 @@ impl KeyPoolBuilder {
             max_wait: Duration::from_secs(30),
             longest_line: 1_000,
             seed: None,
+            sink: None,
         }
     }
 
@@ -97,6 +100,12 @@ impl KeyPoolBuilder {
         self
     }
 
+    /// Whom to tell what each request used; nobody by default.
+    pub fn usage_sink(mut self, sink: impl UsageSink) -> Self {
+        self.sink = Some(Arc::new(sink));
+        self
+    }
+
     /// Builds the pool.
     ///
     /// # Errors
@@ -127,6 +136,7 @@ impl KeyPoolBuilder {
             by_id,
             clock,
             events: broadcast::Sender::new(KEPT_EVENTS),
+            sink: self.sink,
             core: Mutex::new(Core::new(engine)),
         };
         Ok(KeyPool { shared: Arc::new(shared) })

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use crate::{
     KeyId, Usage, Verdict,
-    engine::Grant,
+    engine::{Cost, Grant},
     provider::{Answer, LateError, Provider, StreamEvent},
+    usage::Spent,
 };
 
 use super::{credentials::Credential, shared::Shared};
@@ -31,12 +32,13 @@ pub struct Lease {
     /// Taken by `drop` only.
     grant: Option<Grant>,
     applied: bool,
+    settled: bool,
     waited: Duration,
 }
 
 impl Lease {
     pub(crate) fn new(shared: Arc<Shared>, grant: Grant, waited: Duration) -> Self {
-        Self { shared, grant: Some(grant), applied: false, waited }
+        Self { shared, grant: Some(grant), applied: false, settled: false, waited }
     }
 
     /// The key's label.
@@ -158,8 +160,36 @@ impl Lease {
     /// Tells what was really used. The first call counts. Without one, what was reserved stays
     /// charged.
     pub fn settle(&mut self, usage: Usage) {
-        if let Some(grant) = &mut self.grant {
-            self.shared.with(|core, now| core.engine.settle(now, grant, &usage));
+        self.settle_as(usage, usage);
+    }
+
+    /// The same for what was read from an answer: of it counts towards limits what the dialect says.
+    /// What was reserved is given back only if the provider gives it back too, and not for a guess.
+    pub(crate) fn settle_read(&mut self, usage: Usage) {
+        let Some(reserved) = self.grant.as_ref().map(Grant::reserved) else { return };
+        let provider = self.provider();
+        let least = match provider.gives_back() && !usage.is_estimated {
+            true => Cost::default(),
+            false => reserved,
+        };
+        let input = provider.counted_input(&usage).max(least.input);
+        let output = usage.all_output().max(least.output);
+        let nano_dollars = usage.nano_dollars;
+        self.settle_as(Usage { nano_dollars, ..Usage::tokens(input, output) }, usage);
+    }
+
+    /// How many tokens of prompt were reserved.
+    pub(crate) fn reserved_input(&self) -> u64 {
+        self.grant.as_ref().map_or(0, |grant| grant.reserved().input)
+    }
+
+    fn settle_as(&mut self, counted: Usage, usage: Usage) {
+        let Some(grant) = self.grant.as_mut().filter(|_| !self.settled) else { return };
+        self.settled = true;
+        self.shared.with(|core, now| core.engine.settle(now, grant, &counted));
+        if let (Some(sink), Some(credential)) = (&self.shared.sink, self.credential()) {
+            let Credential { id: key, account, .. } = credential;
+            sink.record(&Spent { key, account, usage });
         }
     }
 }

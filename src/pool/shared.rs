@@ -16,6 +16,7 @@ use crate::{
     engine::{Engine, Event, Grant, KeyIx, Time, WaiterId},
     origin::Origin,
     provider::Provider,
+    usage::UsageSink,
 };
 
 use super::{
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) by_id: HashMap<KeyId, KeyIx>,
     pub(crate) clock: Clock,
     pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) sink: Option<Arc<dyn UsageSink>>,
     pub(crate) core: Mutex<Core>,
 }
 

@@ -14,7 +14,7 @@ use super::{
     retry_after::retry_after,
 };
 use crate::{
-    Estimate, Exhausted, Reason,
+    Estimate, Exhausted, Reason, Usage,
     verdict::{Scope, Verdict},
 };
 
@@ -90,8 +90,28 @@ impl Provider for Anthropic {
         in_stream::events(answer)
     }
 
+    fn tells_usage(&self, answer: &Answer<'_>) -> bool {
+        in_stream::is_stream_or_json(answer)
+    }
+
+    /// "Only uncached input tokens and cache writes count towards ITPM on most models"
+    /// (<https://docs.claude.com/en/api/rate-limits#cache-aware-itpm>).
+    fn counted_input(&self, usage: &Usage) -> u64 {
+        usage.all_input() - usage.cache_read.min(usage.all_input())
+    }
+
+    /// "OTPM rate limits are evaluated in real time as output tokens are produced", whatever
+    /// `max_tokens` said (<https://docs.claude.com/en/api/rate-limits>).
+    fn gives_back(&self) -> bool {
+        true
+    }
+
     fn is_prelude(&self, event: &StreamEvent<'_>) -> bool {
         in_stream::is_prelude(event)
+    }
+
+    fn is_end(&self, event: &StreamEvent<'_>) -> bool {
+        in_stream::is_end(event)
     }
 
     fn late_error<'a>(&self, event: &StreamEvent<'a>) -> Option<LateError<'a>> {

@@ -100,8 +100,16 @@ impl Provider for Gemini {
         in_stream::events(answer).or(is_list.then_some(Framing::List))
     }
 
+    fn tells_usage(&self, answer: &Answer<'_>) -> bool {
+        in_stream::is_stream_or_json(answer)
+    }
+
     fn is_prelude(&self, event: &StreamEvent<'_>) -> bool {
         in_stream::is_prelude(event)
+    }
+
+    fn is_end(&self, event: &StreamEvent<'_>) -> bool {
+        in_stream::is_end(event)
     }
 
     fn late_error<'a>(&self, event: &StreamEvent<'a>) -> Option<LateError<'a>> {

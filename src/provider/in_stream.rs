@@ -29,6 +29,11 @@ pub(crate) fn events(answer: &Answer<'_>) -> Option<Framing> {
     is_type(answer, "text/event-stream").then_some(Framing::Events)
 }
 
+/// Whether it is a body in which usage may be told.
+pub(crate) fn is_stream_or_json(answer: &Answer<'_>) -> bool {
+    is_type(answer, "application/json") || is_type(answer, "text/event-stream")
+}
+
 /// Whether a response is of a media type.
 pub(crate) fn is_type(answer: &Answer<'_>, media_type: &str) -> bool {
     let declared = answer.headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
@@ -149,6 +154,14 @@ fn number(value: &Value) -> Option<StatusCode> {
     let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
     let status = u16::try_from(number).ok().and_then(|code| StatusCode::from_u16(code).ok())?;
     (status.is_client_error() || status.is_server_error()).then_some(status)
+}
+
+/// Names of events that end an answer.
+const ENDS: &[&str] = &["message_stop", "response.completed", "response.incomplete"];
+
+/// Whether an event is the last of an answer. Not all dialects have one.
+pub(crate) fn is_end(event: &StreamEvent<'_>) -> bool {
+    event.data == b"[DONE]" || ENDS.contains(&event.name)
 }
 
 /// Names of events that only open an answer: Anthropic's

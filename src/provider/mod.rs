@@ -44,7 +44,7 @@ pub use self::{
     anthropic::Anthropic, gemini::Gemini, generic::Generic, in_stream::LateError, openai::OpenAi,
 };
 pub use crate::stream::{Framing, StreamEvent};
-use crate::{Exhausted, Scope, demand::Estimate, limit::Metered, verdict::Verdict};
+use crate::{Exhausted, Scope, Usage, demand::Estimate, limit::Metered, verdict::Verdict};
 
 /// A request as a provider sees it.
 #[derive(Clone, Copy, Debug)]
@@ -171,6 +171,13 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether an event is the last of its stream, such as `[DONE]`; not by default. What was used is
+    /// known by then, also if the rest is not read.
+    fn is_end(&self, event: &StreamEvent<'_>) -> bool {
+        let _ = event;
+        false
+    }
+
     /// The error that an event of a stream tells of, as the response that it would have been, had it
     /// come in time; none by default. [`classify`](Self::classify) judges it.
     ///
@@ -178,6 +185,23 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     fn late_error<'a>(&self, event: &StreamEvent<'a>) -> Option<LateError<'a>> {
         let _ = event;
         None
+    }
+
+    /// Whether a response that began well tells what was used, in one of the shapes that
+    /// [`UsageReader`](crate::usage::UsageReader) knows; not by default. The body of `answer` is empty.
+    fn tells_usage(&self, answer: &Answer<'_>) -> bool {
+        let _ = answer;
+        false
+    }
+
+    /// How many tokens of a prompt count towards limits; all by default.
+    fn counted_input(&self, usage: &Usage) -> u64 {
+        usage.all_input()
+    }
+
+    /// Whether a limit on tokens gets back what a request turned out not to need; not by default.
+    fn gives_back(&self) -> bool {
+        false
     }
 
     /// Whether a request may be sent again after a broken connection or a 5xx, when the provider

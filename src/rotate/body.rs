@@ -15,7 +15,7 @@ use crate::{Lease, provider::Framing, replay::longer_by};
 use super::{
     ahead::{Ahead, Frames},
     idle::{Idle, last_words},
-    watch::Watch,
+    tap::Tap,
 };
 
 pin_project! {
@@ -38,35 +38,51 @@ pin_project! {
         #[pin]
         rest: Option<B>,
         lease: Option<Lease>,
-        stream: Option<Stream>,
+        // What looks at it as it flows by.
+        tap: Option<Tap>,
+        idle: Option<Idle>,
     }
-}
 
-/// What a stream needs beside.
-#[derive(Debug)]
-pub(super) struct Stream {
-    pub(super) watch: Watch,
-    pub(super) idle: Option<Idle>,
+    impl<B: Body> PinnedDrop for ResponseBody<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            // Its reader has not come to its end.
+            if let (Some(lease), Some(tap)) = (this.lease, this.tap) {
+                tap.cut(lease);
+            }
+        }
+    }
 }
 
 impl<B: Body<Data = Bytes>> ResponseBody<B> {
-    pub(super) fn passing(rest: B, lease: Option<Lease>) -> Self {
-        Self::read_ahead(Ahead::new(rest), lease, None)
-    }
-
-    pub(super) fn read_ahead(
+    pub(super) fn new(
         ahead: Ahead<B>,
-        lease: Option<Lease>,
-        stream: Option<Stream>,
+        mut lease: Option<Lease>,
+        mut tap: Option<Tap>,
+        idle: Option<Idle>,
     ) -> Self {
+        if ahead.rest.is_none() {
+            end(&mut lease, tap.as_mut(), ahead.has_ended());
+        }
         let Ahead { frames, rest, .. } = ahead;
-        let lease = lease.filter(|_| rest.is_some());
-        Self { ahead: frames, rest, lease, stream }
+        Self { ahead: frames, rest, lease, tap, idle }
     }
 
     pub(super) fn whole(bytes: Bytes) -> Self {
-        Self::read_ahead(Ahead::whole(bytes), None, None)
+        Self::new(Ahead::whole(bytes), None, None, None)
     }
+}
+
+/// The body has ended, well or not: the lease is settled and let go.
+fn end(lease: &mut Option<Lease>, tap: Option<&mut Tap>, is_whole: bool) {
+    if let (Some(lease), Some(tap)) = (lease.as_mut(), tap) {
+        if is_whole {
+            tap.finish(lease);
+        } else {
+            tap.cut(lease);
+        }
+    }
+    *lease = None;
 }
 
 impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
@@ -83,30 +99,36 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         }
         let Some(mut rest) = this.rest.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         let Poll::Ready(frame) = rest.as_mut().poll_frame(cx) else {
-            let is_late = this.stream.as_mut().is_some_and(|stream| stream.is_late(cx));
+            let is_late = this.idle.as_mut().is_some_and(|idle| idle.poll(cx).is_ready());
             if !is_late {
                 return Poll::Pending;
             }
-            let is_open = rest.size_hint().exact().is_none();
+            let has_place = rest.size_hint().exact().is_none()
+                && this
+                    .tap
+                    .as_mut()
+                    .is_some_and(|tap| tap.watch().framing() == Some(Framing::Events));
             this.rest.set(None);
-            let (stream, lease) = (this.stream.take(), this.lease.take());
-            let words = stream.zip(lease).and_then(|(stream, lease)| stream.give_up(lease));
-            return Poll::Ready(words.filter(|_| is_open).map(|words| Ok(Frame::data(words))));
+            let words = this.lease.as_mut().and_then(|lease| {
+                lease.failed();
+                has_place.then(|| last_words(lease.provider()))
+            });
+            end(this.lease, this.tap.as_mut(), false);
+            return Poll::Ready(words.map(|words| Ok(Frame::data(words))));
         };
-        // Readers that know the length do not ask for the end.
-        let has_ended = !matches!(frame, Some(Ok(_))) || rest.is_end_stream();
-        if let Some(lease) = this.lease.as_mut() {
-            match (&frame, this.stream) {
-                (Some(Err(_)), _) => {
-                    lease.failed();
-                }
-                (Some(Ok(frame)), Some(stream)) => stream.pass(lease, frame, has_ended),
-                (None, Some(stream)) => stream.watch.finish(lease),
-                (_, None) => {}
-            }
+        if let Some(idle) = this.idle {
+            idle.rest();
         }
-        if has_ended {
-            *this.lease = None;
+        let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+        if let (Some(data), Some(lease), Some(tap)) = (data, this.lease.as_mut(), &mut *this.tap) {
+            tap.look(lease, data);
+        }
+        if let (Some(Err(_)), Some(lease)) = (&frame, this.lease.as_mut()) {
+            lease.failed();
+        }
+        // Readers that know the length do not ask for the end.
+        if !matches!(frame, Some(Ok(_))) || rest.is_end_stream() {
+            end(this.lease, this.tap.as_mut(), !matches!(frame, Some(Err(_))));
         }
         Poll::Ready(frame)
     }
@@ -121,31 +143,6 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         let ahead = self.ahead.iter().filter_map(data).sum::<usize>() as u64;
         let rest = self.rest.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint);
         longer_by(ahead, &rest)
-    }
-}
-
-impl Stream {
-    /// Looks at a frame that flows by.
-    fn pass(&mut self, lease: &mut Lease, frame: &Frame<Bytes>, has_ended: bool) {
-        if let Some(idle) = &mut self.idle {
-            idle.rest();
-        }
-        if let Some(data) = frame.data_ref() {
-            self.watch.look(lease, data);
-        }
-        if has_ended {
-            self.watch.finish(lease);
-        }
-    }
-
-    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
-        self.idle.as_mut().is_some_and(|idle| idle.poll(cx).is_ready())
-    }
-
-    /// It has stopped: what is left to say to its reader.
-    fn give_up(self, mut lease: Lease) -> Option<Bytes> {
-        lease.failed();
-        (self.watch.framing() == Framing::Events).then(|| last_words(lease.provider()))
     }
 }
 

@@ -22,8 +22,9 @@ use super::{
     held::Held,
     refusal::Reading,
     sent::Sent,
+    tap::{Tap, tap},
     timing::Timing,
-    watch::{Stage, Watch, framing},
+    watch::Stage,
 };
 
 pin_project! {
@@ -151,8 +152,8 @@ where
                                 State::Reading { reading: Some(reading) }
                             }
                             Next::Hold(held) => State::Holding { held: Some(held) },
-                            Next::Pass(response, lease) => {
-                                return Poll::Ready(Ok(this.sent.accepted(response, lease)));
+                            Next::Pass(response, lease, tap) => {
+                                return Poll::Ready(Ok(this.sent.accepted(response, lease, tap)));
                             }
                         },
                     }
@@ -198,7 +199,7 @@ enum Next<B: Body> {
     Read(Reading<B>),
     /// A stream, in which an error may come.
     Hold(Held<B>),
-    Pass(Response<B>, Lease),
+    Pass(Response<B>, Lease, Option<Tap>),
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Next<B> {
@@ -209,14 +210,14 @@ impl<B: Body<Data = Bytes> + Unpin> Next<B> {
             return Self::Read(Reading::by_status(head, body, lease));
         }
         if response.body().is_end_stream() {
-            return Self::Pass(response, lease);
+            return Self::Pass(response, lease, None);
         }
-        match framing(&lease, &response, sent.streamed) {
-            Some(framing) => {
+        match tap(&lease, &response, sent.streamed) {
+            Some(tap) if tap.stage() == Stage::Prelude => {
                 let (head, body) = response.into_parts();
-                Self::Hold(Held::new(head, body, lease, Watch::new(framing), &sent.timing))
+                Self::Hold(Held::new(head, body, lease, tap, &sent.timing))
             }
-            None => Self::Pass(response, lease),
+            tap => Self::Pass(response, lease, tap),
         }
     }
 }

@@ -11,8 +11,9 @@ use crate::{Lease, Verdict};
 use super::{
     ahead::{Ahead, More},
     refusal::Reading,
+    tap::Tap,
     timing::Timing,
-    watch::{Stage, Watch},
+    watch::Stage,
 };
 
 /// A stream that is held back.
@@ -20,7 +21,7 @@ pub(super) struct Held<B: Body> {
     pub(super) head: response::Parts,
     pub(super) lease: Lease,
     pub(super) ahead: Ahead<B>,
-    pub(super) watch: Watch,
+    pub(super) tap: Tap,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Held<B> {
@@ -28,35 +29,32 @@ impl<B: Body<Data = Bytes> + Unpin> Held<B> {
         head: response::Parts,
         body: B,
         mut lease: Lease,
-        mut watch: Watch,
+        mut tap: Tap,
         timing: &Timing,
     ) -> Self {
         lease.observe_head(head.status, &head.headers);
         if timing.patience().is_zero() {
-            watch.begin(&mut lease);
+            tap.watch().begin(&mut lease);
         }
-        Self { head, lease, ahead: Ahead::new(body), watch }
+        Self { head, lease, ahead: Ahead::new(body), tap }
     }
 
     /// Ready when it has begun or failed, or when too much has come to go on holding it.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Stage> {
-        let Self { lease, ahead, watch, .. } = self;
-        while watch.stage() == Stage::Prelude {
+        let Self { lease, ahead, tap, .. } = self;
+        while tap.stage() == Stage::Prelude {
             if ahead.is_full() {
-                watch.begin(lease);
+                tap.watch().begin(lease);
                 break;
             }
             match ready!(ahead.poll_more(cx)) {
-                More::Data(data) => watch.look(lease, &data),
+                More::Data(data) => tap.look(lease, &data),
                 More::Other => {}
-                More::Failed => watch.fail(lease),
-                More::Ended => watch.finish(lease),
+                More::Failed => tap.watch().fail(lease),
+                More::Ended => tap.watch().finish(lease),
             }
         }
-        if ahead.rest.is_none() {
-            watch.finish(lease);
-        }
-        Poll::Ready(watch.stage())
+        Poll::Ready(tap.stage())
     }
 
     /// It failed before it had begun.
@@ -68,9 +66,10 @@ impl<B: Body<Data = Bytes> + Unpin> Held<B> {
     /// It was waited for long enough: it is passed on as it is. If its first token is late, it counts
     /// as failed, in case that somebody tries again.
     pub(super) fn expire(&mut self, timing: &Timing) -> Verdict {
+        let Self { lease, tap, .. } = self;
         match timing.first_token {
-            Some(_) => self.watch.be_late(&mut self.lease),
-            None => self.watch.begin(&mut self.lease),
+            Some(_) => tap.watch().be_late(lease),
+            None => tap.watch().begin(lease),
         }
     }
 }

@@ -45,6 +45,7 @@
 mod ahead;
 mod answer;
 mod body;
+mod decode;
 mod future;
 mod held;
 mod idle;
@@ -52,6 +53,7 @@ mod layer;
 mod refusal;
 mod sent;
 mod service;
+mod tap;
 mod timing;
 mod watch;
 

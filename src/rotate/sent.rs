@@ -10,11 +10,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::{Attempt, Exhausted, KeyPool, KeyUsed, Lease, Reason, Trail, Verdict, trail::Refusal};
 
 use super::{
-    answer,
-    body::{ResponseBody, Stream},
-    held::Held,
-    idle::Idle,
-    refusal::Reading,
+    ahead::Ahead, answer, body::ResponseBody, held::Held, idle::Idle, refusal::Reading, tap::Tap,
     timing::Timing,
 };
 
@@ -42,7 +38,7 @@ impl Sent {
         &self,
         response: Response<B>,
     ) -> Response<ResponseBody<B>> {
-        response.map(|body| ResponseBody::passing(body, None))
+        response.map(|body| ResponseBody::new(Ahead::new(body), None, None, None))
     }
 
     /// No lease in time.
@@ -85,13 +81,14 @@ impl Sent {
         &self,
         mut response: Response<B>,
         mut lease: Lease,
+        tap: Option<Tap>,
     ) -> Response<ResponseBody<B>> {
         let verdict = lease.observe(response.status(), response.headers(), b"");
         self.pool.strip_headers(response.headers_mut());
         if self.annotate || self.trail.is_some() {
             self.annotate(response.extensions_mut(), &lease, verdict, None);
         }
-        response.map(|body| ResponseBody::passing(body, Some(lease)))
+        response.map(|body| ResponseBody::new(Ahead::new(body), Some(lease), tap, None))
     }
 
     /// A stream is passed on. If that is because its first token is late, it is a refusal to whoever
@@ -101,13 +98,13 @@ impl Sent {
         held: Held<B>,
         verdict: Verdict,
     ) -> Response<ResponseBody<B>> {
-        let Held { mut head, lease, ahead, watch } = held;
+        let Held { mut head, lease, ahead, tap } = held;
         self.pool.strip_headers(&mut head.headers);
         if self.annotate || self.trail.is_some() || verdict.is_refusal() {
             self.annotate(&mut head.extensions, &lease, verdict, None);
         }
-        let stream = Stream { watch, idle: self.timing.idle.map(Idle::new) };
-        Response::from_parts(head, ResponseBody::read_ahead(ahead, Some(lease), Some(stream)))
+        let idle = self.timing.idle.map(Idle::new);
+        Response::from_parts(head, ResponseBody::new(ahead, Some(lease), Some(tap), idle))
     }
 
     pub(super) fn refused<B: Body<Data = Bytes>>(
@@ -118,7 +115,7 @@ impl Sent {
         let (verdict, refusal) = reading.judge();
         let Reading { mut head, lease, ahead, .. } = reading;
         self.annotate(&mut head.extensions, &lease, verdict, refusal);
-        Response::from_parts(head, ResponseBody::read_ahead(ahead, Some(lease), None))
+        Response::from_parts(head, ResponseBody::new(ahead, Some(lease), None, None))
     }
 
     /// Tells which key was used, here and in the trail.

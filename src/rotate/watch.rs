@@ -1,20 +1,21 @@
 //! Watching a stream for the errors that come in it.
 
-use bytes::Bytes;
-use http::{Response, header};
-
 use crate::{
     Lease, Verdict,
-    provider::{Answer, Framing},
+    provider::Framing,
     stream::{Scanner, Seen},
+    usage::Running,
 };
 
-/// Looks at a stream as it flows by, and tells the pool what it says.
+/// Looks at an answer as it flows by, and tells the pool what it says.
 #[derive(Debug)]
 pub(super) struct Watch {
-    scanner: Scanner,
-    framing: Framing,
+    /// None for a body in which no error comes.
+    scanner: Option<(Scanner, Framing)>,
     stage: Stage,
+    /// What has come of it, and whether that was all.
+    running: Running,
+    has_ended: bool,
 }
 
 /// How far a stream has come.
@@ -32,34 +33,69 @@ pub(super) enum Stage {
 
 impl Watch {
     pub(super) fn new(framing: Framing) -> Self {
-        Self { scanner: Scanner::new(framing), framing, stage: Stage::Prelude }
+        let scanner = Some((Scanner::new(framing), framing));
+        Self { scanner, stage: Stage::Prelude, ..Self::none() }
+    }
+
+    /// For a body in which no error comes.
+    pub(super) fn none() -> Self {
+        let running = Running::default();
+        Self { scanner: None, stage: Stage::Begun, running, has_ended: false }
     }
 
     pub(super) fn stage(&self) -> Stage {
         self.stage
     }
 
-    pub(super) fn framing(&self) -> Framing {
-        self.framing
+    pub(super) fn framing(&self) -> Option<Framing> {
+        self.scanner.as_ref().map(|(_, framing)| *framing)
+    }
+
+    /// Whether it comes event by event.
+    pub(super) fn is_of_stream(&self) -> bool {
+        self.framing().is_some_and(|framing| framing != Framing::Whole)
+    }
+
+    /// What has come of the answer.
+    pub(super) fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// Whether its last event has come.
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended
     }
 
     /// Looks at a piece of the body.
-    pub(super) fn look(&mut self, lease: &mut Lease, piece: &Bytes) {
-        let Self { scanner, stage, .. } = self;
+    pub(super) fn look(&mut self, lease: &mut Lease, piece: &[u8]) {
+        let is_of_stream = self.is_of_stream();
+        let Self { scanner, stage, running, has_ended } = self;
+        if !is_of_stream {
+            running.bytes(piece.len());
+        }
+        let Some((scanner, framing)) = scanner else { return };
         if matches!(stage, Stage::Failed(_) | Stage::Over) {
             return;
         }
-        scanner.feed(piece, |seen| stage.take(seen, lease));
-        if self.framing == Framing::Whole && !may_be_error(self.scanner.unfinished()) {
-            self.begin(lease);
+        scanner.feed(piece, |seen| {
+            stage.take(seen, lease);
+            if let (Stage::Begun, true, Seen::Event(event)) = (*stage, is_of_stream, seen) {
+                running.event(event.data.len());
+                *has_ended |= lease.provider().is_end(&event);
+            }
+        });
+        if *framing == Framing::Whole && !may_be_error(scanner.unfinished()) {
+            stage.begin(lease);
         }
     }
 
     /// The body has ended.
     pub(super) fn finish(&mut self, lease: &mut Lease) {
         let Self { scanner, stage, .. } = self;
-        scanner.finish(|seen| stage.take(seen, lease));
-        self.begin(lease);
+        if let Some((scanner, _)) = scanner {
+            scanner.finish(|seen| stage.take(seen, lease));
+        }
+        stage.begin(lease);
     }
 
     /// From here on nothing can be taken back: the provider has answered.
@@ -108,18 +144,6 @@ impl Stage {
             *self = Self::Begun;
         }
     }
-}
-
-/// How to read a response that began well; none if no error may come in it, or none that could be
-/// read.
-pub(super) fn framing<B>(lease: &Lease, response: &Response<B>, streamed: bool) -> Option<Framing> {
-    let (status, headers) = (response.status(), response.headers());
-    let is_encoded = |value: &http::HeaderValue| value != "identity";
-    if !status.is_success() || headers.get(header::CONTENT_ENCODING).is_some_and(is_encoded) {
-        return None;
-    }
-    let answer = Answer { status, headers, body: b"", now: lease.now() };
-    lease.provider().framing(&answer, streamed)
 }
 
 /// Whether an object, as far as it is there, may have `error` for its first member.

@@ -1,0 +1,107 @@
+//! What looks at an answer as it flows by: for errors that come in it, and for what it used.
+
+use bytes::Bytes;
+use http::Response;
+
+use crate::{
+    Lease, Usage,
+    provider::{Answer, Framing},
+    usage::{Running, UsageReader},
+};
+
+use super::{
+    decode::{Decoder, Encoding},
+    watch::{Stage, Watch},
+};
+
+/// Looks at an answer as it flows by. It holds nothing back and changes nothing.
+#[derive(Debug)]
+pub(super) struct Tap {
+    decoder: Option<Box<Decoder>>,
+    watch: Watch,
+    reader: Option<UsageReader>,
+}
+
+impl Tap {
+    /// None if there is nothing to look for, or nothing that could be read.
+    fn new(framing: Option<Framing>, tells_usage: bool, encoding: Encoding) -> Option<Self> {
+        if framing.is_none() && !tells_usage || encoding == Encoding::Other {
+            return None;
+        }
+        Some(Self {
+            decoder: (encoding == Encoding::Gzip).then(|| Box::new(Decoder::new())),
+            watch: framing.map_or(Watch::none(), Watch::new),
+            reader: tells_usage.then(UsageReader::new),
+        })
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        self.watch.stage()
+    }
+
+    pub(super) fn watch(&mut self) -> &mut Watch {
+        &mut self.watch
+    }
+
+    /// Looks at a piece of the body.
+    pub(super) fn look(&mut self, lease: &mut Lease, piece: &Bytes) {
+        let Self { decoder, watch, reader } = self;
+        let mut look = |piece: &[u8]| {
+            watch.look(lease, piece);
+            if let Some(reader) = reader {
+                reader.feed(piece);
+            }
+        };
+        match decoder {
+            None => look(piece),
+            Some(decoder) => {
+                if !decoder.feed(piece, look) {
+                    watch.begin(lease);
+                }
+            }
+        }
+    }
+
+    /// The body has come to its end.
+    pub(super) fn finish(&mut self, lease: &mut Lease) {
+        self.watch.finish(lease);
+        self.settle(lease, true);
+    }
+
+    /// The body was given up, by its provider or its reader.
+    pub(super) fn cut(&self, lease: &mut Lease) {
+        self.settle(lease, false);
+    }
+
+    fn settle(&self, lease: &mut Lease, is_whole: bool) {
+        let (Some(reader), watch) = (&self.reader, &self.watch) else { return };
+        let usage = match reader.usage() {
+            // A body that is no stream was ready before it came, and tells in one place.
+            Some(usage) if !watch.is_of_stream() => usage,
+            Some(usage) if watch.has_ended() || is_whole && watch.stage() == Stage::Begun => usage,
+            None if is_whole && !watch.is_of_stream() => return,
+            told => estimate(told, watch.running(), lease),
+        };
+        lease.settle_read(usage);
+    }
+}
+
+/// What was told before the end, and what has come since.
+fn estimate(told: Option<Usage>, running: &Running, lease: &Lease) -> Usage {
+    let mut usage = told.unwrap_or_else(|| Usage::tokens(lease.reserved_input(), 0));
+    let more = running.tokens().saturating_sub(usage.all_output());
+    usage.output = usage.output.saturating_add(more);
+    usage.is_estimated = true;
+    usage
+}
+
+/// How to look at a response that began well.
+pub(super) fn tap<B>(lease: &Lease, response: &Response<B>, streamed: bool) -> Option<Tap> {
+    let (status, headers) = (response.status(), response.headers());
+    if !status.is_success() {
+        return None;
+    }
+    let answer = Answer { status, headers, body: b"", now: lease.now() };
+    let framing = lease.provider().framing(&answer, streamed);
+    Tap::new(framing, lease.provider().tells_usage(&answer), Encoding::of(headers))
+}

@@ -1,0 +1,76 @@
+//! What an answer has told of its usage so far, in the provider's own way of counting.
+
+use super::Usage;
+
+/// What was told, the last of each figure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) input: Option<u64>,
+    /// Tokens of tools' results, beside the prompt.
+    pub(super) tool_input: Option<u64>,
+    pub(super) cache_read: Option<u64>,
+    /// All that went into a cache, for whatever time.
+    pub(super) cache_write: Option<u64>,
+    pub(super) cache_write_1h: Option<u64>,
+    pub(super) output: Option<u64>,
+    pub(super) reasoning: Option<u64>,
+    pub(super) total: Option<u64>,
+    pub(super) nano_dollars: Option<u64>,
+    pub(super) counted: Counted,
+}
+
+/// What is counted twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counted {
+    /// Cached tokens are inside the input.
+    pub(super) cache: bool,
+    /// Reasoning is inside the output.
+    pub(super) reasoning: bool,
+}
+
+impl Told {
+    /// Takes in what was told later. It goes before what was told earlier, figure by figure: nobody
+    /// tells parts that would have to be added up.
+    pub(super) fn update(&mut self, later: &Self) {
+        let last = |earlier: &mut Option<u64>, later: Option<u64>| *earlier = later.or(*earlier);
+        last(&mut self.input, later.input);
+        last(&mut self.tool_input, later.tool_input);
+        last(&mut self.cache_read, later.cache_read);
+        last(&mut self.cache_write, later.cache_write);
+        last(&mut self.cache_write_1h, later.cache_write_1h);
+        last(&mut self.output, later.output);
+        last(&mut self.reasoning, later.reasoning);
+        last(&mut self.total, later.total);
+        last(&mut self.nano_dollars, later.nano_dollars);
+        // Anthropic's later objects may name no cache, and would be taken for another's.
+        self.counted.cache &= later.counted.cache;
+        self.counted.reasoning &= later.counted.reasoning;
+    }
+
+    /// The same with each token in one kind only.
+    pub(super) fn disjoint(&self) -> Usage {
+        let of = |figure: Option<u64>| figure.unwrap_or_default();
+        let (input, output) = (of(self.input), of(self.output));
+        let (cache_read, written) = (of(self.cache_read), of(self.cache_write));
+        let cached = cache_read.saturating_add(written);
+        let uncached = if self.counted.cache { input.saturating_sub(cached) } else { input };
+        let uncached = uncached.saturating_add(of(self.tool_input));
+        let reasoning = of(self.reasoning);
+        // A total that has both in it says that they are two.
+        let both = uncached.saturating_add(cached).saturating_add(output).saturating_add(reasoning);
+        let is_inside = self.counted.reasoning
+            && reasoning <= output
+            && (reasoning == 0 || self.total != Some(both));
+        let cache_write_1h = of(self.cache_write_1h).min(written);
+        Usage {
+            input: uncached,
+            cache_read,
+            cache_write: written - cache_write_1h,
+            cache_write_1h,
+            output: if is_inside { output - reasoning } else { output },
+            reasoning,
+            nano_dollars: self.nano_dollars,
+            is_estimated: false,
+        }
+    }
+}
