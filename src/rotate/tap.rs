@@ -49,7 +49,11 @@ impl Tap {
         let mut look = |piece: &[u8]| {
             watch.look(lease, piece);
             if let Some(reader) = reader {
+                let times = reader.times();
                 reader.feed(piece);
+                if reader.times() != times {
+                    watch.count_anew();
+                }
             }
         };
         match decoder {
@@ -89,8 +93,7 @@ impl Tap {
 /// What was told before the end, and what has come since.
 fn estimate(told: Option<Usage>, running: &Running, lease: &Lease) -> Usage {
     let mut usage = told.unwrap_or_else(|| Usage::tokens(lease.reserved_input(), 0));
-    let more = running.tokens().saturating_sub(usage.all_output());
-    usage.output = usage.output.saturating_add(more);
+    usage.output = usage.output.saturating_add(running.tokens());
     usage.is_estimated = true;
     usage
 }

@@ -13,7 +13,7 @@ pub(super) struct Watch {
     /// None for a body in which no error comes.
     scanner: Option<(Scanner, Framing)>,
     stage: Stage,
-    /// What has come of it, and whether that was all.
+    /// What has come of it since it last told what it used.
     running: Running,
     has_ended: bool,
 }
@@ -56,9 +56,14 @@ impl Watch {
         self.framing().is_some_and(|framing| framing != Framing::Whole)
     }
 
-    /// What has come of the answer.
+    /// What has come of the answer since it last told what it used.
     pub(super) fn running(&self) -> &Running {
         &self.running
+    }
+
+    /// What has come so far is known: what is to come counts.
+    pub(super) fn count_anew(&mut self) {
+        self.running = Running::default();
     }
 
     /// Whether its last event has come.

@@ -29,6 +29,7 @@ pub struct UsageReader {
     /// The object that is being read.
     object: Vec<u8>,
     told: Option<Told>,
+    times: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -121,6 +122,11 @@ impl UsageReader {
         rest
     }
 
+    /// How often the answer has told.
+    pub(crate) fn times(&self) -> u32 {
+        self.times
+    }
+
     fn collect(&mut self, byte: u8, mut nesting: Nesting) -> State {
         if self.object.len() == LONGEST {
             return State::default();
@@ -132,6 +138,7 @@ impl UsageReader {
         }
         if let Some(told) = object::read(&self.object) {
             self.told.get_or_insert(told).update(&told);
+            self.times = self.times.wrapping_add(1);
         }
         State::default()
     }
