@@ -156,6 +156,17 @@ fn number(value: &Value) -> Option<StatusCode> {
     (status.is_client_error() || status.is_server_error()).then_some(status)
 }
 
+/// Whether a chunk has usage and no choices: the one that `stream_options.include_usage` adds
+/// (<https://platform.openai.com/docs/api-reference/chat-streaming>).
+pub(crate) fn is_usage_alone(event: &StreamEvent<'_>) -> bool {
+    if memmem::find(event.data, b"\"usage\"").is_none() {
+        return false;
+    }
+    let Ok(Value::Object(chunk)) = serde_json::from_slice(event.data) else { return false };
+    let has_no_choices = chunk.get("choices").and_then(Value::as_array).is_some_and(Vec::is_empty);
+    has_no_choices && chunk.get("usage").is_some_and(Value::is_object)
+}
+
 /// Names of events that end an answer.
 const ENDS: &[&str] = &["message_stop", "response.completed", "response.incomplete"];
 

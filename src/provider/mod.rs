@@ -194,6 +194,20 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// The body of a request for a stream, with its usage asked for; none by default, and where it need
+    /// not be asked for, or the caller has said whether to. It is called for requests for streams only.
+    fn ask_usage(&self, call: &Call<'_>) -> Option<Bytes> {
+        let _ = call;
+        None
+    }
+
+    /// Whether an event is there for its usage alone; not by default. It is left out where the caller
+    /// did not ask for it.
+    fn is_usage_alone(&self, event: &StreamEvent<'_>) -> bool {
+        let _ = event;
+        false
+    }
+
     /// How many tokens of a prompt count towards limits; all by default.
     fn counted_input(&self, usage: &Usage) -> u64 {
         usage.all_input()

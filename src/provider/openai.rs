@@ -100,6 +100,16 @@ impl Provider for OpenAi {
         in_stream::is_stream_or_json(answer)
     }
 
+    /// Chat completions, and the older completions; responses tell it always.
+    fn ask_usage(&self, call: &Call<'_>) -> Option<Bytes> {
+        let is_asked_for = call.uri.path().ends_with("/completions");
+        is_asked_for.then(|| request_body::with_usage(call.body)).flatten()
+    }
+
+    fn is_usage_alone(&self, event: &StreamEvent<'_>) -> bool {
+        in_stream::is_usage_alone(event)
+    }
+
     fn is_prelude(&self, event: &StreamEvent<'_>) -> bool {
         in_stream::is_prelude(event)
     }

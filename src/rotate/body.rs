@@ -3,7 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
@@ -14,6 +14,7 @@ use crate::{Lease, provider::Framing, replay::longer_by};
 
 use super::{
     ahead::{Ahead, Frames},
+    hide::Hide,
     idle::{Idle, last_words},
     tap::Tap,
 };
@@ -41,6 +42,8 @@ pin_project! {
         // What looks at it as it flows by.
         tap: Option<Tap>,
         idle: Option<Idle>,
+        // What leaves something out of it.
+        hide: Option<Hide>,
     }
 
     impl<B: Body> PinnedDrop for ResponseBody<B> {
@@ -65,7 +68,12 @@ impl<B: Body<Data = Bytes>> ResponseBody<B> {
             end(&mut lease, tap.as_mut(), ahead.has_ended());
         }
         let Ahead { frames, rest, .. } = ahead;
-        Self { ahead: frames, rest, lease, tap, idle }
+        Self { ahead: frames, rest, lease, tap, idle, hide: None }
+    }
+
+    pub(super) fn hiding(mut self, hide: Option<Hide>) -> Self {
+        self.hide = hide;
+        self
     }
 
     pub(super) fn whole(bytes: Bytes) -> Self {
@@ -85,14 +93,12 @@ fn end(lease: &mut Option<Lease>, tap: Option<&mut Tap>, is_whole: bool) {
     *lease = None;
 }
 
-impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
-    type Data = Bytes;
-    type Error = B::Error;
+/// What a poll of a body gives.
+type Polled<B> = Poll<Option<Result<Frame<Bytes>, <B as Body>::Error>>>;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+impl<B: Body<Data = Bytes>> ResponseBody<B> {
+    /// The next frame as the provider sent it.
+    fn poll_sent(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<B> {
         let mut this = self.project();
         if let Some(frame) = this.ahead.pop_front() {
             return Poll::Ready(Some(frame));
@@ -133,11 +139,56 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         Poll::Ready(frame)
     }
 
-    fn is_end_stream(&self) -> bool {
+    /// Whether the provider has sent all.
+    fn is_sent(&self) -> bool {
         self.ahead.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<B> {
+        loop {
+            let frame = ready!(self.as_mut().poll_sent(cx));
+            let is_sent = self.is_sent();
+            let this = self.as_mut().project();
+            let Some(hide) = this.hide else { return Poll::Ready(frame) };
+            let frame = match frame {
+                Some(Ok(frame)) => frame.into_data().map_err(|frame| Some(Ok(frame))),
+                other => Err(other),
+            };
+            match frame {
+                Ok(data) => {
+                    let data = hide.pass(data);
+                    if !data.is_empty() {
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
+                    if is_sent {
+                        return Poll::Ready(hide.rest().map(|rest| Ok(Frame::data(rest))));
+                    }
+                }
+                Err(last) => {
+                    let Some(rest) = hide.rest() else { return Poll::Ready(last) };
+                    match last {
+                        Some(last) => this.ahead.push_front(last),
+                        None => self.as_mut().project().rest.set(None),
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(rest))));
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_sent() && self.hide.as_ref().is_none_or(Hide::holds_nothing)
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.hide.is_some() {
+            return SizeHint::default();
+        }
         let data =
             |frame: &Result<Frame<Bytes>, _>| frame.as_ref().ok()?.data_ref().map(Buf::remaining);
         let ahead = self.ahead.iter().filter_map(data).sum::<usize>() as u64;

@@ -20,10 +20,10 @@ use crate::{KeyPool, Lease, Verdict, pool::Acquire};
 use super::{
     body::ResponseBody,
     held::Held,
+    options::Options,
     refusal::Reading,
     sent::Sent,
     tap::{Tap, tap},
-    timing::Timing,
     watch::Stage,
 };
 
@@ -75,8 +75,9 @@ where
     /// For a request that leads elsewhere.
     pub(super) fn passing(call: S::Future, pool: KeyPool) -> Self {
         let since = Instant::now();
-        let timing = Timing::default();
-        let sent = Sent { pool, trail: None, since, annotate: false, timing, streamed: false };
+        let options = Options::default();
+        let (streamed, hides_usage) = (false, false);
+        let sent = Sent { pool, trail: None, since, options, streamed, hides_usage };
         Self { state: State::Calling { call, lease: None }, timer: None, sent }
     }
 
@@ -163,9 +164,9 @@ where
                     let (stage, verdict) = match held.poll(cx) {
                         Poll::Ready(stage) => (stage, Verdict::Accepted),
                         Poll::Pending => {
-                            let timing = &this.sent.timing;
-                            ready!(poll_timer(this.timer.as_mut(), || timing.patience(), cx));
-                            (Stage::Begun, held.expire(timing))
+                            let options = &this.sent.options;
+                            ready!(poll_timer(this.timer.as_mut(), || options.patience(), cx));
+                            (Stage::Begun, held.expire(options))
                         }
                     };
                     let Some(held) = parked.take() else { return Poll::Pending };
@@ -215,7 +216,7 @@ impl<B: Body<Data = Bytes> + Unpin> Next<B> {
         match tap(&lease, &response, sent.streamed) {
             Some(tap) if tap.stage() == Stage::Prelude => {
                 let (head, body) = response.into_parts();
-                Self::Hold(Held::new(head, body, lease, tap, &sent.timing))
+                Self::Hold(Held::new(head, body, lease, tap, &sent.options))
             }
             tap => Self::Pass(response, lease, tap),
         }

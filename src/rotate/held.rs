@@ -10,9 +10,9 @@ use crate::{Lease, Verdict};
 
 use super::{
     ahead::{Ahead, More},
+    options::Options,
     refusal::Reading,
     tap::Tap,
-    timing::Timing,
     watch::Stage,
 };
 
@@ -30,10 +30,10 @@ impl<B: Body<Data = Bytes> + Unpin> Held<B> {
         body: B,
         mut lease: Lease,
         mut tap: Tap,
-        timing: &Timing,
+        options: &Options,
     ) -> Self {
         lease.observe_head(head.status, &head.headers);
-        if timing.patience().is_zero() {
+        if options.patience().is_zero() {
             tap.watch().begin(&mut lease);
         }
         Self { head, lease, ahead: Ahead::new(body), tap }
@@ -65,9 +65,9 @@ impl<B: Body<Data = Bytes> + Unpin> Held<B> {
 
     /// It was waited for long enough: it is passed on as it is. If its first token is late, it counts
     /// as failed, in case that somebody tries again.
-    pub(super) fn expire(&mut self, timing: &Timing) -> Verdict {
+    pub(super) fn expire(&mut self, options: &Options) -> Verdict {
         let Self { lease, tap, .. } = self;
-        match timing.first_token {
+        match options.first_token {
             Some(_) => tap.watch().be_late(lease),
             None => tap.watch().begin(lease),
         }

@@ -6,7 +6,7 @@ use tower_layer::Layer;
 
 use crate::KeyPool;
 
-use super::{service::KeyRotation, timing::Timing};
+use super::{options::Options, service::KeyRotation};
 
 /// Wraps services in [`KeyRotation`]. All state is in the pool: services made by several layers over
 /// one pool share its limits.
@@ -14,20 +14,32 @@ use super::{service::KeyRotation, timing::Timing};
 #[must_use]
 pub struct KeyRotationLayer {
     pool: KeyPool,
-    annotate: bool,
-    timing: Timing,
+    options: Options,
 }
 
 impl KeyRotationLayer {
     /// A layer over a pool.
     pub fn new(pool: &KeyPool) -> Self {
-        Self { pool: pool.clone(), annotate: true, timing: Timing::default() }
+        Self { pool: pool.clone(), options: Options::default() }
     }
 
     /// Whether accepted responses carry [`KeyUsed`](crate::KeyUsed) in their extensions; they do by
     /// default. It is all that this layer allocates on its fast path. Refusals carry it always.
     pub fn annotate(mut self, annotate: bool) -> Self {
-        self.annotate = annotate;
+        self.options.annotate = annotate;
+        self
+    }
+
+    /// Whether streams that tell their usage only to those who ask are asked; not by default.
+    ///
+    /// OpenAI and many who speak so want `stream_options.include_usage` in the request
+    /// (<https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream_options>). It is
+    /// put into bodies that are a [`ReplayBody`](crate::ReplayBody) and say nothing of it, and
+    /// `accept-encoding` is left out. The chunk that comes of it, the last of the stream and without
+    /// choices, is then not passed on; other chunks come with a `usage` of null. To be able to leave
+    /// it out, each event is passed on once its end has come.
+    pub fn ask_usage(mut self, ask: bool) -> Self {
+        self.options.ask_usage = ask;
         self
     }
 
@@ -38,9 +50,9 @@ impl KeyRotationLayer {
     /// What comes before (openings, pings, comments) is held with it, up to 64 KiB. Then everything
     /// flows: nothing is held back after the first content, or after this time. It is for dialects
     /// that tell errors in their streams ([`Provider::framing`](crate::provider::Provider::framing));
-    /// other answers, and streams that are compressed, pass at once.
+    /// other answers, and streams that are compressed otherwise than with gzip, pass at once.
     pub fn hold_back(mut self, time: Duration) -> Self {
-        self.timing.hold_back = time;
+        self.options.hold_back = time;
         self
     }
 
@@ -53,7 +65,7 @@ impl KeyRotationLayer {
     /// repeated; if it is not repeated, its caller gets it as it is, to wait on. Where not even a
     /// head has come, the answer is a 504 in the dialect's shape.
     pub fn first_token(mut self, time: Duration) -> Self {
-        self.timing.first_token = Some(time);
+        self.options.first_token = Some(time);
         self
     }
 
@@ -63,7 +75,7 @@ impl KeyRotationLayer {
     /// freed, and it ends with an error event: see [`ResponseBody`](super::ResponseBody). The time is
     /// counted while the caller waits for a piece, so a slow reader is no slow provider.
     pub fn idle(mut self, time: Duration) -> Self {
-        self.timing.idle = Some(time);
+        self.options.idle = Some(time);
         self
     }
 }
@@ -72,6 +84,6 @@ impl<S> Layer<S> for KeyRotationLayer {
     type Service = KeyRotation<S>;
 
     fn layer(&self, inner: S) -> KeyRotation<S> {
-        KeyRotation::of(inner, self.pool.clone(), self.annotate, self.timing)
+        KeyRotation::of(inner, self.pool.clone(), self.options)
     }
 }

@@ -48,13 +48,14 @@ mod body;
 mod decode;
 mod future;
 mod held;
+mod hide;
 mod idle;
 mod layer;
+mod options;
 mod refusal;
 mod sent;
 mod service;
 mod tap;
-mod timing;
 mod watch;
 
 pub use body::ResponseBody;

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Extensions, Response};
+use http::{Extensions, Response, header::CONTENT_LENGTH};
 use http_body::Body;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::{Attempt, Exhausted, KeyPool, KeyUsed, Lease, Reason, Trail, Verdict, trail::Refusal};
+use crate::{
+    Attempt, Exhausted, KeyPool, KeyUsed, Lease, Reason, Trail, Verdict, provider::Framing,
+    trail::Refusal,
+};
 
 use super::{
-    ahead::Ahead, answer, body::ResponseBody, held::Held, idle::Idle, refusal::Reading, tap::Tap,
-    timing::Timing,
+    ahead::Ahead, answer, body::ResponseBody, held::Held, hide::Hide, idle::Idle, options::Options,
+    refusal::Reading, tap::Tap,
 };
 
 /// What is known of a request beside the request itself.
@@ -21,16 +24,17 @@ pub(super) struct Sent {
     pub(super) trail: Option<Trail>,
     /// When it first asked for a key.
     pub(super) since: Instant,
-    pub(super) annotate: bool,
-    pub(super) timing: Timing,
+    pub(super) options: Options,
     /// Whether it asked for a stream, as far as that could be read.
     pub(super) streamed: bool,
+    /// Whether it was asked for its usage by us, and not by its caller.
+    pub(super) hides_usage: bool,
 }
 
 impl Sent {
     /// When the first token of a stream is late, for a request that is sent now.
     pub(super) fn first_token(&self) -> Option<Sleep> {
-        self.timing.first_token.filter(|_| self.streamed).map(sleep)
+        self.options.first_token.filter(|_| self.streamed).map(sleep)
     }
 
     /// The request led elsewhere: nothing is learnt from the answer.
@@ -85,7 +89,7 @@ impl Sent {
     ) -> Response<ResponseBody<B>> {
         let verdict = lease.observe(response.status(), response.headers(), b"");
         self.pool.strip_headers(response.headers_mut());
-        if self.annotate || self.trail.is_some() {
+        if self.options.annotate || self.trail.is_some() {
             self.annotate(response.extensions_mut(), &lease, verdict, None);
         }
         response.map(|body| ResponseBody::new(Ahead::new(body), Some(lease), tap, None))
@@ -98,13 +102,17 @@ impl Sent {
         held: Held<B>,
         verdict: Verdict,
     ) -> Response<ResponseBody<B>> {
-        let Held { mut head, lease, ahead, tap } = held;
+        let Held { mut head, lease, ahead, mut tap } = held;
         self.pool.strip_headers(&mut head.headers);
-        if self.annotate || self.trail.is_some() || verdict.is_refusal() {
+        if self.options.annotate || self.trail.is_some() || verdict.is_refusal() {
             self.annotate(&mut head.extensions, &lease, verdict, None);
         }
-        let idle = self.timing.idle.map(Idle::new);
-        Response::from_parts(head, ResponseBody::new(ahead, Some(lease), Some(tap), idle))
+        let idle = self.options.idle.map(Idle::new);
+        let is_open = tap.is_plain() && !head.headers.contains_key(CONTENT_LENGTH);
+        let is_open = is_open && tap.watch().framing() == Some(Framing::Events);
+        let hide = (self.hides_usage && is_open).then(|| Hide::new(self.pool.clone()));
+        let body = ResponseBody::new(ahead, Some(lease), Some(tap), idle).hiding(hide);
+        Response::from_parts(head, body)
     }
 
     pub(super) fn refused<B: Body<Data = Bytes>>(

@@ -43,6 +43,11 @@ impl Tap {
         &mut self.watch
     }
 
+    /// Whether the body is not compressed.
+    pub(super) fn is_plain(&self) -> bool {
+        self.decoder.is_none()
+    }
+
     /// Looks at a piece of the body.
     pub(super) fn look(&mut self, lease: &mut Lease, piece: &Bytes) {
         let Self { decoder, watch, reader } = self;

@@ -3,6 +3,7 @@
 #![cfg(all(feature = "sandbox", feature = "retry"))]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+mod asked;
 mod ends;
 mod gzip;
 mod totals;
