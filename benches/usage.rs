@@ -91,5 +91,5 @@ fn parse(body: &[u8]) -> u64 {
         let names = ["total_tokens", "totalTokenCount", "output_tokens"];
         names.iter().find_map(|name| usage.get(name)?.as_u64())
     };
-    events.filter_map(told).last().unwrap_or_default()
+    events.filter_map(told).fold(0, |_, told| told)
 }

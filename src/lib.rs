@@ -134,6 +134,8 @@
 //! # }
 //! ```
 //!
+//! What was used is read from each answer, and told to who wants to know: see [`usage`].
+//!
 //! # Testing your own stack
 //!
 //! The [`sandbox`] is a fake provider that enforces real limits and fails on demand. It stands where

@@ -20,7 +20,7 @@ fn of(object: &Map<String, Value>) -> Told {
     if object.contains_key("promptTokenCount") || object.contains_key("totalTokenCount") {
         return Told {
             input: at(&["promptTokenCount"]),
-            tool_input: at(&["toolUsePromptTokenCount"]),
+            other_input: at(&["toolUsePromptTokenCount"]),
             cache_read: at(&["cachedContentTokenCount"]),
             output: at(&["candidatesTokenCount"]),
             reasoning: at(&["thoughtsTokenCount"]),
@@ -33,7 +33,7 @@ fn of(object: &Map<String, Value>) -> Told {
     if object.contains_key("total_input_tokens") {
         return Told {
             input: at(&["total_input_tokens"]),
-            tool_input: at(&["total_tool_use_tokens"]),
+            other_input: at(&["total_tool_use_tokens"]),
             cache_read: at(&["total_cached_tokens"]),
             output: at(&["total_output_tokens"]),
             reasoning: at(&["total_thought_tokens"]),
@@ -74,14 +74,14 @@ fn of(object: &Map<String, Value>) -> Told {
     // reasoning mostly inside the answer (xAI's is not, which its total shows).
     // <https://platform.openai.com/docs/api-reference/chat/object>
     // Cohere's words differ in their place alone: <https://docs.cohere.com/reference/chat>.
-    Told {
+    let mut told = Told {
         input: any(&[
             &["prompt_tokens"],
             &["input_tokens"],
             &["tokens", "input_tokens"],
             &["billed_units", "input_tokens"],
         ]),
-        tool_input: None,
+        other_input: None,
         cache_read: any(&[
             &["prompt_tokens_details", "cached_tokens"],
             &["input_tokens_details", "cached_tokens"],
@@ -109,7 +109,14 @@ fn of(object: &Map<String, Value>) -> Told {
         total: at(&["total_tokens"]),
         nano_dollars: cost(object),
         counted: Counted { cache: true, reasoning: true },
+    };
+    // Mistral counts sound beside the prompt, which its total shows.
+    let of = |figure: Option<u64>| figure.unwrap_or_default();
+    let audio = of(at(&["prompt_tokens_details", "audio_tokens"]));
+    if audio > 0 && told.total == Some(of(told.input) + of(told.output) + audio) {
+        told.other_input = Some(audio);
     }
+    told
 }
 
 /// What it cost: OpenRouter's `cost` and Perplexity's `cost.total_cost` in dollars, xAI's ticks of a

@@ -23,9 +23,8 @@ pub struct Spent<'a> {
 /// Requests that were refused, and answers that have no usage to tell, are not among them.
 ///
 /// ```
-/// use std::sync::atomic::{AtomicU64, Ordering};
-/// use tower_key_rotation::usage::{Spent, UsageSink};
-///
+/// # use std::sync::atomic::{AtomicU64, Ordering};
+/// # use tower_key_rotation::usage::{Spent, UsageSink};
 /// #[derive(Debug, Default)]
 /// struct Total(AtomicU64);
 ///

@@ -114,6 +114,27 @@ fn fixtures() -> Vec<(&'static str, Value, [u64; 6], Option<u64>)> {
             Some(56),
         ),
         (
+            "Mistral with sound, which is beside the prompt",
+            json!({"usage": {"prompt_audio_seconds": 5, "prompt_tokens": 11, "completion_tokens": 15, "total_tokens": 401,
+                "prompt_tokens_details": {"audio_tokens": 375, "cached_tokens": 9}}}),
+            [377, 9, 0, 0, 15, 0],
+            Some(401),
+        ),
+        (
+            "OpenAI with sound, which is inside",
+            json!({"usage": {"prompt_tokens": 90, "completion_tokens": 15, "total_tokens": 105,
+                "prompt_tokens_details": {"audio_tokens": 70, "cached_tokens": 0}}}),
+            [90, 0, 0, 0, 15, 0],
+            Some(105),
+        ),
+        (
+            "more from the cache than there was in all",
+            json!({"usage": {"prompt_tokens": 7, "completion_tokens": 1, "total_tokens": 8,
+                "prompt_tokens_details": {"cached_tokens": 163}}}),
+            [0, 7, 0, 0, 1, 0],
+            Some(8),
+        ),
+        (
             "Cohere, whose counts are no whole numbers",
             json!({"delta": {"usage": {"billed_units": {"input_tokens": 3.0, "output_tokens": 4.0},
                 "tokens": {"input_tokens": 70.0, "output_tokens": 6.0, "reasoning_tokens": 2.0}}}}),

@@ -6,8 +6,8 @@ use super::Usage;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) input: Option<u64>,
-    /// Tokens of tools' results, beside the prompt.
-    pub(super) tool_input: Option<u64>,
+    /// Tokens of tools' results, or of sound, that are beside the prompt.
+    pub(super) other_input: Option<u64>,
     pub(super) cache_read: Option<u64>,
     /// All that went into a cache, for whatever time.
     pub(super) cache_write: Option<u64>,
@@ -34,7 +34,7 @@ impl Told {
     pub(super) fn update(&mut self, later: &Self) {
         let last = |earlier: &mut Option<u64>, later: Option<u64>| *earlier = later.or(*earlier);
         last(&mut self.input, later.input);
-        last(&mut self.tool_input, later.tool_input);
+        last(&mut self.other_input, later.other_input);
         last(&mut self.cache_read, later.cache_read);
         last(&mut self.cache_write, later.cache_write);
         last(&mut self.cache_write_1h, later.cache_write_1h);
@@ -51,10 +51,16 @@ impl Told {
     pub(super) fn disjoint(&self) -> Usage {
         let of = |figure: Option<u64>| figure.unwrap_or_default();
         let (input, output) = (of(self.input), of(self.output));
-        let (cache_read, written) = (of(self.cache_read), of(self.cache_write));
+        let (mut cache_read, mut written) = (of(self.cache_read), of(self.cache_write));
+        let mut uncached = input;
+        if self.counted.cache {
+            // Some tell more from the cache than there was in all: no more than that can be inside.
+            cache_read = cache_read.min(uncached);
+            written = written.min(uncached - cache_read);
+            uncached -= cache_read + written;
+        }
         let cached = cache_read.saturating_add(written);
-        let uncached = if self.counted.cache { input.saturating_sub(cached) } else { input };
-        let uncached = uncached.saturating_add(of(self.tool_input));
+        let uncached = uncached.saturating_add(of(self.other_input));
         let reasoning = of(self.reasoning);
         // A total that has both in it says that they are two.
         let both = uncached.saturating_add(cached).saturating_add(output).saturating_add(reasoning);

@@ -94,6 +94,16 @@ async fn a_body_that_fails_and_one_that_stops_settle_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_the_first_settlement_counts() {
+    let setup = Setup::new(Api::Chat, &[]);
+    let mut lease = setup.pool.acquire(&tower_key_rotation::Demand::new()).await.unwrap();
+    lease.settle(Usage::tokens(3, 4));
+    lease.settle(Usage::tokens(5, 6));
+    drop(lease);
+    assert_eq!(setup.only().total(), 7);
+}
+
+#[tokio::test(start_paused = true)]
 async fn trailers_are_an_end_as_any() {
     let setup = Setup::new(Api::Chat, &[]);
     let inner = tower::service_fn(|_: Request<ReplayBody>| {
