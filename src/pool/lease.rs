@@ -1,10 +1,6 @@
 //! A reservation of a demand on a key.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Request, StatusCode};
 use tokio::time::Instant;
@@ -105,7 +101,8 @@ impl Lease {
         let LateError { status, body } = self.provider().late_error(event)?;
         // The head was of another mind: what it said of limits and waits was not said of this.
         let headers = &HeaderMap::new();
-        let answer = Answer { status, headers, body: &body, now: self.now() };
+        let now = self.shared.clock.wall(Instant::now());
+        let answer = Answer { status, headers, body: &body, now };
         let verdict = self.provider().classify(&answer);
         self.judge(verdict);
         Some(verdict)
@@ -128,11 +125,6 @@ impl Lease {
         if let Some(grant) = &mut self.grant {
             self.shared.with(|core, now| core.engine.judge(now, grant, verdict));
         }
-    }
-
-    /// The time of day.
-    pub(crate) fn now(&self) -> SystemTime {
-        self.shared.clock.wall(Instant::now())
     }
 
     pub(crate) fn provider(&self) -> &dyn Provider {

@@ -1,7 +1,7 @@
 //! Anthropic, with its own API and the path that speaks OpenAI's.
 
 use bytes::Bytes;
-use http::{HeaderName, Method, Uri};
+use http::{HeaderMap, HeaderName, Method, Uri};
 use serde_json::{Value, json};
 
 use super::{
@@ -86,12 +86,12 @@ impl Provider for Anthropic {
     /// "When receiving a streaming response via SSE, it's possible that an error can occur after
     /// returning a 200 response" (<https://docs.claude.com/en/api/errors>): `event: error`, mostly
     /// `overloaded_error`, and often the very first event.
-    fn framing(&self, answer: &Answer<'_>, _: bool) -> Option<Framing> {
-        in_stream::events(answer)
+    fn framing(&self, headers: &HeaderMap, _: bool) -> Option<Framing> {
+        in_stream::events(headers)
     }
 
-    fn tells_usage(&self, answer: &Answer<'_>) -> bool {
-        in_stream::is_stream_or_json(answer)
+    fn tells_usage(&self, headers: &HeaderMap) -> bool {
+        in_stream::is_stream_or_json(headers)
     }
 
     /// "Only uncached input tokens and cache writes count towards ITPM on most models"

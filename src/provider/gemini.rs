@@ -3,7 +3,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderName, Method, Uri};
+use http::{HeaderMap, HeaderName, Method, Uri};
 use serde_json::{Value, json};
 
 use super::{
@@ -95,13 +95,13 @@ impl Provider for Gemini {
 
     /// `streamGenerateContent` sends one JSON array, and events only with `alt=sse`
     /// (<https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent>).
-    fn framing(&self, answer: &Answer<'_>, streamed: bool) -> Option<Framing> {
-        let is_list = streamed && in_stream::is_type(answer, "application/json");
-        in_stream::events(answer).or(is_list.then_some(Framing::List))
+    fn framing(&self, headers: &HeaderMap, streamed: bool) -> Option<Framing> {
+        let is_list = streamed && in_stream::is_type(headers, "application/json");
+        in_stream::events(headers).or(is_list.then_some(Framing::List))
     }
 
-    fn tells_usage(&self, answer: &Answer<'_>) -> bool {
-        in_stream::is_stream_or_json(answer)
+    fn tells_usage(&self, headers: &HeaderMap) -> bool {
+        in_stream::is_stream_or_json(headers)
     }
 
     fn is_prelude(&self, event: &StreamEvent<'_>) -> bool {

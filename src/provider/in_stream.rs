@@ -7,11 +7,10 @@
 
 use std::borrow::Cow;
 
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use memchr::memmem;
 use serde_json::{Map, Value};
 
-use super::Answer;
 use crate::stream::{Framing, StreamEvent};
 
 /// An error that came inside an answer which had begun well: the response that it would have been
@@ -25,18 +24,18 @@ pub struct LateError<'a> {
 }
 
 /// A stream of events, if the response says that it is one.
-pub(crate) fn events(answer: &Answer<'_>) -> Option<Framing> {
-    is_type(answer, "text/event-stream").then_some(Framing::Events)
+pub(crate) fn events(headers: &HeaderMap) -> Option<Framing> {
+    is_type(headers, "text/event-stream").then_some(Framing::Events)
 }
 
 /// Whether it is a body in which usage may be told.
-pub(crate) fn is_stream_or_json(answer: &Answer<'_>) -> bool {
-    is_type(answer, "application/json") || is_type(answer, "text/event-stream")
+pub(crate) fn is_stream_or_json(headers: &HeaderMap) -> bool {
+    is_type(headers, "application/json") || is_type(headers, "text/event-stream")
 }
 
 /// Whether a response is of a media type.
-pub(crate) fn is_type(answer: &Answer<'_>, media_type: &str) -> bool {
-    let declared = answer.headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
+pub(crate) fn is_type(headers: &HeaderMap, media_type: &str) -> bool {
+    let declared = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
     let declared = declared.and_then(|value| value.split(|byte| *byte == b';').next());
     declared.is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(media_type.as_bytes()))
 }

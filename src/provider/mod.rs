@@ -158,9 +158,9 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// they do not, and it is passed on unread.
     ///
     /// `streamed` says whether the request asked for a stream, as far as [`estimate`](Self::estimate)
-    /// could tell. The body of `answer` is empty.
-    fn framing(&self, answer: &Answer<'_>, streamed: bool) -> Option<Framing> {
-        let _ = (answer, streamed);
+    /// could tell.
+    fn framing(&self, headers: &HeaderMap, streamed: bool) -> Option<Framing> {
+        let _ = (headers, streamed);
         None
     }
 
@@ -188,9 +188,9 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Whether a response that began well tells what was used, in one of the shapes that
-    /// [`UsageReader`](crate::usage::UsageReader) knows; not by default. The body of `answer` is empty.
-    fn tells_usage(&self, answer: &Answer<'_>) -> bool {
-        let _ = answer;
+    /// [`UsageReader`](crate::usage::UsageReader) knows; not by default.
+    fn tells_usage(&self, headers: &HeaderMap) -> bool {
+        let _ = headers;
         false
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderMap, Method};
 use serde_json::json;
 
 use super::{
@@ -92,12 +92,12 @@ impl Provider for OpenAi {
 
     /// Chat completions tell an error in place of a chunk, responses in `response.failed` or `error`
     /// (<https://platform.openai.com/docs/api-reference/responses-streaming>).
-    fn framing(&self, answer: &Answer<'_>, _: bool) -> Option<Framing> {
-        in_stream::events(answer)
+    fn framing(&self, headers: &HeaderMap, _: bool) -> Option<Framing> {
+        in_stream::events(headers)
     }
 
-    fn tells_usage(&self, answer: &Answer<'_>) -> bool {
-        in_stream::is_stream_or_json(answer)
+    fn tells_usage(&self, headers: &HeaderMap) -> bool {
+        in_stream::is_stream_or_json(headers)
     }
 
     /// Chat completions, and the older completions; responses tell it always.

@@ -5,7 +5,7 @@ use http::Response;
 
 use crate::{
     Lease, Usage,
-    provider::{Answer, Framing},
+    provider::Framing,
     usage::{Running, UsageReader},
 };
 
@@ -105,11 +105,10 @@ fn estimate(told: Option<Usage>, running: &Running, lease: &Lease) -> Usage {
 
 /// How to look at a response that began well.
 pub(super) fn tap<B>(lease: &Lease, response: &Response<B>, streamed: bool) -> Option<Tap> {
-    let (status, headers) = (response.status(), response.headers());
-    if !status.is_success() {
+    if !response.status().is_success() {
         return None;
     }
-    let answer = Answer { status, headers, body: b"", now: lease.now() };
-    let framing = lease.provider().framing(&answer, streamed);
-    Tap::new(framing, lease.provider().tells_usage(&answer), Encoding::of(headers))
+    let headers = response.headers();
+    let framing = lease.provider().framing(headers, streamed);
+    Tap::new(framing, lease.provider().tells_usage(headers), Encoding::of(headers))
 }

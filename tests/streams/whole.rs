@@ -46,11 +46,9 @@ impl Provider for Router {
         self.0.refusal_body(exhausted)
     }
 
-    fn framing(&self, answer: &Answer<'_>, streamed: bool) -> Option<Framing> {
-        let is_json = |headers: &HeaderMap| {
-            headers.get("content-type").is_some_and(|v| v == "application/json")
-        };
-        self.0.framing(answer, streamed).or(is_json(answer.headers).then_some(Framing::Whole))
+    fn framing(&self, headers: &HeaderMap, streamed: bool) -> Option<Framing> {
+        let is_json = headers.get("content-type").is_some_and(|kind| kind == "application/json");
+        self.0.framing(headers, streamed).or(is_json.then_some(Framing::Whole))
     }
 
     fn is_prelude(&self, event: &StreamEvent<'_>) -> bool {
