@@ -12,7 +12,11 @@ use std::{env, hint::black_box, time::Duration};
 use memchr::memchr_iter;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use tower_key_rotation::usage::UsageReader;
+use tower_key_rotation::{
+    Anthropic, Gemini, OpenAi,
+    provider::{Provider, UsageShape},
+    usage::UsageReader,
+};
 
 const PIECE: usize = 16 * 1024;
 
@@ -22,13 +26,14 @@ fn main() {
     let (size, rounds) = if is_short { (1 << 20, 3) } else { (64 << 20, 15) };
     println!("{:<52} | {:>9} | {:>9} | {:>9}", "GB/s", "reader", "memchr", "serde");
     for (name, event, last) in streams() {
+        let shapes = shapes(name);
         let mut body = event.repeat(size / event.len());
         body.push_str(&last);
         let mut best = [Duration::MAX; 3];
         for _ in 0..rounds {
             for (best, run) in best.iter_mut().zip([read, find_lines, parse]) {
                 let began = Instant::now();
-                assert!(run(body.as_bytes()) > 0, "{name}: nothing was found");
+                assert!(run(shapes, body.as_bytes()) > 0, "{name}: nothing was found");
                 *best = began.elapsed().min(*best);
             }
         }
@@ -71,19 +76,28 @@ fn streams() -> Vec<(&'static str, String, String)> {
     ]
 }
 
-fn read(body: &[u8]) -> u64 {
-    let mut reader = UsageReader::new();
+/// Of the dialect whose name is the first word.
+fn shapes(name: &str) -> &'static [UsageShape] {
+    match name.split(',').next() {
+        Some("Anthropic") => Anthropic::default().facts().usage,
+        Some("Gemini") => Gemini::default().facts().usage,
+        _ => OpenAi::default().facts().usage,
+    }
+}
+
+fn read(shapes: &'static [UsageShape], body: &[u8]) -> u64 {
+    let mut reader = UsageReader::new(shapes);
     body.chunks(PIECE).for_each(|piece| reader.feed(piece));
     reader.usage().map_or(0, |usage| usage.total())
 }
 
 /// The least that anybody does who looks at a stream: finding the ends of its lines.
-fn find_lines(body: &[u8]) -> u64 {
+fn find_lines(_: &'static [UsageShape], body: &[u8]) -> u64 {
     body.chunks(PIECE).map(|piece| memchr_iter(b'\n', black_box(piece)).count() as u64).sum()
 }
 
 /// What most do.
-fn parse(body: &[u8]) -> u64 {
+fn parse(_: &'static [UsageShape], body: &[u8]) -> u64 {
     let data = body.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"data: "));
     let events = data.filter_map(|data| serde_json::from_slice::<Value>(data).ok());
     let told = |event: Value| {

@@ -197,6 +197,7 @@ pub mod rotate;
 pub mod sandbox;
 #[cfg(feature = "retry")]
 mod stack;
+pub mod strategy;
 mod stream;
 mod trail;
 pub mod usage;
@@ -204,18 +205,22 @@ mod verdict;
 
 pub use account::Account;
 pub use demand::{Demand, Estimate};
-pub use engine::{AccountState, Event, KeyState, LaneState, MeterState, Snapshot};
+pub use engine::{AccountState, Event, KeyState, LaneState, MeterState, Snapshot, TenantState};
 pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};
 pub use limit::{Limit, LimitError};
 pub use pool::{Events, KeyPool, KeyPoolBuilder, Lease};
-pub use provider::{Anthropic, Gemini, Generic, OpenAi};
+pub use provider::{
+    Anthropic, AzureOpenAi, Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Gemini, Generic,
+    GitHub, Groq, Mistral, OpenAi, OpenRouter, Perplexity, Rule, Ruling, Together, XAi,
+};
 pub use replay::{Replay, ReplayBody, ReplayBodyLayer};
 #[cfg(feature = "retry")]
 pub use retry::QuotaAwareRetry;
 pub use rotate::{KeyRotation, KeyRotationLayer};
 #[cfg(feature = "retry")]
 pub use stack::RotationStack;
+pub use strategy::{Headroom, RoundRobin, Sequential, Strategy};
 pub use trail::{Attempt, KeyUsed, Trail};
 pub use usage::Usage;
 pub use verdict::{Scope, Verdict};

@@ -1,6 +1,7 @@
 //! What was tried for a request: which keys, what came of it, and how long it waited.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -21,6 +22,9 @@ pub struct KeyUsed {
     pub account: Arc<str>,
     /// What the response says.
     pub verdict: Verdict,
+    /// Why: the name of the [`Rule`](crate::Rule) that fired, such as `openai/insufficient-quota`; else
+    /// `accepted`.
+    pub rule: Cow<'static, str>,
     /// How long the request waited in line for it.
     pub waited: Duration,
     /// When the request first asked for a key.
@@ -39,6 +43,8 @@ pub struct Attempt {
     pub account: Option<Arc<str>>,
     /// What came of it. A request that failed without a response is [`Verdict::Transient`].
     pub verdict: Verdict,
+    /// Why: the name of the [`Rule`](crate::Rule) that fired; else `accepted`, or `no-answer`.
+    pub rule: Cow<'static, str>,
     /// How long the request waited in line for it.
     pub waited: Duration,
 }
@@ -132,7 +138,8 @@ impl Attempt {
     /// Sent, and failed without a response; nobody saw with which key.
     #[cfg(feature = "retry")]
     pub(crate) fn unanswered() -> Self {
-        Self { key: None, account: None, verdict: Verdict::Transient, waited: Duration::ZERO }
+        let crate::Ruling { verdict, rule } = crate::Ruling::unanswered();
+        Self { key: None, account: None, verdict, rule, waited: Duration::ZERO }
     }
 }
 
@@ -142,6 +149,7 @@ impl From<&KeyUsed> for Attempt {
             key: Some(used.key.clone()),
             account: Some(Arc::clone(&used.account)),
             verdict: used.verdict,
+            rule: used.rule.clone(),
             waited: used.waited,
         }
     }

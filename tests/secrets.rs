@@ -178,7 +178,8 @@ async fn callers_credentials_are_replaced_and_ours_go_home_only() {
                 assert_eq!(request.headers()["x-other"], "kept");
                 ready(Ok::<_, Infallible>(Response::new(Body::default())))
             });
-            let parameter = if pool.provider().query_carrier().is_some() { "key" } else { "alt" };
+            let parameter =
+                if pool.provider().facts().query_carrier.is_some() { "key" } else { "alt" };
             let value = if parameter == "key" { CALLERS } else { "sse" };
             let mut request = Request::get(format!("{target}?a=1&{parameter}={value}"))
                 .header("x-other", "kept")

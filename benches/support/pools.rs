@@ -20,7 +20,8 @@ pub(crate) fn cooling(keys: usize, left: usize) -> KeyPool {
     for _ in left..keys {
         let mut lease = pool.try_acquire(&Demand::new()).unwrap();
         let no_money = br#"{"error":{"type":"insufficient_quota"}}"#;
-        let verdict = lease.observe(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), no_money);
+        let verdict =
+            lease.observe(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), no_money).verdict;
         assert!(matches!(verdict, Verdict::QuotaExhausted { .. }));
     }
     pool

@@ -19,7 +19,7 @@ use axum::{
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
-use tower_key_rotation::Trail;
+use tower_key_rotation::{Trail, Verdict};
 
 /// Writes one line to standard error.
 pub(crate) fn log(line: fmt::Arguments<'_>) {
@@ -81,8 +81,13 @@ impl fmt::Display for Access {
         let waited = attempts.iter().map(|attempt| attempt.waited).sum();
         let waited = if attempts.is_empty() { until_head } else { waited };
         let upstream = until_head.saturating_sub(waited).as_millis();
-        let (waited, total, attempts) = (waited.as_millis(), total.as_millis(), attempts.len());
-        write!(f, "{pool} {method} {path} {status} key={key} attempts={attempts}")?;
+        let (waited, total) = (waited.as_millis(), total.as_millis());
+        let attempts_made = attempts.len();
+        write!(f, "{pool} {method} {path} {status} key={key} attempts={attempts_made}")?;
+        // Why the last of them was not what the caller wanted.
+        if let Some(last) = attempts.last().filter(|last| last.verdict != Verdict::Accepted) {
+            write!(f, " rule={}", last.rule)?;
+        }
         write!(f, " wait={waited}ms upstream={upstream}ms total={total}ms bytes={bytes}")?;
         f.write_str(if self.whole { "" } else { " cut" })?;
         self.note.as_ref().map_or(Ok(()), |note| write!(f, " ({note})"))

@@ -1,4 +1,4 @@
-//! The command line: two options, and what `--help` says.
+//! The command line: a few options, and what `--help` says.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -9,6 +9,9 @@ One endpoint in front of many API keys.
   gateway --config keys.toml   real providers; see examples/gateway/keys.toml
   OPENAI_API_KEYS=k1,k2 gateway    the same without a file; also ANTHROPIC_API_KEYS and GEMINI_API_KEYS
 
+  --classify PROVIDER STATUS ['name: value' ...] [BODY]
+                  what would be made of such a refusal, and by which rule; with --config the name of a pool may
+                  stand for the provider, and its own rules count. BODY is a file, or - for standard input
   --listen ADDR   where to listen, 127.0.0.1:8080 if nothing else is said; port 0 takes any free port
   --help          this text
 
@@ -24,6 +27,8 @@ pub(crate) struct Args {
     pub(crate) config: Option<PathBuf>,
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) help: bool,
+    /// All that follows `--classify`.
+    pub(crate) classify: Option<Vec<String>>,
 }
 
 impl Args {
@@ -32,6 +37,10 @@ impl Args {
         let mut read = Self::default();
         let mut args = args.into_iter();
         while let Some(arg) = args.next() {
+            if arg == "--classify" {
+                read.classify = Some(args.by_ref().collect());
+                continue;
+            }
             let (name, value) = match arg.split_once('=') {
                 Some((name, value)) => (name, Some(value.to_owned())),
                 None => (arg.as_str(), None),

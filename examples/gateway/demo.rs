@@ -40,6 +40,7 @@ pub(crate) fn furnish() -> Result<(PoolConfig, Upstream), Problems> {
         max_wait: DEFAULT_MAX_WAIT,
         queue: DEFAULT_QUEUE,
         streams: Streams::default(),
+        rules: Vec::new(),
         accounts,
     };
     Ok((pool, Upstream::Sandbox(provider.build())))

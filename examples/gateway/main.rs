@@ -4,6 +4,7 @@
 //! ```text
 //! cargo run --release --example gateway                            # a sandbox to try
 //! cargo run --release --example gateway -- --config keys.toml      # real providers
+//! cargo run --release --example gateway -- --classify groq 429 'retry-after: 7'
 //! ```
 //!
 //! | path | goes to |
@@ -17,6 +18,7 @@
 
 mod access;
 mod args;
+mod classify;
 pub(crate) mod config;
 mod demo;
 mod events;
@@ -61,6 +63,11 @@ async fn run() -> Result<(), Problems> {
     }
     let env = |name: &str| std::env::var(name).ok();
     let around = Surroundings { env: &env, folder: Path::new("") };
+    if let Some(words) = &args.classify {
+        let config = args.config.as_ref().map(|_| Config::load(&args, &around)).transpose()?;
+        say(format_args!("{}", classify::classify(words, config)?));
+        return Ok(());
+    }
     let mut config = Config::load(&args, &around)?;
     let is_demo = config.pools.is_empty();
     let upstream = if is_demo {

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use axum::{body::Body, http::Request};
 use tower::{Layer, ServiceBuilder, ServiceExt};
-use tower_key_rotation::{
-    Anthropic, BuildError, Gemini, Generic, KeyPool, KeyRotationLayer, OpenAi, RotationStack,
-};
+use tower_key_rotation::{BuildError, KeyPool, KeyRotationLayer, RotationStack};
 use wildmatch::WildMatch;
 
 use super::{
@@ -29,15 +27,10 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn new(config: PoolConfig, upstream: Upstream) -> Result<Self, BuildError> {
-        let PoolConfig { name, dialect, base, models, max_wait, queue, streams, accounts } = config;
-        let origin = base.origin();
-        let keys = match dialect {
-            Dialect::OpenAi => KeyPool::builder(OpenAi::default()),
-            Dialect::Anthropic => KeyPool::builder(Anthropic::default()),
-            Dialect::Gemini => KeyPool::builder(Gemini::default()),
-            Dialect::Generic => KeyPool::builder(Generic::new(origin.clone())),
-        };
-        let keys = keys.name(&name).origin(origin).max_wait(max_wait).line(queue);
+        let PoolConfig { name, dialect, base, models, max_wait, queue, streams, rules, accounts } =
+            config;
+        let keys = dialect.pool(&base.origin()).name(&name).max_wait(max_wait).line(queue);
+        let keys = rules.into_iter().fold(keys, |keys, rule| keys.rule(rule));
         let keys =
             accounts.into_iter().fold(keys, |keys, account| keys.account(account)).build()?;
         let stack = RotationStack::new(&keys).rotation(rotation(&keys, streams));

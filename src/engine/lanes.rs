@@ -6,7 +6,7 @@ use wildmatch::WildMatch;
 
 use super::{
     account::Account,
-    index::{LaneIx, Meters},
+    index::{AccountIx, LaneIx, Meters},
     lane::Lane,
     time::Time,
 };
@@ -25,12 +25,12 @@ pub(crate) struct Lanes {
     lanes: Vec<Lane>,
     by_model: HashMap<Arc<str>, LaneIx>,
     most: usize,
-    /// Where new lanes begin to look.
-    first: usize,
+    /// Whose turn it is first in new lanes.
+    first: AccountIx,
 }
 
 impl Lanes {
-    pub(crate) fn new(accounts: &[Account], first: usize) -> Self {
+    pub(crate) fn new(accounts: &[Account], first: AccountIx) -> Self {
         let default =
             accounts.iter().map(|account| (meters_counting(account, None), account.weight));
         let overflow = accounts.iter().map(|account| (all_meters(account), account.weight));

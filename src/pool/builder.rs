@@ -10,9 +10,10 @@ use tokio::sync::broadcast;
 
 use crate::{
     Account, BuildError, KeyId, KeyPool,
-    engine::{Engine, KeyIx, MOST_LIMITS},
+    engine::{Engine, KeyIx, MOST_LIMITS, Setup},
     origin::Origin,
-    provider::Provider,
+    provider::{Provider, Rule},
+    strategy::Strategy,
     usage::UsageSink,
 };
 
@@ -32,8 +33,9 @@ pub struct KeyPoolBuilder {
     name: Option<String>,
     origin: Option<String>,
     accounts: Vec<Account>,
+    rules: Vec<Rule>,
     max_wait: Duration,
-    longest_line: usize,
+    setup: Setup,
     seed: Option<u64>,
     sink: Option<Arc<dyn UsageSink>>,
 }
@@ -45,8 +47,9 @@ impl KeyPoolBuilder {
             name: None,
             origin: None,
             accounts: Vec::new(),
+            rules: Vec::new(),
             max_wait: Duration::from_secs(30),
-            longest_line: 1_000,
+            setup: Setup::new(0, jiff::Timestamp::UNIX_EPOCH),
             seed: None,
             sink: None,
         }
@@ -81,6 +84,13 @@ impl KeyPoolBuilder {
         self.account(Account::new(name).weight(weight).key(key))
     }
 
+    /// A rule of one's own for what a refusal says. Rules go before those of the dialect, in the order
+    /// in which they are added: the first that matches counts.
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
     /// How long a request may wait in line, over all its attempts; 30 s by default. Zero never waits.
     /// An attempt after the first may wait a tenth of it in any case.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
@@ -90,7 +100,54 @@ impl KeyPoolBuilder {
 
     /// How many requests may wait in line; 1,000 by default.
     pub fn line(mut self, longest: usize) -> Self {
-        self.longest_line = longest;
+        self.setup.longest_line = longest;
+        self
+    }
+
+    /// Which of the accounts with room a request is sent with; [`Headroom`](crate::Headroom) by
+    /// default.
+    pub fn strategy(mut self, strategy: impl Strategy) -> Self {
+        self.setup.strategy = Arc::new(strategy);
+        self
+    }
+
+    /// How much a tenant ([`Demand::tenant`](crate::Demand::tenant)) is served beside the others while
+    /// requests wait in line; 1 by default.
+    pub fn tenant(mut self, name: impl AsRef<str>, weight: u32) -> Self {
+        self.setup.tenants.insert(Arc::from(name.as_ref()), weight);
+        self
+    }
+
+    /// Whether limits are learnt that were not declared; they are by default.
+    ///
+    /// A limit that the provider tells in headers is kept like a declared one; a lower one than was
+    /// declared for the same time is believed, and told as an event. Where nothing is told, an account
+    /// without limits begins with [`start`](Self::start) requests at once, and one more for each that
+    /// is accepted. What it has accepted between two refusals is its pace; a little less is sent from
+    /// then on, and slowly more while nothing is refused.
+    pub fn learn(mut self, learn: bool) -> Self {
+        self.setup.learns = learn;
+        self
+    }
+
+    /// How many requests at once, for each model, an account gets to begin with, of which no limit is
+    /// known; 16 by default.
+    pub fn start(mut self, requests: u64) -> Self {
+        self.setup.start = requests;
+        self
+    }
+
+    /// However long a provider says to wait, nothing is out of use for longer; a day by default.
+    pub fn longest_cooldown(mut self, longest: Duration) -> Self {
+        self.setup.longest_cooldown = longest;
+        self
+    }
+
+    /// Shadow mode: nothing is held back or refused for want of room, and what would have been is
+    /// counted ([`Snapshot::shadow_held_back`](crate::Snapshot)) and told as an event. To try limits on
+    /// real traffic before they are kept. Keys are rotated, and dead ones left out, as ever.
+    pub fn shadow(mut self, shadow: bool) -> Self {
+        self.setup.shadow = shadow;
         self
     }
 
@@ -113,7 +170,7 @@ impl KeyPoolBuilder {
     pub fn build(self) -> Result<KeyPool, BuildError> {
         let mut problems = Vec::new();
         self.check(&mut problems);
-        let origin = self.origin.as_deref().unwrap_or(self.provider.origin());
+        let origin = self.origin.as_deref().unwrap_or(&self.provider.facts().origin);
         let origin = Origin::parse(origin).map_err(|problem| problems.push(problem));
         let credentials = self.credentials(&mut problems);
         let (Ok(origin), []) = (origin, problems.as_slice()) else {
@@ -122,13 +179,15 @@ impl KeyPoolBuilder {
         let clock = Clock::start();
         let ids: Vec<_> = credentials.iter().map(|credential| credential.id.clone()).collect();
         let seed = self.seed.unwrap_or_else(|| fastrand::Rng::new().u64(..));
-        let engine = Engine::new(&self.accounts, &ids, self.longest_line, seed, clock.timestamp());
-        let name = self.name.as_deref().unwrap_or(self.provider.name());
+        let setup = Setup { seed, wall: clock.timestamp(), ..self.setup };
+        let engine = Engine::new(&self.accounts, &ids, setup);
+        let name = self.name.as_deref().unwrap_or(&self.provider.facts().name);
         let by_id = ids.iter().cloned().zip((0..).map(KeyIx::new)).collect();
         let carriers = Carriers::new(&*self.provider);
         let shared = Shared {
             name: Arc::from(name),
             provider: self.provider,
+            rules: self.rules,
             origin,
             carriers,
             max_wait: self.max_wait,
@@ -143,8 +202,19 @@ impl KeyPoolBuilder {
     }
 
     fn check(&self, problems: &mut Vec<String>) {
+        for (name, _) in self.setup.tenants.iter().filter(|(_, weight)| **weight == 0) {
+            problems.push(format!("tenant {name:?}: its weight is 0: leave it out instead"));
+        }
+        if self.setup.start == 0 {
+            problems.push("start: 0 requests at once can never begin: give at least 1".into());
+        }
         if self.accounts.is_empty() {
             problems.push("it has no account: add one with a key".into());
+        }
+        for rule in &self.rules {
+            if let Some(problem) = rule.problem() {
+                problems.push(format!("rule {:?}: {problem}", rule.name()));
+            }
         }
         let mut names = HashSet::new();
         for account in &self.accounts {
@@ -201,7 +271,7 @@ impl KeyPoolBuilder {
                         problem(&format!("limit \"{limit}\": {what}"));
                     }
                 }
-                let carriers = self.provider.carriers();
+                let carriers = self.provider.facts().carriers();
                 match Credential::new(id.clone(), Arc::clone(&account.name), &key.secret, carriers)
                 {
                     Ok(credential) => credentials.push(credential),

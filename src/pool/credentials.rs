@@ -101,7 +101,7 @@ pub(crate) struct Carriers {
 impl Carriers {
     /// Those of all known providers, and those of one.
     pub(crate) fn new(provider: &dyn Provider) -> Self {
-        let own = provider.carriers().iter().filter_map(|carrier| match carrier {
+        let own = provider.facts().carriers().iter().filter_map(|carrier| match carrier {
             Carrier::Bearer => None,
             Carrier::Header(name) => Some(name.clone()),
         });
@@ -109,7 +109,7 @@ impl Carriers {
         headers.extend(own.filter(|name| !CARRIERS.contains(name)));
         Self {
             headers: headers.into_boxed_slice(),
-            parameter: provider.query_carrier().map(Box::from),
+            parameter: provider.facts().query_carrier.as_deref().map(Box::from),
         }
     }
 

@@ -6,9 +6,9 @@ use http::{HeaderMap, Request, StatusCode};
 use tokio::time::Instant;
 
 use crate::{
-    KeyId, Usage, Verdict,
+    KeyId, Ruling, Usage, Verdict,
     engine::{Cost, Grant},
-    provider::{Answer, LateError, Provider, StreamEvent},
+    provider::{Answer, Provider, StreamEvent},
     usage::Spent,
 };
 
@@ -65,7 +65,8 @@ impl Lease {
         self.credential()?.blotted(text)
     }
 
-    /// Removes every credential from a request and inserts the key's.
+    /// Removes every credential from a request, inserts the key's, and adds the headers that the
+    /// provider demands where they are missing.
     ///
     /// # Errors
     /// [`ForeignOrigin`] if the request leads to another origin than the pool's. Its credentials are
@@ -75,43 +76,51 @@ impl Lease {
         if !self.shared.origin.covers(request.uri()) {
             return Err(ForeignOrigin(self.shared.origin.to_string()));
         }
-        let carrier = self.shared.provider.carrier(request.uri());
+        let carrier = self.shared.provider.facts().carrier_of(request.uri());
         if let Some(credential) = self.credential() {
             credential.insert(carrier, request.headers_mut());
             self.applied = true;
         }
+        for (name, value) in &self.shared.provider.facts().headers {
+            if !request.headers().contains_key(name) {
+                request.headers_mut().insert(name, value.clone());
+            }
+        }
         Ok(())
     }
 
-    /// Takes in the head of a response, and of a refusal its body too, up to 64 KiB.
+    /// Takes in the head of a response, and of a refusal its body too, up to 64 KiB: what it says, and
+    /// which rule says so.
     ///
     /// The pool's state has changed when this returns.
-    pub fn observe(&mut self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Verdict {
+    pub fn observe(&mut self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Ruling {
         let now = Instant::now();
         let answer = Answer { status, headers, body, now: self.shared.clock.wall(now) };
         let is_error = status.is_client_error() || status.is_server_error();
-        let verdict = if is_error { self.provider().classify(&answer) } else { Verdict::Accepted };
-        self.take_in(now, Some(verdict), &answer);
-        verdict
+        let ruling = if is_error { self.shared.classify(&answer) } else { Ruling::accepted() };
+        self.take_in(now, Some(ruling.verdict), &answer);
+        ruling
     }
 
     /// Takes in an event of a stream that began well. If it tells of an error, that is judged as if it
-    /// had come in time: the pool's state has changed when this returns its verdict.
-    pub fn observe_event(&mut self, event: &StreamEvent<'_>) -> Option<Verdict> {
-        let LateError { status, body } = self.provider().late_error(event)?;
+    /// had come in time: the pool's state has changed when this returns what it says.
+    pub fn observe_event(&mut self, event: &StreamEvent<'_>) -> Option<Ruling> {
+        if !self.provider().is_error(event) {
+            return None;
+        }
         // The head was of another mind: what it said of limits and waits was not said of this.
-        let headers = &HeaderMap::new();
+        let (status, headers) = (StatusCode::OK, &HeaderMap::new());
         let now = self.shared.clock.wall(Instant::now());
-        let answer = Answer { status, headers, body: &body, now };
-        let verdict = self.provider().classify(&answer);
-        self.judge(verdict);
-        Some(verdict)
+        let ruling = self.shared.classify(&Answer { status, headers, body: event.data, now });
+        self.judge(ruling.verdict);
+        Some(ruling)
     }
 
     /// The request was sent, and failed without a response.
-    pub fn failed(&mut self) -> Verdict {
-        self.judge(Verdict::Transient);
-        Verdict::Transient
+    pub fn failed(&mut self) -> Ruling {
+        let ruling = Ruling::unanswered();
+        self.judge(ruling.verdict);
+        ruling
     }
 
     /// Takes in the head of a response whose verdict its body has yet to tell.
@@ -140,6 +149,7 @@ impl Lease {
         });
         let Some(grant) = &mut self.grant else { return };
         self.shared.with_at(now, |core, now| {
+            core.engine.answered(now, grant);
             if let Some(verdict) = verdict {
                 core.engine.judge(now, grant, verdict);
             }

@@ -22,8 +22,8 @@
 //! lease.apply(&mut request)?;
 //! // Send the request with any client, and show the lease what came back.
 //! let response = http::Response::new(());
-//! let verdict = lease.observe(response.status(), response.headers(), b"");
-//! assert_eq!(verdict, Verdict::Accepted);
+//! let ruling = lease.observe(response.status(), response.headers(), b"");
+//! assert_eq!(ruling.verdict, Verdict::Accepted);
 //! drop(lease); // once the answer's body has ended
 //! # Ok(())
 //! # }
@@ -50,7 +50,7 @@ pub use lease::{ForeignOrigin, Lease};
 use crate::{
     Attempt, Demand, Estimate, Exhausted, KeyId, Snapshot,
     engine::{Ask, Cost, Time, rank},
-    provider::{Call, Provider},
+    provider::{Answer, Call, Provider, Ruling},
 };
 use shared::{Core, Shared};
 
@@ -97,7 +97,8 @@ impl KeyPool {
     /// [`Exhausted`] if nobody has room, or others wait already. It says when to come back.
     pub fn try_acquire(&self, demand: &Demand) -> Result<Lease, Exhausted> {
         let now = Instant::now();
-        let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since: now, now };
+        let since = demand.since.map_or(now, |since| since.min(now));
+        let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since, now };
         self.lease_or_ask(&wanted)
             .map_err(|ask| self.shared.with(|core, now| core.engine.turned_away(now, &ask)))
     }
@@ -115,8 +116,15 @@ impl KeyPool {
     /// reserved for it is free again.
     pub fn acquire(&self, demand: &Demand) -> Acquire {
         let now = Instant::now();
-        let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since: now, now };
+        let since = demand.since.map_or(now, |since| since.min(now));
+        let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since, now };
         self.line_up(self.shared.with(|core, now| self.ask(core, now, &wanted)))
+    }
+
+    /// What a refusal says: by the pool's own rules, and else by the provider's. It changes nothing.
+    #[must_use]
+    pub fn classify(&self, answer: &Answer<'_>) -> Ruling {
+        self.shared.classify(answer)
     }
 
     /// The state of the pool at this moment.
@@ -184,19 +192,21 @@ impl KeyPool {
             // It is among the first in line, and has waited: it is not turned away for a moment.
             deadline = deadline.max(now.after(*max_wait / GRACE));
         }
-        let latest = demand.deadline.map(|deadline| clock.time(deadline));
-        let latest = latest.map(|deadline| core.engine.latest_start(lane, deadline));
         let mut ask = Ask {
             lane,
+            tenant: core.engine.tenant(demand.tenant.as_deref()),
             cost: Cost {
                 input: demand.input_tokens.unwrap_or(estimate.input_tokens).min(MOST),
                 output: demand.output_tokens.unwrap_or(estimate.output_tokens).min(MOST),
                 spend: demand.nano_dollars.min(MOST),
             },
             rank: rank(since, demand.priority),
-            deadline: latest.map_or(deadline, |latest| latest.min(deadline)),
+            deadline,
+            answer_by: demand.deadline.map(|deadline| clock.time(deadline)),
             excluded: Vec::new(),
         };
+        // As far as it is known now; it may be earlier once more answers have been seen.
+        ask.deadline = core.engine.latest_start(&ask);
         self.exclude(&mut ask, demand.excluded.iter());
         if !tried.is_empty() {
             let by_caller = ask.excluded.clone();

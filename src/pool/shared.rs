@@ -15,7 +15,10 @@ use crate::{
     Exhausted, KeyId,
     engine::{Engine, Event, Grant, KeyIx, Time, WaiterId},
     origin::Origin,
-    provider::Provider,
+    provider::{
+        Answer, Provider, Rule, Ruling,
+        rule::{Seen, judge},
+    },
     usage::UsageSink,
 };
 
@@ -27,6 +30,8 @@ use super::{
 pub(crate) struct Shared {
     pub(crate) name: Arc<str>,
     pub(crate) provider: Arc<dyn Provider>,
+    /// The user's own, which go before the provider's.
+    pub(crate) rules: Vec<Rule>,
     pub(crate) origin: Origin,
     pub(crate) carriers: Carriers,
     pub(crate) max_wait: Duration,
@@ -58,6 +63,15 @@ pub(crate) struct Slot {
 }
 
 impl Shared {
+    /// Judges a refusal: by the user's own rules, and else as the provider does.
+    pub(crate) fn classify(&self, answer: &Answer<'_>) -> Ruling {
+        let by_user = match self.rules.as_slice() {
+            [] => None,
+            rules => judge(rules, &Seen::new(answer, self.provider.facts())),
+        };
+        by_user.unwrap_or_else(|| self.provider.classify(answer))
+    }
+
     /// One step: does something, and serves whoever can be served after it.
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Core, Time) -> R) -> R {
         self.with_at(Instant::now(), act)

@@ -37,13 +37,17 @@ pub(crate) fn until(then: SystemTime, from: SystemTime) -> Option<Duration> {
     then.duration_since(from).ok().filter(|wait| !wait.is_zero()).and_then(believed)
 }
 
-/// To the next midnight in California, where Gemini's days begin.
+/// The time zone of California, where Gemini's days begin: the rule of the United States since 2007,
+/// so that no time zone database is needed.
 /// Source: <https://ai.google.dev/gemini-api/docs/rate-limits>.
-pub(crate) fn until_pacific_midnight(from: SystemTime) -> Option<Duration> {
-    // The rule of the United States since 2007, so that no time zone database is needed.
-    let pacific = TimeZone::posix("PST8PDT,M3.2.0,M11.1.0").ok()?;
-    let today = Timestamp::try_from(from).ok()?.to_zoned(pacific.clone()).date();
-    until_start_of(today.tomorrow().ok()?, pacific, from)
+pub(crate) fn pacific() -> Option<TimeZone> {
+    TimeZone::posix("PST8PDT,M3.2.0,M11.1.0").ok()
+}
+
+/// To the next midnight in a time zone.
+pub(crate) fn until_midnight(zone: &TimeZone, from: SystemTime) -> Option<Duration> {
+    let today = Timestamp::try_from(from).ok()?.to_zoned(zone.clone()).date();
+    until_start_of(today.tomorrow().ok()?, zone.clone(), from)
 }
 
 /// To the first of the next month, 00:00 UTC.
@@ -85,7 +89,7 @@ mod tests {
             ("2026-11-01T07:00:00Z", 25), // and back
         ] {
             assert_eq!(
-                until_pacific_midnight(at(from)),
+                until_midnight(&pacific().unwrap(), at(from)),
                 Some(Duration::from_secs(hours * HOUR)),
                 "{from}"
             );
@@ -127,7 +131,7 @@ mod tests {
     #[test]
     fn times_beyond_all_calendars_say_nothing() {
         let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 60);
-        assert_eq!(until_pacific_midnight(far), None);
+        assert_eq!(until_midnight(&pacific().unwrap(), far), None);
         assert_eq!(until_next_month(far), None);
         assert_eq!(until_day_in("2026-02-01", far), None);
     }

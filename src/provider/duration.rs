@@ -4,6 +4,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::clock::{believed, until};
 
@@ -28,6 +29,15 @@ pub(crate) fn reset(text: &str, from: impl FnOnce() -> SystemTime) -> Option<Dur
         Some(seconds) if seconds >= EPOCH_SECONDS => since_1970(seconds, from()),
         Some(seconds) => seconds_f64(seconds),
         None => go(text).or_else(|| until(text.parse::<Timestamp>().ok()?.into(), from())),
+    }
+}
+
+/// The same for a value of a JSON body: text, or a number.
+pub(crate) fn of_json(value: &Value, from: impl FnOnce() -> SystemTime) -> Option<Duration> {
+    match value {
+        Value::String(text) => reset(text.trim(), from),
+        Value::Number(number) => reset(&number.to_string(), from),
+        _ => None,
     }
 }
 

@@ -6,30 +6,34 @@ use std::borrow::Cow;
 use http::header;
 use serde_json::{Map, Value};
 
-use super::Answer;
+use super::{Answer, decode, mend};
 
 /// What a refusal's body says. What it does not say is empty.
 #[derive(Debug)]
 pub(crate) struct ErrorBody<'a> {
-    error: Map<String, Value>,
+    /// An array around it is taken off. Null where it is no JSON object.
+    document: Value,
     text: Cow<'a, str>,
     html: bool,
 }
 
 impl<'a> ErrorBody<'a> {
     pub(crate) fn read(answer: &Answer<'a>) -> Self {
-        let error = match serde_json::from_slice(answer.body) {
-            Ok(Value::Array(items)) => items.into_iter().next().and_then(error_of),
-            Ok(value) => error_of(value),
-            Err(_) => None,
+        let body = decode::unpacked(answer.headers, answer.body);
+        let document = match mend::parse(&body) {
+            Some(Value::Array(items)) => items.into_iter().next().unwrap_or_default(),
+            Some(value) => value,
+            None => Value::Null,
         };
-        let html = error.is_none() && is_html(answer);
-        // Neither compressed bytes nor a page are a message.
-        let text = match error {
-            None if !html => String::from_utf8_lossy(answer.body),
-            _ => Cow::Borrowed(""),
+        let is_json = document.is_object();
+        let html = !is_json && is_html(answer, &body);
+        // Neither a page nor JSON is a message.
+        let text = match body {
+            _ if is_json || html => Cow::Borrowed(""),
+            Cow::Borrowed(body) => String::from_utf8_lossy(body),
+            Cow::Owned(body) => Cow::Owned(String::from_utf8_lossy(&body).into_owned()),
         };
-        Self { error: error.unwrap_or_default(), text, html }
+        Self { document: if is_json { document } else { Value::Null }, text, html }
     }
 
     /// Whether it is a web page. No dialect's refusals are: it comes from something in between.
@@ -37,85 +41,83 @@ impl<'a> ErrorBody<'a> {
         self.html
     }
 
-    /// OpenAI's and Anthropic's `error.type`.
-    pub(crate) fn kind(&self) -> &str {
-        self.field("type")
+    /// Whether it is a JSON object.
+    pub(crate) fn is_json(&self) -> bool {
+        !self.document.is_null()
     }
 
-    /// OpenAI's `error.code`, where it is text.
-    pub(crate) fn code(&self) -> &str {
-        self.field("code")
-    }
-
-    /// Google's `error.status`.
-    pub(crate) fn status(&self) -> &str {
-        self.field("status")
-    }
-
-    /// The sentence for people, or the whole body where it is plain text.
+    /// The sentence for people, or the whole body where it is plain text. In capitals: Bedrock.
     pub(crate) fn message(&self) -> &str {
-        ["message", "error", "detail"]
+        ["message", "Message", "error", "detail"]
             .into_iter()
             .map(|name| self.field(name))
             .find(|text| !text.is_empty())
             .unwrap_or(&self.text)
     }
 
-    /// Google's list of `error.details`; for Anthropic, who has one object, just that.
-    pub(crate) fn details(&self) -> &[Value] {
-        match self.error.get("details") {
-            Some(Value::Array(details)) => details,
-            Some(one) => std::slice::from_ref(one),
-            None => &[],
-        }
-    }
-
-    /// Whether its type or code is one of these.
+    /// Whether its type or code is one of these, where they are text.
     pub(crate) fn is(&self, names: &[&str]) -> bool {
-        names.contains(&self.kind()) || names.contains(&self.code())
+        ["type", "code", "error_type"].into_iter().any(|name| names.contains(&self.field(name)))
     }
 
-    /// Whether the message contains a phrase, in capitals or not.
-    pub(crate) fn says(&self, phrase: &str) -> bool {
-        self.message()
-            .as_bytes()
-            .windows(phrase.len().max(1))
-            .any(|part| part.eq_ignore_ascii_case(phrase.as_bytes()))
+    /// The status of a failure that it tells itself: OpenRouter's and Google's number in `code`, Groq's
+    /// `status_code`.
+    pub(crate) fn told_status(&self) -> Option<u16> {
+        let number = |name| {
+            let status = self.error()?.get(name)?.as_u64()?.try_into().ok()?;
+            (400..=599).contains(&status).then_some(status)
+        };
+        ["code", "status_code", "status"].into_iter().find_map(number)
     }
 
-    /// Whether the message of a JSON body begins with a phrase. To be used where the verdict costs
-    /// a key: a message may repeat the caller's words, but does not begin with them.
-    pub(crate) fn begins(&self, phrase: &str) -> bool {
-        !self.error.is_empty()
-            && self
-                .message()
-                .as_bytes()
-                .get(..phrase.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(phrase.as_bytes()))
+    /// The values at a JSON pointer in which `*` is any element or member.
+    pub(crate) fn find(&self, pointer: &str) -> Vec<&Value> {
+        let mut found = vec![&self.document];
+        for step in pointer.split('/').skip(1) {
+            found = match step {
+                "*" => found.into_iter().flat_map(children).collect(),
+                _ => {
+                    let name = step.replace("~1", "/").replace("~0", "~");
+                    found.into_iter().filter_map(|value| child(value, &name)).collect()
+                }
+            };
+        }
+        found
+    }
+
+    /// The object that describes the error: the one inside `error`, or in the response or the choice of
+    /// an event, or else the outermost.
+    fn error(&self) -> Option<&Map<String, Value>> {
+        let places = ["/error", "/response/error", "/choices/0/error"];
+        let inner = places.into_iter().find_map(|place| self.document.pointer(place)?.as_object());
+        inner.or(self.document.as_object())
     }
 
     fn field(&self, name: &str) -> &str {
-        self.error.get(name).and_then(Value::as_str).unwrap_or_default()
+        self.error().and_then(|error| error.get(name)?.as_str()).unwrap_or_default()
     }
 }
 
-/// The object that describes the error: the one inside `error`, or else the outer one.
-fn error_of(value: Value) -> Option<Map<String, Value>> {
-    let Value::Object(mut outer) = value else { return None };
-    match outer.remove("error") {
-        Some(Value::Object(inner)) => Some(inner),
-        Some(other) => {
-            outer.insert("error".to_owned(), other);
-            Some(outer)
-        }
-        None => Some(outer),
+fn child<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+    match value {
+        Value::Object(members) => members.get(name),
+        Value::Array(elements) => elements.get(name.parse::<usize>().ok()?),
+        _ => None,
     }
 }
 
-fn is_html(answer: &Answer<'_>) -> bool {
+fn children(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Object(members) => members.values().collect(),
+        Value::Array(elements) => elements.iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn is_html(answer: &Answer<'_>, body: &[u8]) -> bool {
     let declared = answer.headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
     declared.is_some_and(|value| value.starts_with(b"text/html"))
-        || answer.body.trim_ascii_start().starts_with(b"<")
+        || body.trim_ascii_start().starts_with(b"<")
 }
 
 #[cfg(test)]
@@ -147,7 +149,7 @@ mod tests {
             (r#"{"detail":"no"}"#, "no"),
             (r#"{"error":null,"message":"no"}"#, "no"),
             ("no", "no"),
-            (r#"{"error":{"message":"no"#, r#"{"error":{"message":"no"#),
+            (r#"{"error":{"message":"no"#, "no"),
             (r#"{"error":{"message":["no"]}}"#, ""),
             (r#"{"error":{}}"#, ""),
             ("[]", "[]"),
@@ -162,28 +164,46 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_no_code() {
+    fn a_number_is_no_code_but_may_be_a_status() {
         with(br#"{"error":{"code":429,"type":"t","status":"S"}}"#, |read| {
-            assert_eq!((read.code(), read.kind(), read.status()), ("", "t", "S"));
             assert!(read.is(&["s", "t"]) && !read.is(&["S", "429"]));
+            assert_eq!(read.told_status(), Some(429));
         });
+        with(br#"{"error":{"code":"x","status_code":503}}"#, |read| {
+            assert_eq!(read.told_status(), Some(503));
+        });
+        for body in ["{}", r#"{"code":"429"}"#, r#"{"code":200}"#, r#"{"code":-1}"#, "429"] {
+            with(body.as_bytes(), |read| assert_eq!(read.told_status(), None, "{body}"));
+        }
     }
 
     #[test]
-    fn phrases_are_found_in_any_case() {
-        with(br#"{"error":{"message":"Credit is LOW."}}"#, |read| {
-            assert!(read.says("is low") && !read.says("is high"));
-            assert!(read.begins("credit is") && !read.begins("is low"));
-            assert!(!read.begins("credit is low. and more"));
-        });
-        with(b"Credit is low", |read| assert!(read.says("is low") && !read.begins("credit")));
-        with(b"", |read| assert!(!read.says("x")));
+    fn an_error_in_the_response_of_an_event_is_found() {
+        let event =
+            br#"{"type":"response.failed","response":{"error":{"code":"c","message":"m"}}}"#;
+        with(event, |read| assert!(read.is(&["c"]) && read.message() == "m"));
+        let event = br#"{"choices":[{"error":{"code":502,"message":"m"}}],"code":"x"}"#;
+        with(event, |read| assert!(read.told_status() == Some(502) && read.message() == "m"));
     }
 
     #[test]
-    fn details_are_a_list_or_one() {
-        with(br#"{"error":{"details":[1,2]}}"#, |read| assert_eq!(read.details().len(), 2));
-        with(br#"{"error":{"details":{"a":1}}}"#, |read| assert_eq!(read.details().len(), 1));
-        with(br#"{"error":{}}"#, |read| assert!(read.details().is_empty()));
+    fn pointers_lead_to_values() {
+        let body = br#"{"error":{"a/b":1,"list":[{"x":"1"},{"x":"2"},{"y":"3"}],"null":null}}"#;
+        with(body, |read| {
+            let found = |pointer| {
+                let values = read.find(pointer).into_iter();
+                values.map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            };
+            assert_eq!(found("/error/a~1b"), "1");
+            assert_eq!(found("/error/list/*/x"), r#""1" "2""#);
+            assert_eq!(found("/error/list/1/x"), r#""2""#);
+            assert_eq!(found("/error/*/*/y"), r#""3""#);
+            assert_eq!(found("/error/null"), "null");
+            assert_eq!(found("/error/list/7/x"), "");
+            assert_eq!(found("/nothing/at/all"), "");
+            assert_eq!(found("").len(), body.len());
+        });
+        with(br#"[{"error":1}]"#, |read| assert_eq!(read.find("/error").len(), 1));
+        with(b"text", |read| assert!(read.find("/error").is_empty()));
     }
 }

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, StatusCode};
 
-use super::{Answer, Reading, Refill, clock, duration, limit_headers::amount};
+use super::{Answer, Reading, Refill, clock, duration, limits::amount};
 use crate::{Scope, limit::Metered};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// The tightest of the policies that count requests. As in `limit_headers`, a 401 tells nothing.
+/// The tightest of the policies that count requests. As in `limits`, a 401 tells nothing.
 pub(crate) fn read(answer: &Answer<'_>) -> Option<Reading> {
     if answer.status == StatusCode::UNAUTHORIZED {
         return None;

@@ -2,87 +2,88 @@
 //! which are nothing that anybody waits for.
 //!
 //! Providers that speak each other's dialects send each other's events, so every shape is known here
-//! once. An error is turned into the response that it would have been, had it come before the head:
-//! [`Provider::classify`](super::Provider::classify) judges it by the same rules.
+//! once. An error is judged by the same [rules](super::rule) as a response.
 
-use std::borrow::Cow;
-
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use memchr::memmem;
 use serde_json::{Map, Value};
 
 use crate::stream::{Framing, StreamEvent};
 
-/// An error that came inside an answer which had begun well: the response that it would have been
-/// otherwise.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LateError<'a> {
-    /// The status.
-    pub status: StatusCode,
-    /// The body: an error in the dialect's shape.
-    pub body: Cow<'a, [u8]>,
-}
+const EVENTS: &str = "text/event-stream";
+const JSON: &str = "application/json";
 
-/// A stream of events, if the response says that it is one.
-pub(crate) fn events(headers: &HeaderMap) -> Option<Framing> {
-    is_type(headers, "text/event-stream").then_some(Framing::Events)
+/// What an answer of Cohere's ends with that failed.
+const COHERE: &str = "ERROR";
+
+/// How the body of a response is framed, if it is in one of these ways.
+pub(crate) fn framing(headers: &HeaderMap, streamed: bool, known: &[Framing]) -> Option<Framing> {
+    let framings: &[Framing] = if is_type(headers, EVENTS) {
+        &[Framing::Events]
+    } else if !is_type(headers, JSON) {
+        &[]
+    } else if streamed {
+        &[Framing::List, Framing::Whole]
+    } else {
+        &[Framing::Whole]
+    };
+    framings.iter().copied().find(|framing| known.contains(framing))
 }
 
 /// Whether it is a body in which usage may be told.
 pub(crate) fn is_stream_or_json(headers: &HeaderMap) -> bool {
-    is_type(headers, "application/json") || is_type(headers, "text/event-stream")
+    is_type(headers, JSON) || is_type(headers, EVENTS)
 }
 
 /// Whether a response is of a media type.
-pub(crate) fn is_type(headers: &HeaderMap, media_type: &str) -> bool {
+fn is_type(headers: &HeaderMap, media_type: &str) -> bool {
     let declared = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
     let declared = declared.and_then(|value| value.split(|byte| *byte == b';').next());
     declared.is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(media_type.as_bytes()))
 }
 
-/// The error that an event tells of, if any:
+/// Whether an event tells of an error:
 ///
 /// - an object in the member `error` of its data: chat completions of OpenAI and all who speak so,
 ///   Anthropic's `{"type": "error", "error": {...}}`, Gemini's, and the same in an array;
+/// - the same in its first choice: OpenRouter, where some of the answer is there
+///   (<https://openrouter.ai/docs/api-reference/errors>);
 /// - `{"type": "error", "code": ..., "message": ...}` and `response.failed` of OpenAI's responses
 ///   (<https://platform.openai.com/docs/api-reference/responses-streaming>);
+/// - `ERROR` for what an answer of Cohere's ended with
+///   (<https://docs.cohere.com/reference/chat-stream>);
 /// - anything at all in an event whose name is `error`.
-pub(crate) fn late_error<'a>(event: &StreamEvent<'a>) -> Option<LateError<'a>> {
-    let is_named = event.name == "error";
-    if !is_named && !may_be_error(event.data) {
-        return None;
+pub(crate) fn is_error(event: &StreamEvent<'_>) -> bool {
+    if event.name == "error" {
+        return true;
+    }
+    if !may_be_error(event.data) {
+        return false;
     }
     let value = match serde_json::from_slice(event.data) {
         Ok(Value::Array(items)) => items.into_iter().next(),
         other => other.ok(),
     };
-    let Some(Value::Object(mut outer)) = value else {
-        let body = Cow::Borrowed(event.data);
-        return is_named.then_some(LateError { status: StatusCode::INTERNAL_SERVER_ERROR, body });
-    };
-    let says_error = is_named || text(&outer, "type") == "error";
-    if let Some(error) = outer.get("error").filter(|error| is_told(error)) {
-        return Some(LateError { status: status(error), body: Cow::Borrowed(event.data) });
-    }
-    let error = match outer.get_mut("response").and_then(|response| response.get_mut("error")) {
-        Some(error) if is_told(error) => error.take(),
-        _ if says_error => Value::Object(outer),
-        _ => return None,
-    };
-    let status = status(&error);
-    let body = Value::Object(Map::from_iter([("error".to_owned(), error)]));
-    Some(LateError { status, body: Cow::Owned(body.to_string().into_bytes()) })
+    let Some(value) = value else { return false };
+    let says = |place, word| value.pointer(place).and_then(Value::as_str) == Some(word);
+    ["/error", "/response/error", "/choices/0/error"]
+        .into_iter()
+        .any(|place| value.pointer(place).is_some_and(is_told))
+        || says("/type", "error")
+        || says("/delta/finish_reason", COHERE)
+        || says("/finish_reason", COHERE)
 }
 
-/// Whether it is worth reading: its bytes have `"error"`, and not just as a member that is null.
-/// Inside a text the quotes would be escaped.
+/// Whether it is worth reading: its bytes have `"error"`, and not just as a member that is null, or
+/// Cohere's word. Inside a text the quotes would be escaped.
 fn may_be_error(data: &[u8]) -> bool {
     const QUOTED: &[u8] = b"\"error\"";
-    memmem::find_iter(data, QUOTED).any(|at| {
+    let is_value = |at| {
         let rest = data[at + QUOTED.len()..].trim_ascii_start();
         let value = rest.strip_prefix(b":").map(<[u8]>::trim_ascii_start);
         value.is_none_or(|value| !value.starts_with(b"null"))
-    })
+    };
+    memmem::find_iter(data, QUOTED).any(is_value) || memmem::find(data, b"\"ERROR\"").is_some()
 }
 
 fn is_told(error: &Value) -> bool {
@@ -91,68 +92,6 @@ fn is_told(error: &Value) -> bool {
         Value::String(error) => !error.is_empty(),
         _ => false,
     }
-}
-
-/// The status that an error would have come with: the one that it names (OpenRouter, Groq and Google
-/// do), or else the one of its code or type.
-fn status(error: &Value) -> StatusCode {
-    let unknown = StatusCode::INTERNAL_SERVER_ERROR;
-    let Value::Object(error) = error else { return unknown };
-    let numbers = ["status_code", "code", "status"];
-    if let Some(status) = numbers.into_iter().find_map(|name| number(error.get(name)?)) {
-        return status;
-    }
-    let names = ["code", "type", "status"].map(|name| text(error, name));
-    let known = names.into_iter().find_map(|name| STATUSES.iter().find(|known| known.0 == name));
-    let known = known.map(|known| known.1);
-    let code = known.or_else(|| names.into_iter().any(is_of_input).then_some(400));
-    code.and_then(|code| StatusCode::from_u16(code).ok()).unwrap_or(unknown)
-}
-
-/// What errors are called, and the status that those names come with elsewhere:
-/// <https://platform.openai.com/docs/guides/error-codes>,
-/// <https://docs.claude.com/en/api/errors>,
-/// <https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto>.
-const STATUSES: &[(&str, u16)] = &[
-    ("rate_limit_exceeded", 429),
-    ("rate_limit_error", 429),
-    ("slow_down", 429),
-    ("insufficient_quota", 429),
-    ("RESOURCE_EXHAUSTED", 429),
-    ("overloaded_error", 529),
-    ("server_is_overloaded", 503),
-    ("service_unavailable_error", 503),
-    ("UNAVAILABLE", 503),
-    ("timeout_error", 504),
-    ("DEADLINE_EXCEEDED", 504),
-    ("invalid_api_key", 401),
-    ("authentication_error", 401),
-    ("UNAUTHENTICATED", 401),
-    ("billing_error", 402),
-    ("permission_error", 403),
-    ("PERMISSION_DENIED", 403),
-    ("not_found_error", 404),
-    ("NOT_FOUND", 404),
-    ("request_too_large", 413),
-    ("content_filter", 400),
-    ("FAILED_PRECONDITION", 400),
-    ("api_error", 500),
-    ("server_error", 500),
-    ("INTERNAL", 500),
-];
-
-/// `invalid_request_error`, `invalid_prompt`, `INVALID_ARGUMENT`, `image_too_large`: the codes of
-/// OpenAI's responses that are neither the server's nor about limits.
-fn is_of_input(name: &str) -> bool {
-    ["invalid_", "INVALID_", "image_", "unsupported_", "empty_", "failed_to_download_"]
-        .into_iter()
-        .any(|start| name.starts_with(start))
-}
-
-fn number(value: &Value) -> Option<StatusCode> {
-    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
-    let status = u16::try_from(number).ok().and_then(|code| StatusCode::from_u16(code).ok())?;
-    (status.is_client_error() || status.is_server_error()).then_some(status)
 }
 
 /// Whether a chunk has usage and no choices: the one that `stream_options.include_usage` adds
@@ -167,7 +106,7 @@ pub(crate) fn is_usage_alone(event: &StreamEvent<'_>) -> bool {
 }
 
 /// Names of events that end an answer.
-const ENDS: &[&str] = &["message_stop", "response.completed", "response.incomplete"];
+const ENDS: &[&str] = &["message_stop", "response.completed", "response.incomplete", "message-end"];
 
 /// Whether an event is the last of an answer. Not all dialects have one.
 pub(crate) fn is_end(event: &StreamEvent<'_>) -> bool {
@@ -175,11 +114,13 @@ pub(crate) fn is_end(event: &StreamEvent<'_>) -> bool {
 }
 
 /// Names of events that only open an answer: Anthropic's
-/// (<https://docs.claude.com/en/docs/build-with-claude/streaming>), those of OpenAI's responses, and
-/// of Gemini's interactions.
+/// (<https://docs.claude.com/en/docs/build-with-claude/streaming>), Cohere's
+/// (<https://docs.cohere.com/reference/chat-stream>), those of OpenAI's responses, and of Gemini's
+/// interactions.
 const OPENINGS: &[&str] = &[
     "message_start",
     "ping",
+    "message-start",
     "response.created",
     "response.queued",
     "response.in_progress",
@@ -201,6 +142,9 @@ pub(crate) fn is_prelude(event: &StreamEvent<'_>) -> bool {
     }
     if kind.contains(&"content_block_start") {
         return data.get("content_block").is_some_and(is_empty);
+    }
+    if kind.contains(&"content-start") {
+        return data.get("delta").is_some_and(is_empty);
     }
     // Choices of OpenAI's chunks, candidates of Gemini's.
     let parts = ["choices", "candidates"].map(|name| data.get(name).and_then(Value::as_array));
@@ -229,50 +173,116 @@ fn text<'v>(object: &'v Map<String, Value>, name: &str) -> &'v str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
+    use http::StatusCode;
+
     use super::*;
+    use crate::provider::{Answer, OpenAi, Provider, Ruling};
 
     fn event<'a>(name: &'a str, data: &'a str) -> StreamEvent<'a> {
         StreamEvent { name, data: data.as_bytes() }
     }
 
+    /// The verdict on an error event of OpenAI's dialect.
+    fn judged(name: &str, data: &str) -> Ruling {
+        let event = event(name, data);
+        assert!(is_error(&event), "{data}");
+        OpenAi::default().classify(&Answer {
+            status: StatusCode::OK,
+            headers: &HeaderMap::new(),
+            body: event.data,
+            now: SystemTime::UNIX_EPOCH,
+        })
+    }
+
     #[test]
-    fn errors_of_all_shapes_have_the_status_that_they_would_have_come_with() {
-        for (status, name, data) in [
-            (500, "", r#"{"error":{"message":"no","type":"server_error","code":null}}"#),
-            (429, "", r#"{"error":{"type":"tokens","code":"rate_limit_exceeded"}}"#),
-            (502, "", r#"{"id":"x","choices":[],"error":{"code":502,"message":"no"}}"#),
-            (502, "", r#"{"error":{"code":"502","message":"no"}}"#),
-            (400, "error", r#"{"error":{"type":"x","code":"tool_use_failed","status_code":400}}"#),
-            (529, "error", r#"{"type":"error","error":{"type":"overloaded_error"}}  "#),
-            (401, "error", r#"{"type":"error","error":{"type":"authentication_error"}}"#),
-            (500, "error", r#"{"type":"error","error":{"type":"api_error"}}"#),
-            (503, "", r#"{"error":{"code":503,"status":"UNAVAILABLE"}}"#),
-            (429, "", r#"{"event_type":"error","error":{"status":"RESOURCE_EXHAUSTED"}}"#),
-            (429, "", r#"[{"error":{"code":429}}]"#),
-            (429, "error", r#"{"type":"error","code":"rate_limit_exceeded","message":"no"}"#),
-            (500, "", r#"{"type":"error","code":"vector_store_timeout","message":"no"}"#),
-            (400, "", r#"{"type":"error","code":"invalid_prompt","message":"no"}"#),
-            (400, "", r#"{"type":"error","code":"image_too_large","message":"no"}"#),
-            (500, "", r#"{ "error" : "no" }"#),
-            (500, "error", "no JSON at all"),
-            (500, "error", "[]"),
-            (500, "", r#"{"error":{"code":99999999999999}}"#),
-            (500, "", r#"{"error":{"code":200}}"#),
+    fn errors_of_all_shapes_say_what_they_would_have_said_in_time() {
+        for (verdict, name, data) in [
+            ("transient", "", r#"{"error":{"message":"no","type":"server_error","code":null}}"#),
+            ("rate_limited", "", r#"{"error":{"type":"tokens","code":"rate_limit_exceeded"}}"#),
+            ("transient", "", r#"{"id":"x","choices":[],"error":{"code":502,"message":"no"}}"#),
+            ("transient", "", r#"{"error":{"code":"502","message":"no"}}"#),
+            (
+                "caller_fault",
+                "error",
+                r#"{"error":{"type":"x","code":"tool_use_failed","status_code":400}}"#,
+            ),
+            ("overloaded", "error", r#"{"type":"error","error":{"type":"overloaded_error"}}  "#),
+            ("overloaded", "", r#"{"error":{"type":"service_unavailable_error"}}"#),
+            (
+                "key_rejected",
+                "error",
+                r#"{"type":"error","error":{"type":"authentication_error"}}"#,
+            ),
+            ("transient", "error", r#"{"type":"error","error":{"type":"api_error"}}"#),
+            ("transient", "error", r#"{"type":"error","error":{"type":"timeout_error"}}"#),
+            ("overloaded", "", r#"{"error":{"code":503,"status":"UNAVAILABLE"}}"#),
+            ("overloaded", "", r#"{"error":{"status":"UNAVAILABLE"}}"#),
+            ("transient", "", r#"{"error":{"status":"DEADLINE_EXCEEDED"}}"#),
+            ("transient", "", r#"{"error":{"status":"INTERNAL"}}"#),
+            ("key_rejected", "", r#"{"error":{"status":"UNAUTHENTICATED"}}"#),
+            ("caller_fault", "", r#"{"error":{"status":"INVALID_ARGUMENT"}}"#),
+            (
+                "rate_limited",
+                "",
+                r#"{"event_type":"error","error":{"status":"RESOURCE_EXHAUSTED"}}"#,
+            ),
+            ("rate_limited", "", r#"[{"error":{"code":429}}]"#),
+            (
+                "rate_limited",
+                "error",
+                r#"{"type":"error","code":"rate_limit_exceeded","message":"no"}"#,
+            ),
+            ("transient", "", r#"{"type":"error","code":"vector_store_timeout","message":"no"}"#),
+            ("caller_fault", "", r#"{"type":"error","code":"invalid_prompt","message":"no"}"#),
+            ("caller_fault", "", r#"{"type":"error","code":"image_too_large","message":"no"}"#),
+            ("caller_fault", "", r#"{"error":{"code":"content_filter"}}"#),
+            ("quota_exhausted", "", r#"{"error":{"code":"insufficient_quota"}}"#),
+            ("quota_exhausted", "", r#"{"error":{"type":"billing_error"}}"#),
+            (
+                "rate_limited",
+                "",
+                r#"{"choices":[{"delta":{"content":"Hi"},"error":{"code":429,"message":"no"}}]}"#,
+            ),
+            ("transient", "", r#"{"type":"message-end","delta":{"finish_reason":"ERROR"}}"#),
+            ("transient", "", r#"{ "error" : "no" }"#),
+            ("transient", "error", "no JSON at all"),
+            ("transient", "error", "[]"),
+            ("transient", "", r#"{"error":{"code":99999999999999}}"#),
+            ("transient", "", r#"{"error":{"code":200}}"#),
         ] {
-            let error = late_error(&event(name, data)).unwrap_or_else(|| panic!("{data}"));
-            assert_eq!(error.status.as_u16(), status, "{data}");
+            let ruling = judged(name, data);
+            assert_eq!(ruling.verdict.name(), verdict, "{} for {data}", ruling.rule);
         }
     }
 
     #[test]
-    fn the_error_of_a_failed_response_is_taken_out_of_it() {
+    fn the_error_of_a_failed_response_is_found_in_it() {
         let data = r#"{"type":"response.failed","response":{"id":"r","error":{"code":"rate_limit_exceeded","message":"no"}}}"#;
-        let error = late_error(&event("response.failed", data)).unwrap();
-        assert_eq!(error.status, StatusCode::TOO_MANY_REQUESTS);
-        assert_eq!(&*error.body, br#"{"error":{"code":"rate_limit_exceeded","message":"no"}}"#);
-        let data = r#"{"type":"error","code":"server_error","message":"no"}"#;
-        let error = late_error(&event("", data)).unwrap();
-        assert!(error.body.starts_with(br#"{"error":{"#), "{error:?}");
+        assert_eq!(judged("response.failed", data).rule, "openai/rate-limit");
+    }
+
+    #[test]
+    fn a_body_is_framed_as_its_type_says_if_the_dialect_knows_it_so() {
+        use Framing::{Events, List, Whole};
+        let framed = |declared, streamed, known: &[_]| {
+            let value = http::HeaderValue::from_static(declared);
+            framing(&HeaderMap::from_iter([(header::CONTENT_TYPE, value)]), streamed, known)
+        };
+        let json = "Application/JSON; charset=utf-8";
+        for (declared, streamed, known, expected) in [
+            ("text/event-stream;x", false, &[Events, List] as &[_], Some(Events)),
+            ("text/event-stream", true, &[Whole], None),
+            (json, true, &[Events, List], Some(List)),
+            (json, false, &[Events, List], None),
+            (json, true, &[Events, Whole], Some(Whole)),
+            (json, false, &[Events, Whole], Some(Whole)),
+            (json, true, &[], None),
+            ("application/jsonl", true, &[Events, List, Whole], None),
+        ] {
+            assert_eq!(framed(declared, streamed, known), expected, "{declared}, {known:?}");
+        }
     }
 
     #[test]
@@ -286,11 +296,13 @@ mod tests {
             r#"{"choices":[{"delta":{"content":"{\"error\":{\"code\":500}}"}}]}"#,
             r#"{"candidates":[{"content":{"parts":[{"functionCall":{"args":{"error":{"code":1}}}}]}}]}"#,
             r#"{"delta":"error"}"#,
+            r#"{"delta":{"text":"ERROR"}}"#,
+            r#"{"delta":"ERROR"}"#,
             r#"{"error":{"code":500}"#,
             "[DONE]",
             "",
         ] {
-            assert_eq!(late_error(&event("", data)), None, "{data}");
+            assert!(!is_error(&event("", data)), "{data}");
         }
     }
 
@@ -310,6 +322,14 @@ mod tests {
             (
                 "content_block_start",
                 r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+            ),
+            (
+                "message-start",
+                r#"{"type":"message-start","delta":{"message":{"role":"assistant","content":[]}}}"#,
+            ),
+            (
+                "",
+                r#"{"type":"content-start","index":0,"delta":{"message":{"content":{"type":"text","text":""}}}}"#,
             ),
             ("response.created", r#"{"type":"response.created","response":{"output":[]}}"#),
             ("", r#"{"type":"response.in_progress"}"#),

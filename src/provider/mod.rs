@@ -1,13 +1,34 @@
 //! Dialects: how a key is sent, how limits are told, how failures are read.
 //!
-//! A [`Provider`] is a set of plain functions from what is on the wire to the words of this crate. It
-//! holds no state and does no I/O. Four dialects are built in; [`Generic`] serves any API that takes
-//! a key in a header and refuses with the usual status codes.
+//! A [`Provider`] turns what is on the wire into the words of this crate. It holds no state and does
+//! no I/O. What is known of it stands in its [`Facts`], which are data: how a key is sent, how limits
+//! are told, the [rules](rule) by which refusals are judged, where models, tokens and usage are.
+//!
+//! | dialect | key | limits are of | told by headers | when they are back |
+//! | --- | --- | --- | --- | --- |
+//! | [`OpenAi`] | `authorization` | account and model | yes | `retry-after`, message |
+//! | [`Anthropic`] | `x-api-key` | account and model | yes | `retry-after` |
+//! | [`Gemini`] | `x-goog-api-key` | account and model | no | body |
+//! | [`AzureOpenAi`] | `api-key` | account and deployment | yes | `retry-after` |
+//! | [`Bedrock`] | `authorization` | account and model | no | not told |
+//! | [`Cerebras`] | `authorization` | account and model | yes | `retry-after-ms` |
+//! | [`Cohere`] | `authorization` | account and model | of trials | not told |
+//! | [`DeepSeek`] | `authorization` | account and model | no | not told |
+//! | [`Fireworks`] | `authorization` | account | yes | not told |
+//! | [`GitHub`] | `authorization` | account and kind of request | yes | a time |
+//! | [`Groq`] | `authorization` | account and model | yes | `retry-after`, message |
+//! | [`Mistral`] | `authorization` | account and model | yes | not told |
+//! | [`OpenRouter`] | `authorization` | account and model | of refusals | a time |
+//! | [`Perplexity`] | `authorization` | account | no | not told |
+//! | [`Together`] | `authorization` | account and model | yes | `retry-after` |
+//! | [`XAi`] | `authorization` | account and model | some | not told |
+//!
+//! [`Generic`] serves any API that takes a key in a header and refuses with the usual status codes.
 //!
 //! ```
 //! use std::time::SystemTime;
 //! use http::{HeaderMap, StatusCode};
-//! use tower_key_rotation::{provider::{Answer, OpenAi, Provider}, Verdict};
+//! use tower_key_rotation::{OpenAi, Verdict, provider::{Answer, Provider}};
 //!
 //! let headers = HeaderMap::new();
 //! let answer = Answer {
@@ -16,35 +37,45 @@
 //!     body: br#"{"error":{"type":"insufficient_quota"}}"#,
 //!     now: SystemTime::UNIX_EPOCH,
 //! };
-//! assert!(matches!(OpenAi::default().classify(&answer), Verdict::QuotaExhausted { .. }));
+//! let ruling = OpenAi::default().classify(&answer);
+//! assert!(matches!(ruling.verdict, Verdict::QuotaExhausted { .. }));
+//! assert_eq!(ruling.rule, "openai/insufficient-quota");
 //! ```
 
-mod anthropic;
-mod by_status;
 mod clock;
+mod decode;
+mod dialects;
 mod duration;
 mod error_body;
-mod gemini;
-mod generic;
+mod facts;
 mod ietf;
 mod in_stream;
-mod limit_headers;
-mod openai;
+mod limits;
+mod mend;
+mod model_path;
+mod refusal_body;
 mod request_body;
 mod retry_after;
+pub mod rule;
 #[cfg(test)]
 mod tests;
+mod usage_shape;
 
 use std::{fmt, time::Duration, time::SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 
+pub(crate) use self::decode::{Decoder, Encoding, unpacked};
 pub use self::{
-    anthropic::Anthropic, gemini::Gemini, generic::Generic, in_stream::LateError, openai::OpenAi,
+    dialects::*,
+    facts::Facts,
+    limits::{Limits, Line},
+    rule::{Match, Rule, Ruling, Wait},
+    usage_shape::{Cost, OutputCap, UsageHeaders, UsageShape},
 };
 pub use crate::stream::{Framing, StreamEvent};
-use crate::{Exhausted, Scope, Usage, demand::Estimate, limit::Metered, verdict::Verdict};
+use crate::{Exhausted, Scope, Usage, demand::Estimate, limit::Metered, usage::UsageReader};
 
 /// A request as a provider sees it.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +97,8 @@ pub struct Answer<'a> {
     pub status: StatusCode,
     /// The headers.
     pub headers: &'a HeaderMap,
-    /// The first 64 KiB of a refusal's body as sent; empty for other responses.
+    /// The first 64 KiB of a refusal's body as sent, or the data of an error event in the midst of an
+    /// answer; empty for other responses.
     pub body: &'a [u8],
     /// When it arrived, by our clock. A provider's own clock (`date`) goes before it.
     pub now: SystemTime,
@@ -81,7 +113,7 @@ pub struct Reading {
     pub scope: Scope,
     /// How the allowance comes back.
     pub refill: Refill,
-    /// Per how long, where the response says so.
+    /// Per how long, where that is known.
     pub period: Option<Duration>,
     /// The whole allowance.
     pub limit: Option<u64>,
@@ -120,108 +152,135 @@ pub enum Carrier {
     Header(HeaderName),
 }
 
-/// A dialect.
+/// A dialect: what is known of a provider, and how it is put to use.
 ///
-/// Every function is called on the path of a request: none may block, and none may panic on
+/// [`Facts`] are all that is needed; each of the other functions follows them unless it is written
+/// anew. Every function is called on the path of a request: none may block, and none may panic on
 /// anything a provider or caller can send.
 pub trait Provider: fmt::Debug + Send + Sync + 'static {
-    /// A short lower-case name, such as `openai`.
-    fn name(&self) -> &str;
-
-    /// Scheme, host and port that keys may be sent to, such as `https://api.openai.com`.
-    fn origin(&self) -> &str;
-
-    /// The ways a key is sent, the usual one first; at least one.
-    fn carriers(&self) -> &[Carrier];
-
-    /// Which of [`carriers`](Self::carriers) a request takes, as an index; 0 by default.
-    fn carrier(&self, uri: &Uri) -> usize {
-        let _ = uri;
-        0
-    }
-
-    /// The query parameter in which callers may send a key of their own, to be removed.
-    fn query_carrier(&self) -> Option<&str> {
-        None
-    }
+    /// What is known of it.
+    fn facts(&self) -> &Facts;
 
     /// Reads what a request asks for.
-    fn estimate<'a>(&self, call: &Call<'a>) -> Estimate<'a>;
+    fn estimate<'a>(&self, call: &Call<'a>) -> Estimate<'a> {
+        self.facts().estimate(call)
+    }
 
-    /// Judges a response with a status of 400 or above.
-    fn classify(&self, answer: &Answer<'_>) -> Verdict;
+    /// Judges a response with a status of 400 or above, or an error event within one of 200, which is
+    /// then the body.
+    fn classify(&self, answer: &Answer<'_>) -> Ruling {
+        self.facts().judge(answer)
+    }
 
     /// Reads what a response tells about limits, one call of `report` for each.
-    fn readings(&self, answer: &Answer<'_>, report: &mut dyn FnMut(Reading));
+    fn readings(&self, answer: &Answer<'_>, report: &mut dyn FnMut(Reading)) {
+        self.facts().limits.read(answer, report);
+    }
 
-    /// How to read the body of a response that began well, if errors may come in it; `None` by default:
-    /// they do not, and it is passed on unread.
+    /// How to read the body of a response that began well, if errors may come in it; `None`: they do
+    /// not, and it is passed on without being looked at for any. By its type, and
+    /// [`Facts::errors_in`].
     ///
     /// `streamed` says whether the request asked for a stream, as far as [`estimate`](Self::estimate)
     /// could tell.
     fn framing(&self, headers: &HeaderMap, streamed: bool) -> Option<Framing> {
-        let _ = (headers, streamed);
-        None
+        in_stream::framing(headers, streamed, self.facts().errors_in)
     }
 
-    /// Whether an event of a stream is nothing that anybody waits for, such as Anthropic's `ping`; not by
-    /// default. What comes before the first event that is more may still be taken back.
+    /// Whether an event of a stream is nothing that anybody waits for, such as Anthropic's `ping`, or a
+    /// chunk in which all is empty. What comes before the first event that is more may still be taken
+    /// back.
     fn is_prelude(&self, event: &StreamEvent<'_>) -> bool {
-        let _ = event;
-        false
+        in_stream::is_prelude(event)
     }
 
-    /// Whether an event is the last of its stream, such as `[DONE]`; not by default. What was used is
-    /// known by then, also if the rest is not read.
+    /// Whether an event is the last of its stream, such as `[DONE]`. What was used is known by then,
+    /// also if the rest is not read.
     fn is_end(&self, event: &StreamEvent<'_>) -> bool {
-        let _ = event;
-        false
+        in_stream::is_end(event)
     }
 
-    /// The error that an event of a stream tells of, as the response that it would have been, had it
-    /// come in time; none by default. [`classify`](Self::classify) judges it.
+    /// Whether an event of a stream tells of an error: its data is judged like the body of a response.
     ///
     /// It is asked about every event of a stream, and has to be quick where there is no error.
-    fn late_error<'a>(&self, event: &StreamEvent<'a>) -> Option<LateError<'a>> {
-        let _ = event;
-        None
+    fn is_error(&self, event: &StreamEvent<'_>) -> bool {
+        in_stream::is_error(event)
     }
 
-    /// Whether a response that began well tells what was used, in one of the shapes that
-    /// [`UsageReader`](crate::usage::UsageReader) knows; not by default.
-    fn tells_usage(&self, headers: &HeaderMap) -> bool {
-        let _ = headers;
-        false
+    /// What is to read from a response that began well what was used; none where it does not tell. By
+    /// [`Facts::usage`] and [`Facts::usage_headers`], of JSON and server-sent events.
+    fn usage_reader(&self, headers: &HeaderMap) -> Option<UsageReader> {
+        let facts = self.facts();
+        let is_told = !facts.usage.is_empty() && in_stream::is_stream_or_json(headers);
+        is_told.then(|| {
+            let reader = UsageReader::new(facts.usage);
+            match facts.usage_headers {
+                Some(names) => reader.headers(names, headers),
+                None => reader,
+            }
+        })
     }
 
-    /// The body of a request for a stream, with its usage asked for; none by default, and where it need
-    /// not be asked for, or the caller has said whether to. It is called for requests for streams only.
+    /// The body of a request for a stream, with its usage asked for; none where it need not be asked
+    /// for ([`UsageShape::on_request`]), or the caller has said whether to. It is called for requests
+    /// for streams only.
     fn ask_usage(&self, call: &Call<'_>) -> Option<Bytes> {
-        let _ = call;
-        None
+        // Chat completions, and the older completions.
+        let is_asked_for = call.uri.path().ends_with("/completions")
+            && self.facts().usage.iter().any(|shape| shape.on_request);
+        is_asked_for.then(|| request_body::with_usage(call.body)).flatten()
     }
 
-    /// Whether an event is there for its usage alone; not by default. It is left out where the caller
-    /// did not ask for it.
+    /// Whether an event is there for its usage alone. It is left out where we asked for it and the
+    /// caller did not.
     fn is_usage_alone(&self, event: &StreamEvent<'_>) -> bool {
-        let _ = event;
-        false
+        in_stream::is_usage_alone(event)
     }
 
-    /// How many tokens of a prompt count towards limits; all by default.
+    /// How many tokens of a prompt count towards limits: all, or those that were not
+    /// [read from a cache](Facts::counts_cache_reads).
     fn counted_input(&self, usage: &Usage) -> u64 {
-        usage.all_input()
+        let all = usage.all_input();
+        match self.facts().counts_cache_reads {
+            true => all,
+            false => all.saturating_sub(usage.cache_read),
+        }
     }
 
-    /// Whether a limit on tokens gets back what a request turned out not to need; not by default.
+    /// Whether a limit on tokens gets back what a request turned out not to need: where only what is
+    /// [really produced](OutputCap::Produced) counts.
     fn gives_back(&self) -> bool {
-        false
+        self.facts().output_cap == OutputCap::Produced
     }
 
     /// Whether a request may be sent again after a broken connection or a 5xx, when the provider
     /// may have begun to work on it.
-    fn may_repeat(&self, method: &Method) -> bool;
+    fn may_repeat(&self, method: &Method) -> bool {
+        self.facts().may_repeat(method)
+    }
 
     /// The body of the answer when no key is left, in the provider's own error shape (JSON).
-    fn refusal_body(&self, exhausted: &Exhausted) -> Bytes;
+    fn refusal_body(&self, exhausted: &Exhausted) -> Bytes {
+        self.facts().error_shape.body(exhausted)
+    }
+}
+
+impl Provider for Facts {
+    fn facts(&self) -> &Facts {
+        self
+    }
+}
+
+impl Facts {
+    fn estimate<'a>(&self, call: &Call<'a>) -> Estimate<'a> {
+        let mut estimate = match self.reads_bodies {
+            true => request_body::estimate(call.body),
+            false => Estimate::default(),
+        };
+        if let Some((model, stream)) = self.model_path.and_then(|path| path.read(call.uri)) {
+            estimate.model = Some(model);
+            estimate.stream = stream.unwrap_or(estimate.stream);
+        }
+        estimate
+    }
 }

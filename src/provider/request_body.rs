@@ -18,7 +18,7 @@ const ATTACHMENT_BYTES: usize = 2_048;
 /// What a picture costs, about: it is metered by its size in pixels, not in bytes.
 const ATTACHMENT_TOKENS: usize = 1_000;
 
-/// Reads a body in the shape of OpenAI, Anthropic or Gemini.
+/// Reads a body in the shape of OpenAI, Anthropic, Gemini or Bedrock.
 ///
 /// What is not JSON, or of another type than expected, is unknown: no failure of the call.
 pub(crate) fn estimate(body: &[u8]) -> Estimate<'_> {
@@ -81,7 +81,11 @@ impl<'a> Read<'a> {
         match name {
             b"model" => self.model = parse::<Text<'a>>(value).map(|Text(model)| model),
             b"stream" => self.stream = parse(value).unwrap_or(false),
-            b"generationConfig" | b"generation_config" => {
+            // Gemini's, and Bedrock's for its own models and converse.
+            b"generationConfig"
+            | b"generation_config"
+            | b"inferenceConfig"
+            | b"textGenerationConfig" => {
                 Members::of(value).for_each(|(name, value)| self.figure(name, value));
             }
             _ => self.figure(name, value),
@@ -94,7 +98,13 @@ impl<'a> Read<'a> {
             b"max_tokens"
             | b"max_completion_tokens"
             | b"max_output_tokens"
-            | b"maxOutputTokens" => self.output = self.output.max(parse(value).unwrap_or(0)),
+            | b"maxOutputTokens"
+            // Anthropic's completions; Bedrock's converse, Nova, Titan and Llama.
+            | b"max_tokens_to_sample"
+            | b"maxTokens"
+            | b"max_new_tokens"
+            | b"maxTokenCount"
+            | b"max_gen_len" => self.output = self.output.max(parse(value).unwrap_or(0)),
             b"n" | b"candidateCount" => self.choices = parse(value).unwrap_or(1),
             _ => {}
         }
@@ -276,6 +286,11 @@ mod tests {
             r#"{"max_completion_tokens":7,"model":"m"}"#,
             r#"{"max_output_tokens":7,"model":"m"}"#,
             r#"{"model":"m","generationConfig":{"temperature":1,"maxOutputTokens":7}}"#,
+            r#"{"model":"m","inferenceConfig":{"maxTokens":7}}"#,
+            r#"{"model":"m","inferenceConfig":{"max_new_tokens":7}}"#,
+            r#"{"model":"m","textGenerationConfig":{"maxTokenCount":7}}"#,
+            r#"{"model":"m","max_gen_len":7}"#,
+            r#"{"model":"m","max_tokens_to_sample":7}"#,
             r#"{"model":"m","max_tokens":3,"max_completion_tokens":7}"#,
             r#"{"model":"m","max_tokens":7,"max_completion_tokens":null}"#,
         ] {

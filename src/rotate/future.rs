@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 use tower_service::Service;
 
-use crate::{KeyPool, Lease, Verdict, pool::Acquire};
+use crate::{KeyPool, Lease, Ruling, pool::Acquire};
 
 use super::{
     body::ResponseBody,
@@ -161,8 +161,8 @@ where
                 }
                 StateProj::Holding { held: parked } => {
                     let Some(held) = parked else { return Poll::Pending };
-                    let (stage, verdict) = match held.poll(cx) {
-                        Poll::Ready(stage) => (stage, Verdict::Accepted),
+                    let (stage, ruling) = match held.poll(cx) {
+                        Poll::Ready(stage) => (stage, Ruling::accepted()),
                         Poll::Pending => {
                             let options = &this.sent.options;
                             ready!(poll_timer(this.timer.as_mut(), || options.patience(), cx));
@@ -171,11 +171,11 @@ where
                     };
                     let Some(held) = parked.take() else { return Poll::Pending };
                     this.state.set(State::Done);
-                    let Stage::Failed(verdict) = stage else {
-                        return Poll::Ready(Ok(this.sent.streamed(held, verdict)));
+                    let Stage::Failed(ruling) = stage else {
+                        return Poll::Ready(Ok(this.sent.streamed(held, ruling)));
                     };
                     this.timer.set(None);
-                    State::Reading { reading: Some(held.fail(verdict)) }
+                    State::Reading { reading: Some(held.fail(ruling)) }
                 }
                 StateProj::Reading { reading: parked } => {
                     let Some(reading) = parked else { return Poll::Pending };
@@ -214,7 +214,7 @@ impl<B: Body<Data = Bytes> + Unpin> Next<B> {
             return Self::Pass(response, lease, None);
         }
         match tap(&lease, &response, sent.streamed) {
-            Some(tap) if tap.stage() == Stage::Prelude => {
+            Some(tap) if *tap.stage() == Stage::Prelude => {
                 let (head, body) = response.into_parts();
                 Self::Hold(Held::new(head, body, lease, tap, &sent.options))
             }

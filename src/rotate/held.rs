@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::response;
 use http_body::Body;
 
-use crate::{Lease, Verdict};
+use crate::{Lease, Ruling};
 
 use super::{
     ahead::{Ahead, More},
@@ -42,7 +42,7 @@ impl<B: Body<Data = Bytes> + Unpin> Held<B> {
     /// Ready when it has begun or failed, or when too much has come to go on holding it.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Stage> {
         let Self { lease, ahead, tap, .. } = self;
-        while tap.stage() == Stage::Prelude {
+        while *tap.stage() == Stage::Prelude {
             if ahead.is_full() {
                 tap.watch().begin(lease);
                 break;
@@ -54,18 +54,18 @@ impl<B: Body<Data = Bytes> + Unpin> Held<B> {
                 More::Ended => tap.watch().finish(lease),
             }
         }
-        Poll::Ready(tap.stage())
+        Poll::Ready(tap.stage().clone())
     }
 
     /// It failed before it had begun.
-    pub(super) fn fail(self, verdict: Verdict) -> Reading<B> {
+    pub(super) fn fail(self, ruling: Ruling) -> Reading<B> {
         let Self { head, lease, ahead, .. } = self;
-        Reading::by_event(head, ahead, lease, verdict)
+        Reading::by_event(head, ahead, lease, ruling)
     }
 
     /// It was waited for long enough: it is passed on as it is. If its first token is late, it counts
     /// as failed, in case that somebody tries again.
-    pub(super) fn expire(&mut self, options: &Options) -> Verdict {
+    pub(super) fn expire(&mut self, options: &Options) -> Ruling {
         let Self { lease, tap, .. } = self;
         match options.first_token {
             Some(_) => tap.watch().be_late(lease),

@@ -50,7 +50,7 @@ impl KeyRotationLayer {
     /// What comes before (openings, pings, comments) is held with it, up to 64 KiB. Then everything
     /// flows: nothing is held back after the first content, or after this time. It is for dialects
     /// that tell errors in their streams ([`Provider::framing`](crate::provider::Provider::framing));
-    /// other answers, and streams that are compressed otherwise than with gzip, pass at once.
+    /// other answers, and streams that are compressed otherwise than with gzip, deflate or brotli, pass at once.
     pub fn hold_back(mut self, time: Duration) -> Self {
         self.options.hold_back = time;
         self

@@ -45,7 +45,6 @@
 mod ahead;
 mod answer;
 mod body;
-mod decode;
 mod future;
 mod held;
 mod hide;

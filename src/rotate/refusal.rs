@@ -1,16 +1,20 @@
 //! Reading a refusal's body far enough to judge it.
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{header::CONTENT_LENGTH, response};
+use http::{
+    header::{CONTENT_ENCODING, CONTENT_LENGTH},
+    response,
+};
 use http_body::Body;
 
-use crate::{Lease, Verdict, trail::Refusal};
+use crate::{Lease, Ruling, provider::unpacked, trail::Refusal};
 
 use super::ahead::{Ahead, MOST, More};
 
@@ -26,7 +30,7 @@ pub(super) struct Reading<B: Body> {
     pub(super) lease: Lease,
     pub(super) ahead: Ahead<B>,
     /// What is known already, if it was a stream that failed before it had begun.
-    told: Option<Verdict>,
+    told: Option<Ruling>,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
@@ -40,9 +44,9 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
         head: response::Parts,
         ahead: Ahead<B>,
         lease: Lease,
-        verdict: Verdict,
+        ruling: Ruling,
     ) -> Self {
-        Self { head, lease, ahead, told: Some(verdict) }
+        Self { head, lease, ahead, told: Some(ruling) }
     }
 
     pub(super) fn patience(&self) -> Duration {
@@ -63,20 +67,31 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
 impl<B: Body<Data = Bytes>> Reading<B> {
     /// What the refusal says, and itself, if it is kept in case that nothing better comes. Blots the
     /// key out of what was read, if the provider repeats it there. All else stays as it is.
-    pub(super) fn judge(&mut self) -> (Verdict, Option<Arc<Refusal>>) {
+    pub(super) fn judge(&mut self) -> (Ruling, Option<Arc<Refusal>>) {
         let mut text = self.ahead.text();
-        if let Some(blotted) = self.lease.blotted(&text) {
+        if let Some(blotted) = self.lease.blotted(&text).or_else(|| self.blot_packed(&text)) {
             text = Bytes::from(blotted);
             self.ahead.replace(text.clone());
         }
         let response::Parts { status, version, headers, .. } = &self.head;
         let start = &text[..text.len().min(MOST)];
-        let verdict = self.told.unwrap_or_else(|| self.lease.observe(*status, headers, start));
+        let told = self.told.clone();
+        let ruling = told.unwrap_or_else(|| self.lease.observe(*status, headers, start));
         let refusal = self.is_told_to_its_end(&text).then(|| {
             let headers = headers.clone();
             Arc::new(Refusal { status: *status, version: *version, headers, body: text })
         });
-        (verdict, refusal)
+        (ruling, refusal)
+    }
+
+    /// The same for a compressed body. It cannot be passed on as it came then, nor what is behind it.
+    fn blot_packed(&mut self, read: &[u8]) -> Option<Vec<u8>> {
+        let Cow::Owned(unpacked) = unpacked(&self.head.headers, read) else { return None };
+        let blotted = self.lease.blotted(&unpacked)?;
+        self.head.headers.remove(CONTENT_ENCODING);
+        self.head.headers.remove(CONTENT_LENGTH);
+        self.ahead.rest = None;
+        Some(blotted)
     }
 
     /// Whether what was read can stand for the whole. A stream ends with its error, even if its

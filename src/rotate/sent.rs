@@ -8,7 +8,7 @@ use http_body::Body;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::{
-    Attempt, Exhausted, KeyPool, KeyUsed, Lease, Reason, Trail, Verdict, provider::Framing,
+    Attempt, Exhausted, KeyPool, KeyUsed, Lease, Reason, Ruling, Trail, provider::Framing,
     trail::Refusal,
 };
 
@@ -61,10 +61,10 @@ impl Sent {
 
     /// The call failed.
     pub(super) fn failed(&self, mut lease: Lease) {
-        let verdict = lease.failed();
+        let Ruling { verdict, rule } = lease.failed();
         if let Some(trail) = &self.trail {
             let (key, account) = (lease.key().cloned(), lease.account().cloned());
-            trail.push(Attempt { key, account, verdict, waited: lease.waited() }, None);
+            trail.push(Attempt { key, account, verdict, rule, waited: lease.waited() }, None);
         }
     }
 
@@ -75,8 +75,8 @@ impl Sent {
     ) -> Response<ResponseBody<B>> {
         let mut response = self.turned_away(Exhausted::new(Reason::TimedOut, None));
         if let Some(mut lease) = lease {
-            let verdict = lease.failed();
-            self.annotate(response.extensions_mut(), &lease, verdict, None);
+            let ruling = lease.failed();
+            self.annotate(response.extensions_mut(), &lease, ruling, None);
         }
         response
     }
@@ -87,10 +87,10 @@ impl Sent {
         mut lease: Lease,
         tap: Option<Tap>,
     ) -> Response<ResponseBody<B>> {
-        let verdict = lease.observe(response.status(), response.headers(), b"");
+        let ruling = lease.observe(response.status(), response.headers(), b"");
         self.pool.strip_headers(response.headers_mut());
         if self.options.annotate || self.trail.is_some() {
-            self.annotate(response.extensions_mut(), &lease, verdict, None);
+            self.annotate(response.extensions_mut(), &lease, ruling, None);
         }
         response.map(|body| ResponseBody::new(Ahead::new(body), Some(lease), tap, None))
     }
@@ -100,12 +100,12 @@ impl Sent {
     pub(super) fn streamed<B: Body<Data = Bytes>>(
         &self,
         held: Held<B>,
-        verdict: Verdict,
+        ruling: Ruling,
     ) -> Response<ResponseBody<B>> {
         let Held { mut head, lease, ahead, mut tap } = held;
         self.pool.strip_headers(&mut head.headers);
-        if self.options.annotate || self.trail.is_some() || verdict.is_refusal() {
-            self.annotate(&mut head.extensions, &lease, verdict, None);
+        if self.options.annotate || self.trail.is_some() || ruling.verdict.is_refusal() {
+            self.annotate(&mut head.extensions, &lease, ruling, None);
         }
         let idle = self.options.idle.map(Idle::new);
         let is_open = tap.is_plain() && !head.headers.contains_key(CONTENT_LENGTH);
@@ -120,9 +120,9 @@ impl Sent {
         mut reading: Reading<B>,
     ) -> Response<ResponseBody<B>> {
         self.pool.strip_headers(&mut reading.head.headers);
-        let (verdict, refusal) = reading.judge();
+        let (ruling, refusal) = reading.judge();
         let Reading { mut head, lease, ahead, .. } = reading;
-        self.annotate(&mut head.extensions, &lease, verdict, refusal);
+        self.annotate(&mut head.extensions, &lease, ruling, refusal);
         Response::from_parts(head, ResponseBody::new(ahead, Some(lease), None, None))
     }
 
@@ -131,14 +131,15 @@ impl Sent {
         &self,
         extensions: &mut Extensions,
         lease: &Lease,
-        verdict: Verdict,
+        ruling: Ruling,
         refusal: Option<Arc<Refusal>>,
     ) {
         let (Some(key), Some(account)) = (lease.key(), lease.account()) else { return };
         let used = KeyUsed {
             key: key.clone(),
             account: Arc::clone(account),
-            verdict,
+            verdict: ruling.verdict,
+            rule: ruling.rule,
             waited: lease.waited(),
             since: self.since,
             refusal,

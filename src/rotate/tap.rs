@@ -5,37 +5,22 @@ use http::Response;
 
 use crate::{
     Lease, Usage,
-    provider::Framing,
+    provider::{Decoder, Encoding},
     usage::{Running, UsageReader},
 };
 
-use super::{
-    decode::{Decoder, Encoding},
-    watch::{Stage, Watch},
-};
+use super::watch::{Stage, Watch};
 
 /// Looks at an answer as it flows by. It holds nothing back and changes nothing.
 #[derive(Debug)]
 pub(super) struct Tap {
-    decoder: Option<Box<Decoder>>,
+    decoder: Option<Decoder>,
     watch: Watch,
     reader: Option<UsageReader>,
 }
 
 impl Tap {
-    /// None if there is nothing to look for, or nothing that could be read.
-    fn new(framing: Option<Framing>, tells_usage: bool, encoding: Encoding) -> Option<Self> {
-        if framing.is_none() && !tells_usage || encoding == Encoding::Other {
-            return None;
-        }
-        Some(Self {
-            decoder: (encoding == Encoding::Gzip).then(|| Box::new(Decoder::new())),
-            watch: framing.map_or(Watch::none(), Watch::new),
-            reader: tells_usage.then(UsageReader::new),
-        })
-    }
-
-    pub(super) fn stage(&self) -> Stage {
+    pub(super) fn stage(&self) -> &Stage {
         self.watch.stage()
     }
 
@@ -87,7 +72,7 @@ impl Tap {
         let usage = match reader.usage() {
             // A body that is no stream was ready before it came, and tells in one place.
             Some(usage) if !watch.is_of_stream() => usage,
-            Some(usage) if watch.has_ended() || is_whole && watch.stage() == Stage::Begun => usage,
+            Some(usage) if watch.has_ended() || is_whole && *watch.stage() == Stage::Begun => usage,
             None if is_whole && !watch.is_of_stream() => return,
             told => estimate(told, watch.running(), lease),
         };
@@ -103,12 +88,22 @@ fn estimate(told: Option<Usage>, running: &Running, lease: &Lease) -> Usage {
     usage
 }
 
-/// How to look at a response that began well.
+/// How to look at a response that began well; none if there is nothing to look for, or nothing that
+/// could be read.
 pub(super) fn tap<B>(lease: &Lease, response: &Response<B>, streamed: bool) -> Option<Tap> {
     if !response.status().is_success() {
         return None;
     }
     let headers = response.headers();
     let framing = lease.provider().framing(headers, streamed);
-    Tap::new(framing, lease.provider().tells_usage(headers), Encoding::of(headers))
+    let reader = lease.provider().usage_reader(headers);
+    if framing.is_none() && reader.is_none() {
+        return None;
+    }
+    let decoder = match Encoding::of(headers) {
+        Encoding::Plain => None,
+        Encoding::Packed(decoder) => Some(decoder),
+        Encoding::Other => return None,
+    };
+    Some(Tap { decoder, watch: framing.map_or(Watch::none(), Watch::new), reader })
 }

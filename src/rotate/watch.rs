@@ -1,7 +1,7 @@
 //! Watching a stream for the errors that come in it.
 
 use crate::{
-    Lease, Verdict,
+    Lease, Ruling, Verdict,
     provider::Framing,
     stream::{Scanner, Seen},
     usage::Running,
@@ -19,14 +19,14 @@ pub(super) struct Watch {
 }
 
 /// How far a stream has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Nothing has come yet that anybody waits for.
     Prelude,
     /// Something has.
     Begun,
     /// It failed before it had begun, and may be taken back.
-    Failed(Verdict),
+    Failed(Ruling),
     /// It failed after that.
     Over,
 }
@@ -43,8 +43,8 @@ impl Watch {
         Self { scanner: None, stage: Stage::Begun, running, has_ended: false }
     }
 
-    pub(super) fn stage(&self) -> Stage {
-        self.stage
+    pub(super) fn stage(&self) -> &Stage {
+        &self.stage
     }
 
     pub(super) fn framing(&self) -> Option<Framing> {
@@ -84,7 +84,7 @@ impl Watch {
         }
         scanner.feed(piece, |seen| {
             stage.take(seen, lease);
-            if let (Stage::Begun, true, Seen::Event(event)) = (*stage, is_of_stream, seen) {
+            if let (Stage::Begun, true, Seen::Event(event)) = (&*stage, is_of_stream, seen) {
                 running.event(event.data.len());
                 *has_ended |= lease.provider().is_end(&event);
             }
@@ -104,34 +104,33 @@ impl Watch {
     }
 
     /// From here on nothing can be taken back: the provider has answered.
-    pub(super) fn begin(&mut self, lease: &mut Lease) -> Verdict {
+    pub(super) fn begin(&mut self, lease: &mut Lease) -> Ruling {
         self.stage.begin(lease);
-        Verdict::Accepted
+        Ruling::accepted()
     }
 
     /// Nothing has come in time. It may yet.
-    pub(super) fn be_late(&mut self, lease: &mut Lease) -> Verdict {
+    pub(super) fn be_late(&mut self, lease: &mut Lease) -> Ruling {
         self.stage = Stage::Begun;
         lease.failed()
     }
 
     /// The body broke off.
     pub(super) fn fail(&mut self, lease: &mut Lease) {
-        let verdict = lease.failed();
-        self.stage = match self.stage {
-            Stage::Prelude => Stage::Failed(verdict),
-            stage => stage,
-        };
+        let ruling = lease.failed();
+        if self.stage == Stage::Prelude {
+            self.stage = Stage::Failed(ruling);
+        }
     }
 }
 
 impl Stage {
     fn take(&mut self, seen: Seen<'_>, lease: &mut Lease) {
         let Seen::Event(event) = seen else { return self.begin(lease) };
-        match *self {
+        match self {
             Self::Failed(_) | Self::Over => {}
             Self::Prelude => match lease.observe_event(&event) {
-                Some(verdict) => *self = Self::Failed(verdict),
+                Some(ruling) => *self = Self::Failed(ruling),
                 None if lease.provider().is_prelude(&event) => {}
                 None => self.begin(lease),
             },

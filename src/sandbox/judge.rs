@@ -142,7 +142,9 @@ impl Case<'_> {
         }
         let mut headers = self.headers(&context);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type()));
-        self.route.tongue.tell_left(&mut headers, &ruling.left, &context);
+        if !self.shared.silent {
+            self.route.tongue.tell_left(&mut headers, &ruling.left, &context);
+        }
 
         let ticket = Ticket::new(self.shared, *place, asked);
         let mut response = Response::new(SandboxBody::answer(answer, script.gap, *fault, ticket));
@@ -174,8 +176,9 @@ impl Case<'_> {
         let context = self.context(ruling);
         let mut headers = self.headers(&context);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let told = self.route.tongue.refuse(refusal, &context);
-        if refusal.tells_left() {
+        let untold = refusal.untold().filter(|_| self.shared.silent);
+        let told = self.route.tongue.refuse(untold.as_ref().unwrap_or(refusal), &context);
+        if refusal.tells_left() && !self.shared.silent {
             self.route.tongue.tell_left(&mut headers, &ruling.left, &context);
         }
         headers.extend(told.headers);

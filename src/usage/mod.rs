@@ -9,9 +9,9 @@
 //! know gives the pool a [`UsageSink`]. Without Tower, a [`UsageReader`] does the reading:
 //!
 //! ```
-//! use tower_key_rotation::usage::UsageReader;
+//! use tower_key_rotation::{OpenAi, provider::Provider, usage::UsageReader};
 //!
-//! let mut reader = UsageReader::new();
+//! let mut reader = UsageReader::new(OpenAi::default().facts().usage);
 //! // However the answer arrives.
 //! for piece in ["data: {\"choices\":[],\"usa", "ge\":{\"prompt_tokens\":9,\"completion_tokens\":7,",
 //!     "\"total_tokens\":16,\"prompt_tokens_details\":{\"cached_tokens\":4}}}\n\n"] {

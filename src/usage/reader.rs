@@ -2,17 +2,18 @@
 
 use std::sync::LazyLock;
 
-use memchr::memmem::Finder;
+use http::HeaderMap;
+use memchr::{memchr, memmem::Finder};
+use serde_json::Value;
 
 use super::{Usage, object, told::Told};
+use crate::provider::{UsageHeaders, UsageShape};
 
-/// What every dialect's usage begins with: `"usage": {...}`, `"usageMetadata": {...}`. Inside a text the
-/// quotes would be escaped, so that content is passed over without being parsed.
-const MARK: &[u8] = b"\"usage";
-const METADATA: &[u8] = b"Metadata";
-const METADATA_LENGTH: usize = METADATA.len();
+/// What nearly every dialect's usage begins with: `"usage": {...}`, `"usageMetadata": {...}`. Inside a
+/// text the quotes would be escaped, so that content is passed over without being parsed.
+const USAGE: &[u8] = b"\"usage";
 
-static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(MARK));
+static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(USAGE));
 
 /// The longest usage object. They have some hundred bytes.
 const LONGEST: usize = 8 * 1024;
@@ -21,10 +22,15 @@ const LONGEST: usize = 8 * 1024;
 ///
 /// It takes JSON, server-sent events and JSON arrays alike, of any length and cut in any way, and
 /// holds no more than 8 KiB. Content is searched for one word, at the speed of memory; only what
-/// follows the word `usage` is parsed. Of several that an answer tells, the last counts, figure by
-/// figure.
-#[derive(Clone, Debug, Default)]
+/// follows the name of a shape's [`member`](UsageShape::member) is parsed. Of several that an answer
+/// tells, the last counts, figure by figure.
+#[derive(Clone, Debug)]
 pub struct UsageReader {
+    shapes: &'static [UsageShape],
+    /// What all names of members begin with, the quote before them included.
+    opening: &'static [u8],
+    /// The shape that was found.
+    found: Option<&'static UsageShape>,
     state: State,
     /// The object that is being read.
     object: Vec<u8>,
@@ -34,15 +40,15 @@ pub struct UsageReader {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// So many bytes of the mark were the last that came.
+    /// So many bytes of the opening were the last that came.
     Seeking(usize),
-    /// Behind the mark, or so many bytes into `Metadata`.
-    Name(usize),
+    /// So many bytes of this name came.
+    Name(&'static str, usize),
     /// Behind the name.
-    Colon,
+    Colon(&'static str),
     /// Behind the colon.
-    Value,
-    Object(Nesting),
+    Value(&'static str),
+    Object(&'static str, Nesting),
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,17 +58,28 @@ struct Nesting {
     after_backslash: bool,
 }
 
-impl Default for State {
-    fn default() -> Self {
-        Self::Seeking(0)
-    }
-}
-
 impl UsageReader {
-    /// A reader for one answer.
+    /// A reader for one answer in one of these shapes: those of a dialect are
+    /// [`Facts::usage`](crate::provider::Facts::usage).
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(shapes: &'static [UsageShape]) -> Self {
+        let is_usage = shapes.iter().all(|shape| shape.member.as_bytes().starts_with(&USAGE[1..]));
+        Self {
+            shapes,
+            opening: if is_usage { USAGE } else { &USAGE[..1] },
+            found: None,
+            state: State::Seeking(0),
+            object: Vec::new(),
+            told: None,
+            times: 0,
+        }
+    }
+
+    /// Takes what headers tell. What the body tells goes before it.
+    #[must_use]
+    pub fn headers(mut self, names: &UsageHeaders, headers: &HeaderMap) -> Self {
+        self.told = object::in_headers(headers, names).or(self.told);
+        self
     }
 
     /// Takes the next piece of the answer.
@@ -75,22 +92,22 @@ impl UsageReader {
             }
             rest = after;
             self.state = match self.state {
-                State::Seeking(seen) if byte == MARK[seen] && seen + 1 == MARK.len() => {
-                    State::Name(0)
+                State::Seeking(seen) if self.opening.get(seen) == Some(&byte) => {
+                    self.opened(seen + 1)
                 }
-                State::Seeking(seen) if byte == MARK[seen] => State::Seeking(seen + 1),
-                State::Name(0 | METADATA_LENGTH) if byte == b'"' => State::Colon,
-                State::Name(seen) if METADATA.get(seen) == Some(&byte) => State::Name(seen + 1),
-                State::Colon | State::Value if byte.is_ascii_whitespace() => continue,
-                State::Colon if byte == b':' => State::Value,
-                State::Value if byte == b'{' => {
+                State::Name(name, seen) => match self.continued(name, seen, byte) {
+                    Some(state) => state,
+                    None => self.anew(byte),
+                },
+                State::Colon(_) | State::Value(_) if byte.is_ascii_whitespace() => continue,
+                State::Colon(name) if byte == b':' => State::Value(name),
+                State::Value(name) if byte == b'{' => {
                     self.object.clear();
                     self.object.push(byte);
-                    State::Object(Nesting { depth: 1, ..Nesting::default() })
+                    State::Object(name, Nesting { depth: 1, ..Nesting::default() })
                 }
-                State::Object(nesting) => self.collect(byte, nesting),
-                // Not what it looked like. The mark has no other quote in it than its first byte.
-                _ => State::Seeking(usize::from(byte == MARK[0])),
+                State::Object(name, nesting) => self.collect(byte, name, nesting),
+                _ => self.anew(byte),
             };
         }
     }
@@ -101,46 +118,83 @@ impl UsageReader {
         self.told.as_ref().map(Told::disjoint)
     }
 
+    /// How often the answer has told.
+    pub(crate) fn times(&self) -> u32 {
+        self.times
+    }
+
     /// How many bytes are held.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         self.object.capacity()
     }
 
-    /// Looks for the mark. What is behind it is left; or else nothing, but its beginning may have been
+    /// Looks for the opening. What is behind it is left; or else nothing, but its beginning may have been
     /// the end of the piece.
     fn seek<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
-        let (state, rest) = match FINDER.find(piece) {
-            Some(at) => (State::Name(0), &piece[at + MARK.len()..]),
+        let length = self.opening.len();
+        let at = if length == USAGE.len() { FINDER.find(piece) } else { memchr(b'"', piece) };
+        let (seen, rest) = match at {
+            Some(at) => (length, &piece[at + length..]),
             None => {
-                let is_end = |seen: &usize| piece.ends_with(&MARK[..*seen]);
-                let seen = (1..MARK.len()).rev().find(is_end);
-                (State::Seeking(seen.unwrap_or(0)), &piece[piece.len()..])
+                let is_end = |seen: &usize| piece.ends_with(&self.opening[..*seen]);
+                ((1..length).rev().find(is_end).unwrap_or(0), &piece[piece.len()..])
             }
         };
-        self.state = state;
+        self.state = self.opened(seen);
         rest
     }
 
-    /// How often the answer has told.
-    pub(crate) fn times(&self) -> u32 {
-        self.times
+    /// So many bytes of the opening have come.
+    fn opened(&self, seen: usize) -> State {
+        match self.shapes.first() {
+            Some(shape) if seen == self.opening.len() => State::Name(shape.member, seen - 1),
+            _ => State::Seeking(seen),
+        }
     }
 
-    fn collect(&mut self, byte: u8, mut nesting: Nesting) -> State {
+    /// The next byte of a name, of which so many have come that `name` begins with; none if none goes on
+    /// so.
+    fn continued(&self, name: &'static str, seen: usize, byte: u8) -> Option<State> {
+        let begun = name.as_bytes().get(..seen)?;
+        let mut names = self.shapes.iter().map(|shape| shape.member);
+        let rest = |name: &'static str| name.as_bytes().strip_prefix(begun);
+        if byte == b'"' {
+            return names.find(|name| rest(name) == Some(b"")).map(State::Colon);
+        }
+        let name = names.find(|name| rest(name).is_some_and(|rest| rest.first() == Some(&byte)))?;
+        Some(State::Name(name, seen + 1))
+    }
+
+    /// It was not what it looked like. The opening has no other quote in it than its first byte.
+    fn anew(&self, byte: u8) -> State {
+        self.opened(usize::from(byte == USAGE[0]))
+    }
+
+    fn collect(&mut self, byte: u8, name: &'static str, mut nesting: Nesting) -> State {
         if self.object.len() == LONGEST {
-            return State::default();
+            return State::Seeking(0);
         }
         self.object.push(byte);
         nesting.take(byte);
         if nesting.depth > 0 {
-            return State::Object(nesting);
+            return State::Object(name, nesting);
         }
-        if let Some(told) = object::read(&self.object) {
+        self.take(name);
+        State::Seeking(0)
+    }
+
+    /// An object has come whole.
+    fn take(&mut self, name: &str) {
+        let Ok(object) = serde_json::from_slice::<Value>(&self.object) else { return };
+        let marked = self.shapes.iter().filter(|shape| object::is_marked(&object, shape));
+        let shapes = self.found.into_iter().chain(marked).filter(|shape| shape.member == name);
+        let read = |shape| Some((shape, object::read(&object, shape)?));
+        if let Some((shape, told)) = shapes.filter_map(read).next() {
+            self.found = Some(shape);
             self.told.get_or_insert(told).update(&told);
             self.times = self.times.wrapping_add(1);
         }
-        State::default()
     }
 }
 

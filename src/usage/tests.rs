@@ -3,9 +3,36 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::{
+    Anthropic, Bedrock, Cohere, DeepSeek, Gemini, Groq, Mistral, OpenAi, OpenRouter, Perplexity,
+    XAi,
+    provider::{Facts, Provider, UsageShape},
+};
 
-fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Option<Usage> {
-    let mut reader = UsageReader::new();
+fn facts(dialect: &str) -> Facts {
+    match dialect {
+        "Anthropic" => Anthropic::default().facts().clone(),
+        "Bedrock" => Bedrock::region("r").facts().clone(),
+        "Cohere" => Cohere::default().facts().clone(),
+        "DeepSeek" => DeepSeek::default().facts().clone(),
+        "Gemini" => Gemini::default().facts().clone(),
+        "Groq" => Groq::default().facts().clone(),
+        "Mistral" => Mistral::default().facts().clone(),
+        "OpenAI" => OpenAi::default().facts().clone(),
+        "OpenRouter" => OpenRouter::default().facts().clone(),
+        "Perplexity" => Perplexity::default().facts().clone(),
+        "xAI" => XAi::default().facts().clone(),
+        _ => panic!("{dialect}"),
+    }
+}
+
+/// The shapes of a dialect, whose name begins this one.
+fn shapes(name: &str) -> &'static [UsageShape] {
+    facts(name.split([' ', ':', ',', '\'']).next().unwrap()).usage
+}
+
+fn read<'a>(dialect: &str, pieces: impl IntoIterator<Item = &'a [u8]>) -> Option<Usage> {
+    let mut reader = UsageReader::new(shapes(dialect));
     pieces.into_iter().for_each(|piece| reader.feed(piece));
     reader.usage()
 }
@@ -78,12 +105,27 @@ fn fixtures() -> Vec<(&'static str, Value, [u64; 6], Option<u64>)> {
             Some(17),
         ),
         (
-            "xAI chat: reasoning beside the answer, as its total shows",
+            "OpenAI's dialect, spoken by xAI: reasoning beside the answer, as its total shows",
             json!({"usage": {"prompt_tokens": 12, "completion_tokens": 9, "total_tokens": 221,
                 "prompt_tokens_details": {"cached_tokens": 4},
                 "completion_tokens_details": {"reasoning_tokens": 200}, "cost_in_usd_ticks": 1_234_560}}),
             [8, 4, 0, 0, 9, 200],
             Some(221),
+        ),
+        (
+            "xAI: the same",
+            json!({"usage": {"prompt_tokens": 12, "completion_tokens": 9, "total_tokens": 221,
+                "prompt_tokens_details": {"cached_tokens": 4},
+                "completion_tokens_details": {"reasoning_tokens": 200}}}),
+            [8, 4, 0, 0, 9, 200],
+            Some(221),
+        ),
+        (
+            "xAI responses have it inside",
+            json!({"response": {"usage": {"input_tokens": 12, "output_tokens": 90, "total_tokens": 102,
+                "output_tokens_details": {"reasoning_tokens": 20}}}}),
+            [12, 0, 0, 0, 70, 20],
+            Some(102),
         ),
         (
             "xAI with little reasoning",
@@ -128,17 +170,38 @@ fn fixtures() -> Vec<(&'static str, Value, [u64; 6], Option<u64>)> {
             Some(105),
         ),
         (
-            "more from the cache than there was in all",
+            "OpenAI: more from the cache than there was in all",
             json!({"usage": {"prompt_tokens": 7, "completion_tokens": 1, "total_tokens": 8,
                 "prompt_tokens_details": {"cached_tokens": 163}}}),
             [0, 7, 0, 0, 1, 0],
             Some(8),
         ),
         (
+            "OpenRouter: more reasoning than there was output, and no more in its total",
+            json!({"usage": {"prompt_tokens": 43, "completion_tokens": 10, "total_tokens": 53,
+                "completion_tokens_details": {"reasoning_tokens": 11}}}),
+            [43, 0, 0, 0, 0, 10],
+            Some(53),
+        ),
+        (
             "Cohere, whose counts are no whole numbers",
             json!({"delta": {"usage": {"billed_units": {"input_tokens": 3.0, "output_tokens": 4.0},
                 "tokens": {"input_tokens": 70.0, "output_tokens": 6.0, "reasoning_tokens": 2.0}}}}),
             [70, 0, 0, 0, 4, 2],
+            None,
+        ),
+        (
+            "Cohere of version 1",
+            json!({"response": {"meta": {"api_version": {"version": "1"},
+                "billed_units": {"input_tokens": 3.0}, "tokens": {"input_tokens": 70.0, "output_tokens": 6.0}}}}),
+            [70, 0, 0, 0, 6, 0],
+            None,
+        ),
+        (
+            "Bedrock's last event, whatever the model",
+            json!({"amazon-bedrock-invocationMetrics": {"inputTokenCount": 10, "outputTokenCount": 4,
+                "cacheReadInputTokenCount": 20, "cacheWriteInputTokenCount": 5}}),
+            [10, 20, 5, 0, 4, 0],
             None,
         ),
         (
@@ -154,7 +217,7 @@ fn fixtures() -> Vec<(&'static str, Value, [u64; 6], Option<u64>)> {
 #[test]
 fn each_token_is_in_one_kind() {
     for (name, body, expected, total) in fixtures() {
-        let usage = read([body.to_string().as_bytes()]).expect(name);
+        let usage = read(name, [body.to_string().as_bytes()]).expect(name);
         assert_eq!(kinds(&usage), expected, "{name}");
         assert!(!usage.is_estimated, "{name}");
         if let Some(total) = total {
@@ -167,24 +230,30 @@ fn each_token_is_in_one_kind() {
 
 #[test]
 fn what_a_provider_says_it_cost_is_read_to_the_nano_dollar() {
-    for (usage, nanos) in [
-        // OpenRouter: $0.000036 = 36,000 nano-dollars.
-        (json!({"prompt_tokens": 1, "cost": 0.000036, "is_byok": false}), Some(36_000)),
-        (json!({"prompt_tokens": 1, "cost": 0}), Some(0)),
-        // Perplexity: the sum of its parts.
+    for (dialect, usage, nanos) in [
+        // $0.000036 = 36,000 nano-dollars.
         (
+            "OpenRouter",
+            json!({"prompt_tokens": 1, "cost": 0.000036, "is_byok": false}),
+            Some(36_000),
+        ),
+        ("OpenRouter", json!({"prompt_tokens": 1, "cost": 0}), Some(0)),
+        // The sum of its parts.
+        (
+            "Perplexity",
             json!({"prompt_tokens": 1, "cost": {"request_cost": 0.005, "total_cost": 0.005014}}),
             Some(5_014_000),
         ),
-        // xAI: 37,756,000 ticks of 1e-10 dollars.
-        (json!({"prompt_tokens": 1, "cost_in_usd_ticks": 37_756_000}), Some(3_775_600)),
-        (json!({"prompt_tokens": 1, "cost": -1}), None),
-        (json!({"prompt_tokens": 1, "cost": 1e300}), None),
-        (json!({"prompt_tokens": 1, "cost": "free"}), None),
-        (json!({"prompt_tokens": 1}), None),
+        // 37,756,000 ticks of 1e-10 dollars.
+        ("xAI", json!({"prompt_tokens": 1, "cost_in_usd_ticks": 37_756_000}), Some(3_775_600)),
+        ("xAI", json!({"input_tokens": 1, "cost_in_usd_ticks": 37_756_000}), Some(3_775_600)),
+        ("OpenAI", json!({"prompt_tokens": 1, "cost": -1}), None),
+        ("OpenAI", json!({"prompt_tokens": 1, "cost": 1e300}), None),
+        ("OpenAI", json!({"prompt_tokens": 1, "cost": "free"}), None),
+        ("OpenAI", json!({"prompt_tokens": 1}), None),
     ] {
-        let usage = read([json!({"usage": usage}).to_string().as_bytes()]).unwrap();
-        assert_eq!(usage.nano_dollars, nanos);
+        let usage = read(dialect, [json!({"usage": usage}).to_string().as_bytes()]).unwrap();
+        assert_eq!(usage.nano_dollars, nanos, "{dialect}");
     }
 }
 
@@ -198,12 +267,15 @@ fn of_several_the_last_counts() {
         data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":6,\"total_tokens\":11}}\n\ndata: [DONE]\n\n";
     let gemini = "[{\"usageMetadata\": {\"promptTokenCount\": 8,\"candidatesTokenCount\": 3,\"totalTokenCount\": 11}}\r\n,\
         {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"args\":{\"usage\":{\"prompt_tokens\":\"x\"}}}}]}}],\"usageMetadata\" : \n {\"promptTokenCount\": 8,\"candidatesTokenCount\": 9,\"totalTokenCount\": 17}}]";
-    for (body, expected) in [
-        (anthropic, [707, 300, 0, 0, 150, 0]),
-        (groq, [5, 0, 0, 0, 6, 0]),
-        (gemini, [8, 0, 0, 0, 9, 0]),
+    for (dialect, body, expected) in [
+        ("Anthropic", anthropic, [707, 300, 0, 0, 150, 0]),
+        // Where messages are one of several shapes, the last object, which names no cache, is still one.
+        ("Bedrock", anthropic, [707, 300, 0, 0, 150, 0]),
+        ("DeepSeek", anthropic, [707, 300, 0, 0, 150, 0]),
+        ("Groq", groq, [5, 0, 0, 0, 6, 0]),
+        ("Gemini", gemini, [8, 0, 0, 0, 9, 0]),
     ] {
-        assert_eq!(kinds(&read([body.as_bytes()]).unwrap()), expected, "{body}");
+        assert_eq!(kinds(&read(dialect, [body.as_bytes()]).unwrap()), expected, "{body}");
     }
 }
 
@@ -215,10 +287,14 @@ fn every_cut_gives_the_same() {
         let body = body.as_bytes();
         for at in 0..=body.len() {
             let (head, tail) = body.split_at(at);
-            assert_eq!(kinds(&read([head, tail]).unwrap()), expected, "{name}, cut at {at}");
+            assert_eq!(kinds(&read(name, [head, tail]).unwrap()), expected, "{name}, cut at {at}");
         }
         for size in [1, 2, 3, 5] {
-            assert_eq!(kinds(&read(body.chunks(size)).unwrap()), expected, "{name}, by {size}");
+            assert_eq!(
+                kinds(&read(name, body.chunks(size)).unwrap()),
+                expected,
+                "{name}, by {size}"
+            );
         }
     }
 }
@@ -241,15 +317,37 @@ fn what_is_no_usage_tells_nothing() {
         "\"usage\"",
         "",
     ] {
-        assert_eq!(read([body.as_bytes()]), None, "{body}");
+        for dialect in ["OpenAI", "Gemini", "Cohere", "Bedrock"] {
+            assert_eq!(read(dialect, [body.as_bytes()]), None, "{dialect}: {body}");
+        }
     }
+}
+
+#[test]
+fn headers_tell_what_the_body_does_not() {
+    let mut headers = http::HeaderMap::new();
+    for (name, count) in
+        [("input", "10"), ("cache-read-input", "20"), ("cache-write-input", "5"), ("output", "4")]
+    {
+        let name = format!("x-amzn-bedrock-{name}-token-count");
+        headers.insert(http::HeaderName::try_from(name).unwrap(), count.parse().unwrap());
+    }
+    let (bedrock, shapes) = (facts("Bedrock"), shapes("Bedrock"));
+    let names = bedrock.usage_headers.unwrap();
+    let mut reader = UsageReader::new(shapes).headers(names, &headers);
+    reader.feed(br#"{"generation":"Hi","prompt_token_count":35}"#);
+    assert_eq!(kinds(&reader.usage().unwrap()), [10, 20, 5, 0, 4, 0]);
+    reader.feed(br#"{"usage":{"outputTokens":6}}"#);
+    assert_eq!(kinds(&reader.usage().unwrap()), [10, 20, 5, 0, 6, 0]);
+    let none = UsageReader::new(shapes).headers(names, &http::HeaderMap::new());
+    assert_eq!(none.usage(), None);
 }
 
 #[test]
 fn an_endless_object_is_given_up_and_the_next_one_read() {
     let endless = format!("{{\"usage\":{{\"a\":\"{}\"}},", "x".repeat(100_000));
     let good = r#""usage":{"prompt_tokens":7,"completion_tokens":1}}"#;
-    let mut reader = UsageReader::new();
+    let mut reader = UsageReader::new(shapes("OpenAI"));
     for piece in endless.as_bytes().chunks(1_000) {
         reader.feed(piece);
         assert!(reader.held() <= 8 * 1024);
@@ -274,22 +372,26 @@ fn the_kinds_add_up_to_what_is_reported() {
         let plain = [fresh, read_from, written, 0, text, reasoning];
         let cases = [
             (
+                "OpenAI",
                 json!({"prompt_tokens": prompt, "completion_tokens": text + reasoning, "total_tokens": all,
                 "prompt_tokens_details": details, "completion_tokens_details": parts}),
                 plain,
             ),
             (
+                "OpenAI",
                 json!({"input_tokens": prompt, "output_tokens": text + reasoning, "total_tokens": all,
                 "input_tokens_details": details, "output_tokens_details": parts}),
                 plain,
             ),
             // xAI's.
             (
+                "xAI",
                 json!({"prompt_tokens": prompt, "completion_tokens": text, "total_tokens": all,
                 "prompt_tokens_details": details, "completion_tokens_details": parts}),
                 plain,
             ),
             (
+                "Anthropic",
                 json!({"input_tokens": fresh, "output_tokens": text + reasoning,
                 "cache_read_input_tokens": read_from, "cache_creation_input_tokens": written + hour,
                 "cache_creation": {"ephemeral_5m_input_tokens": written, "ephemeral_1h_input_tokens": hour},
@@ -297,6 +399,7 @@ fn the_kinds_add_up_to_what_is_reported() {
                 [fresh, read_from, written, hour, text, reasoning],
             ),
             (
+                "Gemini",
                 json!({"promptTokenCount": fresh + read_from, "cachedContentTokenCount": read_from,
                 "candidatesTokenCount": text, "thoughtsTokenCount": reasoning,
                 "toolUsePromptTokenCount": tools,
@@ -304,16 +407,18 @@ fn the_kinds_add_up_to_what_is_reported() {
                 [fresh + tools, read_from, 0, 0, text, reasoning],
             ),
             (
+                "Bedrock",
                 json!({"inputTokens": fresh, "outputTokens": text, "cacheReadInputTokens": read_from,
                 "cacheWriteInputTokens": written, "totalTokens": prompt + text}),
                 [fresh, read_from, written, 0, text, 0],
             ),
         ];
-        for (object, expected) in cases {
+        for (dialect, object, expected) in cases {
             let reported = ["total_tokens", "totalTokenCount", "totalTokens"]
                 .iter()
                 .find_map(|name| object.get(name)?.as_u64());
-            let usage = read([json!({"usage": object}).to_string().as_bytes()]).unwrap();
+            let member = if dialect == "Gemini" { "usageMetadata" } else { "usage" };
+            let usage = read(dialect, [json!({ member: object }).to_string().as_bytes()]).unwrap();
             assert_eq!(kinds(&usage), expected, "{object}");
             assert_eq!(usage.total(), reported.unwrap_or(expected.iter().sum()), "{object}");
         }

@@ -42,9 +42,7 @@ impl Told {
         last(&mut self.reasoning, later.reasoning);
         last(&mut self.total, later.total);
         last(&mut self.nano_dollars, later.nano_dollars);
-        // Anthropic's later objects may name no cache, and would be taken for another's.
-        self.counted.cache &= later.counted.cache;
-        self.counted.reasoning &= later.counted.reasoning;
+        self.counted = later.counted;
     }
 
     /// The same with each token in one kind only.
@@ -61,22 +59,35 @@ impl Told {
         }
         let cached = cache_read.saturating_add(written);
         let uncached = uncached.saturating_add(of(self.other_input));
-        let reasoning = of(self.reasoning);
-        // A total that has both in it says that they are two.
-        let both = uncached.saturating_add(cached).saturating_add(output).saturating_add(reasoning);
-        let is_inside = self.counted.reasoning
-            && reasoning <= output
-            && (reasoning == 0 || self.total != Some(both));
+        let mut reasoning = of(self.reasoning);
+        let mut text = output;
+        if self.is_reasoning_inside(uncached.saturating_add(cached), output, reasoning) {
+            // Some tell a little more reasoning than there was output.
+            reasoning = reasoning.min(output);
+            text = output - reasoning;
+        }
         let cache_write_1h = of(self.cache_write_1h).min(written);
         Usage {
             input: uncached,
             cache_read,
             cache_write: written - cache_write_1h,
             cache_write_1h,
-            output: if is_inside { output - reasoning } else { output },
+            output: text,
             reasoning,
             nano_dollars: self.nano_dollars,
             is_estimated: false,
+        }
+    }
+
+    /// Whether the reasoning is a part of the output. A total says more than the dialect does: both are in
+    /// it, or the output alone.
+    fn is_reasoning_inside(&self, input: u64, output: u64, reasoning: u64) -> bool {
+        let all = input.saturating_add(output);
+        match self.total {
+            _ if !self.counted.reasoning => false,
+            Some(total) if total == all => true,
+            Some(total) if total == all.saturating_add(reasoning) => false,
+            _ => reasoning <= output,
         }
     }
 }

@@ -164,9 +164,9 @@ async fn other_answers_pass_at_once() {
     let generic = KeyPool::builder(Generic::new("https://api.openai.com"));
     let generic = generic.key(ApiKey::new("sk-generic")).build().unwrap();
     let openai = pool(Style::Chat, 9);
-    let brotli: &[_] = &[EVENTS[0], ("content-encoding", "br")];
+    let packed: &[_] = &[EVENTS[0], ("content-encoding", "zstd")];
     let json: &[_] = &[("content-type", "application/json")];
-    for (pool, head) in [(&generic, EVENTS), (&openai, brotli), (&openai, json), (&openai, &[])] {
+    for (pool, head) in [(&generic, EVENTS), (&openai, packed), (&openai, json), (&openai, &[])] {
         let (mut sender, inner) = by_hand(head);
         let began = Instant::now();
         let response = send(pool, inner, Style::Chat.request()).await;

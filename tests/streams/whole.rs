@@ -1,68 +1,15 @@
 //! Answers that are no stream, and yet an error inside a 200: looked into where the dialect says so.
 
-use http::{HeaderMap, Method};
 use http_body_util::Channel;
-use tower_key_rotation::{
-    Estimate,
-    provider::{Answer, Call, Carrier, Framing, LateError, Provider, Reading, StreamEvent},
-};
+use tower_key_rotation::OpenRouter;
 
 use super::*;
 
-/// OpenAI's dialect, spoken by a router that answers 200 before it has an answer.
-#[derive(Debug, Default)]
-struct Router(OpenAi);
-
-impl Provider for Router {
-    fn name(&self) -> &str {
-        "router"
-    }
-
-    fn origin(&self) -> &str {
-        self.0.origin()
-    }
-
-    fn carriers(&self) -> &[Carrier] {
-        self.0.carriers()
-    }
-
-    fn estimate<'a>(&self, call: &Call<'a>) -> Estimate<'a> {
-        self.0.estimate(call)
-    }
-
-    fn classify(&self, answer: &Answer<'_>) -> Verdict {
-        self.0.classify(answer)
-    }
-
-    fn readings(&self, answer: &Answer<'_>, report: &mut dyn FnMut(Reading)) {
-        self.0.readings(answer, report);
-    }
-
-    fn may_repeat(&self, method: &Method) -> bool {
-        self.0.may_repeat(method)
-    }
-
-    fn refusal_body(&self, exhausted: &tower_key_rotation::Exhausted) -> Bytes {
-        self.0.refusal_body(exhausted)
-    }
-
-    fn framing(&self, headers: &HeaderMap, streamed: bool) -> Option<Framing> {
-        let is_json = headers.get("content-type").is_some_and(|kind| kind == "application/json");
-        self.0.framing(headers, streamed).or(is_json.then_some(Framing::Whole))
-    }
-
-    fn is_prelude(&self, event: &StreamEvent<'_>) -> bool {
-        self.0.is_prelude(event)
-    }
-
-    fn late_error<'a>(&self, event: &StreamEvent<'a>) -> Option<LateError<'a>> {
-        self.0.late_error(event)
-    }
-}
-
+/// A router that answers 200 before it has an answer.
 fn router() -> KeyPool {
+    let pool = KeyPool::builder(OpenRouter::default()).origin("https://api.openai.com");
     let keys = [1, 2].map(|i| ApiKey::new(secret(i)).id(format!("k{i}")));
-    keys.into_iter().fold(KeyPool::builder(Router::default()), KeyPoolBuilder::key).build().unwrap()
+    keys.into_iter().fold(pool, KeyPoolBuilder::key).build().unwrap()
 }
 
 const ERROR: &str = " \n { \"error\" : {\"code\": 502, \"message\": \"Provider returned error\"}, \"user_id\": \"u\"}\n";

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn verdicts() {
     const TOKENS: &str = r#"{"type":"error","error":{"type":"rate_limit_error","message":"This request would exceed your organization's rate limit of 450,000 input tokens per minute"}}"#;
-    check(
+    table(
         &Anthropic::default(),
         &[
             (
@@ -20,6 +20,7 @@ fn verdicts() {
                 ],
                 TOKENS,
                 limited(s(65), MODEL),
+                "anthropic/rate-limit",
             ),
             (
                 "told by the reset, by the provider's clock",
@@ -31,6 +32,7 @@ fn verdicts() {
                 ],
                 TOKENS,
                 limited(s(72), MODEL),
+                "anthropic/rate-limit",
             ),
             (
                 "a reset of 1970",
@@ -42,6 +44,7 @@ fn verdicts() {
                 ],
                 TOKENS,
                 limited(UNKNOWN, MODEL),
+                "anthropic/rate-limit",
             ),
             (
                 "too many connections",
@@ -49,6 +52,7 @@ fn verdicts() {
                 &[("x-should-retry", "true")],
                 r#"{"type":"error","error":{"type":"rate_limit_error","message":"Number of concurrent connections has exceeded your rate limit"}}"#,
                 limited(UNKNOWN, MODEL),
+                "anthropic/too-many-connections",
             ),
             (
                 "prompt larger than the limit",
@@ -60,6 +64,7 @@ fn verdicts() {
                 ],
                 TOKENS,
                 CallerFault,
+                "anthropic/request-too-large",
             ),
             (
                 "should not be retried, and yet with a wait: a limit",
@@ -67,6 +72,7 @@ fn verdicts() {
                 &[("x-should-retry", "false"), ("retry-after", "41")],
                 TOKENS,
                 limited(s(41), MODEL),
+                "anthropic/rate-limit",
             ),
             (
                 "the month's spend",
@@ -74,6 +80,7 @@ fn verdicts() {
                 &[DATE],
                 r#"{"type":"error","error":{"type":"rate_limit_error","message":"Spend limit","details":{"error_code":"enforced_spend_limit_reached"}}}"#,
                 quota(s(16 * 86_400 + 4 * 3_600), ACCOUNT),
+                "anthropic/spend-limit",
             ),
             (
                 "no credit",
@@ -81,6 +88,7 @@ fn verdicts() {
                 &[("x-should-retry", "false")],
                 r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the Anthropic API."}}"#,
                 quota(UNKNOWN, ACCOUNT),
+                "anthropic/no-credit",
             ),
             (
                 "a caller who speaks of credit",
@@ -88,6 +96,7 @@ fn verdicts() {
                 &[],
                 r#"{"type":"error","error":{"type":"invalid_request_error","message":"tools.0.name: 'Your credit balance is too low' is not a name"}}"#,
                 CallerFault,
+                "status/4xx",
             ),
             (
                 "usage limit with a date",
@@ -95,6 +104,7 @@ fn verdicts() {
                 &[DATE],
                 r#"{"type":"error","error":{"type":"invalid_request_error","message":"You have reached your specified API usage limits. You will regain access on 2026-01-16 at 00:00 UTC."}}"#,
                 quota(s(4 * 3_600), ACCOUNT),
+                "anthropic/usage-limit",
             ),
             (
                 "usage limit of a workspace, with no date",
@@ -102,6 +112,7 @@ fn verdicts() {
                 &[DATE],
                 r#"{"type":"error","error":{"type":"invalid_request_error","message":"You have reached your specified workspace API usage limits."}}"#,
                 quota(UNKNOWN, ACCOUNT),
+                "anthropic/usage-limit",
             ),
             (
                 "organisation disabled",
@@ -109,6 +120,7 @@ fn verdicts() {
                 &[],
                 r#"{"type":"error","error":{"type":"invalid_request_error","message":"This organization has been disabled."}}"#,
                 KeyRejected,
+                "anthropic/organization-disabled",
             ),
             (
                 "prompt too long",
@@ -116,6 +128,7 @@ fn verdicts() {
                 &[],
                 r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 208310 tokens > 200000 maximum"}}"#,
                 CallerFault,
+                "status/4xx",
             ),
             (
                 "wrong key",
@@ -123,6 +136,7 @@ fn verdicts() {
                 &[],
                 r#"{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"}}"#,
                 KeyRejected,
+                "anthropic/invalid-key",
             ),
             (
                 "bill unpaid",
@@ -130,6 +144,7 @@ fn verdicts() {
                 &[],
                 r#"{"type":"error","error":{"type":"billing_error","message":"Payment required"}}"#,
                 quota(UNKNOWN, ACCOUNT),
+                "status/402",
             ),
             (
                 "no permission",
@@ -137,6 +152,7 @@ fn verdicts() {
                 &[],
                 r#"{"type":"error","error":{"type":"permission_error","message":"Your API key does not have permission to use the specified resource"}}"#,
                 ModelRefused,
+                "anthropic/no-permission",
             ),
             (
                 "forbidden address",
@@ -144,6 +160,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"type":"forbidden","message":"Request not allowed"}}"#,
                 CallerFault,
+                "status/4xx",
             ),
             (
                 "no such model",
@@ -151,6 +168,7 @@ fn verdicts() {
                 &[],
                 r#"{"type":"error","error":{"type":"not_found_error","message":"model: claude-nine"}}"#,
                 CallerFault,
+                "status/4xx",
             ),
             (
                 "body too large",
@@ -158,6 +176,7 @@ fn verdicts() {
                 &[],
                 r#"{"type":"error","error":{"type":"request_too_large","message":"Request exceeds the maximum size"}}"#,
                 CallerFault,
+                "status/4xx",
             ),
             (
                 "server error",
@@ -165,6 +184,7 @@ fn verdicts() {
                 &[],
                 r#"{"type":"error","error":{"type":"api_error","message":"Internal server error"}}"#,
                 Transient,
+                "status/5xx",
             ),
             (
                 "overloaded",
@@ -172,6 +192,7 @@ fn verdicts() {
                 &[("x-should-retry", "true")],
                 r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
                 overloaded(UNKNOWN),
+                "anthropic/overloaded",
             ),
             (
                 "compatible path",
@@ -179,6 +200,7 @@ fn verdicts() {
                 &[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "12s")],
                 r#"{"error":{"code":"rate_limit_error","message":"Too many","type":"rate_limit_error","param":null}}"#,
                 limited(s(12), MODEL),
+                "anthropic/rate-limit",
             ),
         ],
     );

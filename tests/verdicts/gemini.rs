@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn verdicts() {
-    check(
+    table(
         &Gemini::default(),
         &[
             (
@@ -13,6 +13,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":429,"message":"You exceeded your current quota. \n* Quota exceeded for metric: input_tokens, limit: 1000000, model: gemini-2.5-flash\nPlease retry in 21.861320108s.","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"quotaId":"InputTokensPerModelPerMinute","quotaValue":"1000000"}]},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"21s"}]}}"#,
                 limited(s(21), MODEL),
+                "gemini/rate-limit",
             ),
             (
                 "the same on the compatible path: an array",
@@ -20,6 +21,7 @@ fn verdicts() {
                 &[],
                 r#"[{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"Quota","details":[{"retryDelay":"48.5s"}]}}]"#,
                 limited(ms(48_500), MODEL),
+                "gemini/rate-limit",
             ),
             (
                 "told by message only",
@@ -27,6 +29,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":429,"message":"Quota exceeded. Please retry in 48.939935699s.","status":"RESOURCE_EXHAUSTED"}}"#,
                 limited(Some(Duration::from_nanos(48_939_935_699)), MODEL),
+                "gemini/rate-limit",
             ),
             (
                 "per day, with a delay that misleads",
@@ -34,6 +37,7 @@ fn verdicts() {
                 &[DATE],
                 r#"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"Quota","details":[{"violations":[{"quotaId":"GenerateRequestsPerMinutePerProjectPerModel"},{"quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier","quotaValue":"250"}]},{"retryDelay":"33s"}]}}"#,
                 quota(s(12 * 3_600), MODEL),
+                "gemini/daily-quota",
             ),
             (
                 "a limit of 0 is not waited for",
@@ -41,6 +45,7 @@ fn verdicts() {
                 &[DATE],
                 r#"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"* Quota exceeded for metric: free_tier_requests, limit: 0\nPlease retry in 49.02s.","details":[{"violations":[{"quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]},{"retryDelay":"49s"}]}}"#,
                 quota(UNKNOWN, MODEL),
+                "gemini/limit-zero",
             ),
             (
                 "Google's own capacity",
@@ -48,6 +53,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":429,"message":"Resource has been exhausted (e.g. check quota).","status":"RESOURCE_EXHAUSTED"}}"#,
                 overloaded(UNKNOWN),
+                "gemini/capacity",
             ),
             (
                 "interactions",
@@ -55,6 +61,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":"too_many_requests","message":"Too many requests"}}"#,
                 limited(UNKNOWN, MODEL),
+                "status/429",
             ),
             (
                 "details without a delay",
@@ -62,6 +69,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"status":"RESOURCE_EXHAUSTED","message":"Quota","details":[{"violations":[{"quotaId":"RequestsPerMinute"}]}]}}"#,
                 limited(UNKNOWN, MODEL),
+                "gemini/rate-limit",
             ),
             (
                 "prepaid credit used up",
@@ -69,6 +77,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":402,"message":"Your prepayment credits are depleted.","status":"RESOURCE_EXHAUSTED"}}"#,
                 quota(UNKNOWN, ACCOUNT),
+                "gemini/no-credit",
             ),
             (
                 "the same, as told before",
@@ -76,6 +85,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":429,"message":"Your prepayment credits are depleted.","status":"RESOURCE_EXHAUSTED"}}"#,
                 quota(UNKNOWN, ACCOUNT),
+                "gemini/no-credit",
             ),
             (
                 "wrong key",
@@ -83,6 +93,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":400,"message":"Nein.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID","domain":"googleapis.com"}]}}"#,
                 KeyRejected,
+                "gemini/invalid-key",
             ),
             (
                 "wrong key on the compatible path",
@@ -90,6 +101,7 @@ fn verdicts() {
                 &[],
                 r#"[{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT"}}]"#,
                 KeyRejected,
+                "gemini/invalid-key",
             ),
             (
                 "leaked",
@@ -97,6 +109,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":403,"message":"Your API key was reported as leaked. Please use another API key.","status":"PERMISSION_DENIED"}}"#,
                 KeyRejected,
+                "gemini/invalid-key",
             ),
             (
                 "suspended",
@@ -104,6 +117,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":403,"message":"Permission denied: Consumer has been suspended.","status":"PERMISSION_DENIED","details":[{"reason":"CONSUMER_SUSPENDED"}]}}"#,
                 KeyRejected,
+                "gemini/invalid-key",
             ),
             (
                 "good from other addresses",
@@ -111,6 +125,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":403,"message":"IP","status":"PERMISSION_DENIED","details":[{"reason":"API_KEY_IP_ADDRESS_BLOCKED"}]}}"#,
                 ModelRefused,
+                "gemini/restricted-key",
             ),
             (
                 "no key sent",
@@ -118,6 +133,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":403,"message":"Method doesn't allow unregistered callers","status":"PERMISSION_DENIED"}}"#,
                 CallerFault,
+                "gemini/no-key-sent",
             ),
             (
                 "another project's file",
@@ -125,6 +141,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":403,"message":"You do not have permission to access the File abc or it may not exist.","status":"PERMISSION_DENIED"}}"#,
                 CallerFault,
+                "status/4xx",
             ),
             (
                 "wrong kind of credential",
@@ -132,6 +149,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":401,"status":"UNAUTHENTICATED","details":[{"reason":"CREDENTIALS_MISSING"}]}}"#,
                 CallerFault,
+                "gemini/no-key-sent",
             ),
             (
                 "bad argument",
@@ -139,6 +157,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":400,"message":"The requested combination is not supported","status":"INVALID_ARGUMENT"}}"#,
                 CallerFault,
+                "status/4xx",
             ),
             (
                 "country",
@@ -146,6 +165,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":400,"message":"User location is not supported for the API use.","status":"FAILED_PRECONDITION"}}"#,
                 CallerFault,
+                "gemini/region",
             ),
             (
                 "no such model",
@@ -153,6 +173,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":404,"message":"models/nine is not found for API version v1beta","status":"NOT_FOUND"}}"#,
                 CallerFault,
+                "status/4xx",
             ),
             (
                 "overloaded",
@@ -160,6 +181,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":503,"message":"The model is overloaded. Please try again later.","status":"UNAVAILABLE"}}"#,
                 overloaded(UNKNOWN),
+                "status/overloaded",
             ),
             (
                 "internal",
@@ -167,6 +189,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":500,"message":"An internal error has occurred.","status":"INTERNAL"}}"#,
                 Transient,
+                "status/5xx",
             ),
         ],
     );

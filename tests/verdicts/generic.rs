@@ -4,16 +4,24 @@ use super::*;
 
 #[test]
 fn verdicts() {
-    check(
+    table(
         &Generic::new("https://api.example.com"),
         &[
-            ("wait told", 429, &[("retry-after", "20")], "", limited(s(20), ACCOUNT)),
+            (
+                "wait told",
+                429,
+                &[("retry-after", "20")],
+                "",
+                limited(s(20), ACCOUNT),
+                "generic/429",
+            ),
             (
                 "wait told as a date",
                 429,
                 &[DATE, ("retry-after", "Thu, 15 Jan 2026 20:00:20 GMT")],
                 "",
                 limited(s(20), ACCOUNT),
+                "generic/429",
             ),
             (
                 "told as a time in seconds",
@@ -21,6 +29,7 @@ fn verdicts() {
                 &[DATE, ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1768507260")],
                 "",
                 limited(s(60), ACCOUNT),
+                "generic/429",
             ),
             (
                 "told as a time in milliseconds",
@@ -28,6 +37,7 @@ fn verdicts() {
                 &[DATE, ("ratelimit-remaining", "0"), ("ratelimit-reset", "1768507260000")],
                 "",
                 limited(s(60), ACCOUNT),
+                "generic/429",
             ),
             (
                 "told by RateLimit",
@@ -35,6 +45,7 @@ fn verdicts() {
                 &[("ratelimit", "\"default\";r=0;t=30")],
                 "",
                 limited(s(30), ACCOUNT),
+                "generic/429",
             ),
             (
                 "something remains, so its reset is not the wait",
@@ -42,22 +53,39 @@ fn verdicts() {
                 &[("x-ratelimit-remaining", "5"), ("x-ratelimit-reset", "30")],
                 "",
                 limited(UNKNOWN, ACCOUNT),
+                "generic/429",
             ),
-            ("a limiter's own page", 429, &[HTML], "<html>429</html>", limited(UNKNOWN, ACCOUNT)),
+            (
+                "a limiter's own page",
+                429,
+                &[HTML],
+                "<html>429</html>",
+                limited(UNKNOWN, ACCOUNT),
+                "generic/429",
+            ),
             (
                 "used up, told with 403",
                 403,
                 &[DATE, ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1768507260")],
                 r#"{"message":"API rate limit exceeded for user ID 1."}"#,
                 limited(s(60), ACCOUNT),
+                "generic/403-used-up",
             ),
-            ("403 with a wait", 403, &[("retry-after", "9")], "", limited(s(9), ACCOUNT)),
+            (
+                "403 with a wait",
+                403,
+                &[("retry-after", "9")],
+                "",
+                limited(s(9), ACCOUNT),
+                "generic/403-with-wait",
+            ),
             (
                 "secondary limit of which nothing is told",
                 403,
                 &[("x-ratelimit-remaining", "4980"), ("x-ratelimit-reset", "900")],
                 r#"{"message":"You have exceeded a secondary rate limit. Please wait."}"#,
                 limited(s(60), ACCOUNT),
+                "generic/secondary-limit",
             ),
             (
                 "forbidden",
@@ -65,6 +93,7 @@ fn verdicts() {
                 &[("x-ratelimit-remaining", "4996")],
                 r#"{"message":"Resource not accessible by integration"}"#,
                 CallerFault,
+                "status/4xx",
             ),
             (
                 "bad key, with the limits of the address",
@@ -72,10 +101,18 @@ fn verdicts() {
                 &[("x-ratelimit-remaining", "0"), ("x-ratelimit-limit", "60")],
                 r#"{"message":"Bad credentials"}"#,
                 KeyRejected,
+                "status/401",
             ),
-            ("pay", 402, &[], r#"{"error":"no funds"}"#, quota(UNKNOWN, ACCOUNT)),
-            ("not found", 404, &[], r#"{"message":"Not Found"}"#, CallerFault),
-            ("unicorn", 503, &[HTML, ("x-ratelimit-remaining", "9")], BLOCKED, overloaded(UNKNOWN)),
+            ("pay", 402, &[], r#"{"error":"no funds"}"#, quota(UNKNOWN, ACCOUNT), "status/402"),
+            ("not found", 404, &[], r#"{"message":"Not Found"}"#, CallerFault, "status/4xx"),
+            (
+                "unicorn",
+                503,
+                &[HTML, ("x-ratelimit-remaining", "9")],
+                BLOCKED,
+                overloaded(UNKNOWN),
+                "status/overloaded",
+            ),
         ],
     );
 }

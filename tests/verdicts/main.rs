@@ -4,10 +4,25 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod anthropic;
+mod azure;
+mod bedrock;
+mod cerebras;
+mod cohere;
+mod deepseek;
+mod fireworks;
 mod gemini;
 mod generic;
+mod github;
+mod groq;
 mod in_between;
+mod mistral;
 mod openai;
+mod openrouter;
+mod perplexity;
+mod together;
+mod traps;
+
+mod xai;
 
 use std::time::{Duration, SystemTime};
 
@@ -17,8 +32,15 @@ use tower_key_rotation::{
     provider::{Answer, Provider},
 };
 
-/// Name, status, headers, body, verdict.
-type Row = (&'static str, u16, &'static [(&'static str, &'static str)], &'static str, Verdict);
+/// What it is, status, headers, body; the verdict with its scope and wait, and the rule that gives it.
+type Row = (
+    &'static str,
+    u16,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+    Verdict,
+    &'static str,
+);
 
 const ACCOUNT: Scope = Scope::Account;
 const MODEL: Scope = Scope::Model;
@@ -53,7 +75,7 @@ const BLOCKED: &str = "<!DOCTYPE html><html><title>Attention Required!</title></
 const UPSTREAM: &str = "upstream connect error or disconnect/reset before headers";
 
 fn check(provider: &dyn Provider, rows: &[Row]) {
-    for (name, status, headers, body, expected) in rows {
+    for (name, status, headers, body, expected, rule) in rows {
         let mut map = HeaderMap::new();
         for (name, value) in *headers {
             map.append(*name, value.parse().unwrap());
@@ -64,6 +86,22 @@ fn check(provider: &dyn Provider, rows: &[Row]) {
             body: body.as_bytes(),
             now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_768_507_200 - 3_600), // an hour slow
         };
-        assert_eq!(provider.classify(&answer), *expected, "{}: {name}", provider.name());
+        let ruling = provider.classify(&answer);
+        let dialect = &provider.facts().name;
+        assert_eq!(ruling.verdict, *expected, "{dialect}: {name}");
+        assert_eq!(ruling.rule, *rule, "{dialect}: {name}");
+    }
+}
+
+/// The table of a dialect: each of its own rules must be the one that fires in some row.
+fn table(provider: &dyn Provider, rows: &[Row]) {
+    check(provider, rows);
+    let facts = provider.facts();
+    let own = facts.rules.iter().filter(|rule| {
+        rule.name().split_once('/').is_some_and(|(dialect, _)| dialect == facts.name)
+    });
+    for rule in own {
+        let fires = rows.iter().any(|row| row.5 == rule.name());
+        assert!(fires, "no row shows {}", rule.name());
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 fn verdicts() {
     const RPM: &str = r#"{"error":{"message":"Rate limit reached for gpt-4o in organization org-1 on requests per min (RPM): Limit 3, Used 3, Requested 1. Please try again in 20s. Visit https://platform.openai.com to learn more.","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#;
     const WORDLESS: &str = r#"{"error":{"message":"Rate limit reached","type":"tokens","code":"rate_limit_exceeded"}}"#;
-    check(
+    table(
         &OpenAi::default(),
         &[
             (
@@ -20,14 +20,16 @@ fn verdicts() {
                 ],
                 RPM,
                 limited(ms(19_400), MODEL),
+                "openai/rate-limit",
             ),
-            ("told by message", 429, &[], RPM, limited(s(20), MODEL)),
+            ("told by message", 429, &[], RPM, limited(s(20), MODEL), "openai/rate-limit"),
             (
                 "the message goes before the reset",
                 429,
                 &[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "9m")],
                 RPM,
                 limited(s(20), MODEL),
+                "openai/rate-limit",
             ),
             (
                 "told by the reset of what is used up",
@@ -40,6 +42,7 @@ fn verdicts() {
                 ],
                 WORDLESS,
                 limited(ms(8_640), MODEL),
+                "openai/rate-limit",
             ),
             (
                 "both used up: the later",
@@ -52,15 +55,39 @@ fn verdicts() {
                 ],
                 WORDLESS,
                 limited(s(360), MODEL),
+                "openai/rate-limit",
             ),
-            ("nothing told", 429, &[("retry-after", "0")], WORDLESS, limited(UNKNOWN, MODEL)),
-            ("negative wait", 429, &[("retry-after", "-5")], WORDLESS, limited(UNKNOWN, MODEL)),
+            (
+                "nothing told",
+                429,
+                &[("retry-after", "0")],
+                WORDLESS,
+                limited(UNKNOWN, MODEL),
+                "openai/rate-limit",
+            ),
+            (
+                "negative wait",
+                429,
+                &[("retry-after", "-5")],
+                WORDLESS,
+                limited(UNKNOWN, MODEL),
+                "openai/rate-limit",
+            ),
+            (
+                "a picture in the prompt, told in the midst of a stream",
+                200,
+                &[],
+                r#"{"type":"response.failed","response":{"error":{"code":"image_parse_error","message":"no"}}}"#,
+                CallerFault,
+                "openai/prompt",
+            ),
             (
                 "too steep a ramp",
                 429,
                 &[("retry-after", "3")],
                 r#"{"error":{"type":"rate_limit_error","code":"slow_down","message":"Slow down"}}"#,
                 limited(s(3), ACCOUNT),
+                "openai/slow-down",
             ),
             (
                 "larger than the limit",
@@ -68,6 +95,7 @@ fn verdicts() {
                 &[("x-ratelimit-remaining-tokens", "1000000"), ("x-ratelimit-reset-tokens", "0s")],
                 r#"{"error":{"message":"Request too large for gpt-4o in organization org-1 on tokens per min (TPM): Limit 30000, Requested 52013.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"#,
                 CallerFault,
+                "openai/request-too-large",
             ),
             (
                 "no credit",
@@ -75,6 +103,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#,
                 quota(UNKNOWN, ACCOUNT),
+                "openai/insufficient-quota",
             ),
             (
                 "no credit, by type only",
@@ -82,6 +111,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"type":"insufficient_quota","code":null}}"#,
                 quota(UNKNOWN, ACCOUNT),
+                "openai/insufficient-quota",
             ),
             (
                 "quota with a wait that is about something else still is quota",
@@ -89,6 +119,7 @@ fn verdicts() {
                 &[("retry-after", "20")],
                 r#"{"error":{"type":"insufficient_quota","code":"project_spend_limit_exceeded"}}"#,
                 quota(s(20), ACCOUNT),
+                "openai/insufficient-quota",
             ),
             (
                 "spend limit of the organisation",
@@ -96,6 +127,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"type":"billing","code":"organization_spend_limit_exceeded"}}"#,
                 quota(UNKNOWN, ACCOUNT),
+                "openai/insufficient-quota",
             ),
             (
                 "billing hard limit, told with 400",
@@ -103,6 +135,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":"billing_hard_limit_reached","message":"Billing hard limit has been reached","type":"invalid_request_error"}}"#,
                 quota(UNKNOWN, ACCOUNT),
+                "openai/insufficient-quota",
             ),
             (
                 "wrong key",
@@ -110,6 +143,7 @@ fn verdicts() {
                 &[("www-authenticate", "Bearer realm=\"OpenAI API\"")],
                 r#"{"error":{"message":"Incorrect API key provided: sk-no.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#,
                 KeyRejected,
+                "openai/invalid-key",
             ),
             (
                 "wrong key, as xAI tells it",
@@ -117,6 +151,7 @@ fn verdicts() {
                 &[],
                 r#"{"code":"Client specified an invalid argument","error":"Incorrect API key provided: xai-no."}"#,
                 KeyRejected,
+                "openai/invalid-key-as-400",
             ),
             (
                 "account closed, hidden under 429",
@@ -124,6 +159,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"message":"Your access was terminated","type":"access_terminated","code":null}}"#,
                 KeyRejected,
+                "openai/account-closed",
             ),
             (
                 "restricted key",
@@ -131,6 +167,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"message":"You have insufficient permissions for this operation. Missing scopes: model.request.","type":"invalid_request_error","code":null}}"#,
                 ModelRefused,
+                "openai/missing-scopes",
             ),
             (
                 "good from other addresses",
@@ -138,6 +175,23 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"message":"Your request IP is not on the list","type":"invalid_request_error","code":"ip_not_authorized"}}"#,
                 ModelRefused,
+                "openai/wrong-address",
+            ),
+            (
+                "the caller names somebody else's organisation",
+                401,
+                &[],
+                r#"{"error":{"message":"OpenAI-Organization header should match organization for API key","type":"invalid_request_error","code":"mismatched_organization"}}"#,
+                CallerFault,
+                "openai/organization-mismatch",
+            ),
+            (
+                "requests per day, back bit by bit",
+                429,
+                &[],
+                r#"{"error":{"message":"Rate limit reached for gpt-4o in organization org-1 on requests per day (RPD): Limit 200, Used 200, Requested 1. Please try again in 7m12s.","type":"requests","code":"rate_limit_exceeded"}}"#,
+                quota(s(432), MODEL),
+                "openai/daily-limit",
             ),
             (
                 "no key sent",
@@ -145,6 +199,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"message":"You didn't provide an API key. You need to","type":"invalid_request_error","code":null}}"#,
                 CallerFault,
+                "openai/no-key-sent",
             ),
             (
                 "country",
@@ -152,6 +207,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"code":"unsupported_country_region_territory","message":"Country, region, or territory not supported","type":"request_forbidden"}}"#,
                 CallerFault,
+                "openai/region",
             ),
             (
                 "wrong endpoint for the model",
@@ -159,6 +215,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"message":"You are not allowed to sample from this model","type":"invalid_request_error","code":null}}"#,
                 CallerFault,
+                "status/4xx",
             ),
             (
                 "model not in the project",
@@ -166,6 +223,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"message":"Project `proj_1` does not have access to model `gpt-4o`","type":"invalid_request_error","code":"model_not_found"}}"#,
                 ModelRefused,
+                "openai/no-model-access",
             ),
             (
                 "wrong name of a model",
@@ -173,6 +231,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"message":"The model `gpt-nine` does not exist or you do not have access to it.","type":"invalid_request_error","code":"model_not_found"}}"#,
                 CallerFault,
+                "openai/unknown-model",
             ),
             (
                 "context length",
@@ -180,6 +239,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"message":"This model's maximum context length is 8192 tokens.","type":"invalid_request_error","code":"context_length_exceeded"}}"#,
                 CallerFault,
+                "openai/context-length",
             ),
             (
                 "a prompt that speaks of quota is not quota",
@@ -187,6 +247,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"message":"Invalid value: 'insufficient_quota'","type":"invalid_request_error","code":"invalid_value"}}"#,
                 CallerFault,
+                "status/4xx",
             ),
             (
                 "server error",
@@ -194,6 +255,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"message":"The server had an error","type":"server_error","code":"server_error"}}"#,
                 Transient,
+                "status/5xx",
             ),
             (
                 "overloaded, told with 500",
@@ -201,6 +263,7 @@ fn verdicts() {
                 &[],
                 r#"{"error":{"message":"Please retry","type":"service_unavailable_error","code":"server_is_overloaded"}}"#,
                 overloaded(UNKNOWN),
+                "body/overloaded",
             ),
             (
                 "body cut off",
@@ -208,8 +271,16 @@ fn verdicts() {
                 &[("retry-after", "4")],
                 r#"{"error":{"message":"Rate li"#,
                 limited(s(4), MODEL),
+                "status/429",
             ),
-            ("not JSON", 429, &[], "Too many requests, try again in 1m12s.", limited(s(72), MODEL)),
+            (
+                "not JSON",
+                429,
+                &[],
+                "Too many requests, try again in 1m12s.",
+                limited(s(72), MODEL),
+                "status/429",
+            ),
         ],
     );
 }

@@ -114,6 +114,22 @@ impl<'d, 'i> Value<'d, 'i> {
         Some(items.into_iter().enumerate().map(item).collect())
     }
 
+    /// The elements of a list, or the one value.
+    pub(super) fn many(self) -> Vec<Self> {
+        if self.value.is_array() { self.list().unwrap_or_default() } else { vec![self] }
+    }
+
+    pub(super) fn boolean(self) -> Option<bool> {
+        match self.value {
+            DeValue::Boolean(value) => Some(value),
+            _ => self.wrong_type("true or false"),
+        }
+    }
+
+    pub(super) fn is_text(&self) -> bool {
+        self.value.is_str()
+    }
+
     pub(super) fn is_table(&self) -> bool {
         self.value.is_table()
     }

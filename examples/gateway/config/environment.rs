@@ -83,6 +83,7 @@ fn pool(dialect: Dialect, base: Base, keys: Vec<String>) -> PoolConfig {
         max_wait: DEFAULT_MAX_WAIT,
         queue: DEFAULT_QUEUE,
         streams: Streams::default(),
+        rules: Vec::new(),
         accounts: keys.into_iter().enumerate().map(account).collect(),
     }
 }

@@ -10,6 +10,7 @@ use super::{
     Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, Listen, PoolConfig,
     Problems, Streams, Surroundings, check_reach,
     document::{Document, Table, Value},
+    rule::rule,
     secret, value,
 };
 
@@ -82,6 +83,8 @@ impl Reader<'_> {
         };
         let streams = (time("hold_back"), time("first_token"), time("idle"));
         let models = models(&mut table, dialect);
+        let rules = table.list("rule").into_iter().filter_map(Value::table);
+        let rules = rules.filter_map(rule).collect();
         let accounts = self.accounts(&mut table);
         table.finish();
         Some(PoolConfig {
@@ -92,6 +95,7 @@ impl Reader<'_> {
             max_wait: max_wait.unwrap_or(Some(DEFAULT_MAX_WAIT))?,
             queue: queue.map_or(Some(DEFAULT_QUEUE), |queue| queue?.try_into().ok())?,
             streams: Streams { hold_back: streams.0?, first_token: streams.1?, idle: streams.2? },
+            rules,
             accounts,
         })
     }

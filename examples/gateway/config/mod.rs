@@ -1,8 +1,10 @@
 //! What the gateway serves: read from a file or the environment, checked as a whole.
 
+mod dialect;
 mod document;
 mod environment;
 mod file;
+mod rule;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -11,12 +13,13 @@ mod value;
 use std::{fmt, net::SocketAddr, time::Duration};
 
 use secrecy::SecretString;
-use tower_key_rotation::Account;
+use tower_key_rotation::{Account, Rule};
 
+pub(crate) use dialect::Dialect;
 pub(crate) use environment::Surroundings;
 #[cfg(test)]
 pub(crate) use file::read as read_file;
-pub(crate) use value::{Base, Dialect, is_loopback};
+pub(crate) use value::{Base, is_loopback};
 
 use super::args::Args;
 
@@ -47,6 +50,8 @@ pub(crate) struct PoolConfig {
     /// The longest line of waiting requests.
     pub(crate) queue: usize,
     pub(crate) streams: Streams,
+    /// The operator's own, which go before the dialect's.
+    pub(crate) rules: Vec<Rule>,
     pub(crate) accounts: Vec<Account>,
 }
 

@@ -1,3 +1,5 @@
+mod rules;
+
 use std::{fs, path::Path, time::Duration};
 
 use super::{super::args::Args, Config, Dialect, Listen, Problems, Streams, Surroundings, file};

@@ -1,4 +1,4 @@
-//! Values with a form of their own: dialects, base URLs, durations, names, patterns.
+//! Values with a form of their own: base URLs, durations, names, patterns.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -6,78 +6,6 @@ use axum::http::{
     Uri,
     uri::{Authority, PathAndQuery, Scheme},
 };
-
-/// How a provider is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    OpenAi,
-    Anthropic,
-    Gemini,
-    Generic,
-}
-
-impl Dialect {
-    const ALL: [Self; 4] = [Self::OpenAi, Self::Anthropic, Self::Gemini, Self::Generic];
-
-    pub(super) fn read(text: &str) -> Result<Self, String> {
-        let known = || Self::ALL.map(Self::name).join(", ");
-        Self::ALL
-            .into_iter()
-            .find(|dialect| dialect.name() == text)
-            .ok_or_else(|| format!("{text:?} is none of {}", known()))
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::OpenAi => "openai",
-            Self::Anthropic => "anthropic",
-            Self::Gemini => "gemini",
-            Self::Generic => "generic",
-        }
-    }
-
-    pub(super) fn default_base(self) -> Option<&'static str> {
-        match self {
-            Self::OpenAi => Some("https://api.openai.com"),
-            Self::Anthropic => Some("https://api.anthropic.com"),
-            Self::Gemini => Some("https://generativelanguage.googleapis.com"),
-            Self::Generic => None,
-        }
-    }
-
-    /// The models that come here when the configuration does not say.
-    pub(super) fn default_models(self) -> &'static [&'static str] {
-        match self {
-            Self::OpenAi => &[
-                "gpt-*",
-                "chatgpt-*",
-                "o1*",
-                "o3*",
-                "o4*",
-                "ft:*",
-                "codex-*",
-                "computer-use-*",
-                "text-*",
-                "omni-*",
-                "dall-e-*",
-                "whisper-*",
-                "tts-*",
-                "sora-*",
-            ],
-            Self::Anthropic => &["claude-*"],
-            Self::Gemini => &["gemini-*", "gemma-*", "models/*"],
-            Self::Generic => &["*"],
-        }
-    }
-
-    /// The path of the provider's OpenAI-compatible endpoint, which `/v1` stands for.
-    pub(crate) fn unified_path(self) -> &'static str {
-        match self {
-            Self::OpenAi | Self::Anthropic | Self::Generic => "/v1",
-            Self::Gemini => "/v1beta/openai",
-        }
-    }
-}
 
 /// Scheme, host, port and path that a pool's requests go to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -29,7 +29,7 @@ impl Direct {
 
 impl Client for Direct {
     async fn ask(&self, job: &Job) -> Reply {
-        let mut demand = Demand::new().model("m").output_tokens(job.estimate);
+        let mut demand = Demand::new().model("m").output_tokens(job.estimate).since(Instant::now());
         if let Some(deadline) = self.deadline {
             demand = demand.deadline(Instant::now() + deadline);
         }
@@ -47,7 +47,7 @@ impl Client for Direct {
                 lease.failed();
                 continue;
             };
-            match lease.observe(answer.status(), answer.headers(), answer.body()) {
+            match lease.observe(answer.status(), answer.headers(), answer.body()).verdict {
                 Verdict::Accepted => {
                     lease.settle(Usage::tokens(0, job.amount));
                     return Reply::Answered;

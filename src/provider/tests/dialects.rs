@@ -24,9 +24,10 @@ fn estimate<'a>(provider: &dyn Provider, uri: &'a Uri, body: &'a [u8]) -> Estima
 #[test]
 fn each_path_has_its_carrier() {
     let carrier = |provider: &dyn Provider, path: &str| {
-        provider.carriers()[provider.carrier(&uri(&format!("{}{path}", provider.origin())))].clone()
+        let facts = provider.facts();
+        facts.carriers()[facts.carrier_of(&uri(&format!("{}{path}", facts.origin)))].clone()
     };
-    let header = |name| Carrier::Header(http::HeaderName::from_static(name));
+    let header = |name| Carrier::Header(HeaderName::from_static(name));
     let anthropic = Anthropic::default();
     let gemini = Gemini::default();
     assert_eq!(carrier(&OpenAi::default(), "/v1/responses"), Carrier::Bearer);
@@ -38,12 +39,12 @@ fn each_path_has_its_carrier() {
     let generic = Generic::new("https://maps.example.com");
     assert_eq!(carrier(&generic, "/"), Carrier::Bearer);
     let generic =
-        generic.header(http::HeaderName::from_static("x-key")).query_carrier("key").name("maps");
+        generic.header(HeaderName::from_static("x-key")).query_carrier("key").name("maps");
     assert_eq!(carrier(&generic, "/"), header("x-key"));
-    assert_eq!(Provider::name(&generic), "maps");
-    assert_eq!(Provider::query_carrier(&generic), Some("key"));
-    assert_eq!(gemini.query_carrier(), Some("key"));
-    assert_eq!(anthropic.query_carrier(), None);
+    assert_eq!(generic.facts().name, "maps");
+    assert_eq!(generic.facts().query_carrier.as_deref(), Some("key"));
+    assert_eq!(gemini.facts().query_carrier.as_deref(), Some("key"));
+    assert_eq!(anthropic.facts().query_carrier, None);
 }
 
 #[test]
@@ -76,11 +77,14 @@ fn a_body_is_one_request_to_generic() {
 }
 
 #[test]
-fn only_generic_fears_to_repeat_a_post() {
-    let [openai, anthropic, gemini, generic] = all();
-    for provider in [openai, anthropic, gemini] {
-        assert!(provider.may_repeat(&Method::POST), "{provider:?}");
+fn only_what_is_no_model_fears_to_repeat_a_post() {
+    for provider in all() {
+        let name = &*provider.facts().name;
+        let fears = matches!(name, "generic" | "github");
+        assert_eq!(provider.may_repeat(&Method::POST), !fears, "{name}");
+        assert!(provider.may_repeat(&Method::GET), "{name}");
     }
+    let generic = Generic::new("https://api.example.com");
     for (method, may) in [
         (Method::GET, true),
         (Method::HEAD, true),
@@ -100,38 +104,39 @@ fn only_generic_fears_to_repeat_a_post() {
 fn a_refusal_of_ours_has_the_shape_of_the_provider() {
     let busy = Exhausted::new(Reason::Busy, Some(Duration::from_millis(4_200)));
     let says = "every account is at its limits; try again in 5 s";
-    let [openai, anthropic, gemini, generic] = all();
+    let (openai, anthropic) = (OpenAi::default(), Anthropic::default());
+    let (gemini, generic) = (Gemini::default(), Generic::new("https://api.example.com"));
     let body = |provider: &dyn Provider, exhausted| -> serde_json::Value {
         serde_json::from_slice(&provider.refusal_body(exhausted)).unwrap()
     };
     assert_eq!(
-        body(&*openai, &busy),
+        body(&openai, &busy),
         serde_json::json!({"error": {
             "message": says, "type": "requests", "param": null, "code": "rate_limit_exceeded",
         }})
     );
     assert_eq!(
-        body(&*anthropic, &busy),
+        body(&anthropic, &busy),
         serde_json::json!({"type": "error", "error": {"type": "rate_limit_error", "message": says}})
     );
     assert_eq!(
-        body(&*gemini, &busy),
+        body(&gemini, &busy),
         serde_json::json!({"error": {
             "code": 429, "status": "RESOURCE_EXHAUSTED", "message": says,
             "details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "5s"}],
         }})
     );
     assert_eq!(
-        body(&*generic, &busy),
+        body(&generic, &busy),
         serde_json::json!({"error": {"type": "busy", "message": says}})
     );
 
     let no_key = Exhausted::new(Reason::NoKey, None);
-    assert_eq!(body(&*openai, &no_key)["error"]["code"], "no_key_available");
-    assert_eq!(body(&*gemini, &no_key)["error"]["code"], 503);
+    assert_eq!(body(&openai, &no_key)["error"]["code"], "no_key_available");
+    assert_eq!(body(&gemini, &no_key)["error"]["code"], 503);
     let too_large = Exhausted::new(Reason::TooLarge, None);
-    assert_eq!(body(&*openai, &too_large)["error"]["type"], "invalid_request_error");
-    assert_eq!(body(&*anthropic, &too_large)["error"]["type"], "request_too_large");
+    assert_eq!(body(&openai, &too_large)["error"]["type"], "invalid_request_error");
+    assert_eq!(body(&anthropic, &too_large)["error"]["type"], "request_too_large");
 }
 
 /// A pool of pools: what one answers, the next understands.
@@ -141,7 +146,7 @@ fn our_own_refusals_are_read_as_meant() {
     let busy = Exhausted::new(Reason::Busy, Some(Duration::from_secs(5)));
     let headers = headers(&[("retry-after", "5")]);
     for provider in all() {
-        let verdict = provider.classify(&Answer {
+        let Ruling { verdict, .. } = provider.classify(&Answer {
             status: busy.status(),
             headers: &headers,
             body: &provider.refusal_body(&busy),

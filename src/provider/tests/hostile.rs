@@ -114,7 +114,7 @@ fn noise_never_panics_and_no_wait_is_absurd() {
         let uri = Uri::try_from(format!("/v1beta/models/{path}")).unwrap_or_default();
         let call = Call { method: &Method::POST, uri: &uri, headers: &headers, body: &body };
         for provider in &providers {
-            let verdict = provider.classify(&answer);
+            let Ruling { verdict, .. } = provider.classify(&answer);
             if let crate::Verdict::RateLimited { retry_after: Some(wait), .. }
             | crate::Verdict::QuotaExhausted { retry_after: Some(wait), .. }
             | crate::Verdict::Overloaded { retry_after: Some(wait) } = verdict
@@ -126,7 +126,8 @@ fn noise_never_panics_and_no_wait_is_absurd() {
                 assert!(believed(reset).is_some(), "{answer:?}: {reset:?}");
             });
             let _ = provider.estimate(&call);
-            assert!(provider.carrier(&uri) < provider.carriers().len());
+            let facts = provider.facts();
+            assert!(facts.carrier_of(&uri) < facts.carriers().len());
         }
     }
 }
@@ -141,6 +142,6 @@ fn a_body_as_deep_as_it_is_long_is_no_way_to_the_end_of_the_stack() {
             body: &body,
             now: SystemTime::UNIX_EPOCH,
         };
-        assert_eq!(provider.classify(&answer).name(), "rate_limited", "{provider:?}");
+        assert_eq!(provider.classify(&answer).verdict.name(), "rate_limited", "{provider:?}");
     }
 }

@@ -1,18 +1,33 @@
 mod dialects;
+mod facts;
 mod hostile;
+mod limits;
 mod readings;
+mod streams;
+mod usage;
 
-use std::time::{Duration, SystemTime};
+use http::HeaderValue;
 
-use http::{HeaderMap, HeaderValue, StatusCode};
+use super::*;
 
-use super::{Answer, Anthropic, Gemini, Generic, OpenAi, Provider, Reading};
-
-fn all() -> [Box<dyn Provider>; 4] {
-    [
+fn all() -> Vec<Box<dyn Provider>> {
+    vec![
         Box::new(OpenAi::default()),
         Box::new(Anthropic::default()),
         Box::new(Gemini::default()),
+        Box::new(AzureOpenAi::new("https://r.openai.azure.com")),
+        Box::new(Bedrock::region("us-east-1")),
+        Box::new(Cerebras::default()),
+        Box::new(Cohere::default()),
+        Box::new(DeepSeek::default()),
+        Box::new(Fireworks::default()),
+        Box::new(GitHub::default()),
+        Box::new(Groq::default()),
+        Box::new(Mistral::default()),
+        Box::new(OpenRouter::default()),
+        Box::new(Perplexity::default()),
+        Box::new(Together::default()),
+        Box::new(XAi::default()),
         Box::new(Generic::new("https://api.example.com")),
     ]
 }

@@ -119,7 +119,7 @@ fn generic() {
             for (name, value) in
                 [("limit", "5000"), ("remaining", "4988"), ("reset", reset), ("used", "12")]
             {
-                let name = http::HeaderName::try_from(format!("{prefix}-{name}")).unwrap();
+                let name = HeaderName::try_from(format!("{prefix}-{name}")).unwrap();
                 map.insert(name, value.parse().unwrap());
             }
             let all = readings(&generic, StatusCode::OK, &map);

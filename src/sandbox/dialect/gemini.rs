@@ -105,7 +105,7 @@ fn name_of(status: StatusCode) -> &'static str {
 /// The delay told: also, as the provider does, with a request that can never fit.
 fn wait(over: &Over) -> Option<Duration> {
     match over.wait {
-        Wait::Unknown => None,
+        Wait::Untold | Wait::Unknown => None,
         Wait::For(wait) | Wait::Never(wait) => Some(wait),
     }
 }

@@ -94,6 +94,9 @@ fn over_message(over: &Over, context: &Context<'_>) -> String {
     let Over { metered, amount, period, used, requested, wait } = over;
     let per = super::per(*period);
     match wait {
+        Wait::Untold => {
+            format!("Rate limit reached for {model} in organization {account} on {metered}.")
+        }
         Wait::Unknown => {
             format!("Too many concurrent requests for {model} in organization {account}.")
         }

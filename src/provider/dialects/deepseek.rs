@@ -1,0 +1,48 @@
+//! DeepSeek.
+
+use std::sync::LazyLock;
+
+use http::HeaderName;
+
+use super::openai;
+use crate::{
+    Scope,
+    provider::{Carrier, Facts, Limits, OutputCap, Provider, Refill, Rule, UsageShape},
+};
+
+/// DeepSeek: `https://api.deepseek.com`, in OpenAI's dialect, and in Anthropic's on `/anthropic`.
+///
+/// - The key travels as `authorization: Bearer <key>`, on `/anthropic` in `x-api-key`.
+/// - The only limit is on requests at once, for an account and model, whatever the key; one is free when
+///   an answer has ended, and no header tells it.
+///   (<https://api-docs.deepseek.com/quick_start/rate_limit>)
+/// - Errors name `invalid_request_error` in `code` whatever they are about.
+///   (<https://api-docs.deepseek.com/quick_start/error_codes>)
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct DeepSeek {}
+
+static FACTS: LazyLock<Facts> = LazyLock::new(|| {
+    openai::like("deepseek", "https://api.deepseek.com")
+        .carrier_on("/anthropic/", Carrier::Header(HeaderName::from_static("x-api-key")))
+        .limits(Limits::of(Scope::Model, Refill::Rolling))
+        .rules([
+            Rule::quota_exhausted("deepseek/no-balance")
+                .status(402)
+                .begins(["Insufficient Balance"]),
+            Rule::key_rejected("deepseek/invalid-key").status(401).code(["authentication_error"]),
+        ])
+        .output_cap(OutputCap::Produced)
+        .usage(&[
+            // In the last chunk that has content, always.
+            UsageShape::CHAT_TOLD,
+            UsageShape::MESSAGES_MARKED,
+            UsageShape::RESPONSES,
+        ])
+});
+
+impl Provider for DeepSeek {
+    fn facts(&self) -> &Facts {
+        &FACTS
+    }
+}

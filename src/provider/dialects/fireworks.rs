@@ -1,0 +1,60 @@
+//! Fireworks.
+
+use std::sync::LazyLock;
+
+use super::openai;
+use crate::{
+    Scope,
+    limit::Metered,
+    provider::{
+        Facts, Limits, Line, OutputCap, Provider, Refill, Rule, UsageShape, limits::MINUTE,
+    },
+};
+
+/// Fireworks: `https://api.fireworks.ai/inference/v1`, in OpenAI's dialect.
+///
+/// - The key travels as `authorization: Bearer <key>`.
+/// - Limits hold for an account, service accounts included, in rolling minutes, and adapt to its traffic:
+///   what headers tell is the least that is granted. No time is told.
+///   (<https://docs.fireworks.ai/guides/quotas_usage/rate-limits>)
+/// - A bad key is a 403, an account that has not paid a 412.
+///   (<https://docs.fireworks.ai/guides/inference-error-codes>)
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Fireworks {}
+
+static FACTS: LazyLock<Facts> = LazyLock::new(|| {
+    openai::like("fireworks", "https://api.fireworks.ai")
+        .limits(limits())
+        .rules(rules())
+        .output_cap(OutputCap::Produced)
+        .usage(&[UsageShape::CHAT_TOLD, UsageShape::RESPONSES])
+});
+
+impl Provider for Fireworks {
+    fn facts(&self) -> &Facts {
+        &FACTS
+    }
+}
+
+fn limits() -> Limits {
+    let of = |metered, template| Line::of(metered, template).per(MINUTE);
+    Limits::of(Scope::Account, Refill::Rolling)
+        .line(of(Metered::Requests, "x-ratelimit-{}-requests"))
+        .line(of(Metered::InputTokens, "x-ratelimit-{}-tokens-prompt"))
+        .line(of(Metered::InputTokens, "x-ratelimit-{}-tokens-cache-adjusted-prompt"))
+        .line(of(Metered::OutputTokens, "x-ratelimit-{}-tokens-generated"))
+}
+
+fn rules() -> Vec<Rule> {
+    vec![
+        // "Account ... is suspended, possibly due to reaching the monthly spending limit or failure to
+        // pay past invoices". Other 412s are about adapters that cannot be loaded.
+        Rule::quota_exhausted("fireworks/suspended").status(412).says(["is suspended"]),
+        // `{"error": "unauthorized"}`
+        Rule::key_rejected("fireworks/invalid-key").status(403).begins(["unauthorized"]),
+        Rule::overloaded("fireworks/capacity").status(429).says(["generate first token"]),
+        Rule::rate_limited("fireworks/rate-limit").status(429).says(["usage limits", "rate limit"]),
+        Rule::overloaded("fireworks/unavailable").status(520),
+    ]
+}

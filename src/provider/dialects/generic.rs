@@ -1,0 +1,112 @@
+//! Any API that takes a key in a header and refuses with the usual status codes.
+
+use std::borrow::Cow;
+
+use http::HeaderName;
+
+use crate::{
+    Scope,
+    provider::{Carrier, Facts, Limits, Line, Match, Provider, Refill, Rule, Wait, limits::MINUTE},
+};
+
+/// Any API that takes a key in a header and refuses with the usual status codes.
+///
+/// A request counts as one request; its body is not looked at. Limits are read from
+/// `x-ratelimit-limit`, `-remaining` and `-reset` (with or without `x-`, and with `-requests` or
+/// `-tokens` behind them; the reset in seconds, or as a time since 1970 in seconds or milliseconds),
+/// and from the `RateLimit` header of the
+/// [IETF's draft](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/).
+///
+/// | status | verdict |
+/// | --- | --- |
+/// | 429 | rate limited |
+/// | 403 | rate limited with `retry-after`, with nothing remaining, or for a "secondary rate limit" (GitHub); else the caller's fault |
+/// | 402 | quota exhausted |
+/// | 401 | key rejected |
+/// | 503, 529 | overloaded |
+/// | 408, other 5xx | transient |
+/// | other 4xx | the caller's fault |
+///
+/// A request is repeated after a broken connection only if its method is idempotent. Whatever differs can
+/// be said with [`Facts`], of which this is made:
+///
+/// ```
+/// use http::HeaderName;
+/// use tower_key_rotation::{Generic, provider::{Facts, Provider, Rule}};
+///
+/// let maps = Generic::new("https://maps.example.com")
+///     .name("maps")
+///     .header(HeaderName::from_static("x-api-key"))
+///     .query_carrier("key");
+/// assert_eq!(maps.facts().origin, "https://maps.example.com");
+///
+/// let maps = Facts::from(maps)
+///     .rules([Rule::quota_exhausted("maps/daily").status(403).says(["daily limit"])]);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Generic {
+    facts: Facts,
+}
+
+impl Generic {
+    /// An API at this origin: scheme, host and port. It is called `generic`, and its key travels as
+    /// `authorization: Bearer <key>`, unless said otherwise.
+    pub fn new(origin: impl Into<Cow<'static, str>>) -> Self {
+        Self { facts: Facts::new("generic", origin).limits(limits()).rules(rules()) }
+    }
+
+    /// What the API is called in metrics and messages.
+    pub fn name(self, name: impl Into<Cow<'static, str>>) -> Self {
+        Self { facts: self.facts.named(name) }
+    }
+
+    /// The header that carries the key, alone, in place of `authorization: Bearer`.
+    pub fn header(self, name: HeaderName) -> Self {
+        Self { facts: self.facts.carrier(Carrier::Header(name)) }
+    }
+
+    /// The query parameter in which callers may send keys of their own, to be removed.
+    pub fn query_carrier(self, parameter: impl Into<Cow<'static, str>>) -> Self {
+        Self { facts: self.facts.query_carrier(parameter) }
+    }
+}
+
+impl From<Generic> for Facts {
+    fn from(generic: Generic) -> Self {
+        generic.facts
+    }
+}
+
+impl Provider for Generic {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+}
+
+fn limits() -> Limits {
+    Limits::of(Scope::Account, Refill::Fixed)
+        .line(Line::requests("x-ratelimit-{}"))
+        .line(Line::requests("ratelimit-{}"))
+        .line(Line::requests("x-ratelimit-{}-requests"))
+        .line(Line::requests("ratelimit-{}-requests"))
+        .line(Line::tokens("x-ratelimit-{}-tokens"))
+        .line(Line::tokens("ratelimit-{}-tokens"))
+        .ietf()
+}
+
+fn rules() -> Vec<Rule> {
+    vec![
+        // A limiter's own page is a limit all the same.
+        Rule::rate_limited("generic/429").status(429),
+        Rule::rate_limited("generic/secondary-limit")
+            .status(403)
+            .says(["secondary rate limit"])
+            .wait(Wait::retry_after())
+            .wait(Wait::after(MINUTE)),
+        Rule::rate_limited("generic/403-with-wait")
+            .status(403)
+            .header("retry-after", Match::Present),
+        Rule::rate_limited("generic/403-used-up").status(403).used_up(),
+    ]
+}

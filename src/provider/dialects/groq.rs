@@ -1,0 +1,57 @@
+//! Groq.
+
+use std::sync::LazyLock;
+
+use super::openai;
+use crate::{
+    Scope,
+    provider::{
+        Facts, Limits, Line, Provider, Refill, Rule, UsageShape, Wait,
+        limits::{DAY, MINUTE},
+    },
+};
+
+/// Groq: `https://api.groq.com/openai/v1`, in OpenAI's dialect.
+///
+/// - The key travels as `authorization: Bearer <key>`.
+/// - Limits hold for an organisation, per model, and refill all the time; cached tokens do not count.
+///   `x-ratelimit-*-requests` always tells those of a *day*, `-tokens` those of a *minute*; tokens of a
+///   day are not told. (<https://console.groq.com/docs/rate-limits>)
+/// - A request that is larger than the limit is a 413 with the code of a rate limit.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Groq {}
+
+static FACTS: LazyLock<Facts> = LazyLock::new(|| {
+    openai::like("groq", "https://api.groq.com")
+        .limits(
+            Limits::of(Scope::Model, Refill::Rolling)
+                .line(Line::requests("x-ratelimit-{}-requests").per(DAY))
+                .line(Line::tokens("x-ratelimit-{}-tokens").per(MINUTE)),
+        )
+        .rules(rules())
+        .without_cache_reads()
+        // In the last chunk always; with `include_usage` once more.
+        .usage(&[UsageShape::CHAT_TOLD, UsageShape::RESPONSES])
+});
+
+impl Provider for Groq {
+    fn facts(&self) -> &Facts {
+        &FACTS
+    }
+}
+
+/// <https://console.groq.com/docs/errors>, <https://console.groq.com/docs/spend-limits>
+fn rules() -> Vec<Rule> {
+    vec![
+        Rule::caller_fault("groq/request-too-large").status(413).code(["rate_limit_exceeded"]),
+        // The organisation's spend of the month.
+        Rule::quota_exhausted("groq/spend-limit")
+            .status(400)
+            .code(["blocked_api_access"])
+            .wait(Wait::next_month()),
+        // The model has called a tool wrongly: the next attempt may do better, but with any key.
+        Rule::caller_fault("groq/tool-use-failed").status(400).code(["tool_use_failed"]),
+        Rule::overloaded("groq/flex-capacity").status(498),
+    ]
+}

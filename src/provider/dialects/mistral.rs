@@ -1,0 +1,69 @@
+//! Mistral.
+
+use std::sync::LazyLock;
+
+use super::openai;
+use crate::{
+    Scope,
+    provider::{
+        Facts, Limits, Line, Match, OutputCap, Provider, Refill, Rule, UsageShape,
+        limits::{MINUTE, MONTH, SECOND},
+        refusal_body::ErrorShape,
+    },
+};
+
+/// Mistral: `https://api.mistral.ai/v1`.
+///
+/// - The key travels as `authorization: Bearer <key>`.
+/// - Limits hold for a workspace, per model, in whole minutes. Since 2025 no header tells when they are
+///   back, and a 429 may come with all tokens left.
+///   (<https://docs.mistral.ai/deployment/ai-studio/tier>)
+/// - A bad key is told in three shapes, one of them an empty body.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Mistral {}
+
+static FACTS: LazyLock<Facts> = LazyLock::new(|| {
+    openai::like("mistral", "https://api.mistral.ai")
+        .limits(limits())
+        .rules(rules())
+        .output_cap(OutputCap::Unknown)
+        .usage(&[USAGE])
+        .error_shape(ErrorShape::Bare)
+});
+
+impl Provider for Mistral {
+    fn facts(&self) -> &Facts {
+        &FACTS
+    }
+}
+
+/// In the last chunk always. Tokens of audio stand beside those of the prompt.
+const USAGE: UsageShape =
+    UsageShape { other_input: &["/prompt_tokens_details/audio_tokens"], ..UsageShape::CHAT_TOLD };
+
+/// Three generations of headers: since August 2025, before, and the bare `ratelimitbysize` of 2024.
+fn limits() -> Limits {
+    Limits::of(Scope::Model, Refill::Fixed)
+        .line(Line::requests("x-ratelimit-{}-req-minute").per(MINUTE))
+        .line(Line::requests("x-ratelimit-{}-req-10-second").per(10 * SECOND))
+        .line(Line::tokens("x-ratelimit-{}-tokens-minute").per(MINUTE))
+        .line(Line::tokens("x-ratelimit-{}-tokens-month").per(MONTH))
+        .line(Line::tokens("ratelimitbysize-{}").per(MINUTE))
+        .line(Line::tokens("x-ratelimitbysize-{}-minute").per(MINUTE))
+        .line(Line::tokens("x-ratelimitbysize-{}-month").per(MONTH))
+}
+
+fn rules() -> Vec<Rule> {
+    vec![
+        // "Service tier capacity exceeded for this model"
+        Rule::overloaded("mistral/capacity").status(429).code(["3505"]),
+        Rule::rate_limited("mistral/rate-limit").status(429).code(["1300", "rate_limited"]),
+        Rule::rate_limited("mistral/rate-limit").status(429).says(["rate limit exceeded"]),
+        // A 500 that says "Service unavailable."
+        Rule::overloaded("mistral/unavailable").status(500).says(["service unavailable"]),
+        Rule::caller_fault("mistral/invalid-model")
+            .status(400)
+            .json("/type", Match::is(["invalid_model"])),
+    ]
+}

@@ -1,0 +1,91 @@
+//! OpenRouter.
+
+use std::sync::LazyLock;
+
+use super::openai;
+use crate::{
+    Scope,
+    provider::{
+        Facts, Framing, Limits, Line, Match, OutputCap, Provider, Refill, Rule, UsageShape, Wait,
+    },
+};
+
+/// OpenRouter: `https://openrouter.ai/api/v1`, in OpenAI's dialect.
+///
+/// - The key travels as `authorization: Bearer <key>`. `HTTP-Referer` and `X-Title` are the caller's.
+/// - Limits are an account's, whatever the key; credit may be capped per key. Headers tell them with
+///   OpenRouter's own 429 only (of free models), the reset in milliseconds since 1970.
+///   (<https://openrouter.ai/docs/api-reference/limits>)
+/// - An error may stand in a 200: in place of an answer, in a chunk, or beside the part of an answer.
+/// - A 429 that says "Provider returned error" is the upstream's, of one model. It is taken for a limit on
+///   that model and not for an overload, which would hold back all other models.
+///   (<https://openrouter.ai/docs/api-reference/errors>)
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct OpenRouter {}
+
+static FACTS: LazyLock<Facts> = LazyLock::new(|| {
+    openai::like("openrouter", "https://openrouter.ai")
+        .limits(Limits::of(Scope::Model, Refill::Fixed).line(Line::requests("x-ratelimit-{}")))
+        .waits([
+            Wait::retry_after(),
+            Wait::reset(),
+            Wait::json("/error/metadata/headers/X-RateLimit-Reset"),
+        ])
+        .rules(rules())
+        .output_cap(OutputCap::Unknown)
+        .errors_in(&[Framing::Events, Framing::Whole])
+        .usage(&[UsageShape::CHAT_TOLD, UsageShape::RESPONSES])
+});
+
+impl Provider for OpenRouter {
+    fn facts(&self) -> &Facts {
+        &FACTS
+    }
+}
+
+const SOURCE: &str = "/error/metadata/limit_source";
+
+fn rules() -> Vec<Rule> {
+    let resets_at = || Wait::json("/error/metadata/resets_at");
+    vec![
+        // Passes when one of the account's own requests has ended.
+        Rule::rate_limited("openrouter/in-flight-budget")
+            .json(SOURCE, Match::is(["openrouter_in_flight_budget"]))
+            .scope(Scope::Account),
+        Rule::quota_exhausted("openrouter/key-limit")
+            .status([402, 403])
+            .json(SOURCE, Match::is(["openrouter_key_limit"]))
+            .wait(resets_at()),
+        Rule::quota_exhausted("openrouter/budget")
+            .status([402, 403])
+            .json(SOURCE, Match::Present)
+            .wait(resets_at())
+            .wait(Wait::retry_after()),
+        // "This request requires more credits, or fewer max_tokens": an account with more may serve it.
+        Rule::quota_exhausted("openrouter/no-credit").status(402).says(["credits"]),
+        Rule::caller_fault("openrouter/moderation")
+            .status(403)
+            .json("/error/metadata/reasons", Match::Present),
+        Rule::caller_fault("openrouter/upstream-forbids")
+            .status(403)
+            .begins(["Provider returned error"]),
+        Rule::rate_limited("openrouter/upstream-limit")
+            .status(429)
+            .begins(["Provider returned error"])
+            .scope(Scope::Model)
+            .wait(Wait::retry_after()),
+        Rule::quota_exhausted("openrouter/daily-limit")
+            .status(429)
+            .says(["per-day"])
+            .scope(Scope::Model)
+            .wait(Wait::retry_after())
+            .wait(Wait::reset())
+            .wait(Wait::json("/error/metadata/headers/X-RateLimit-Reset"))
+            .wait(Wait::midnight("UTC")),
+        Rule::rate_limited("openrouter/rate-limit")
+            .status(429)
+            .says(["rate limit exceeded", "limit_rpm"]),
+        Rule::caller_fault("openrouter/no-endpoints").status(404).says(["no endpoints"]),
+    ]
+}

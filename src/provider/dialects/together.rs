@@ -1,0 +1,56 @@
+//! Together.
+
+use std::sync::LazyLock;
+
+use super::openai;
+use crate::{
+    Scope,
+    provider::{
+        Facts, Limits, Line, OutputCap, Provider, Refill, Rule, UsageShape, limits::SECOND,
+    },
+};
+
+/// Together: `https://api.together.xyz/v1`, in OpenAI's dialect.
+///
+/// - The key travels as `authorization: Bearer <key>`.
+/// - Limits hold for an account, per kind of model, and are kept second by second: headers tell so many
+///   per second, and may tell more remaining than that. `retry-after` comes with successes too; it
+///   is read from refusals only. (<https://docs.together.ai/docs/rate-limits>)
+/// - `credit_limit` in an error's type is a rate limit all the same.
+///   (<https://docs.together.ai/docs/error-codes>)
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Together {}
+
+static FACTS: LazyLock<Facts> = LazyLock::new(|| {
+    openai::like("together", "https://api.together.xyz")
+        .limits(
+            Limits::of(Scope::Model, Refill::Rolling)
+                .line(Line::requests("x-ratelimit-{}").per(SECOND))
+                .line(Line::tokens("x-ratelimit-{}-tokens").per(SECOND)),
+        )
+        .rules(rules())
+        .output_cap(OutputCap::Unknown)
+        .usage(&[UsageShape::CHAT_TOLD])
+});
+
+impl Provider for Together {
+    fn facts(&self) -> &Facts {
+        &FACTS
+    }
+}
+
+fn rules() -> Vec<Rule> {
+    vec![
+        // "You have been rate limited. Your rate limit is 60 queries per minute."
+        Rule::rate_limited("together/rate-limit")
+            .status(429)
+            .code(["credit_limit"])
+            .scope(Scope::Account),
+        Rule::rate_limited("together/model-rate-limit").status(429).code(["model_rate_limit"]),
+        // The engine did not answer its own gateway in time.
+        Rule::overloaded("together/engine-timeout").status(524),
+        // Prompt and `max_tokens` together are more than the model takes.
+        Rule::caller_fault("together/context-length").status(403),
+    ]
+}

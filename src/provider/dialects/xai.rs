@@ -1,0 +1,65 @@
+//! xAI.
+
+use std::sync::LazyLock;
+
+use super::openai;
+use crate::{
+    Scope,
+    provider::{
+        Facts, Limits, Line, Match, OutputCap, Provider, Refill, Rule, UsageShape,
+        refusal_body::ErrorShape,
+    },
+};
+
+/// xAI: `https://api.x.ai/v1`, in OpenAI's dialect.
+///
+/// - The key travels as `authorization: Bearer <key>`.
+/// - Limits hold for a team, per model. Headers tell them on some paths, and never when they are back.
+///   (<https://docs.x.ai/docs/key-information/consumption-and-rate-limits>)
+/// - Errors are `{"code": "prose", "error": "prose"}`; a bad key is a 400.
+///   (<https://docs.x.ai/docs/key-information/debugging>)
+/// - Of chat completions, reasoning is not in `completion_tokens`; of responses it is in
+///   `output_tokens`.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct XAi {}
+
+static FACTS: LazyLock<Facts> = LazyLock::new(|| {
+    openai::like("xai", "https://api.x.ai")
+        .limits(
+            Limits::of(Scope::Model, Refill::Rolling)
+                .line(Line::requests("x-ratelimit-{}-requests"))
+                .line(Line::tokens("x-ratelimit-{}-tokens")),
+        )
+        .rules(rules())
+        .output_cap(OutputCap::Unknown)
+        .usage(&[CHAT, UsageShape::RESPONSES])
+        .error_shape(ErrorShape::Text)
+});
+
+impl Provider for XAi {
+    fn facts(&self) -> &Facts {
+        &FACTS
+    }
+}
+
+const CHAT: UsageShape = UsageShape { output_has_reasoning: false, ..UsageShape::CHAT };
+
+fn rules() -> Vec<Rule> {
+    vec![
+        Rule::key_rejected("xai/invalid-key").status(400).begins(["Incorrect API key provided"]),
+        // "Your team ... has either used all available credits or reached its monthly spending limit",
+        // "Your newly created team doesn't have any credits yet"
+        Rule::quota_exhausted("xai/no-credit")
+            .status([403, 429])
+            .says(["used all available credits", "have any credits"]),
+        // "Content violates usage guidelines. Team: ..., Failed check: SAFETY_CHECK_TYPE_..."
+        Rule::caller_fault("xai/safety").status(403).says(["violates usage guidelines"]),
+        // A key without the right for this model or path.
+        Rule::model_refused("xai/no-permission")
+            .status(403)
+            .json("/code", Match::contains(["does not have permission", "permission-denied"])),
+        // "Too many tokens for team ... and model ...", "Too many requests for team ..."
+        Rule::rate_limited("xai/rate-limit").status(429).says(["for team"]),
+    ]
+}

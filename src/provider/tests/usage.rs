@@ -1,0 +1,95 @@
+//! Where the shapes find what an answer used.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Input that is not from the cache, output that is not reasoning, read from the cache, reasoning.
+fn read(provider: &dyn Provider, answer: &Value) -> Option<[u64; 4]> {
+    let headers = headers(&[("content-type", "application/json")]);
+    let mut reader = provider.usage_reader(&headers)?;
+    reader.feed(answer.to_string().as_bytes());
+    let usage = reader.usage()?;
+    Some([usage.input, usage.output, usage.cache_read, usage.reasoning])
+}
+
+#[test]
+fn every_dialect_tells_what_it_used() {
+    let chat = json!({"usage": {
+        "prompt_tokens": 9, "completion_tokens": 8,
+        "prompt_tokens_details": {"cached_tokens": 7},
+        "completion_tokens_details": {"reasoning_tokens": 6},
+    }});
+    let responses = json!({"type": "response.completed", "response": {"usage": {
+        "input_tokens": 9, "output_tokens": 8,
+        "input_tokens_details": {"cached_tokens": 7},
+        "output_tokens_details": {"reasoning_tokens": 6},
+    }}});
+    let messages = json!({"usage": {
+        "input_tokens": 9, "output_tokens": 8, "cache_read_input_tokens": 7,
+        "cache_creation_input_tokens": 0, "output_tokens_details": {"thinking_tokens": 6},
+    }});
+    let native = |name: &str| match name {
+        "gemini" => json!({"usageMetadata": {
+            "promptTokenCount": 9, "candidatesTokenCount": 8,
+            "cachedContentTokenCount": 7, "thoughtsTokenCount": 6,
+        }}),
+        "cohere" => json!({"delta": {"usage": {
+            "billed_units": {"input_tokens": 1, "output_tokens": 1},
+            "tokens": {"input_tokens": 9, "output_tokens": 8, "reasoning_tokens": 6},
+            "cached_tokens": 7,
+        }}}),
+        "groq" => json!({"x_groq": chat}),
+        "together" | "perplexity" => json!({"usage": {
+            "prompt_tokens": 9, "completion_tokens": 8, "cached_tokens": 7, "reasoning_tokens": 6,
+            "prompt_tokens_details": {"cached_tokens": 7},
+        }}),
+        "anthropic" => messages.clone(),
+        _ => chat.clone(),
+    };
+    for provider in all() {
+        let name = &*provider.facts().name;
+        let expected = match name {
+            "github" | "generic" => None,
+            // Reasoning beside the answer.
+            "gemini" | "xai" => Some([2, 8, 7, 6]),
+            // The cache beside the prompt.
+            "anthropic" => Some([9, 2, 7, 6]),
+            _ => Some([2, 2, 7, 6]),
+        };
+        assert_eq!(read(&*provider, &native(name)), expected, "{name}");
+    }
+    for (provider, answer, input) in [
+        (&OpenAi::default() as &dyn Provider, &responses, 2),
+        (&AzureOpenAi::new(""), &responses, 2),
+        (&AzureOpenAi::new(""), &messages, 9),
+        (&DeepSeek::default(), &messages, 9),
+        (&Bedrock::region("r"), &messages, 9),
+    ] {
+        assert_eq!(read(provider, answer), Some([input, 2, 7, 6]), "{provider:?}: {answer}");
+    }
+    let converse = json!({"usage": {
+        "inputTokens": 9, "outputTokens": 8, "cacheReadInputTokens": 7, "totalTokens": 24,
+    }});
+    assert_eq!(read(&Bedrock::region("r"), &converse), Some([9, 8, 7, 0]));
+    let billed = json!({"meta": {"billed_units": {"input_tokens": 3}}});
+    assert_eq!(read(&Cohere::default(), &billed), Some([3, 0, 0, 0]));
+}
+
+/// Each of these would be counted twice, or left out, by whoever takes one dialect for the other.
+#[test]
+fn what_the_figures_include() {
+    let shape = |provider: &dyn Provider| provider.facts().usage[0];
+    for (provider, cache_in_input, reasoning_in_output) in [
+        (&OpenAi::default() as &dyn Provider, true, true),
+        (&Anthropic::default(), false, true),
+        (&Gemini::default(), true, false),
+        (&XAi::default(), true, false),
+        (&Bedrock::region("r"), false, true),
+    ] {
+        let shape = shape(provider);
+        let includes = (shape.input_has_cache, shape.output_has_reasoning);
+        assert_eq!(includes, (cache_in_input, reasoning_in_output), "{provider:?}");
+    }
+    assert!(XAi::default().facts().usage[1].output_has_reasoning, "not so in its responses");
+}

@@ -1,0 +1,88 @@
+//! Responses that real providers sent, judged and read: verdicts as those who sorted them say, headers,
+//! models and usage as a plain second reading finds them.
+//!
+//! They are not part of the project. `RECORDINGS_DIR` names a folder of them, one JSON file for each
+//! response in a folder for each provider; [`recording`] says what is in a file.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+mod coverage;
+mod expected;
+mod headers;
+mod recording;
+mod requests;
+mod usage;
+
+use std::io::Write;
+
+use http::StatusCode;
+use tower_key_rotation::{
+    Anthropic, AzureOpenAi, Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Gemini, Generic,
+    GitHub, Groq, Mistral, OpenAi, OpenRouter, Perplexity, Together, XAi,
+    provider::{Answer, Provider, Ruling},
+};
+
+use self::{coverage::Coverage, recording::Recording};
+
+/// The dialect that is spoken in a folder. Of those who have none of their own: who speaks alike.
+fn dialect(folder: &str) -> Box<dyn Provider> {
+    match folder {
+        "anthropic" => Box::new(Anthropic::default()),
+        "azure" => Box::new(AzureOpenAi::new("https://masked-resource.openai.azure.com")),
+        "bedrock" => Box::new(Bedrock::region("us-east-1")),
+        "cerebras" => Box::new(Cerebras::default()),
+        "cohere" => Box::new(Cohere::default()),
+        "deepseek" => Box::new(DeepSeek::default()),
+        "fireworks" => Box::new(Fireworks::default()),
+        "gemini" | "vertex" => Box::new(Gemini::default()),
+        "github" => Box::new(GitHub::default()),
+        "groq" => Box::new(Groq::default()),
+        "mistral" => Box::new(Mistral::default()),
+        "openrouter" => Box::new(OpenRouter::default()),
+        "perplexity" => Box::new(Perplexity::default()),
+        "together" => Box::new(Together::default()),
+        "xai" => Box::new(XAi::default()),
+        "openai" | "huggingface" | "zai" => Box::new(OpenAi::default()),
+        _ => Box::new(Generic::new("https://api.example.com")),
+    }
+}
+
+fn judged(provider: &dyn Provider, recording: &Recording, body: &[u8]) -> Ruling {
+    let Recording { status, headers, now, .. } = recording;
+    let status = StatusCode::from_u16(*status).unwrap();
+    provider.classify(&Answer { status, headers, body, now: *now })
+}
+
+/// Past the test harness, which hides what succeeds.
+fn say(text: impl std::fmt::Display) {
+    std::io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
+}
+
+#[test]
+fn every_recording_is_read_as_it_was_meant() {
+    let Some(folder) = std::env::var_os("RECORDINGS_DIR") else {
+        say("recordings left out: set RECORDINGS_DIR to a folder of them");
+        return;
+    };
+    let recordings = recording::all(folder.as_ref());
+    assert!(!recordings.is_empty(), "RECORDINGS_DIR has no recordings in it");
+    let mut coverage = Coverage::default();
+    for recording in &recordings {
+        let provider = dialect(&recording.provider);
+        coverage.look(&recording.provider, &recording.name, |seen| {
+            if recording.is_refusal() {
+                let ruling = judged(&*provider, recording, &recording.body);
+                seen.verdict(expected::check(recording, &ruling));
+            }
+            for error in recording.errors_within() {
+                let ruling = judged(&*provider, recording, &error);
+                seen.verdict(expected::check_within(&error, &ruling));
+            }
+            seen.headers(headers::check(&*provider, recording));
+            seen.request(requests::check(&*provider, recording));
+            seen.usage(usage::check(&*provider, recording));
+        });
+    }
+    say(&coverage);
+    assert!(coverage.problems.is_empty(), "{:#?}", coverage.problems);
+}

@@ -1,0 +1,193 @@
+use tower_key_rotation::Bedrock;
+
+use super::*;
+
+#[test]
+fn verdicts() {
+    table(
+        &Bedrock::region("us-east-1"),
+        &[
+            (
+                "throttled",
+                429,
+                &[(
+                    "x-amzn-errortype",
+                    "ThrottlingException:http://internal.amazon.com/coral/com.amazon.bedrock/",
+                )],
+                r#"{"message":"Too many requests, please wait before trying again."}"#,
+                limited(UNKNOWN, MODEL),
+                "bedrock/throttled",
+            ),
+            (
+                "throttled by something in between",
+                429,
+                &[],
+                r#"{"message":"Rate exceeded"}"#,
+                limited(UNKNOWN, MODEL),
+                "status/429",
+            ),
+            (
+                "tokens per day",
+                429,
+                &[(
+                    "x-amzn-errortype",
+                    "ThrottlingException:http://internal.amazon.com/coral/com.amazon.bedrock/",
+                )],
+                r#"{"message":"Too many tokens per day, please wait before trying again."}"#,
+                quota(UNKNOWN, MODEL),
+                "bedrock/daily-limit",
+            ),
+            (
+                "the model is not ready",
+                429,
+                &[(
+                    "x-amzn-errortype",
+                    "ModelNotReadyException:http://internal.amazon.com/coral/com.amazon.bedrock/",
+                )],
+                r#"{"message":"Model is not ready for inference."}"#,
+                Transient,
+                "bedrock/model-not-ready",
+            ),
+            (
+                "everybody is throttled",
+                503,
+                &[(
+                    "x-amzn-errortype",
+                    "ServiceUnavailableException:http://internal.amazon.com/coral/com.amazon.bedrock/",
+                )],
+                r#"{"message":"Model is getting throttled. Try your request again."}"#,
+                overloaded(UNKNOWN),
+                "bedrock/unavailable",
+            ),
+            (
+                "bad token",
+                403,
+                &[(
+                    "x-amzn-errortype",
+                    "UnrecognizedClientException:http://internal.amazon.com/coral/com.amazon.bedrock/",
+                )],
+                r#"{"message":"The security token included in the request is invalid."}"#,
+                KeyRejected,
+                "bedrock/invalid-key",
+            ),
+            (
+                "expired token, without its header",
+                403,
+                &[],
+                r#"{"message":"The security token included in the request is expired"}"#,
+                KeyRejected,
+                "bedrock/invalid-key",
+            ),
+            (
+                "bad API key, with a capital letter",
+                403,
+                &[(
+                    "x-amzn-errortype",
+                    "AccessDeniedException:http://internal.amazon.com/coral/com.amazon.bedrock/",
+                )],
+                r#"{"Message":"Authentication failed: Please make sure your API Key is valid."}"#,
+                KeyRejected,
+                "bedrock/invalid-key",
+            ),
+            (
+                "no access to the model",
+                403,
+                &[(
+                    "x-amzn-errortype",
+                    "AccessDeniedException:http://internal.amazon.com/coral/com.amazon.bedrock/",
+                )],
+                r#"{"message":"You don't have access to the model with the specified model ID."}"#,
+                ModelRefused,
+                "bedrock/no-model-access",
+            ),
+            (
+                "no access to the model, by policy",
+                403,
+                &[(
+                    "x-amzn-errortype",
+                    "AccessDeniedException:http://internal.amazon.com/coral/com.amazon.bedrock/",
+                )],
+                r#"{"Message":"User: arn:aws:iam::1:user/x is not authorized to perform: bedrock:InvokeModel on resource"}"#,
+                ModelRefused,
+                "bedrock/no-model-access",
+            ),
+            (
+                "no access, and no more is said",
+                403,
+                &[(
+                    "x-amzn-errortype",
+                    "AccessDeniedException:http://internal.amazon.com/coral/com.amazon.bedrock/",
+                )],
+                r#"{"message":"Operation not allowed"}"#,
+                ModelRefused,
+                "bedrock/access-denied",
+            ),
+            (
+                "bad request",
+                400,
+                &[(
+                    "x-amzn-errortype",
+                    "ValidationException:http://internal.amazon.com/coral/com.amazon.bedrock/",
+                )],
+                r#"{"message":"The model returned the following errors: Input Tokens Exceeded"}"#,
+                CallerFault,
+                "status/4xx",
+            ),
+            (
+                "quota of the service",
+                400,
+                &[(
+                    "x-amzn-errortype",
+                    "ServiceQuotaExceededException:http://internal.amazon.com/coral/com.amazon.bedrock/",
+                )],
+                r#"{"message":"Your request exceeds the service quota for your account."}"#,
+                quota(UNKNOWN, ACCOUNT),
+                "bedrock/service-quota",
+            ),
+            (
+                "no such model",
+                404,
+                &[(
+                    "x-amzn-errortype",
+                    "ResourceNotFoundException:http://internal.amazon.com/coral/com.amazon.bedrock/",
+                )],
+                r#"{"message":"This model version has reached the end of its life."}"#,
+                CallerFault,
+                "status/4xx",
+            ),
+            (
+                "the model failed",
+                424,
+                &[(
+                    "x-amzn-errortype",
+                    "ModelErrorException:http://internal.amazon.com/coral/com.amazon.bedrock/",
+                )],
+                r#"{"message":"The system encountered an unexpected error"}"#,
+                Transient,
+                "bedrock/model-error",
+            ),
+            (
+                "the model was too slow",
+                408,
+                &[(
+                    "x-amzn-errortype",
+                    "ModelTimeoutException:http://internal.amazon.com/coral/com.amazon.bedrock/",
+                )],
+                r#"{"message":"Model has timed out"}"#,
+                Transient,
+                "status/408",
+            ),
+            (
+                "server error",
+                500,
+                &[(
+                    "x-amzn-errortype",
+                    "InternalServerException:http://internal.amazon.com/coral/com.amazon.bedrock/",
+                )],
+                r#"{"message":"The system encountered an unexpected error during processing."}"#,
+                Transient,
+                "status/5xx",
+            ),
+        ],
+    );
+}

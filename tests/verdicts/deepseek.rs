@@ -1,0 +1,78 @@
+use tower_key_rotation::DeepSeek;
+
+use super::*;
+
+#[test]
+fn verdicts() {
+    table(
+        &DeepSeek::default(),
+        &[
+            (
+                "no balance, with the code of a caller's fault",
+                402,
+                &[],
+                r#"{"error":{"message":"Insufficient Balance","type":"unknown_error","param":null,"code":"invalid_request_error"}}"#,
+                quota(UNKNOWN, ACCOUNT),
+                "deepseek/no-balance",
+            ),
+            (
+                "too many at once",
+                429,
+                &[],
+                r#"{"error":{"message":"Too many concurrent requests","type":"rate_limit","code":"invalid_request_error"}}"#,
+                limited(UNKNOWN, MODEL),
+                "status/429",
+            ),
+            (
+                "wrong key, with the code of a caller's fault",
+                401,
+                &[],
+                r#"{"error":{"message":"Authentication Fails, Your api key: ****nine is invalid","type":"authentication_error","param":null,"code":"invalid_request_error"}}"#,
+                KeyRejected,
+                "deepseek/invalid-key",
+            ),
+            (
+                "not a body, in plain text",
+                422,
+                &[("content-type", "text/plain; charset=utf-8")],
+                "Failed to deserialize the JSON body into the target type: messages[0]",
+                CallerFault,
+                "status/4xx",
+            ),
+            (
+                "context length",
+                400,
+                &[],
+                r#"{"error":{"message":"This model's maximum context length is 65536 tokens.","type":"invalid_request_error","code":"invalid_request_error"}}"#,
+                CallerFault,
+                "status/4xx",
+            ),
+            (
+                "empty lines before the body, sent to keep the connection",
+                402,
+                &[],
+                r#"
+
+{"error":{"message":"Insufficient Balance","type":"unknown_error"}}"#,
+                quota(UNKNOWN, ACCOUNT),
+                "deepseek/no-balance",
+            ),
+            (
+                "server error",
+                500,
+                &[],
+                r#"{"error":{"message":"Server Error","type":"server_error"}}"#,
+                Transient,
+                "status/5xx",
+            ),
+            (
+                "overloaded",
+                503,
+                &[],
+                r#"{"error":{"message":"Service is too busy","type":"service_unavailable"}}"#,
+                overloaded(UNKNOWN),
+                "status/overloaded",
+            ),
+        ],
+    );
+}

@@ -1,0 +1,109 @@
+use tower_key_rotation::Fireworks;
+
+use super::*;
+
+#[test]
+fn verdicts() {
+    table(
+        &Fireworks::default(),
+        &[
+            (
+                "too many, with a text for an error",
+                429,
+                &[],
+                r#"{"error":"Too Many Requests","message":"You have exceeded your usage limits"}"#,
+                limited(UNKNOWN, ACCOUNT),
+                "fireworks/rate-limit",
+            ),
+            (
+                "too many, with an object for an error",
+                429,
+                &[],
+                r#"{"error":{"code":"RATE_LIMIT","message":"rate limit exceeded"}}"#,
+                limited(UNKNOWN, ACCOUNT),
+                "fireworks/rate-limit",
+            ),
+            (
+                "capacity",
+                429,
+                &[],
+                r#"{"error":{"message":"Request didn't generate first token before the given deadline"}}"#,
+                overloaded(UNKNOWN),
+                "fireworks/capacity",
+            ),
+            (
+                "has not paid",
+                412,
+                &[],
+                r#"{"error":{"code":"PRECONDITION_FAILED","message":"Account nine is suspended, possibly due to reaching the monthly spending limit or failure to pay past invoices."}}"#,
+                quota(UNKNOWN, ACCOUNT),
+                "fireworks/suspended",
+            ),
+            (
+                "an adapter that cannot be loaded",
+                412,
+                &[],
+                r#"{"error":{"code":"PRECONDITION_FAILED","message":"failed to load adapter"}}"#,
+                CallerFault,
+                "status/4xx",
+            ),
+            (
+                "wrong key, told with 403",
+                403,
+                &[],
+                r#"{"error":"unauthorized"}"#,
+                KeyRejected,
+                "fireworks/invalid-key",
+            ),
+            (
+                "forbidden",
+                403,
+                &[],
+                r#"{"error":{"message":"You may not deploy this model"}}"#,
+                CallerFault,
+                "status/4xx",
+            ),
+            (
+                "wrong key",
+                401,
+                &[],
+                r#"{"error":{"message":"The API key you provided is invalid."}}"#,
+                KeyRejected,
+                "status/401",
+            ),
+            (
+                "no plan",
+                402,
+                &[],
+                r#"{"error":{"message":"Payment required"}}"#,
+                quota(UNKNOWN, ACCOUNT),
+                "status/402",
+            ),
+            (
+                "no such model",
+                404,
+                &[],
+                r#"{"error":{"message":"Model not found, inaccessible, and/or not deployed","code":"NOT_FOUND"}}"#,
+                CallerFault,
+                "status/4xx",
+            ),
+            ("unavailable", 503, &[], "", overloaded(UNKNOWN), "status/overloaded"),
+            (
+                "unknown to its own proxy",
+                520,
+                &[HTML],
+                BLOCKED,
+                overloaded(UNKNOWN),
+                "fireworks/unavailable",
+            ),
+            (
+                "server error",
+                500,
+                &[],
+                r#"{"error":{"message":"Internal"}}"#,
+                Transient,
+                "status/5xx",
+            ),
+        ],
+    );
+}

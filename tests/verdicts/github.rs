@@ -1,0 +1,126 @@
+use tower_key_rotation::GitHub;
+
+use super::*;
+
+#[test]
+fn verdicts() {
+    table(
+        &GitHub::default(),
+        &[
+            (
+                "used up, told with 403",
+                403,
+                &[
+                    DATE,
+                    ("x-ratelimit-limit", "5000"),
+                    ("x-ratelimit-remaining", "0"),
+                    ("x-ratelimit-reset", "1768508100"),
+                    ("x-ratelimit-resource", "core"),
+                ],
+                r#"{"message":"API rate limit exceeded for user ID 1.","documentation_url":"https://docs.github.com/"}"#,
+                limited(s(900), MODEL),
+                "github/rate-limit",
+            ),
+            (
+                "used up, told with 429",
+                429,
+                &[DATE, ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1768507230")],
+                r#"{"message":"API rate limit exceeded for user ID 1."}"#,
+                limited(s(30), MODEL),
+                "github/rate-limit",
+            ),
+            (
+                "used up, its headers lost on the way",
+                403,
+                &[],
+                r#"{"message":"API rate limit exceeded for installation ID 1."}"#,
+                limited(UNKNOWN, MODEL),
+                "github/rate-limit",
+            ),
+            (
+                "secondary, with a wait",
+                403,
+                &[("retry-after", "30"), ("x-ratelimit-remaining", "4980")],
+                r#"{"message":"You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}"#,
+                limited(s(30), ACCOUNT),
+                "github/secondary-limit",
+            ),
+            (
+                "secondary, without",
+                403,
+                &[("x-ratelimit-remaining", "4980"), ("x-ratelimit-reset", "900")],
+                r#"{"message":"You have exceeded a secondary rate limit."}"#,
+                limited(s(60), ACCOUNT),
+                "github/secondary-limit",
+            ),
+            (
+                "secondary, in older words",
+                403,
+                &[],
+                r#"{"message":"You have triggered an abuse detection mechanism."}"#,
+                limited(s(60), ACCOUNT),
+                "github/secondary-limit",
+            ),
+            (
+                "too many, and no more is said",
+                429,
+                &[("retry-after", "5")],
+                r#"{"message":"Too many requests"}"#,
+                limited(s(5), MODEL),
+                "status/429",
+            ),
+            (
+                "not for this token: bans no key",
+                403,
+                &[("x-ratelimit-remaining", "4996")],
+                r#"{"message":"Resource not accessible by personal access token"}"#,
+                CallerFault,
+                "status/4xx",
+            ),
+            (
+                "push access",
+                403,
+                &[("x-ratelimit-remaining", "53")],
+                r#"{"message":"Must have push access to repository"}"#,
+                CallerFault,
+                "status/4xx",
+            ),
+            (
+                "bad token, with the limits of the address",
+                401,
+                &[
+                    ("x-ratelimit-limit", "60"),
+                    ("x-ratelimit-remaining", "0"),
+                    ("x-ratelimit-reset", "9"),
+                ],
+                r#"{"message":"Bad credentials"}"#,
+                KeyRejected,
+                "status/401",
+            ),
+            (
+                "not there, or not to be seen",
+                404,
+                &[("x-ratelimit-remaining", "4476")],
+                r#"{"message":"Not Found"}"#,
+                CallerFault,
+                "status/4xx",
+            ),
+            (
+                "unicorn",
+                503,
+                &[HTML, ("x-ratelimit-remaining", "4968")],
+                BLOCKED,
+                overloaded(UNKNOWN),
+                "status/overloaded",
+            ),
+            (
+                "invalid",
+                422,
+                &[],
+                r#"{"message":"Validation Failed","errors":[]}"#,
+                CallerFault,
+                "status/4xx",
+            ),
+        ],
+    );
+}

@@ -1,0 +1,109 @@
+use tower_key_rotation::Mistral;
+
+use super::*;
+
+#[test]
+fn verdicts() {
+    table(
+        &Mistral::default(),
+        &[
+            (
+                "too many, with all tokens left and no time",
+                429,
+                &[
+                    ("x-ratelimit-limit-tokens-minute", "2000000"),
+                    ("x-ratelimit-remaining-tokens-minute", "2000000"),
+                ],
+                r#"{"object":"error","message":"Rate limit exceeded","type":"rate_limited","param":null,"code":"1300"}"#,
+                limited(UNKNOWN, MODEL),
+                "mistral/rate-limit",
+            ),
+            (
+                "the gateway's own form",
+                429,
+                &[],
+                r#"{"message":"Requests rate limit exceeded"}"#,
+                limited(UNKNOWN, MODEL),
+                "mistral/rate-limit",
+            ),
+            (
+                "a form with a reset",
+                429,
+                &[
+                    ("ratelimitbysize-limit", "500000"),
+                    ("ratelimitbysize-remaining", "0"),
+                    ("ratelimitbysize-reset", "44"),
+                ],
+                r#"{"message":"Requests rate limit exceeded"}"#,
+                limited(s(44), MODEL),
+                "mistral/rate-limit",
+            ),
+            (
+                "the tier's capacity",
+                429,
+                &[],
+                r#"{"object":"error","message":"Service tier capacity exceeded for this model.","type":"service_tier_capacity_exceeded","code":"3505"}"#,
+                overloaded(UNKNOWN),
+                "mistral/capacity",
+            ),
+            ("wrong key", 401, &[], r#"{"detail":"Invalid API Key"}"#, KeyRejected, "status/401"),
+            (
+                "wrong key, the second form",
+                401,
+                &[],
+                r#"{"message":"Unauthorized","request_id":"1"}"#,
+                KeyRejected,
+                "status/401",
+            ),
+            ("wrong key, and not a word", 401, &[], "", KeyRejected, "status/401"),
+            (
+                "pay",
+                402,
+                &[],
+                r#"{"detail":"Payment required"}"#,
+                quota(UNKNOWN, ACCOUNT),
+                "status/402",
+            ),
+            (
+                "no such model",
+                400,
+                &[],
+                r#"{"object":"error","message":"Invalid model: nine","type":"invalid_model","param":null,"code":"1500","raw_status_code":400}"#,
+                CallerFault,
+                "mistral/invalid-model",
+            ),
+            (
+                "a list of details",
+                422,
+                &[],
+                r#"{"detail":[{"type":"missing","loc":["body","messages"],"msg":"Field required"}]}"#,
+                CallerFault,
+                "status/4xx",
+            ),
+            (
+                "an object for a message",
+                422,
+                &[],
+                r#"{"object":"error","message":{"detail":[{"type":"missing","loc":["body"]}]},"type":"invalid_request_error"}"#,
+                CallerFault,
+                "status/4xx",
+            ),
+            (
+                "unavailable, told with 500",
+                500,
+                &[],
+                r#"{"object":"error","message":"Service unavailable.","type":"internal_server_error","code":"1000"}"#,
+                overloaded(UNKNOWN),
+                "mistral/unavailable",
+            ),
+            (
+                "server error",
+                500,
+                &[],
+                r#"{"object":"error","message":"Internal error","type":"internal_server_error"}"#,
+                Transient,
+                "status/5xx",
+            ),
+        ],
+    );
+}

@@ -1,0 +1,62 @@
+use tower_key_rotation::Perplexity;
+
+use super::*;
+
+#[test]
+fn verdicts() {
+    table(
+        &Perplexity::default(),
+        &[
+            (
+                "no credit, or no key: put aside, not taken for dead",
+                401,
+                &[],
+                r#"{"error":{"message":"Invalid API key or insufficient credits. Please check your account","type":"invalid_api_key","code":401}}"#,
+                quota(UNKNOWN, ACCOUNT),
+                "perplexity/no-credit-or-key",
+            ),
+            (
+                "the same as a page",
+                401,
+                &[HTML],
+                "<html><head><title>401 Authorization Required</title></head></html>",
+                quota(UNKNOWN, ACCOUNT),
+                "perplexity/no-credit-or-key",
+            ),
+            (
+                "wrong key",
+                401,
+                &[],
+                r#"{"error":{"message":"Invalid API key provided. Ensure your API key is correct and active.","type":"invalid_api_key","code":401}}"#,
+                KeyRejected,
+                "perplexity/invalid-key",
+            ),
+            (
+                "too many",
+                429,
+                &[],
+                r#"{"error":{"message":"Request rate limit exceeded, please try again later.","type":"rate_limit_exceeded","code":429}}"#,
+                limited(UNKNOWN, ACCOUNT),
+                "openai/rate-limit",
+            ),
+            (
+                "too many, as a page: our address",
+                429,
+                &[HTML],
+                "<html></html>",
+                overloaded(UNKNOWN),
+                "page/429",
+            ),
+            (
+                "prompt too long",
+                400,
+                &[],
+                r#"{"error":{"message":"Prompt is too long","type":"too_many_prompt_tokens","code":400}}"#,
+                CallerFault,
+                "status/4xx",
+            ),
+            ("not a path", 404, &[("content-type", "text/plain")], "", CallerFault, "status/4xx"),
+            ("server error", 500, &[], "", Transient, "status/5xx"),
+        ],
+    );
+}
