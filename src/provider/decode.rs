@@ -61,21 +61,21 @@ pub(crate) enum Encoding {
 impl Encoding {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut encodings = headers.get_all(header::CONTENT_ENCODING).into_iter();
-        let (Some(encoding), None) = (encodings.next(), encodings.next()) else {
-            let is_plain = !headers.contains_key(header::CONTENT_ENCODING);
-            return if is_plain { Self::Plain } else { Self::Other };
-        };
-        let is = |name: &str| {
-            clock::text(encoding).is_some_and(|encoding| encoding.eq_ignore_ascii_case(name))
-        };
-        let state = if is("gzip") || is("x-gzip") {
-            State::Gzip(MultiGzDecoder::new(Part::default()))
-        } else if is("deflate") {
-            State::Deflate
-        } else if is("br") {
-            State::Brotli(Box::new(DecompressorWriter::new(Part::default(), BROTLI_BUFFER)))
-        } else {
-            return if is("identity") { Self::Plain } else { Self::Other };
+        match (encodings.next(), encodings.next()) {
+            (None, _) => Self::Plain,
+            (Some(encoding), None) => clock::text(encoding).map_or(Self::Other, Self::named),
+            _ => Self::Other,
+        }
+    }
+
+    fn named(name: &str) -> Self {
+        let part = Part::default();
+        let state = match &*name.to_ascii_lowercase() {
+            "identity" => return Self::Plain,
+            "gzip" | "x-gzip" => State::Gzip(MultiGzDecoder::new(part)),
+            "deflate" => State::Deflate,
+            "br" => State::Brotli(Box::new(DecompressorWriter::new(part, BROTLI_BUFFER))),
+            _ => return Self::Other,
         };
         Self::Packed(Decoder { state: Box::new(state), left: ENDLESS })
     }
@@ -224,6 +224,65 @@ mod tests {
         assert_eq!(unpack("deflate", &bare.finish().unwrap()), TEXT);
         assert_eq!(unpack("br", &brotli()), TEXT);
         assert_eq!(unpack("identity", TEXT), TEXT);
+    }
+
+    /// What was unpacked of a body in pieces, and whether all of it could be.
+    fn feed(encoding: &str, body: &[u8], size: usize) -> (Vec<u8>, bool) {
+        let Encoding::Packed(mut decoder) = Encoding::named(encoding) else {
+            panic!("{encoding} is not read")
+        };
+        let mut unpacked = Vec::new();
+        let mut pieces = body.chunks(size);
+        let is_good =
+            pieces.all(|piece| decoder.feed(piece, |part| unpacked.extend_from_slice(part)));
+        (unpacked, is_good)
+    }
+
+    #[test]
+    fn every_cut_gives_the_same() {
+        let mut zlib = write::ZlibEncoder::new(Vec::new(), Compression::best());
+        zlib.write_all(TEXT).unwrap();
+        let zlib = zlib.finish().unwrap();
+        let mut bare = write::DeflateEncoder::new(Vec::new(), Compression::best());
+        bare.write_all(TEXT).unwrap();
+        let bare = bare.finish().unwrap();
+        let two = [gzip(&TEXT[..7]), gzip(&TEXT[7..])].concat();
+        for size in [1, 2, 3, 7, 10_000] {
+            for (encoding, body) in
+                [("gzip", &two), ("deflate", &zlib), ("deflate", &bare), ("br", &brotli())]
+            {
+                let expected = (TEXT.to_vec(), true);
+                assert_eq!(feed(encoding, body, size), expected, "{encoding} by {size}");
+            }
+        }
+    }
+
+    /// A server flushes each event: it can be read before the next has come.
+    #[test]
+    fn what_was_flushed_is_there_at_once() {
+        let mut encoder = write::GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(TEXT).unwrap();
+        encoder.flush().unwrap();
+        assert_eq!(feed("gzip", encoder.get_ref(), 1), (TEXT.to_vec(), true));
+        let packed = brotli();
+        assert_eq!(feed("br", &packed[..packed.len() - 1], 1), (TEXT.to_vec(), true));
+    }
+
+    #[test]
+    fn a_fault_ends_the_reading() {
+        let mut packed = gzip(&TEXT.repeat(100));
+        let middle = packed.len() / 2;
+        packed[middle..].fill(0xff);
+        assert!(!feed("gzip", &packed, 5).1);
+        assert!(!feed("br", &[0xff; 100], 5).1);
+    }
+
+    #[test]
+    fn a_step_brings_so_much_at_most() {
+        let mut part = Part::default();
+        let much = vec![0; MOST_OF_STEP + 1];
+        assert!(part.write_all(&much).is_err());
+        assert_eq!(part.0.len(), MOST_OF_STEP);
     }
 
     #[test]

@@ -2,7 +2,11 @@
 //! once. Whom they blame is the same as if they had come in time.
 
 use http::StatusCode;
-use tower_key_rotation::{Exhausted, KeyPool, Scope, sandbox::Fault};
+use tower_key_rotation::{
+    Cohere, DeepSeek, Exhausted, Groq, KeyPool, OpenRouter, Scope,
+    provider::{Match, Rule},
+    sandbox::Fault,
+};
 
 use super::*;
 
@@ -229,4 +233,64 @@ async fn a_key_in_the_error_of_a_stream_is_blotted_out() {
     let got = read(response.into_body()).await;
     assert!(!String::from_utf8_lossy(&got).contains(&secret(1)), "{got:?}");
     assert!(String::from_utf8_lossy(&got).contains("no "), "{got:?}");
+}
+
+/// Every dialect that speaks as OpenAI does, and others: whoever has a stream, its first error goes to
+/// another key, and the rule that says so is told.
+#[tokio::test(start_paused = true)]
+async fn events_are_judged_by_the_rules_of_responses() {
+    let keys = |pool: KeyPoolBuilder| {
+        let keys = [1, 2].map(|i| ApiKey::new(secret(i)).id(format!("k{i}")));
+        keys.into_iter().fold(pool.origin("https://api.openai.com"), KeyPoolBuilder::key)
+    };
+    let limited = r#"{"error":{"code":429,"message":"slow"}}"#;
+    let own = Rule::quota_exhausted("ours/slow").json("/error/message", Match::is(["slow"]));
+    for (pool, error, rule) in [
+        (KeyPool::builder(OpenAi::default()), limited, "status/429"),
+        (KeyPool::builder(OpenAi::default()).rule(own), limited, "ours/slow"),
+        (KeyPool::builder(Groq::default()), limited, "status/429"),
+        (
+            KeyPool::builder(OpenRouter::default()),
+            r#"{"error":{"code":429,"message":"Provider returned error"},"choices":[]}"#,
+            "openrouter/upstream-limit",
+        ),
+        (
+            KeyPool::builder(OpenRouter::default()),
+            r#"{"choices":[{"delta":{"content":""},"error":{"code":502,"message":"no"}}]}"#,
+            "status/5xx",
+        ),
+        (
+            KeyPool::builder(DeepSeek::default()),
+            r#"{"error":{"message":"Insufficient Balance","code":"invalid_request_error"}}"#,
+            "deepseek/no-balance",
+        ),
+        (
+            KeyPool::builder(Cohere::default()),
+            r#"{"type":"message-end","delta":{"finish_reason":"ERROR"}}"#,
+            "body/error",
+        ),
+        (
+            KeyPool::builder(Anthropic::default()),
+            r#"{"type":"error","error":{"type":"overloaded_error"}}"#,
+            "anthropic/overloaded",
+        ),
+    ] {
+        let pool = keys(pool).build().unwrap();
+        let pieces = |event: &str| vec![Bytes::from(format!("data: {event}\n\n"))];
+        let good = r#"{"choices":[{"delta":{"content":"Hi"}}]}"#;
+        let inner = answers("text/event-stream", vec![pieces(error), pieces(good)]);
+        let response = send(&pool, inner, Style::Chat.request()).await;
+        let tried = response.extensions().get::<Trail>().unwrap().attempts();
+        let rules: Vec<_> = tried.iter().map(|attempt| &*attempt.rule).collect();
+        assert_eq!(rules, [rule, "accepted"], "{error}");
+        assert_eq!(response.extensions().get::<KeyUsed>().unwrap().rule, "accepted");
+        assert!(read(response.into_body()).await.ends_with(b"\"Hi\"}}]}\n\n"));
+
+        // Nobody else is there to try: the rule is told with the stream that failed.
+        let pool = KeyPool::builder(OpenAi::default()).key(ApiKey::new("sk-1")).build().unwrap();
+        let inner = answers("text/event-stream", vec![pieces(limited)]);
+        let request = Style::Chat.request().map(ReplayBody::from);
+        let response = KeyRotationLayer::new(&pool).layer(inner).oneshot(request).await.unwrap();
+        assert_eq!(response.extensions().get::<KeyUsed>().unwrap().rule, "status/429");
+    }
 }

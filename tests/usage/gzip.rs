@@ -2,7 +2,10 @@
 
 use std::{convert::Infallible, future::ready, io::Write};
 
-use flate2::{Compression, write::GzEncoder};
+use flate2::{
+    Compression,
+    write::{GzEncoder, ZlibEncoder},
+};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use tower_key_rotation::{KeyUsed, Trail, Verdict};
@@ -23,9 +26,19 @@ fn gzip(events: &[&str]) -> Bytes {
     encoder.finish().unwrap().into()
 }
 
+fn deflate(events: &[&str]) -> Bytes {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+    for event in events {
+        encoder.write_all(event.as_bytes()).unwrap();
+        encoder.flush().unwrap();
+    }
+    encoder.finish().unwrap().into()
+}
+
 /// Answers with these bodies one after the other, in pieces of `size`.
 fn answers(
     content_type: &'static str,
+    encoding: &'static str,
     size: usize,
     bodies: Vec<Bytes>,
 ) -> impl Service<
@@ -39,17 +52,20 @@ fn answers(
         let pieces: Vec<_> = body.chunks(size).map(Bytes::copy_from_slice).collect();
         let frames = pieces.into_iter().map(|piece| Ok::<_, Infallible>(Frame::data(piece)));
         let response = Response::builder().header("content-type", content_type);
-        let response = response.header("content-encoding", "gzip");
+        let response = response.header("content-encoding", encoding);
         ready(Ok(response.body(StreamBody::new(tokio_stream::iter(frames))).unwrap()))
     })
 }
 
 #[tokio::test(start_paused = true)]
 async fn errors_and_usage_are_found_in_it() {
-    for size in [1, 7, 100_000] {
-        let (bad, good) = (gzip(&[": hello\n\n", ERROR]), gzip(&[TEXT, TEXT, USAGE]));
+    let packs: [(_, fn(&[&str]) -> Bytes); 2] = [("gzip", gzip), ("deflate", deflate)];
+    for (size, (encoding, pack)) in
+        [1, 1, 7, 7, 100_000, 100_000].into_iter().zip(packs.into_iter().cycle())
+    {
+        let (bad, good) = (pack(&[": hello\n\n", ERROR]), pack(&[TEXT, TEXT, USAGE]));
         let setup = Setup::new(Api::Chat, &[]);
-        let inner = answers("text/event-stream", size, vec![bad, good.clone()]);
+        let inner = answers("text/event-stream", encoding, size, vec![bad, good.clone()]);
         let response = setup.send(inner, Api::Chat.request(true)).await;
         let tried = response.extensions().get::<Trail>().unwrap().attempts();
         assert!(matches!(tried[0].verdict, Verdict::QuotaExhausted { .. }), "{tried:?}");
@@ -63,7 +79,7 @@ async fn errors_and_usage_are_found_in_it() {
 async fn whole_bodies_are_read_too() {
     let body = gzip(&[r#"{"choices":[],"usage":{"prompt_tokens":30,"completion_tokens":7}}"#]);
     let setup = Setup::new(Api::Chat, &[]);
-    let inner = answers("application/json", 5, vec![body.clone()]);
+    let inner = answers("application/json", "gzip", 5, vec![body.clone()]);
     let response = setup.send(inner, Api::Chat.request(false)).await;
     assert_eq!(read(response.into_body()).await, body);
     assert_eq!(setup.only().total(), 37);
@@ -76,7 +92,7 @@ async fn what_is_no_gzip_is_passed_on_unread() {
     broken[middle..].fill(0xff);
     for body in [Bytes::from(ERROR), Bytes::from(broken), gzip(&[]).slice(..5)] {
         let setup = Setup::new(Api::Chat, &[]);
-        let inner = answers("text/event-stream", 10, vec![body.clone()]);
+        let inner = answers("text/event-stream", "gzip", 10, vec![body.clone()]);
         let response = setup.send(inner, Api::Chat.request(true)).await;
         assert_eq!(response.extensions().get::<KeyUsed>().unwrap().verdict, Verdict::Accepted);
         assert_eq!(read(response.into_body()).await, body);
