@@ -4,9 +4,9 @@
 /// Where an answer tells the tokens it used, and what the figures include.
 ///
 /// The object with the figures is the value of a [`member`](Self::member), wherever it stands. All other
-/// places are JSON pointers ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) in that object; of
-/// several the first counts that leads to a number. In a stream the last figure counts that is not
-/// null; none are ever added up.
+/// places are paths in that object, of names of members: `/tokens/input_tokens`. Of several the first
+/// counts that leads to a number. In a stream the last figure counts that is not null; none are ever
+/// added up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UsageShape {
@@ -45,9 +45,9 @@ pub struct UsageShape {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cost {
-    /// In US dollars, at this pointer.
+    /// In US dollars, at this path.
     Dollars(&'static str),
-    /// In ticks of 1e-10 US dollars, at this pointer.
+    /// In ticks of 1e-10 US dollars, at this path.
     Ticks(&'static str),
 }
 

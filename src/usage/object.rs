@@ -8,12 +8,12 @@ use crate::provider::{Cost, UsageHeaders, UsageShape};
 
 /// Whether an object has what only this shape has.
 pub(super) fn is_marked(object: &Value, shape: &UsageShape) -> bool {
-    shape.mark.is_none_or(|mark| object.pointer(mark).is_some())
+    shape.mark.is_none_or(|mark| follow(object, mark).is_some())
 }
 
 /// An object in a shape; none if it tells no tokens.
 pub(super) fn read(object: &Value, shape: &UsageShape) -> Option<Told> {
-    let figure = |places: &[&str]| places.iter().find_map(|place| count(object.pointer(place)?));
+    let figure = |places: &[&str]| places.iter().find_map(|place| count(follow(object, place)?));
     let told = Told {
         input: figure(shape.input),
         other_input: figure(shape.other_input),
@@ -46,11 +46,16 @@ pub(super) fn in_headers(headers: &HeaderMap, names: &UsageHeaders) -> Option<To
 fn nano_dollars(object: &Value, cost: Cost) -> Option<u64> {
     match cost {
         Cost::Dollars(place) => {
-            let nanos = object.pointer(place)?.as_f64()? * 1e9;
+            let nanos = follow(object, place)?.as_f64()? * 1e9;
             (0.0..1e18).contains(&nanos).then(|| nanos.round() as u64)
         }
-        Cost::Ticks(place) => count(object.pointer(place)?).map(|ticks| ticks.div_ceil(10)),
+        Cost::Ticks(place) => count(follow(object, place)?).map(|ticks| ticks.div_ceil(10)),
     }
+}
+
+/// The value at a path. (`Value::pointer` allocates for each step.)
+fn follow<'v>(object: &'v Value, path: &str) -> Option<&'v Value> {
+    path.split('/').skip(1).try_fold(object, |value, name| value.get(name))
 }
 
 /// A count, also where it is written as `3.0`. More than 2^53 is none.

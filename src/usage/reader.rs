@@ -86,11 +86,17 @@ impl UsageReader {
     pub fn feed(&mut self, piece: &[u8]) {
         let mut rest = piece;
         while let Some((&byte, after)) = rest.split_first() {
-            if let State::Seeking(0) = self.state {
-                rest = self.seek(rest);
-                continue;
+            match self.state {
+                State::Seeking(0) => {
+                    rest = self.seek(rest);
+                    continue;
+                }
+                State::Object(name, nesting) => {
+                    rest = self.collect(rest, name, nesting);
+                    continue;
+                }
+                _ => rest = after,
             }
-            rest = after;
             self.state = match self.state {
                 State::Seeking(seen) if self.opening.get(seen) == Some(&byte) => {
                     self.opened(seen + 1)
@@ -104,9 +110,8 @@ impl UsageReader {
                 State::Value(name) if byte == b'{' => {
                     self.object.clear();
                     self.object.push(byte);
-                    State::Object(name, Nesting { depth: 1, ..Nesting::default() })
+                    State::Object(name, Nesting::object())
                 }
-                State::Object(name, nesting) => self.collect(byte, name, nesting),
                 _ => self.anew(byte),
             };
         }
@@ -171,17 +176,30 @@ impl UsageReader {
         self.opened(usize::from(byte == USAGE[0]))
     }
 
-    fn collect(&mut self, byte: u8, name: &'static str, mut nesting: Nesting) -> State {
-        if self.object.len() == LONGEST {
-            return State::Seeking(0);
-        }
-        self.object.push(byte);
-        nesting.take(byte);
-        if nesting.depth > 0 {
-            return State::Object(name, nesting);
-        }
-        self.take(name);
-        State::Seeking(0)
+    /// Takes what belongs to the object that is being read, and leaves what is behind it.
+    fn collect<'p>(
+        &mut self,
+        piece: &'p [u8],
+        name: &'static str,
+        mut nesting: Nesting,
+    ) -> &'p [u8] {
+        let room = &piece[..piece.len().min(LONGEST - self.object.len())];
+        let end = room.iter().position(|byte| nesting.ends_with(*byte));
+        let (part, rest) = piece.split_at(end.map_or(room.len(), |end| end + 1));
+        // Doubled as it grows, but never beyond the longest, which is a power of two.
+        let held = self.object.len();
+        self.object.reserve_exact((held + part.len()).next_power_of_two() - held);
+        self.object.extend_from_slice(part);
+        self.state = match end {
+            None if self.object.len() < LONGEST => State::Object(name, nesting),
+            // It is given up.
+            None => State::Seeking(0),
+            Some(_) => {
+                self.take(name);
+                State::Seeking(0)
+            }
+        };
+        rest
     }
 
     /// An object has come whole.
@@ -199,7 +217,13 @@ impl UsageReader {
 }
 
 impl Nesting {
-    fn take(&mut self, byte: u8) {
+    /// Behind the bracket that an object begins with.
+    fn object() -> Self {
+        Self { depth: 1, ..Self::default() }
+    }
+
+    /// Whether this is the last byte of it.
+    fn ends_with(&mut self, byte: u8) -> bool {
         if self.in_string {
             match byte {
                 _ if self.after_backslash => self.after_backslash = false,
@@ -207,7 +231,7 @@ impl Nesting {
                 b'"' => self.in_string = false,
                 _ => {}
             }
-            return;
+            return false;
         }
         match byte {
             b'"' => self.in_string = true,
@@ -215,5 +239,6 @@ impl Nesting {
             b'}' | b']' => self.depth -= 1,
             _ => {}
         }
+        self.depth == 0
     }
 }
