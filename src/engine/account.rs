@@ -48,7 +48,7 @@ impl Account {
         meters.map(|meter| meter.room(cost)).fold(standing, Room::max)
     }
 
-    pub(crate) fn counting(&self, meters: Meters) -> impl Iterator<Item = &Meter> {
+    pub(crate) fn counting(&self, meters: Meters) -> impl Iterator<Item = &Meter> + Clone {
         self.meters.iter().enumerate().filter(move |(i, _)| meters >> i & 1 == 1).map(|(_, m)| m)
     }
 

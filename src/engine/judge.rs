@@ -6,7 +6,8 @@ use crate::{Scope, Verdict};
 
 use super::{
     AccountIx, Engine, Event, Grant, Time,
-    learnt::Lesson,
+    learnt::{Lesson, News},
+    pace::Rates,
     standing::{self, Ladder, Progress},
     time::SECOND,
 };
@@ -23,10 +24,13 @@ impl Engine {
             Verdict::Accepted => self.accepted(now, grant),
             Verdict::RateLimited { retry_after, scope } => {
                 let lesson = self.refused(now, grant, verdict);
-                let hint = retry_after.or(lesson.wait());
+                let hint = match lesson {
+                    Lesson::Own { wait, .. } => retry_after.or(wait),
+                    Lesson::Nothing => retry_after,
+                };
                 self.cool(now, grant, verdict, scope, hint, standing::RATE);
                 // What is refused on the way to find a pace is the account's own.
-                if !lesson.is_own()
+                if lesson == Lesson::Nothing
                     && verdict.may_be_wider()
                     && self.alike.note(now, grant.account, self.accounts.len())
                 {
@@ -104,11 +108,22 @@ impl Engine {
         if !self.learns || !grant.counted || is_near {
             return Lesson::Nothing;
         }
+        let declared = Rates::of_limits(&account.counting(seat.meters).map(|meter| &meter.limit));
         let learnt = seat.learnt.get_or_insert_default();
-        let lesson = learnt.refused(now, grant, self.wall, &account.way);
-        if let Lesson::Paced { was_known: true, .. } = lesson {
-            let (account, model) = (account.name.clone(), lane.model.clone());
-            self.events.push(Event::RefusedWithinLimits { account, model });
+        let lesson = learnt.refused(now, grant, declared, self.wall, &account.way);
+        let (account, model) = (account.name.clone(), lane.model.clone());
+        match lesson {
+            Lesson::Own { news: News::Contradicted, .. } => {
+                self.events.push(Event::RefusedWithinLimits { account, model });
+            }
+            Lesson::Own { news: News::Found, .. } => {
+                let seat = self.lanes[grant.lane].seat(grant.account);
+                let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
+                let limit = learnt.map(|meter| meter.limit.clone()).next();
+                let event = |limit| Event::LimitLearnt { account, model, limit };
+                self.events.extend(limit.map(event));
+            }
+            Lesson::Own { news: News::None, .. } | Lesson::Nothing => {}
         }
         lesson
     }

@@ -18,7 +18,7 @@ use super::{
 };
 
 /// For so many rounds an account that was passed over keeps its turns.
-const MOST_ROUNDS: i64 = 8;
+const MOST_ROUNDS: i64 = 32;
 
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -85,16 +85,19 @@ impl Lane {
         accounts: impl Iterator<Item = (Meters, u32)>,
         turn: AccountIx,
     ) -> Self {
-        let seats: Vec<_> = accounts
+        let mut seats: Vec<_> = accounts
             .map(|(meters, weight)| Seat {
                 place: Place::Ready,
                 meters,
                 standing: Standing::default(),
                 learnt: None,
                 weight,
-                turns: i64::from(weight),
+                turns: 0,
             })
             .collect();
+        if let Some(seat) = seats.get_mut(turn.index()) {
+            seat.turns = i64::from(seat.weight);
+        }
         Self {
             model,
             line: Line::default(),

@@ -17,6 +17,8 @@ use super::{
 
 /// More limits than any provider tells of for one model.
 const MOST_TOLD: usize = 8;
+/// However often an account refuses, it is asked again after so long.
+const LONGEST: u64 = 60 * SECOND;
 /// So many answers at once, and nobody refuses: there is no limit to be found.
 const ENOUGH: u64 = 1_024;
 
@@ -31,28 +33,19 @@ pub(crate) struct Learnt {
 pub(crate) enum Lesson {
     /// Nothing: limits are known, and one refusal may have any reason.
     Nothing,
-    /// That the pace is not found yet; nothing was accepted since it was last corrected.
-    Learning,
-    /// How much is accepted in a time: the next request is due after so long.
-    Paced {
-        wait: Duration,
-        /// Whether its limits were thought to be known.
-        was_known: bool,
-    },
+    /// It is one of those by which a pace is found, or kept: the next request is due after so long,
+    /// where that is known.
+    Own { wait: Option<Duration>, news: News },
 }
 
-impl Lesson {
-    /// Whether there was nothing wider behind it than the account's own limits.
-    pub(crate) fn is_own(self) -> bool {
-        self != Self::Nothing
-    }
-
-    pub(crate) fn wait(self) -> Option<Duration> {
-        match self {
-            Self::Paced { wait, .. } => Some(wait),
-            Self::Nothing | Self::Learning => None,
-        }
-    }
+/// What is worth telling of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    None,
+    /// So much is accepted by an account of which no limit was known.
+    Found,
+    /// So little is accepted by an account whose limits were thought to be known.
+    Contradicted,
 }
 
 impl Learnt {
@@ -78,10 +71,11 @@ impl Learnt {
 
     /// A request was accepted. Whether there is more room now.
     pub(crate) fn accepted(&mut self, now: Time, cost: &Cost, way: &RoundTrip) -> bool {
-        self.pace.accepted(cost);
         let is_used =
             |meter: &Meter| meter.source == Source::Paced && meter.used_share(now) >= 1 << 15;
-        let raised = if self.meters.iter().any(is_used) { self.pace.raise(now) } else { None };
+        let is_used = self.meters.iter().any(is_used);
+        self.pace.accepted(cost, is_used);
+        let raised = if is_used { self.pace.raise(now) } else { None };
         let mut more = false;
         for meter in &mut self.meters {
             let amount = match (meter.source, raised) {
@@ -101,19 +95,36 @@ impl Learnt {
         more
     }
 
-    /// A request was refused for its rate.
+    /// A request was refused for its rate by an account that was declared to have some.
     pub(crate) fn refused(
         &mut self,
         now: Time,
         grant: &Grant,
+        declared: Rates,
         wall: Timestamp,
         way: &RoundTrip,
     ) -> Lesson {
         let was_known = self.pace.knows_limits();
-        if !self.pace.refused(now, grant.sent) {
-            let known = self.pace.knows_limits();
-            return if known { Lesson::Nothing } else { Lesson::Learning };
+        let was_paced = self.pace.is_paced();
+        let misses = self.pace.missed(now, grant.sent);
+        if self.pace.refused(now, grant.sent, declared) {
+            self.set_pace(now, wall, way);
+        } else if self.pace.knows_limits() {
+            return Lesson::Nothing;
         }
+        let news = match (was_known, was_paced, self.pace.is_paced()) {
+            (true, _, true) => News::Contradicted,
+            (false, false, true) => News::Found,
+            _ => News::None,
+        };
+        // Where it was refused again, it is left alone for longer and longer.
+        let paced = self.meters.iter().filter(|meter| meter.source == Source::Paced);
+        let span = paced.map(|meter| meter.span(&grant.reserved)).max();
+        let wait = span.map(|span| (span.min(SECOND) << misses.min(7)) / 2);
+        Lesson::Own { wait: wait.map(|wait| Duration::from_nanos(wait.min(LONGEST))), news }
+    }
+
+    fn set_pace(&mut self, now: Time, wall: Timestamp, way: &RoundTrip) {
         self.meters.retain(|meter| meter.source != Source::Start);
         for metered in [Metered::Requests, Metered::Tokens] {
             let amount = self.pace.rates().of(metered);
@@ -131,9 +142,6 @@ impl Learnt {
         }
         // Whatever was saved up here, there is nothing left of it there.
         let paced = self.meters.iter_mut().filter(|meter| meter.source == Source::Paced);
-        paced.for_each(|meter| meter.empty(now));
-        let spans = self.meters.iter().map(|meter| meter.span(&grant.reserved));
-        let wait = Duration::from_nanos(spans.max().unwrap_or(0).min(SECOND));
-        Lesson::Paced { wait, was_known }
+        paced.for_each(|meter| meter.use_up(now, u64::MAX));
     }
 }

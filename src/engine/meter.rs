@@ -175,12 +175,12 @@ impl Meter {
         false
     }
 
-    /// There is nothing left.
-    pub(crate) fn empty(&mut self, now: Time) {
+    /// So much at least is gone of what may be spent at once.
+    pub(crate) fn use_up(&mut self, now: Time, units: u64) {
+        let left = self.most_at_once().saturating_sub(units);
         match &mut self.gauge {
-            Gauge::Rolling(rolling) => rolling.lower(now, 0),
-            Gauge::Window(window) => _ = window.lower(now, 0, None),
-            Gauge::InFlight { .. } => {}
+            Gauge::Rolling(rolling) => rolling.lower(now, left),
+            Gauge::Window(_) | Gauge::InFlight { .. } => {}
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{Limit, limit::Metered};
 
 use super::{
     demand::Cost,
-    time::{SECOND, Time},
+    time::{SECOND, Time, nanos},
 };
 
 /// So many refusals within their limits, each within so long after the last, are no accident.
@@ -35,6 +35,11 @@ pub(crate) struct Pace {
     since: Time,
     requests: u64,
     tokens: u64,
+    /// Whether less was sent than might have been since then, so that the account had time to rest.
+    rested: bool,
+    /// How many refusals came one after the other, and when the last one did.
+    misses: u32,
+    missed: Time,
     rates: Rates,
     /// The rates that were last refused.
     refused: Rates,
@@ -86,7 +91,9 @@ impl Pace {
         self.rates
     }
 
-    pub(super) fn accepted(&mut self, cost: &Cost) {
+    pub(super) fn accepted(&mut self, cost: &Cost, is_used: bool) {
+        self.misses = 0;
+        self.rested |= !is_used;
         self.requests = self.requests.saturating_add(1);
         self.tokens = self.tokens.saturating_add(cost.of(Metered::Tokens));
     }
@@ -96,8 +103,18 @@ impl Pace {
         matches!(self.stage, Stage::Fresh | Stage::Watched(_))
     }
 
-    /// A request sent at `sent` was refused for its rate. Whether that tells the rate.
-    pub(super) fn refused(&mut self, now: Time, sent: Time) -> bool {
+    /// So many refusals came one after the other, each sent after the one before, with this one that
+    /// was sent at `sent`.
+    pub(super) fn missed(&mut self, now: Time, sent: Time) -> u32 {
+        if sent >= self.missed {
+            (self.misses, self.missed) = (self.misses.saturating_add(1), now);
+        }
+        self.misses
+    }
+
+    /// A request sent at `sent` was refused for its rate. Whether that tells the rate. `declared` is
+    /// what it should be.
+    pub(super) fn refused(&mut self, now: Time, sent: Time, declared: Rates) -> bool {
         let is_news = sent >= self.since && self.requests > 0 && now.since(self.since) >= SECOND;
         if !is_news && self.stage != Stage::Fresh {
             return false;
@@ -110,13 +127,20 @@ impl Pace {
             Stage::Watched(strikes) if now.since(self.since) <= MEMORY => strikes + 1,
             _ => 1,
         };
+        let rested = std::mem::take(&mut self.rested);
         (self.since, self.requests, self.tokens) = (now, 0, 0);
         let known = matches!(self.stage, Stage::Watched(_) | Stage::Paced { known: true });
         (self.rates, self.stage) = match self.stage {
             Stage::Start => (seen.less(), Stage::Seeking),
+            Stage::Seeking if rested => (self.rates.corrected(None), Stage::Seeking),
             Stage::Seeking => (seen.less(), Stage::Paced { known }),
-            Stage::Watched(_) if strikes >= STRIKES => (seen.less(), Stage::Paced { known }),
-            Stage::Paced { .. } => (self.rates.corrected(seen), self.stage),
+            Stage::Paced { .. } => {
+                (self.rates.corrected(Some(seen).filter(|_| !rested)), self.stage)
+            }
+            // It may have been idle in between, and have accepted less than it would.
+            Stage::Watched(_) if strikes >= STRIKES => {
+                (seen.less().at_least(declared.half()), Stage::Paced { known })
+            }
             Stage::Fresh | Stage::Watched(_) => {
                 self.stage = Stage::Watched(strikes);
                 return false;
@@ -150,6 +174,16 @@ impl Pace {
 }
 
 impl Rates {
+    /// What some limits allow.
+    pub(crate) fn of_limits<'a>(limits: &(impl Iterator<Item = &'a Limit> + Clone)) -> Self {
+        let least = |metered: Metered| {
+            let limits = limits.clone().filter(|limit| limit.metered() == metered);
+            let rates = limits.map(|limit| per_day(limit.amount(), nanos(limit.period())));
+            rates.min().unwrap_or(0)
+        };
+        Self { requests: least(Metered::Requests), tokens: least(Metered::Tokens) }
+    }
+
     pub(super) fn of(&self, metered: Metered) -> u64 {
         if metered == Metered::Tokens { self.tokens } else { self.requests }
     }
@@ -171,16 +205,24 @@ impl Rates {
         Self { requests: less(self.requests).max(LEAST), tokens: less(self.tokens) }
     }
 
-    /// Never more than a little below what was refused, nor less than half of it, whatever was seen.
-    fn corrected(self, seen: Self) -> Self {
-        let corrected = |rate: u64, seen: u64| match (rate, seen) {
-            (0, seen) => less(seen),
-            (rate, 0) => rate,
-            (rate, seen) => less(seen).clamp(rate / 2, rate - rate / 16),
+    fn half(self) -> Self {
+        Self { requests: self.requests / 2, tokens: self.tokens / 2 }
+    }
+
+    fn at_least(self, other: Self) -> Self {
+        Self { requests: self.requests.max(other.requests), tokens: self.tokens.max(other.tokens) }
+    }
+
+    /// A little below what was refused, and half way to what was seen, if anything was.
+    fn corrected(self, seen: Option<Self>) -> Self {
+        let corrected = |rate: u64, seen: Option<u64>| match (rate, seen) {
+            (rate, None | Some(0)) => rate - rate / 16,
+            (0, Some(seen)) => less(seen),
+            (rate, Some(seen)) => (rate / 2 + seen / 2).clamp(rate / 2, rate - rate / 16),
         };
         Self {
-            requests: corrected(self.requests, seen.requests).max(LEAST),
-            tokens: corrected(self.tokens, seen.tokens),
+            requests: corrected(self.requests, seen.map(|seen| seen.requests)).max(LEAST),
+            tokens: corrected(self.tokens, seen.map(|seen| seen.tokens)),
         }
     }
 }

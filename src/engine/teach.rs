@@ -205,5 +205,7 @@ fn told_meter(
 ) -> Meter {
     let mut meter = Meter::learnt(limit.clone(), Source::Told, wall, now, way);
     meter.lower(now, told, way);
+    // What was used is gone from the burst, too.
+    meter.use_up(now, limit.amount().saturating_sub(told.remaining));
     meter
 }

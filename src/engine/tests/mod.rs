@@ -1,9 +1,12 @@
 //! The engine alone, in made-up time.
 
+mod choosing;
 mod cooling;
+mod learning;
 mod line;
 mod model;
 mod random;
+mod tenants;
 mod windows;
 
 use std::time::Duration;
@@ -21,6 +24,10 @@ fn at(seconds: f64) -> Time {
 }
 
 fn engine(accounts: usize, limits: &[Limit]) -> Engine {
+    engine_with(accounts, limits, as_declared())
+}
+
+fn engine_with(accounts: usize, limits: &[Limit], setup: Setup) -> Engine {
     let declared: Vec<_> = (0..accounts)
         .map(|i| {
             let account = Declared::new(format!("org-{i}")).key(ApiKey::new("sk-x"));
@@ -28,7 +35,7 @@ fn engine(accounts: usize, limits: &[Limit]) -> Engine {
         })
         .collect();
     let ids: Vec<_> = (0..accounts).map(|i| KeyId::new(format!("k{i}"))).collect();
-    Engine::new(&declared, &ids, as_declared())
+    Engine::new(&declared, &ids, setup)
 }
 
 /// Limits are as they were declared.

@@ -129,7 +129,13 @@ impl Play {
     fn check_line(&mut self) -> Check {
         let mut soonest = When::Never;
         for lane in 0..self.world.lanes.len() {
+            let mut kinds = 0;
             for (id, want) in self.first(lane) {
+                // Accounts that sleep for want of what only those ahead take are left alone.
+                if kinds & !want.cost.kinds() != 0 {
+                    break;
+                }
+                kinds |= want.cost.kinds();
                 let when = self.world.earliest(self.now, &want, View::Sure);
                 ensure!(when != When::At(self.now), "{id} waits, though there is room");
                 ensure!(when != When::Never, "{id} waits for what can never be");
@@ -157,6 +163,7 @@ impl Play {
     /// Those of a lane who are served first, of the tenant that is served first.
     fn first(&mut self, lane: usize) -> Vec<(usize, Want)> {
         let line = self.world.lanes[lane].line.clone();
+        let line_length = line.len();
         let served = |tenant: Option<&str>, engine: &mut super::super::super::Engine| {
             let tenant = engine.tenant(tenant);
             engine.tenants.served(tenant)
@@ -177,7 +184,9 @@ impl Play {
             return Vec::new();
         }
         first.retain(|(_, want)| want.tenant == tenant);
-        first.truncate(LOOKED_AT);
+        // Behind the first comes the first of another tenant.
+        let alone = line_length == first.len();
+        first.truncate(if alone { LOOKED_AT } else { 1 });
         first
     }
 
