@@ -58,8 +58,8 @@ fn row(name: impl Into<String>, make: impl Fn() -> Work + 'static) -> Row {
     Row { name: name.into(), make: Box::new(make) }
 }
 
-fn single(mut work: impl FnMut() + 'static) -> Work {
-    Box::new(move || work())
+fn single(work: impl FnMut() + 'static) -> Work {
+    Box::new(work)
 }
 
 fn settle(pool: &KeyPool) -> Work {

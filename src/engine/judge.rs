@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Scope, Verdict};
+use crate::{Limit, Scope, Verdict};
 
 use super::{
     AccountIx, Engine, Event, Grant, Time,
@@ -108,7 +108,7 @@ impl Engine {
         if !self.learns || !grant.counted || is_near {
             return Lesson::Nothing;
         }
-        let declared = Rates::of_limits(&account.counting(seat.meters).map(|meter| &meter.limit));
+        let declared = Rates::of_limits(&account.counting(seat.meters).map(|meter| &*meter.limit));
         let learnt = seat.learnt.get_or_insert_default();
         let lesson = learnt.refused(now, grant, declared, self.wall, &account.way);
         let (account, model) = (account.name.clone(), lane.model.clone());
@@ -119,7 +119,7 @@ impl Engine {
             Lesson::Own { news: News::Found, .. } => {
                 let seat = self.lanes[grant.lane].seat(grant.account);
                 let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
-                let limit = learnt.map(|meter| meter.limit.clone()).next();
+                let limit = learnt.map(|meter| Limit::clone(&meter.limit)).next();
                 let event = |limit| Event::LimitLearnt { account, model, limit };
                 self.events.extend(limit.map(event));
             }

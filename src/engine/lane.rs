@@ -18,7 +18,7 @@ use super::{
 };
 
 /// For so many rounds an account that was passed over keeps its turns.
-const MOST_ROUNDS: i64 = 32;
+const MOST_ROUNDS: i32 = 32;
 
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -60,7 +60,7 @@ pub(crate) struct Seat {
     weight: u32,
     /// How often it may be the first to be taken before others are; less than none if others were
     /// passed over for it.
-    turns: i64,
+    turns: i32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl Lane {
             })
             .collect();
         if let Some(seat) = seats.get_mut(turn.index()) {
-            seat.turns = i64::from(seat.weight);
+            seat.turns = turns_of(seat.weight);
         }
         Self {
             model,
@@ -153,7 +153,7 @@ impl Lane {
             self.turn = first;
         }
         let seat = self.seat_mut(account);
-        seat.turns -= 1;
+        seat.turns = seat.turns.saturating_sub(1);
         if first != Some(account) || seat.turns <= 0 {
             self.move_on();
         }
@@ -169,8 +169,8 @@ impl Lane {
             let Some(next) = self.next(&mut look) else { return };
             self.turn = next;
             let seat = &mut self.seats[next.index()];
-            let weight = i64::from(seat.weight);
-            seat.turns = (seat.turns + weight).min(weight * MOST_ROUNDS);
+            let turns = turns_of(seat.weight);
+            seat.turns = (seat.turns + turns).min(turns * MOST_ROUNDS);
             if seat.turns > 0 {
                 return;
             }
@@ -243,4 +243,9 @@ impl Lane {
         self.ready.insert(account);
         self.seats[account.index()].place = Place::Ready;
     }
+}
+
+/// How many turns an account has in a round: its weight.
+fn turns_of(weight: u32) -> i32 {
+    i32::try_from(weight).unwrap_or(i32::MAX).min(i32::MAX / (2 * MOST_ROUNDS))
 }

@@ -1,6 +1,6 @@
 //! The running count against one limit.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
@@ -14,7 +14,7 @@ use super::{
 /// The running count against one limit of one account.
 #[derive(Clone, Debug)]
 pub(crate) struct Meter {
-    pub(crate) limit: Limit,
+    pub(crate) limit: Arc<Limit>,
     pub(crate) source: Source,
     gauge: Gauge,
     recent: Recent,
@@ -51,7 +51,7 @@ pub(crate) struct Told<'a> {
 
 impl Meter {
     /// `wall` is the time of day at the engine's beginning.
-    pub(crate) fn new(limit: Limit, wall: Timestamp) -> Self {
+    pub(crate) fn new(limit: Arc<Limit>, wall: Timestamp) -> Self {
         let source = Source::Declared { amount: limit.amount() };
         Self::of(limit, source, wall)
     }
@@ -64,7 +64,7 @@ impl Meter {
         now: Time,
         way: &RoundTrip,
     ) -> Self {
-        let mut meter = Self::of(limit, source, wall);
+        let mut meter = Self::of(Arc::new(limit), source, wall);
         match &mut meter.gauge {
             Gauge::Rolling(rolling) => rolling.begin(now),
             Gauge::Window(window) => window.begin(now),
@@ -74,7 +74,7 @@ impl Meter {
         meter
     }
 
-    fn of(limit: Limit, source: Source, wall: Timestamp) -> Self {
+    fn of(limit: Arc<Limit>, source: Source, wall: Timestamp) -> Self {
         let gauge = match (limit.metered(), &limit.window) {
             (Metered::Concurrent, _) => Gauge::InFlight { open: 0, most: limit.amount() },
             (_, Edges::Rolling) => Gauge::Rolling(Rolling::new(&limit, largest(&limit, source))),
@@ -85,10 +85,13 @@ impl Meter {
 
     /// Counts against another amount from now on; what was taken stays taken.
     pub(crate) fn set_amount(&mut self, amount: u64, burst: Option<u64>, way: &RoundTrip) {
-        (self.limit.amount, self.limit.burst) = (amount, burst);
-        let largest = largest(&self.limit, self.source);
+        let limit = Arc::make_mut(&mut self.limit);
+        (limit.amount, limit.burst) = (amount, burst);
         match &mut self.gauge {
-            Gauge::Rolling(rolling) => rolling.set_limit(&self.limit, largest, way.margin()),
+            Gauge::Rolling(rolling) => {
+                rolling.set_largest(largest(&self.limit, self.source));
+                rolling.set(&self.limit, way.margin());
+            }
             Gauge::Window(window) => window.set_amount(amount),
             Gauge::InFlight { most, .. } => *most = amount,
         }
@@ -96,7 +99,7 @@ impl Meter {
 
     pub(crate) fn set_margin(&mut self, way: &RoundTrip) {
         match &mut self.gauge {
-            Gauge::Rolling(rolling) => rolling.set_margin(way.margin()),
+            Gauge::Rolling(rolling) => rolling.set(&self.limit, way.margin()),
             Gauge::Window(window) => window.set_margin(way.margin()),
             Gauge::InFlight { .. } => {}
         }

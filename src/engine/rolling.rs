@@ -17,13 +17,10 @@ const SCALE: u32 = 32;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Rolling {
-    /// Nanoseconds that one unit takes to refill at the provider, times 2^32.
-    bare: u128,
-    /// The same, as requests are spaced.
+    /// Nanoseconds that one unit takes to refill, times 2^32.
     unit: u128,
     /// The same, rounded up: most demands are of one unit.
     one: u64,
-    burst: u64,
     /// How far `paid` may run ahead of the clock.
     reach: u64,
     /// What a demand above the burst waits beyond rest, for the same reason that there is a margin.
@@ -34,44 +31,41 @@ pub(crate) struct Rolling {
 }
 
 impl Rolling {
+    /// Of a demand that is larger than `largest` it never has room.
     pub(crate) fn new(limit: &Limit, largest: u64) -> Self {
         let mut rolling = Self {
-            bare: 0,
             unit: 0,
             one: 0,
-            burst: 0,
             reach: 0,
             rest: 0,
-            largest: 0,
+            largest,
             paid: Time::ZERO,
             claims: Claims::default(),
         };
-        rolling.set_limit(limit, largest, UNMEASURED);
+        rolling.set(limit, UNMEASURED);
         rolling
     }
 
-    /// Counts against another limit from now on; what was taken stays taken.
-    pub(crate) fn set_limit(&mut self, limit: &Limit, largest: u64, margin: u64) {
-        let period = u128::from(nanos(limit.period())) << SCALE;
-        self.bare = period.div_ceil(limit.amount().max(1).into());
-        self.burst = limit.burst_amount();
-        self.largest = largest;
-        self.set_margin(margin);
-    }
-
+    /// Counts against this limit from now on; what was taken stays taken.
+    ///
     /// Departure is not arrival: requests that leave exactly spaced arrive with jitter, the first of a
-    /// connection late. So this much of the burst is kept back, at most a quarter of it, which costs
+    /// connection late. So a margin of the burst is kept back, at most a quarter of it, which costs
     /// nothing of the rate. A burst of one has nothing to keep back: its requests are spaced wider, by
     /// half of the margin and at most by a 24th, the only margin that costs of the rate.
-    pub(crate) fn set_margin(&mut self, margin: u64) {
-        self.unit = self.bare;
-        if self.burst == 1 {
+    pub(crate) fn set(&mut self, limit: &Limit, margin: u64) {
+        let period = u128::from(nanos(limit.period())) << SCALE;
+        let burst = limit.burst_amount();
+        self.unit = period.div_ceil(limit.amount().max(1).into());
+        if burst == 1 {
             self.unit += (self.unit / 24).min(u128::from(margin / 2) << SCALE);
         }
         self.one = self.span_of(1);
-        let burst = self.span(self.burst);
-        self.reach = burst - margin.min(burst / 4);
-        self.rest = if self.burst > 1 { margin.min(burst / 4) } else { 0 };
+        self.rest = if burst > 1 { margin.min(self.span(burst) / 4) } else { 0 };
+        self.reach = self.span(burst) - margin.min(self.span(burst) / 4);
+    }
+
+    pub(crate) fn set_largest(&mut self, largest: u64) {
+        self.largest = largest;
     }
 
     /// Nothing that was taken before now is counted here.

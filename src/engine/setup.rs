@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    AccountIx, Engine, KeyIx,
+    AccountIx, Engine, KeyIx, MOST_LIMITS,
     account::{Account, Failures, Key},
     alike::Alike,
     lanes::Lanes,
@@ -61,8 +61,11 @@ impl Setup {
 impl Engine {
     /// An engine over accounts that have been checked. `ids` has the id of each key, in order.
     pub(crate) fn new(declared: &[Declared], ids: &[KeyId], setup: Setup) -> Self {
-        let meters = |limits: &[Limit]| -> Vec<_> {
-            limits.iter().map(|limit| Meter::new(limit.clone(), setup.wall)).collect()
+        // Most accounts have the same limits.
+        let mut known: Vec<Arc<Limit>> = Vec::new();
+        let mut meters = |limits: &[Limit]| -> Vec<_> {
+            let limits = limits.iter().map(|limit| shared(&mut known, limit));
+            limits.map(|limit| Meter::new(limit, setup.wall)).collect()
         };
         let mut keys = Vec::with_capacity(ids.len());
         let mut ids = ids.iter();
@@ -119,4 +122,13 @@ impl Engine {
             counters: Counters::default(),
         }
     }
+}
+
+/// The same limit as one of the last few, if it is.
+fn shared(known: &mut Vec<Arc<Limit>>, limit: &Limit) -> Arc<Limit> {
+    if let Some(same) = known.iter().rev().take(MOST_LIMITS).find(|known| ***known == *limit) {
+        return Arc::clone(same);
+    }
+    known.push(Arc::new(limit.clone()));
+    known[known.len() - 1].clone()
 }

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// So many at once that trust is whole again.
-const ENOUGH: u64 = 16;
+const ENOUGH: u32 = 16;
 
 /// How long to stay away when nobody says: doubling from the first to the last.
 #[derive(Clone, Copy, Debug)]
@@ -57,8 +57,8 @@ enum Trust {
     ProbeDue,
     ProbeOut,
     Growing {
-        most: u64,
-        going: u64,
+        most: u32,
+        going: u32,
     },
 }
 

@@ -74,11 +74,11 @@ impl Engine {
             if amount >= meter.limit.amount() && meter.limit.amount() == most {
                 return false;
             }
-            let was = meter.limit.clone();
+            let was = Limit::clone(&meter.limit);
             let amount = amount.min(most);
             meter.set_amount(amount, was.burst.map(|burst| burst.min(amount)), &way);
             meter.lower(now, told, &way);
-            let limit = meter.limit.clone();
+            let limit = Limit::clone(&meter.limit);
             self.events.push(match meter.source {
                 Source::Declared { .. } => {
                     let declared = Limit { amount: most, ..was };
@@ -181,7 +181,7 @@ fn window_instead(meter: &Meter, reading: &Reading) -> Option<Limit> {
         return None;
     }
     let period = period::at_least(reading.reset?)?;
-    Some(Limit { period, ..meter.limit.clone() }.fixed())
+    Some(Limit { period, ..Limit::clone(&meter.limit) }.fixed())
 }
 
 fn is_period(one: Duration, other: Duration) -> bool {
