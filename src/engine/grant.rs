@@ -37,6 +37,12 @@ pub(super) struct Parts {
     pub(super) provider: Part,
 }
 
+impl Grant {
+    pub(crate) fn reserved(&self) -> Cost {
+        self.reserved
+    }
+}
+
 impl Engine {
     /// Reserves a demand on all meters that count it.
     pub(super) fn grant(
@@ -109,8 +115,8 @@ impl Engine {
             return;
         }
         let used = Cost {
-            input: usage.input_tokens,
-            output: usage.output_tokens,
+            input: usage.all_input(),
+            output: usage.all_output(),
             spend: usage.nano_dollars.unwrap_or(grant.reserved.spend),
         };
         let mut freed = false;

@@ -14,6 +14,7 @@ use crate::{
     origin::Origin,
     provider::{Provider, Rule},
     strategy::Strategy,
+    usage::UsageSink,
 };
 
 use super::{
@@ -36,6 +37,7 @@ pub struct KeyPoolBuilder {
     max_wait: Duration,
     setup: Setup,
     seed: Option<u64>,
+    sink: Option<Arc<dyn UsageSink>>,
 }
 
 impl KeyPoolBuilder {
@@ -49,6 +51,7 @@ impl KeyPoolBuilder {
             max_wait: Duration::from_secs(30),
             setup: Setup::new(0, jiff::Timestamp::UNIX_EPOCH),
             seed: None,
+            sink: None,
         }
     }
 
@@ -154,6 +157,12 @@ impl KeyPoolBuilder {
         self
     }
 
+    /// Whom to tell what each request used; nobody by default.
+    pub fn usage_sink(mut self, sink: impl UsageSink) -> Self {
+        self.sink = Some(Arc::new(sink));
+        self
+    }
+
     /// Builds the pool.
     ///
     /// # Errors
@@ -186,6 +195,7 @@ impl KeyPoolBuilder {
             by_id,
             clock,
             events: broadcast::Sender::new(KEPT_EVENTS),
+            sink: self.sink,
             core: Mutex::new(Core::new(engine)),
         };
         Ok(KeyPool { shared: Arc::new(shared) })

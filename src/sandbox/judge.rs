@@ -135,8 +135,11 @@ impl Case<'_> {
     fn answer(&self, ruling: &Ruling, granted: &Granted) -> Judgement {
         let Granted { place, asked, jitter, fault } = granted;
         let script = &self.shared.script;
-        let answer = self.compose(asked, ruling.request_id.clone());
         let context = self.context(ruling);
+        let mut answer = self.compose(asked, ruling.request_id.clone());
+        if let Some(StreamFault::Exhausted(_)) = fault {
+            answer.refusal = Some(self.route.tongue.refuse(&Refusal::Exhausted, &context).body);
+        }
         let mut headers = self.headers(&context);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type()));
         if !self.shared.silent {
@@ -165,6 +168,7 @@ impl Case<'_> {
             cut_short: tokens < script.tokens,
             events: script.events_for(tokens),
             include_usage: asked.include_usage,
+            refusal: None,
         }
     }
 

@@ -193,9 +193,12 @@ pub(super) fn frame(answer: &Answer, number: u64, part: &Part) -> String {
     element(answer, number, &chunk(answer, tokens), number + 1 == answer.frames())
 }
 
-pub(super) fn error_frame(answer: &Answer, number: u64) -> String {
-    let error = json!({"error": {"code": 503, "message": OVERLOADED, "status": "UNAVAILABLE"}});
-    element(answer, number, &error, true)
+pub(super) fn error() -> Value {
+    json!({"error": {"code": 503, "message": OVERLOADED, "status": "UNAVAILABLE"}})
+}
+
+pub(super) fn error_frame(answer: &Answer, number: u64, error: &Value) -> String {
+    element(answer, number, error, true)
 }
 
 /// An event with CRLF line ends, or an element of the array.

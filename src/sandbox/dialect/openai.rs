@@ -203,13 +203,13 @@ pub(super) fn frame(answer: &Answer, part: &Part) -> String {
     }
 }
 
-pub(super) fn error_frame() -> String {
-    data(&json!({"error": {
+pub(super) fn error() -> Value {
+    json!({"error": {
         "message": "The server had an error while processing your request.",
         "type": "server_error",
         "param": null,
         "code": "server_error",
-    }}))
+    }})
 }
 
 fn finish_reason(answer: &Answer) -> &'static str {

@@ -210,8 +210,8 @@ impl World {
         }
         let (lane, key, cost) = (grant.lane, grant.key, grant.cost);
         let used = Cost {
-            input: usage.input_tokens,
-            output: usage.output_tokens,
+            input: usage.all_input(),
+            output: usage.all_output(),
             spend: usage.nano_dollars.unwrap_or(cost.spend),
         };
         self.meters_mut(lane, key).for_each(|meter| meter.settle(now, id, &cost, &used));

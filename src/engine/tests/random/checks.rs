@@ -265,6 +265,7 @@ impl Play {
                 ensure!(fair, "had to leave, though others have more places");
                 self.check_forecast(want, refusal)?;
             }
+            Reason::TimedOut => return Err("refused for time, which no engine does".to_owned()),
         }
         Ok(())
     }
@@ -287,6 +288,7 @@ impl Play {
                 let in_vain = want.deadline <= self.now || self.world.waiting() > 0 || !in_time;
                 ensure!(in_vain, "refused as busy, though there is room at {sure:?}");
             }
+            Reason::TimedOut => return Err("refused for time, which no engine does".to_owned()),
         }
         Ok(())
     }
