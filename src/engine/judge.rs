@@ -67,6 +67,14 @@ impl Engine {
         self.revive(grant.account);
     }
 
+    /// Whether the account of a key is one whose limits nobody knows, for any model.
+    #[cfg(feature = "retry")]
+    pub(crate) fn is_pacing(&self, key: super::KeyIx) -> bool {
+        let account = self.keys[key.index()].account;
+        let mut learnt = self.lanes.iter().filter_map(|lane| lane.seat(account).learnt.as_ref());
+        learnt.any(|learnt| learnt.is_pacing())
+    }
+
     fn accepted(&mut self, now: Time, grant: &Grant) {
         let lane = &mut self.lanes[grant.lane];
         let account = &mut self.accounts[grant.account.index()];

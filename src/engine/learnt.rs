@@ -62,6 +62,12 @@ impl Learnt {
         self.pace.watch();
     }
 
+    /// Whether all that is known is what was accepted and refused.
+    #[cfg(feature = "retry")]
+    pub(crate) fn is_pacing(&self) -> bool {
+        !self.pace.knows_limits()
+    }
+
     /// Makes room for one more told limit, if there is any.
     pub(crate) fn add(&mut self, meter: Meter) {
         if self.meters.len() < MOST_TOLD {

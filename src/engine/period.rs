@@ -4,13 +4,10 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use crate::provider::{Reading, Refill};
 
+const MINUTE: Duration = Duration::from_secs(60);
 /// What providers count by.
-const USUAL: [Duration; 4] = [
-    Duration::from_secs(1),
-    Duration::from_secs(60),
-    Duration::from_secs(3_600),
-    Duration::from_secs(86_400),
-];
+const USUAL: [Duration; 4] =
+    [Duration::from_secs(1), MINUTE, Duration::from_secs(3_600), Duration::from_secs(86_400)];
 /// Resets are told in whole seconds by some.
 const ROUNDED: Duration = Duration::from_secs(1);
 
@@ -30,7 +27,8 @@ pub(super) fn of(reading: &Reading) -> Option<Duration> {
             let shown = shown(reading)?;
             let mut fitting = USUAL.into_iter().filter(|p| shown.contains(&p.as_secs_f64()));
             let found = fitting.next()?;
-            fitting.next().is_none().then_some(found)
+            let is_sure = fitting.next().is_none() && !may_be_window(reading.reset?, found);
+            is_sure.then_some(found)
         }
         Refill::Fixed => at_least(reading.reset?),
     }
@@ -39,6 +37,13 @@ pub(super) fn of(reading: &Reading) -> Option<Duration> {
 /// The shortest usual period of a window that lasts so long still.
 pub(super) fn at_least(reset: Duration) -> Option<Duration> {
     USUAL.into_iter().find(|period| reset <= *period + ROUNDED)
+}
+
+/// Whether what shows a long period may as well show a shorter window at its beginning, of which little
+/// is used. Too slow a bucket would never be found out.
+fn may_be_window(reset: Duration, period: Duration) -> bool {
+    let mut shorter = USUAL.into_iter().filter(|usual| (MINUTE..period).contains(usual));
+    shorter.any(|usual| (usual / 2..=usual + ROUNDED).contains(&reset))
 }
 
 /// Whether a response shows that a limit does not refill all the time within a period.
@@ -112,9 +117,10 @@ mod tests {
             reset: Some(Duration::from_millis(reset)),
             ..Reading::new(Metered::Requests, Scope::Model, Refill::Rolling)
         };
-        // A minute's window, taken for an hour's bucket at its beginning.
-        let hour = of(&reading(2, 58_500)).unwrap();
-        assert_eq!(hour, Duration::from_secs(3_600));
+        // A minute's window at its beginning looks like an hour's bucket.
+        assert_eq!(of(&reading(2, 58_500)), None);
+        assert_eq!(of(&reading(3, 180_000)), Some(Duration::from_secs(3_600)));
+        let hour = Duration::from_secs(3_600);
         assert!(!contradicts(&reading(3, 58_100), hour));
         assert!(contradicts(&reading(10, 50_500), hour));
         for used in 1..60 {

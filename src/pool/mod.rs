@@ -152,6 +152,13 @@ impl KeyPool {
         self.shared.with(|core, now| core.engine.brake(now, now, None));
     }
 
+    /// Whether the account of a key is one whose limits nobody knows.
+    #[cfg(feature = "retry")]
+    pub(crate) fn is_pacing(&self, key: &KeyId) -> bool {
+        let key = self.shared.by_id.get(key);
+        key.is_some_and(|key| self.shared.with(|core, _| core.engine.is_pacing(*key)))
+    }
+
     pub(crate) fn estimate<'a>(&self, call: &Call<'a>) -> Estimate<'a> {
         self.shared.provider.estimate(call)
     }
