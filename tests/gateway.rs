@@ -328,3 +328,55 @@ async fn events_that_are_there_are_written_together() {
     assert_eq!(bytes, 600);
     assert!(frames < 20, "{frames} frames");
 }
+
+#[tokio::test]
+async fn tenants_call_with_tokens_of_their_own_and_are_seen_while_they_wait() {
+    let tokens = r#"
+        client_tokens = ["t"]
+        [[tenant]]
+        name = "team-a"
+        tokens = ["t-a"]
+        [[tenant]]
+        name = "team-b"
+        weight = 3
+        tokens = ["t-b"]
+    "#;
+    // One at a time, and it takes its time.
+    let script = Script::new().latency(Duration::from_secs(600));
+    let sandbox = Upstream::Sandbox(sandbox(Dialect::OpenAi, script));
+    let config = one_pool("openai", tokens, "", r#"limits = ["1 concurrent"]"#);
+    let gateway = start(config, sandbox).await;
+    let mut calls = tokio::task::JoinSet::new();
+    for token in ["t-a", "t-a", "t-a", "t-b", "t"] {
+        let mut request = gateway.post(CHAT, chat("gpt-4o", false));
+        request.headers_mut().insert("x-api-key", HeaderValue::from_static(token));
+        calls.spawn(gateway.client.request(request));
+    }
+    let tenants = loop {
+        let (_, body) = gateway.json(gateway.get("/-/status")).await;
+        if body["pools"][0]["waiting"] == 4 {
+            break body["pools"][0]["tenants"].clone();
+        }
+    };
+    // Whoever came first is being answered.
+    let waiting = |name: serde_json::Value| {
+        let tenant = tenants.as_array().unwrap().iter().find(|tenant| tenant["name"] == name);
+        tenant.map_or(0, |tenant| tenant["waiting"].as_u64().unwrap())
+    };
+    let all = [waiting("team-a".into()), waiting("team-b".into()), waiting(().into())];
+    assert!([[2, 1, 1], [3, 0, 1], [3, 1, 0]].contains(&all), "{tenants}");
+}
+
+#[tokio::test]
+async fn in_shadow_mode_nothing_is_held_back() {
+    let sandbox = sandbox(Dialect::OpenAi, Script::new());
+    let limits = r#"limits = ["2 requests/h burst 1"]"#;
+    let config = one_pool("openai", "", "shadow = true", limits);
+    let gateway = start(config, Upstream::Sandbox(sandbox)).await;
+    for _ in 0..10 {
+        let (status, body) = gateway.text(gateway.post(CHAT, chat("gpt-4o", false))).await;
+        assert_eq!(status, 200, "{body}");
+    }
+    let (_, body) = gateway.json(gateway.get("/-/status")).await;
+    assert_eq!(body["pools"][0]["shadow_held_back"], 9, "{body}");
+}

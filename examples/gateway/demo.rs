@@ -9,7 +9,9 @@ use tower_key_rotation::{
 };
 
 use super::{
-    config::{Base, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, PoolConfig, Problems, Streams},
+    config::{
+        Admission, Base, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, PoolConfig, Problems, Streams,
+    },
     upstream::Upstream,
 };
 
@@ -39,6 +41,7 @@ pub(crate) fn furnish() -> Result<(PoolConfig, Upstream), Problems> {
         models: vec!["gpt-*".to_owned(), "o*".to_owned()],
         max_wait: DEFAULT_MAX_WAIT,
         queue: DEFAULT_QUEUE,
+        admission: Admission::default(),
         streams: Streams::default(),
         rules: Vec::new(),
         accounts,

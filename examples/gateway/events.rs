@@ -37,6 +37,23 @@ fn line(event: &Event) -> String {
             format!("the provider is overloaded; all wait {:.1} s", wait.as_secs_f32())
         }
         Event::ProviderRecovered => "the provider is back".to_owned(),
+        Event::PanicBegan { resting, total } => {
+            format!("PANIC: most accounts fail; {resting} of {total} rest, and no more for that")
+        }
+        Event::PanicEnded => "accounts succeed again".to_owned(),
+        Event::LimitLearnt { account, model, limit } => {
+            format!("account {account} has a limit of {limit}{}", of(model))
+        }
+        Event::LimitContradicted { account, declared, told } => {
+            format!("account {account} has {told}, not {declared} as declared")
+        }
+        Event::RefusedWithinLimits { account, model } => {
+            let model = of(model);
+            format!("account {account} refuses well within its limits{model}: it is paced")
+        }
+        Event::ShadowHeldBack { requests, total } => {
+            format!("{requests} requests would have been held back, {total} so far")
+        }
         other => format!("{other:?}"),
     }
 }

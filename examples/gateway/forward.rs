@@ -5,7 +5,7 @@ use axum::{
     body::{Body, Bytes, HttpBody},
     http::{Extensions, Request, Response, StatusCode, Version, request::Parts},
 };
-use tower_key_rotation::{Exhausted, KeyUsed, Trail, Verdict};
+use tower_key_rotation::{Demand, Exhausted, KeyUsed, Trail, Verdict};
 
 use super::{
     access::{Access, Logged},
@@ -16,8 +16,14 @@ use super::{
     reply,
 };
 
-/// Sends a request to `path` of a pool's provider.
-pub(crate) async fn forward(pool: &Pool, path: &str, head: Parts, body: Body) -> Response<Body> {
+/// Sends a request of a tenant to `path` of a pool's provider.
+pub(crate) async fn forward(
+    pool: &Pool,
+    tenant: Option<&str>,
+    path: &str,
+    head: Parts,
+    body: Body,
+) -> Response<Body> {
     let trail = Trail::new();
     let access = Access::new(&pool.name, &head.method, head.uri.path(), trail.clone());
     let Some(mut request) = outgoing(pool, path, head, body) else {
@@ -25,6 +31,9 @@ pub(crate) async fn forward(pool: &Pool, path: &str, head: Parts, body: Body) ->
         return logged(refusal, access, None);
     };
     request.extensions_mut().insert(trail);
+    if let Some(tenant) = tenant {
+        request.extensions_mut().insert(Demand::new().tenant(tenant));
+    }
     match pool.call(request).await {
         Ok(answer) => {
             let note = note(&answer);

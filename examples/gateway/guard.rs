@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderMap, HeaderName, Uri, header, request::Parts};
 use secrecy::{ExposeSecret, SecretString};
-use subtle::{Choice, ConstantTimeEq};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use super::config::{Config, is_loopback};
 
@@ -20,10 +20,18 @@ const QUERY_CARRIER: &[u8] = b"key";
 /// Who may call, and who may look.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    clients: Vec<SecretString>,
+    clients: Vec<Client>,
     admin: Option<SecretString>,
     /// Whether only this machine can reach the gateway.
     local: bool,
+}
+
+/// Whoever has this token.
+#[derive(Debug)]
+struct Client {
+    token: SecretString,
+    /// The name of the tenant it calls for.
+    tenant: Option<String>,
 }
 
 /// Why a caller is turned away.
@@ -39,35 +47,50 @@ pub(crate) enum Denied {
 
 impl Guard {
     pub(crate) fn new(config: &Config) -> Self {
-        Self {
-            clients: config.client_tokens.clone(),
-            admin: config.admin_token.clone(),
-            local: config.listen.ip().is_loopback(),
+        let of = |tenant: Option<&str>, token: &SecretString| Client {
+            token: token.clone(),
+            tenant: tenant.map(str::to_owned),
+        };
+        let mut clients: Vec<_> =
+            config.client_tokens.iter().map(|token| of(None, token)).collect();
+        for tenant in &config.tenants {
+            clients.extend(tenant.tokens.iter().map(|token| of(Some(&tenant.name), token)));
         }
+        Self { clients, admin: config.admin_token.clone(), local: config.listen.ip().is_loopback() }
     }
 
-    /// Whether a request may go to a provider.
-    pub(crate) fn admit(&self, head: &Parts) -> Result<(), Denied> {
-        if self.clients.is_empty() { from_here(head) } else { presents(head, &self.clients) }
+    /// Whether a request may go to a provider, and for which tenant.
+    pub(crate) fn admit(&self, head: &Parts) -> Result<Option<&str>, Denied> {
+        if self.clients.is_empty() {
+            return from_here(head).map(|()| None);
+        }
+        let tokens = self.clients.iter().map(|client| &client.token);
+        let client = presents(head, &tokens)?;
+        Ok(self.clients.get(client).and_then(|client| client.tenant.as_deref()))
     }
 
     /// Whether a request may see the state of the pools.
     pub(crate) fn admit_admin(&self, head: &Parts) -> Result<(), Denied> {
         match &self.admin {
-            Some(token) => presents(head, std::slice::from_ref(token)),
+            Some(token) => presents(head, &std::iter::once(token)).map(|_| ()),
             None if self.local => from_here(head),
             None => Err(Denied::Off),
         }
     }
 }
 
-/// Whether a request presents one of the tokens. The time it takes tells nothing about them but
-/// their number and lengths.
-fn presents(head: &Parts, tokens: &[SecretString]) -> Result<(), Denied> {
-    let mut found = Choice::from(0);
+/// Which of the tokens a request presents. The time it takes tells nothing about them but their number
+/// and lengths.
+fn presents<'a>(
+    head: &Parts,
+    tokens: &(impl Iterator<Item = &'a SecretString> + Clone),
+) -> Result<usize, Denied> {
+    let (mut found, mut which) = (Choice::from(0), 0);
     let mut compare = |presented: &[u8]| {
-        for token in tokens {
-            found |= token.expose_secret().as_bytes().ct_eq(presented);
+        for (place, token) in (0..).zip(tokens.clone()) {
+            let same = token.expose_secret().as_bytes().ct_eq(presented);
+            which = u64::conditional_select(&which, &place, same);
+            found |= same;
         }
     };
     for value in CARRIERS.iter().flat_map(|name| head.headers.get_all(name)) {
@@ -76,7 +99,7 @@ fn presents(head: &Parts, tokens: &[SecretString]) -> Result<(), Denied> {
     for (_, value) in pairs(&head.uri).filter(|(name, _)| is_credential(name)) {
         compare(&decode(value));
     }
-    if found.into() { Ok(()) } else { Err(Denied::Token) }
+    if found.into() { Ok(which as usize) } else { Err(Denied::Token) }
 }
 
 /// Where no token is asked for, a browser on this machine must not carry other sites' requests in:
@@ -164,8 +187,12 @@ mod tests {
 
     fn guard(clients: &[&str], admin: Option<&str>, local: bool) -> Guard {
         let secret = |token: &&str| SecretString::from(token.to_string());
+        let client = |token: &&str| Client {
+            token: secret(token),
+            tenant: token.split_once('/').map(|(tenant, _)| tenant.to_owned()),
+        };
         Guard {
-            clients: clients.iter().map(secret).collect(),
+            clients: clients.iter().map(client).collect(),
             admin: admin.as_ref().map(secret),
             local,
         }
@@ -174,17 +201,17 @@ mod tests {
     #[test]
     fn a_token_is_taken_from_wherever_an_sdk_puts_its_key() {
         let guard = guard(&["first", "t/1"], None, false);
-        for (uri, headers) in [
-            ("/", &[("authorization", "Bearer t/1")][..]),
-            ("/", &[("authorization", "bearer  t/1")]),
-            ("/", &[("x-api-key", "t/1")]),
-            ("/", &[("x-goog-api-key", "t/1")]),
-            ("/", &[("api-key", "first")]),
-            ("/", &[("authorization", "Bearer wrong"), ("x-api-key", "t/1")]),
-            ("/?alt=sse&key=t%2F1", &[]),
-            ("/?%6bey=first", &[]),
+        for (uri, headers, tenant) in [
+            ("/", &[("authorization", "Bearer t/1")][..], Some("t")),
+            ("/", &[("authorization", "bearer  t/1")], Some("t")),
+            ("/", &[("x-api-key", "t/1")], Some("t")),
+            ("/", &[("x-goog-api-key", "t/1")], Some("t")),
+            ("/", &[("api-key", "first")], None),
+            ("/", &[("authorization", "Bearer wrong"), ("x-api-key", "t/1")], Some("t")),
+            ("/?alt=sse&key=t%2F1", &[], Some("t")),
+            ("/?%6bey=first", &[], None),
         ] {
-            assert_eq!(guard.admit(&head(uri, headers)), Ok(()), "{uri} {headers:?}");
+            assert_eq!(guard.admit(&head(uri, headers)), Ok(tenant), "{uri} {headers:?}");
         }
         for (uri, headers) in [
             ("/", &[][..]),
@@ -217,7 +244,7 @@ mod tests {
             &[("host", "[::1]:8080"), ("origin", "http://localhost:3000")],
             &[],
         ] {
-            assert_eq!(guard.admit(&head("/", headers)), Ok(()), "{headers:?}");
+            assert_eq!(guard.admit(&head("/", headers)), Ok(None), "{headers:?}");
         }
         for headers in [
             &[("host", "evil.example")][..],

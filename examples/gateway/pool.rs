@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use axum::{body::Body, http::Request};
 use tower::{Layer, ServiceBuilder, ServiceExt};
-use tower_key_rotation::{BuildError, KeyPool, KeyRotationLayer, RotationStack};
+use tower_key_rotation::{
+    BuildError, KeyPool, KeyPoolBuilder, KeyRotationLayer, RotationStack,
+    strategy::{Headroom, RoundRobin, Sequential},
+};
 use wildmatch::WildMatch;
 
 use super::{
-    config::{Base, Dialect, PoolConfig, Streams},
+    config::{Admission, Base, Dialect, PoolConfig, Strategy, Streams, Tenant},
     upstream::{Upstream, UpstreamError},
 };
 
@@ -26,10 +29,17 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(config: PoolConfig, upstream: Upstream) -> Result<Self, BuildError> {
-        let PoolConfig { name, dialect, base, models, max_wait, queue, streams, rules, accounts } =
-            config;
+    pub(crate) fn new(
+        config: PoolConfig,
+        tenants: &[Tenant],
+        upstream: Upstream,
+    ) -> Result<Self, BuildError> {
+        let PoolConfig { name, dialect, base, models, max_wait, queue, .. } = config;
+        let PoolConfig { admission, streams, rules, accounts, .. } = config;
         let keys = dialect.pool(&base.origin()).name(&name).max_wait(max_wait).line(queue);
+        let keys = admit(keys, admission);
+        let keys =
+            tenants.iter().fold(keys, |keys, tenant| keys.tenant(&tenant.name, tenant.weight));
         let keys = rules.into_iter().fold(keys, |keys, rule| keys.rule(rule));
         let keys =
             accounts.into_iter().fold(keys, |keys, account| keys.account(account)).build()?;
@@ -53,6 +63,19 @@ impl Pool {
     pub(crate) async fn call(&self, request: Request<Body>) -> Result<Answer, UpstreamError> {
         self.stack.clone().oneshot(request).await
     }
+}
+
+fn admit(keys: KeyPoolBuilder, admission: Admission) -> KeyPoolBuilder {
+    let Admission { strategy, learn, start, shadow } = admission;
+    let keys = match strategy {
+        Some(Strategy::Headroom) => keys.strategy(Headroom),
+        Some(Strategy::Sequential) => keys.strategy(Sequential),
+        Some(Strategy::RoundRobin) => keys.strategy(RoundRobin),
+        None => keys,
+    };
+    let keys = learn.into_iter().fold(keys, KeyPoolBuilder::learn);
+    let keys = start.into_iter().fold(keys, KeyPoolBuilder::start);
+    keys.shadow(shadow)
 }
 
 fn rotation(keys: &KeyPool, streams: Streams) -> KeyRotationLayer {

@@ -31,11 +31,12 @@ pub(crate) struct Gateway {
 impl Gateway {
     pub(crate) fn new(config: Config, upstream: &Upstream) -> Result<Self, Problems> {
         let guard = Guard::new(&config);
+        let tenants = config.tenants;
         let (mut pools, mut problems) = (Vec::new(), Vec::new());
         for pool in config.pools {
             let name = pool.name.clone();
             let in_pool = |problem| format!("pool {name:?}: {problem}");
-            match Pool::new(pool, upstream.clone()) {
+            match Pool::new(pool, &tenants, upstream.clone()) {
                 Ok(pool) => pools.push(pool),
                 Err(error) => problems.extend(error.problems().iter().map(in_pool)),
             }
@@ -97,9 +98,10 @@ async fn status(State(gateway): Shared, request: Request<Body>) -> Response<Body
 /// The OpenAI-compatible endpoint: the body's `model` says which pool.
 async fn unified(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    if let Err(denied) = gateway.guard.admit(&head) {
-        return reply::denied(denied);
-    }
+    let tenant = match gateway.guard.admit(&head) {
+        Ok(tenant) => tenant,
+        Err(denied) => return reply::denied(denied),
+    };
     let (model, body) = match read_model(&head, body).await {
         Ok(read) => read,
         Err(reply) => return reply,
@@ -113,20 +115,21 @@ async fn unified(State(gateway): Shared, request: Request<Body>) -> Response<Bod
     };
     let rest = head.uri.path().strip_prefix("/v1").unwrap_or_default();
     let path = format!("{}{rest}", pool.dialect.unified_path());
-    forward(pool, &path, head, body).await
+    forward(pool, tenant, &path, head, body).await
 }
 
 /// A provider's own API, streaming both ways.
 async fn native(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    if let Err(denied) = gateway.guard.admit(&head) {
-        return reply::denied(denied);
-    }
+    let tenant = match gateway.guard.admit(&head) {
+        Ok(tenant) => tenant,
+        Err(denied) => return reply::denied(denied),
+    };
     let path = head.uri.path().to_owned();
     let path = path.strip_prefix('/').unwrap_or(&path);
     let (name, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
     let Some(pool) = gateway.pools.iter().find(|pool| *pool.name == *name) else {
         return reply::unknown_pool(name, &gateway.paths());
     };
-    forward(pool, if rest.is_empty() { "/" } else { rest }, head, body).await
+    forward(pool, tenant, if rest.is_empty() { "/" } else { rest }, head, body).await
 }

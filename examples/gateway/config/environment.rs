@@ -5,8 +5,8 @@ use std::path::Path;
 use tower_key_rotation::{Account, ApiKey};
 
 use super::{
-    Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, Listen, PoolConfig,
-    Problems, Streams, check_reach, secret,
+    Admission, Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, Listen,
+    PoolConfig, Problems, Streams, check_reach, secret,
 };
 
 const KEY_VARIABLES: [(&str, Dialect); 3] = [
@@ -65,6 +65,7 @@ pub(super) fn load(listen: Listen, around: &Surroundings<'_>) -> Result<Config, 
     Ok(Config {
         listen,
         client_tokens: client_tokens.into_iter().map(Into::into).collect(),
+        tenants: Vec::new(),
         admin_token: admin_token.map(Into::into),
         pools,
     })
@@ -82,6 +83,7 @@ fn pool(dialect: Dialect, base: Base, keys: Vec<String>) -> PoolConfig {
         models: dialect.default_models().iter().map(ToString::to_string).collect(),
         max_wait: DEFAULT_MAX_WAIT,
         queue: DEFAULT_QUEUE,
+        admission: Admission::default(),
         streams: Streams::default(),
         rules: Vec::new(),
         accounts: keys.into_iter().enumerate().map(account).collect(),

@@ -7,8 +7,8 @@ use tower_key_rotation::{Account, ApiKey, Limit};
 
 use super::{
     super::args::address,
-    Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, Listen, PoolConfig,
-    Problems, Streams, Surroundings, check_reach,
+    Admission, Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, Listen,
+    PoolConfig, Problems, Strategy, Streams, Surroundings, Tenant, check_reach,
     document::{Document, Table, Value},
     rule::rule,
     secret, value,
@@ -51,7 +51,9 @@ impl Reader<'_> {
         let listen = table.take("listen").and_then(|listen| listen.text(address));
         let listen = self.listen.or(listen.unwrap_or(DEFAULT_LISTEN.into()));
         let tokens = table.list("client_tokens");
-        if let Some(problem) = check_reach(listen, !tokens.is_empty(), "set client_tokens") {
+        let tenants = self.tenants(&mut table);
+        let has_tokens = !tokens.is_empty() || !tenants.is_empty();
+        if let Some(problem) = check_reach(listen, has_tokens, "set client_tokens") {
             table.report(problem);
         }
         let tokens = tokens.into_iter();
@@ -59,7 +61,25 @@ impl Reader<'_> {
         let admin_token = table.take("admin_token").and_then(|token| self.secret(token));
         let pools = self.pools(&mut table);
         table.finish();
-        Config { listen, client_tokens, admin_token, pools }
+        Config { listen, client_tokens, tenants, admin_token, pools }
+    }
+
+    fn tenants(&self, table: &mut Table<'_, '_>) -> Vec<Tenant> {
+        let mut names = Names::default();
+        let tenants = table.list("tenant").into_iter().filter_map(Value::table);
+        tenants.filter_map(|tenant| self.tenant(tenant, &mut names)).collect()
+    }
+
+    fn tenant(&self, mut table: Table<'_, '_>, names: &mut Names) -> Option<Tenant> {
+        let name = table.need("name").and_then(|name| names.add(name, value::label));
+        if let Some(name) = &name {
+            table.call(name);
+        }
+        let weight = table.take("weight").map_or(Some(1), weight);
+        let tokens = table.need_list("tokens").into_iter();
+        let tokens = tokens.filter_map(|token| self.secret(token)).collect();
+        table.finish();
+        Some(Tenant { name: name?, weight: weight?, tokens })
     }
 
     fn pools(&self, table: &mut Table<'_, '_>) -> Vec<PoolConfig> {
@@ -77,6 +97,7 @@ impl Reader<'_> {
         let base = base(&mut table, dialect);
         let max_wait = table.take("max_wait").map(|wait| wait.text(value::duration));
         let queue = table.take("queue").map(|queue| queue.number(0, 1_000_000));
+        let admission = admission(&mut table);
         let mut time = |name| match table.take(name) {
             Some(time) => time.text(value::duration).map(Some),
             None => Some(None),
@@ -94,6 +115,7 @@ impl Reader<'_> {
             models,
             max_wait: max_wait.unwrap_or(Some(DEFAULT_MAX_WAIT))?,
             queue: queue.map_or(Some(DEFAULT_QUEUE), |queue| queue?.try_into().ok())?,
+            admission: admission?,
             streams: Streams { hold_back: streams.0?, first_token: streams.1?, idle: streams.2? },
             rules,
             accounts,
@@ -151,6 +173,24 @@ impl Reader<'_> {
     fn secret(&self, value: Value<'_, '_>) -> Option<SecretString> {
         value.text(|text| secret::read(text, self.around))
     }
+}
+
+fn admission(table: &mut Table<'_, '_>) -> Option<Admission> {
+    let strategy = table.take("strategy").map(|strategy| strategy.text(Strategy::read));
+    let learn = table.take("learn").map(Value::boolean);
+    let start = table.take("start").map(|start| start.number(1, 1_000_000));
+    let shadow = table.take("shadow").map(Value::boolean);
+    Some(Admission {
+        strategy: optional(strategy)?,
+        learn: optional(learn)?,
+        start: optional(start)?,
+        shadow: shadow.unwrap_or(Some(false))?,
+    })
+}
+
+/// A field that is left out, or there and well; none if it is wrong.
+fn optional<T>(field: Option<Option<T>>) -> Option<Option<T>> {
+    field.map_or(Some(None), |value| value.map(Some))
 }
 
 fn base(table: &mut Table<'_, '_>, dialect: Option<Dialect>) -> Option<Base> {

@@ -33,9 +33,19 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// Who may call; empty on loopback only.
     pub(crate) client_tokens: Vec<SecretString>,
+    /// Who may call too, and gets a share of its own while requests wait.
+    pub(crate) tenants: Vec<Tenant>,
     pub(crate) admin_token: Option<SecretString>,
     /// No pools: the sandbox is wanted.
     pub(crate) pools: Vec<PoolConfig>,
+}
+
+/// Those on whose behalf requests with some tokens are sent.
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    pub(crate) name: String,
+    pub(crate) weight: u32,
+    pub(crate) tokens: Vec<SecretString>,
 }
 
 /// One provider with its accounts.
@@ -49,10 +59,40 @@ pub(crate) struct PoolConfig {
     pub(crate) max_wait: Duration,
     /// The longest line of waiting requests.
     pub(crate) queue: usize,
+    pub(crate) admission: Admission,
     pub(crate) streams: Streams,
     /// The operator's own, which go before the dialect's.
     pub(crate) rules: Vec<Rule>,
     pub(crate) accounts: Vec<Account>,
+}
+
+/// Which account is chosen, and what is done about limits that nobody declared; what is not told is as
+/// the crate has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Admission {
+    pub(crate) strategy: Option<Strategy>,
+    pub(crate) learn: Option<bool>,
+    /// How many requests at once an account gets to begin with, of which no limit is known.
+    pub(crate) start: Option<u64>,
+    pub(crate) shadow: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Strategy {
+    Headroom,
+    Sequential,
+    RoundRobin,
+}
+
+impl Strategy {
+    fn read(name: &str) -> Result<Self, String> {
+        match name {
+            "headroom" => Ok(Self::Headroom),
+            "sequential" => Ok(Self::Sequential),
+            "round_robin" => Ok(Self::RoundRobin),
+            _ => Err("must be headroom, sequential or round_robin".to_owned()),
+        }
+    }
 }
 
 /// How long streams are waited for; what is not told is as the crate has it.

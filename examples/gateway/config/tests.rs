@@ -2,12 +2,15 @@ mod rules;
 
 use std::{fs, path::Path, time::Duration};
 
-use super::{super::args::Args, Config, Dialect, Listen, Problems, Streams, Surroundings, file};
+use super::{
+    super::args::Args, Admission, Config, Dialect, Listen, Problems, Strategy, Streams,
+    Surroundings, file,
+};
 
 const SAMPLE: &str = include_str!("../keys.toml");
 
 fn env(name: &str) -> Option<String> {
-    let known = ["GATEWAY_TOKEN", "GATEWAY_ADMIN_TOKEN", "ANTHROPIC_KEY"];
+    let known = ["GATEWAY_TOKEN", "GATEWAY_ADMIN_TOKEN", "TEAM_A_TOKEN", "ANTHROPIC_KEY"];
     (known.contains(&name) || name.starts_with("OPENAI_KEY")).then(|| format!("canary-{name}"))
 }
 
@@ -47,6 +50,15 @@ fn the_sample_is_read() {
     let seconds = |seconds| Some(Duration::from_secs(seconds));
     let streams = Streams { hold_back: seconds(2), first_token: seconds(60), idle: seconds(90) };
     assert_eq!((openai.streams, anthropic.streams), (streams, Streams::default()));
+    let admission = Admission {
+        strategy: Some(Strategy::Headroom),
+        learn: Some(true),
+        start: Some(16),
+        shadow: false,
+    };
+    assert_eq!((openai.admission, anthropic.admission), (admission, Admission::default()));
+    let [team] = &config.tenants[..] else { panic!("one tenant") };
+    assert_eq!((team.name.as_str(), team.weight, team.tokens.len()), ("team-a", 3, 1));
     assert_eq!(openai.accounts.len(), 2);
     assert_eq!(anthropic.base.origin(), "https://api.anthropic.com");
     let shown = format!("{config:?}");
@@ -246,4 +258,26 @@ fn only_loopback_may_go_without_client_tokens() {
     let bad = |name: &str| (name == "GATEWAY_TOKENS").then(|| "t1,canary two".to_owned());
     let bad = load(&[], &bad).unwrap_err().to_string();
     assert!(bad.contains("GATEWAY_TOKENS, number 2") && !bad.contains("canary"), "{bad}");
+}
+
+#[test]
+fn what_is_said_of_tenants_and_admission_is_checked() {
+    let pool =
+        |more: &str| one_pool("provider = \"openai\"", &format!("provider = \"openai\"\n{more}"));
+    for (text, problem) in [
+        (pool("strategy = \"best\""), "strategy: must be headroom, sequential or round_robin"),
+        (pool("start = 0"), "start: must be a whole number from 1"),
+        (pool("learn = \"yes\""), "learn: must be true or false"),
+        (pool("shadow = 1"), "shadow: must be true or false"),
+        (format!("{}[[tenant]]\nname = \"t\"\n", pool("")), "tenant \"t\": tokens is missing"),
+        (format!("{}[[tenant]]\nname = \"t\"\ntokens = []\n", pool("")), "tokens is empty"),
+        (
+            format!("{}[[tenant]]\nname = \"t\"\nweight = 0\ntokens = [\"canary\"]\n", pool("")),
+            "weight",
+        ),
+    ] {
+        let problems = problems(&text);
+        assert!(problems.iter().any(|told| told.contains(problem)), "{problem}: {problems:?}");
+        assert!(!problems.concat().contains("canary"), "{problems:?}");
+    }
 }
