@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
 use tokio::time::Instant;
 
-use crate::{KeyId, Ruling, Verdict};
+use crate::{KeyId, Verdict};
 
 /// The key a response was asked for with: an extension of every response of the provider.
 #[derive(Clone, Debug)]
@@ -138,7 +138,7 @@ impl Attempt {
     /// Sent, and failed without a response; nobody saw with which key.
     #[cfg(feature = "retry")]
     pub(crate) fn unanswered() -> Self {
-        let Ruling { verdict, rule } = Ruling::unanswered();
+        let crate::Ruling { verdict, rule } = crate::Ruling::unanswered();
         Self { key: None, account: None, verdict, rule, waited: Duration::ZERO }
     }
 }
