@@ -1,6 +1,7 @@
-//! Heap allocations of one request, beyond those that it takes to build the request itself.
+//! Heap allocations of one request, beyond those that it takes to build the request itself, and the
+//! memory of a pool's keys.
 //!
-//! `cargo bench --bench allocations` fails when a row allocates more than it may.
+//! `cargo bench --bench allocations` fails when a row allocates more than it may, or a key takes more.
 
 mod support;
 
@@ -8,8 +9,9 @@ use std::process::ExitCode;
 
 use support::{
     driver::{Kind, Row},
-    rows,
+    pools, rows,
 };
+use tower_key_rotation::Demand;
 
 const REQUESTS: usize = 1_000;
 
@@ -22,6 +24,9 @@ const MOST: &[(&str, f64)] = &[
     (rows::STACK, 2.0),
     (rows::STACK_ANNOTATED, 5.0),
 ];
+
+/// How many bytes a key may take that does nothing: its account, a limit, and a seat in two lanes.
+const MOST_A_KEY: u64 = 1_024;
 
 fn main() -> ExitCode {
     let mut request = (0.0, 0.0);
@@ -47,7 +52,23 @@ fn main() -> ExitCode {
         };
         println!("{:<46} | {allocs:>14.3} | {bytes:>13.1}{verdict}", row.name);
     }
-    if too_many { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let of_key = bytes_of_key();
+    println!("\n{of_key} bytes of memory for each idle key (at most {MOST_A_KEY})");
+    if too_many || of_key > MOST_A_KEY { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// What a pool holds once a request for a model has been through it, by the number of its keys. Each
+/// key is an account of its own with a limit.
+fn bytes_of_key() -> u64 {
+    const KEYS: usize = 10_000;
+    let mut kept = None;
+    let info = allocation_counter::measure(|| {
+        let pool = pools::pool(KEYS);
+        drop(pool.try_acquire(&Demand::new().model("gpt-4o")));
+        kept = Some(pool);
+    });
+    drop(kept);
+    u64::try_from(info.bytes_current).unwrap_or(u64::MAX) / KEYS as u64
 }
 
 /// Allocations and bytes of one request, once everything has its size.

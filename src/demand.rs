@@ -26,6 +26,8 @@ pub struct Demand {
     pub(crate) output_tokens: Option<u64>,
     pub(crate) nano_dollars: u64,
     pub(crate) priority: i8,
+    pub(crate) tenant: Option<Arc<str>>,
+    pub(crate) since: Option<Instant>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) excluded: Vec<KeyId>,
 }
@@ -65,6 +67,22 @@ impl Demand {
     /// nobody starves.
     pub fn priority(mut self, priority: i8) -> Self {
         self.priority = priority;
+        self
+    }
+
+    /// On whose behalf it is sent; nobody's by default. While requests wait in line, each tenant of a
+    /// pool is served in proportion to its weight
+    /// ([`KeyPoolBuilder::tenant`](crate::KeyPoolBuilder::tenant)), however many requests it has
+    /// there; priority then orders the requests of one tenant.
+    pub fn tenant(mut self, name: impl AsRef<str>) -> Self {
+        self.tenant = Some(Arc::from(name.as_ref()));
+        self
+    }
+
+    /// When it was first asked for; now, by default. It is its place in the line, and `max_wait` is
+    /// counted from then on: for another attempt of a request that was refused.
+    pub fn since(mut self, since: Instant) -> Self {
+        self.since = Some(since);
         self
     }
 

@@ -59,6 +59,8 @@ pub enum Reason {
     TooLarge,
     /// No key is left that may serve the request: all are rejected, refused or excluded.
     NoKey,
+    /// The provider took longer than [`KeyRotationLayer`](crate::KeyRotationLayer) was told to wait.
+    TimedOut,
 }
 
 impl Exhausted {
@@ -89,13 +91,14 @@ impl Exhausted {
     }
 
     /// The status a caller is told: 429 where waiting helps, 413 where the demand is too large, 503
-    /// where no key is left.
+    /// where no key is left, 504 where the provider did not answer in time.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.reason {
             Reason::Busy | Reason::LineFull => StatusCode::TOO_MANY_REQUESTS,
             Reason::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Reason::NoKey => StatusCode::SERVICE_UNAVAILABLE,
+            Reason::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 }
@@ -107,6 +110,7 @@ impl fmt::Display for Exhausted {
             Reason::LineFull => "the line of waiting requests is full",
             Reason::TooLarge => "the request is larger than any account's limit; make it smaller",
             Reason::NoKey => "no key is left that may serve this request",
+            Reason::TimedOut => "the provider did not go on with its answer in time",
         })?;
         self.retry_after_secs().map_or(Ok(()), |seconds| write!(f, "; try again in {seconds} s"))
     }

@@ -94,8 +94,9 @@
 //!
 //! # What the caller sees
 //!
-//! A response comes as the provider sent it, without credentials in its headers, and tells in its
-//! extensions what happened:
+//! A response comes as the provider sent it, without credentials in its headers. The head of a stream
+//! comes with its first content, so that an error before that goes to another key unseen
+//! ([`KeyRotationLayer::hold_back`]). The response's extensions tell what happened:
 //!
 //! ```
 //! # use tower::{ServiceBuilder, ServiceExt};
@@ -132,6 +133,8 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! What was used is read from each answer, and told to who wants to know: see [`usage`].
 //!
 //! # Testing your own stack
 //!
@@ -194,13 +197,15 @@ pub mod rotate;
 pub mod sandbox;
 #[cfg(feature = "retry")]
 mod stack;
+pub mod strategy;
+mod stream;
 mod trail;
-mod usage;
+pub mod usage;
 mod verdict;
 
 pub use account::Account;
 pub use demand::{Demand, Estimate};
-pub use engine::{AccountState, Event, KeyState, LaneState, MeterState, Snapshot};
+pub use engine::{AccountState, Event, KeyState, LaneState, MeterState, Snapshot, TenantState};
 pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};
 pub use limit::{Limit, LimitError};
@@ -215,6 +220,7 @@ pub use retry::QuotaAwareRetry;
 pub use rotate::{KeyRotation, KeyRotationLayer};
 #[cfg(feature = "retry")]
 pub use stack::RotationStack;
+pub use strategy::{Headroom, RoundRobin, Sequential, Strategy};
 pub use trail::{Attempt, KeyUsed, Trail};
 pub use usage::Usage;
 pub use verdict::{Scope, Verdict};

@@ -9,6 +9,8 @@ mod gateway;
 mod origin;
 #[path = "gateway/start.rs"]
 mod start;
+#[path = "gateway/streams.rs"]
+mod streams;
 
 use std::time::Duration;
 
@@ -229,7 +231,7 @@ async fn a_provider_that_cannot_be_reached_is_a_502_without_secrets() {
 #[tokio::test]
 async fn a_caller_who_hangs_up_frees_its_place() {
     let slow = Script::new().tokens(100).gap(Duration::from_secs(3_600));
-    let config = one_pool("openai", "", "", r#"limits = ["1 concurrent"]"#);
+    let config = one_pool("openai", "", r#"hold_back = "0s""#, r#"limits = ["1 concurrent"]"#);
     let gateway = start(config, Upstream::Sandbox(sandbox(Dialect::OpenAi, slow))).await;
     let mut first = gateway.send(gateway.post(CHAT, chat("gpt-4o", true))).await;
     first.body_mut().frame().await.unwrap().unwrap();

@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used)]
 
 pub(crate) mod driver;
+pub(crate) mod engine;
 mod hand_made;
-mod pools;
+pub(crate) mod instructions;
+pub(crate) mod pools;
 pub(crate) mod rows;

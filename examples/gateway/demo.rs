@@ -9,7 +9,7 @@ use tower_key_rotation::{
 };
 
 use super::{
-    config::{Base, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, PoolConfig, Problems},
+    config::{Base, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, PoolConfig, Problems, Streams},
     upstream::Upstream,
 };
 
@@ -39,6 +39,7 @@ pub(crate) fn furnish() -> Result<(PoolConfig, Upstream), Problems> {
         models: vec!["gpt-*".to_owned(), "o*".to_owned()],
         max_wait: DEFAULT_MAX_WAIT,
         queue: DEFAULT_QUEUE,
+        streams: Streams::default(),
         rules: Vec::new(),
         accounts,
     };

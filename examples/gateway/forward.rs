@@ -5,7 +5,7 @@ use axum::{
     body::{Body, Bytes, HttpBody},
     http::{Extensions, Request, Response, StatusCode, Version, request::Parts},
 };
-use tower_key_rotation::{Exhausted, Trail};
+use tower_key_rotation::{Exhausted, KeyUsed, Trail, Verdict};
 
 use super::{
     access::{Access, Logged},
@@ -27,8 +27,8 @@ pub(crate) async fn forward(pool: &Pool, path: &str, head: Parts, body: Body) ->
     request.extensions_mut().insert(trail);
     match pool.call(request).await {
         Ok(answer) => {
-            let exhausted = answer.extensions().get::<Exhausted>().map(ToString::to_string);
-            logged(answer, access, exhausted)
+            let note = note(&answer);
+            logged(answer, access, note)
         }
         Err(error) => {
             let name = &pool.name;
@@ -52,6 +52,16 @@ fn outgoing(pool: &Pool, path: &str, mut head: Parts, body: Body) -> Option<Requ
     head.version = Version::HTTP_11;
     head.extensions = Extensions::new();
     Some(Request::from_parts(head, body))
+}
+
+/// What its status does not tell.
+fn note<B>(answer: &Response<B>) -> Option<String> {
+    if let Some(exhausted) = answer.extensions().get::<Exhausted>() {
+        return Some(exhausted.to_string());
+    }
+    let verdict = answer.extensions().get::<KeyUsed>()?.verdict;
+    let is_hidden = answer.status().is_success() && verdict != Verdict::Accepted;
+    is_hidden.then(|| format!("{verdict}, told inside a 200"))
 }
 
 /// The response as the caller is to see it.

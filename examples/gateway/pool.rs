@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::{body::Body, http::Request};
 use tower::{Layer, ServiceBuilder, ServiceExt};
-use tower_key_rotation::{BuildError, KeyPool, RotationStack};
+use tower_key_rotation::{BuildError, KeyPool, KeyRotationLayer, RotationStack};
 use wildmatch::WildMatch;
 
 use super::{
-    config::{Base, Dialect, PoolConfig},
+    config::{Base, Dialect, PoolConfig, Streams},
     upstream::{Upstream, UpstreamError},
 };
 
@@ -27,12 +27,14 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn new(config: PoolConfig, upstream: Upstream) -> Result<Self, BuildError> {
-        let PoolConfig { name, dialect, base, models, max_wait, queue, rules, accounts } = config;
+        let PoolConfig { name, dialect, base, models, max_wait, queue, streams, rules, accounts } =
+            config;
         let keys = dialect.pool(&base.origin()).name(&name).max_wait(max_wait).line(queue);
         let keys = rules.into_iter().fold(keys, |keys, rule| keys.rule(rule));
         let keys =
             accounts.into_iter().fold(keys, |keys, account| keys.account(account)).build()?;
-        let stack = ServiceBuilder::new().layer(RotationStack::new(&keys)).service(upstream);
+        let stack = RotationStack::new(&keys).rotation(rotation(&keys, streams));
+        let stack = ServiceBuilder::new().layer(stack).service(upstream);
         let models = models.iter().map(|pattern| WildMatch::new(pattern)).collect();
         Ok(Self { name: name.into(), dialect, base, keys, models, stack })
     }
@@ -51,4 +53,19 @@ impl Pool {
     pub(crate) async fn call(&self, request: Request<Body>) -> Result<Answer, UpstreamError> {
         self.stack.clone().oneshot(request).await
     }
+}
+
+fn rotation(keys: &KeyPool, streams: Streams) -> KeyRotationLayer {
+    let Streams { hold_back, first_token, idle } = streams;
+    let mut layer = KeyRotationLayer::new(keys);
+    if let Some(time) = hold_back {
+        layer = layer.hold_back(time);
+    }
+    if let Some(time) = first_token {
+        layer = layer.first_token(time);
+    }
+    if let Some(time) = idle {
+        layer = layer.idle(time);
+    }
+    layer
 }

@@ -37,7 +37,8 @@ impl Figures {
                 _ => None,
             })
         };
-        let useful = answers().filter(|(job, waited)| job.at + *waited < scenario.time);
+        let counted = scenario.warm_up()..scenario.time;
+        let useful = answers().filter(|(job, waited)| counted.contains(&(job.at + *waited)));
         let mut waits: Vec<_> = answers().map(|(_, waited)| waited).collect();
         waits.sort_unstable();
         let shares = run.accepted.iter().zip(&allowed).map(|(got, may)| *got as f64 / may);

@@ -32,7 +32,7 @@ pub(crate) fn run(scenario: &Scenario, jobs: &[Job]) -> Run {
         }
         head = sent;
         accounts[best].take(sent, amount);
-        if sent < scenario.time.as_secs_f64() {
+        if (scenario.warm_up().as_secs_f64()..scenario.time.as_secs_f64()).contains(&sent) {
             run.accepted[best] += job.amount;
         }
         run.ends.push(End::Answered { waited: Duration::from_secs_f64((sent - at).max(0.0)) });

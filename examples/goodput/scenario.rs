@@ -15,6 +15,7 @@ pub(crate) struct Scenario {
     pub(crate) accounts: Vec<u64>,
     pub(crate) metered: Metered,
     pub(crate) window: Window,
+    pub(crate) known: Known,
     pub(crate) arrivals: Arrivals,
     /// Offered, of the sum of the limits.
     pub(crate) load: f64,
@@ -43,6 +44,16 @@ pub(crate) enum Window {
     Minutes(Duration),
     /// Days of a time zone. Callers come so long after midnight.
     Days(Duration),
+}
+
+/// How the pool comes to know the limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    Declared,
+    /// The provider tells in headers.
+    Told,
+    /// The provider only refuses, and does not say until when.
+    Refused,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +113,11 @@ impl Scenario {
         if matches!(self.window, Window::Days(_)) { ZONE } else { "UTC" }
     }
 
+    /// What is learnt is learnt in the first minute, which does not count.
+    pub(crate) fn warm_up(&self) -> Duration {
+        if self.known == Known::Declared { Duration::ZERO } else { MINUTE }
+    }
+
     /// From the provider's start to the first caller.
     pub(crate) fn before(&self) -> Duration {
         if let Window::Days(before) = self.window { before } else { Duration::ZERO }
@@ -130,6 +146,10 @@ impl Scenario {
         let periods = |time: Duration| time.as_secs_f64() / limit.period().as_secs_f64();
         match self.window {
             Window::Bucket | Window::BucketOfOne => {
+                let time = self.time - self.warm_up();
+                if time < self.time {
+                    return limit.amount() as f64 * periods(time - out);
+                }
                 let burst = limit.burst_amount() as f64;
                 // A bucket is full again after an outage.
                 let saved = if out > Duration::ZERO && self.faults == Faults::Cooldowns {
@@ -140,8 +160,8 @@ impl Scenario {
                 limit.amount() as f64 * periods(self.time - out) + saved
             }
             Window::Minutes(_) | Window::Days(_) => {
-                let windows =
-                    periods(self.before() + self.time).ceil() - periods(self.before()).floor();
+                let windows = periods(self.before() + self.time).ceil()
+                    - periods(self.before() + self.warm_up()).floor();
                 limit.amount() as f64 * windows
             }
         }
@@ -182,6 +202,11 @@ impl fmt::Display for Scenario {
             Window::Minutes(Duration::ZERO) => f.write_str("/min, fixed")?,
             Window::Minutes(_) => f.write_str("/min, fixed, edge unknown")?,
             Window::Days(_) => f.write_str("/day, over midnight")?,
+        }
+        match self.known {
+            Known::Declared => {}
+            Known::Told => f.write_str(", told in headers")?,
+            Known::Refused => f.write_str(", not told")?,
         }
         let arrivals = match self.arrivals {
             Arrivals::Poisson => "Poisson",

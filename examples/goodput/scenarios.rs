@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::scenario::{Arrivals, Faults, Metered, Scenario, Window};
+use crate::scenario::{Arrivals, Faults, Known, Metered, Scenario, Window};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The pool takes minutes to end so long after they do.
@@ -35,6 +35,8 @@ fn brief() -> Vec<Scenario> {
         equal(10, 60).counted(Window::Minutes(Duration::ZERO)).at(2.0),
         tokens(3, 1.0, 1.0).at(2.0),
         equal(10, 60).with(Faults::Deaths).at(2.0),
+        equal(10, 60).known(Known::Told).at(2.0),
+        equal(10, 60).known(Known::Refused).at(2.0),
     ]
 }
 
@@ -69,6 +71,16 @@ fn whole() -> Vec<Scenario> {
         all.push(equal(10, 60).with(Faults::Deaths).at(load));
         all.push(equal(10, 60).with(Faults::Cooldowns).at(load));
     }
+    for known in [Known::Told, Known::Refused] {
+        for load in [0.5, 1.0, 2.0, 5.0] {
+            all.push(equal(10, 60).known(known).at(load));
+        }
+        all.push(equal(3, 1_200).known(known).at(2.0));
+        all.push(unequal().known(known).at(2.0));
+        all.push(unequal().known(known).at(2.0).bursty());
+        all.push(equal(10, 60).known(known).counted(Window::Minutes(Duration::ZERO)).at(2.0));
+        all.push(tokens(10, 1.0, 1.0).known(known).at(2.0));
+    }
     all.push(midnight());
     all
 }
@@ -88,6 +100,7 @@ fn equal(number: usize, amount: u64) -> Scenario {
         accounts: vec![amount; number],
         metered: Metered::Requests,
         window: Window::Bucket,
+        known: Known::Declared,
         arrivals: Arrivals::Poisson,
         load: 1.0,
         patience: None,
@@ -116,6 +129,10 @@ impl Scenario {
 
     fn counted(self, window: Window) -> Self {
         Self { window, ..self }
+    }
+
+    fn known(self, known: Known) -> Self {
+        Self { known, ..self }
     }
 
     fn with(self, faults: Faults) -> Self {

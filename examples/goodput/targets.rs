@@ -3,7 +3,7 @@
 use crate::{
     clients::Kind,
     figures::Figures,
-    scenario::{Arrivals, Faults, Metered, Scenario},
+    scenario::{Arrivals, Faults, Known, Metered, Scenario},
 };
 
 pub(crate) struct Row {
@@ -17,7 +17,11 @@ impl Row {
     /// Its limits and demands are known.
     fn is_known(&self) -> bool {
         let exact = matches!(self.scenario.metered, Metered::Requests | Metered::Tokens(1.0, 1.0));
-        self.scenario.faults == Faults::None && exact
+        self.scenario.faults == Faults::None && exact && self.scenario.known == Known::Declared
+    }
+
+    fn is_learnt(&self, known: Known) -> bool {
+        self.scenario.known == known && self.is_at(2.0)
     }
 
     fn is_at(&self, load: f64) -> bool {
@@ -89,6 +93,20 @@ const TARGETS: &[Target] = &[
         figure: |row| row.figures.beyond(&row.ideal),
         least: None,
         most: Some(1.05),
+    },
+    Target {
+        what: "2x, limits learnt from headers: accepted after a minute, of the limits",
+        rows: |row| row.is_learnt(Known::Told),
+        figure: |row| row.of_possible(row.figures.goodput),
+        least: Some(0.97),
+        most: None,
+    },
+    Target {
+        what: "2x, limits learnt from refusals: accepted after a minute, of the limits",
+        rows: |row| row.is_learnt(Known::Refused),
+        figure: |row| row.of_possible(row.figures.goodput),
+        least: Some(0.90),
+        most: None,
     },
     Target {
         what: "equal accounts: Jain's index",

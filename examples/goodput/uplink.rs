@@ -29,6 +29,8 @@ const CHAT: &str = "https://api.openai.com/v1/chat/completions";
 pub(crate) struct Uplink {
     sandbox: Sandbox,
     start: Instant,
+    /// What arrives before is not noted, nor what arrives after the end.
+    first: Instant,
     end: Instant,
     notes: Arc<Mutex<Notes>>,
 }
@@ -50,8 +52,8 @@ impl Uplink {
         let rng = fastrand::Rng::with_seed(seed);
         let notes = Notes { rng, accepted: vec![0; scenario.accounts.len()] };
         let start = Instant::now();
-        let end = start + scenario.time;
-        Self { sandbox: sandbox.clone(), start, end, notes: Arc::new(Mutex::new(notes)) }
+        let (first, end) = (start + scenario.warm_up(), start + scenario.time);
+        Self { sandbox: sandbox.clone(), start, first, end, notes: Arc::new(Mutex::new(notes)) }
     }
 
     /// What was accepted of each account of all that arrived before the end.
@@ -108,7 +110,8 @@ where
         let answer = tokio::spawn(async move {
             sleep(travel).await;
             let amount = request.extensions().get::<Amount>().map_or(0, |amount| amount.0);
-            let account = account_of(&request).filter(|_| Instant::now() < this.end);
+            let account =
+                account_of(&request).filter(|_| (this.first..this.end).contains(&Instant::now()));
             let answer = this.sandbox.call(request).await?;
             if let Some(account) = account.filter(|_| answer.status().is_success()) {
                 this.with(|notes| notes.accepted[account] += amount);

@@ -10,7 +10,7 @@ use tower_key_rotation::{
 };
 
 use crate::{
-    scenario::{DAY, Faults, MINUTE, Scenario, Window},
+    scenario::{DAY, Faults, Known, MINUTE, Scenario, Window},
     uplink::{LONGEST_TRAVEL, Uplink, secret},
 };
 
@@ -62,6 +62,7 @@ fn sandbox(scenario: &Scenario, seed: u64) -> Sandbox {
     let enforced = if scenario.is_fixed() { Enforced::Fixed } else { Enforced::Bucket };
     let script = Script::new().tokens(1).latency(LEAST_LATENCY).jitter(JITTER);
     let sandbox = Sandbox::builder(Dialect::OpenAi).window(enforced).answer(script).seed(seed);
+    let sandbox = if scenario.known == Known::Refused { sandbox.silent() } else { sandbox };
     (0..scenario.accounts.len())
         .fold(sandbox, |sandbox, account| {
             sandbox.account(name(account), [scenario.limit(account)], [secret(account)])
@@ -77,7 +78,11 @@ fn pool(scenario: &Scenario, max_wait: Duration, seed: u64) -> (KeyPool, Duratio
         let pool = KeyPool::builder(OpenAi::default()).seed(seed).max_wait(max_wait).line(1 << 24);
         let pool = (0..scenario.accounts.len()).fold(pool, |pool, account| {
             let key = ApiKey::new(secret(account));
-            pool.account(Account::new(name(account)).limit(scenario.declared(account)).key(key))
+            let account_of = Account::new(name(account)).key(key);
+            pool.account(match scenario.known {
+                Known::Declared => account_of.limit(scenario.declared(account)),
+                Known::Told | Known::Refused => account_of,
+            })
         });
         let pool = pool.build().unwrap_or_else(|problem| panic!("{problem}"));
         if wall_millis() == before {

@@ -7,8 +7,10 @@ use crate::{KeyId, limit::Metered};
 use super::{
     demand::Cost,
     index::{AccountIx, KeyIx, Meters},
-    meter::Meter,
+    lane::Seat,
+    meter::{Meter, Source},
     room::Room,
+    round_trip::RoundTrip,
     standing::Standing,
     time::Time,
 };
@@ -21,6 +23,7 @@ pub(crate) struct Account {
     pub(crate) keys: Vec<KeyIx>,
     pub(crate) standing: Standing,
     pub(crate) failures: Failures,
+    pub(crate) way: RoundTrip,
     pub(crate) served: u64,
     pub(crate) in_flight: u64,
 }
@@ -37,12 +40,15 @@ pub(crate) struct Key {
 }
 
 impl Account {
-    /// When a demand fits into all meters that count it.
-    pub(crate) fn room(&self, meters: Meters, cost: &Cost) -> Room {
-        self.counting(meters).map(|meter| meter.room(cost)).fold(self.standing.room(), Room::max)
+    /// When a demand fits into all meters that count it, and may be sent.
+    pub(crate) fn room(&self, seat: &Seat, cost: &Cost) -> Room {
+        let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
+        let meters = self.counting(seat.meters).chain(learnt);
+        let standing = self.standing.room().max(seat.standing.room());
+        meters.map(|meter| meter.room(cost)).fold(standing, Room::max)
     }
 
-    pub(crate) fn counting(&self, meters: Meters) -> impl Iterator<Item = &Meter> {
+    pub(crate) fn counting(&self, meters: Meters) -> impl Iterator<Item = &Meter> + Clone {
         self.meters.iter().enumerate().filter(move |(i, _)| meters >> i & 1 == 1).map(|(_, m)| m)
     }
 
@@ -54,13 +60,13 @@ impl Account {
             .map(|(_, m)| m)
     }
 
-    /// How loaded it is for a lane; the lower is chosen. First by the share of its allowance that is
-    /// spent, then by what it is doing, each by weight.
-    pub(crate) fn load(&self, meters: Meters, now: Time) -> Load {
-        let share = self.counting(meters).map(|meter| meter.used_share(now)).max().unwrap_or(0);
-        let weight = u64::from(self.weight.max(1));
-        // In whole rounds: what is under way within one is no reason to prefer another.
-        Load((share.min(1 << 40) << 16) / weight, self.in_flight / weight)
+    /// The spent share of its allowance in a lane, in 65,536ths: of the limit that is nearest to its
+    /// end. How many may go at once until something is known is no allowance.
+    pub(crate) fn used_share(&self, seat: &Seat, now: Time) -> u64 {
+        let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
+        let learnt = learnt.filter(|meter| meter.source != Source::Start);
+        let all = self.counting(seat.meters).chain(learnt);
+        all.map(|meter| meter.used_share(now)).max().unwrap_or(0)
     }
 }
 
@@ -77,10 +83,6 @@ impl Key {
         meters.filter_map(|meter| meter.free_by(now, then)).min().unwrap_or(u64::MAX)
     }
 }
-
-/// A totally ordered load.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Load(u64, u64);
 
 /// The recent share of failures nobody is to blame for yet: a moving average over about eight
 /// answers, in 65,536ths.

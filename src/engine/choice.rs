@@ -1,90 +1,131 @@
 //! Choosing an account with room, and a key of it.
 
+use crate::strategy::{Candidate, Look};
+
 use super::{
     Engine,
-    account::Load,
     demand::{Ask, Cost},
-    grant::{Grant, Parts},
     index::{AccountIx, KeyIx, LaneIx},
     room::Room,
     time::Time,
 };
+
+/// More accounts than any strategy has reason to look at.
+const MOST_CANDIDATES: usize = 16;
+
+/// Somebody is ahead, for whom there is no room.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Passing {
+    /// The account that will have room for it first: it is left alone.
+    pub(super) held: Option<AccountIx>,
+}
 
 /// Why nobody could be chosen.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Blocked {
     /// When it may be otherwise; `None` if no clock tells.
     pub(super) until: Option<Time>,
+    /// The account that will be the first to have room, of those that have room for less now.
+    pub(super) first: Option<(Time, AccountIx)>,
     /// Whether an account had room and only its keys were excluded.
     pub(super) by_exclusion: bool,
 }
 
 impl Engine {
-    /// Takes the less loaded of two accounts with room: the next two, of which the first is preferred
-    /// when they are equal, for as many turns as it has weight. Neighbours are as good as two drawn by lot, for what is known of them is exact,
-    /// and they are in the processor's cache when there are a hundred thousand.
+    /// Takes the least loaded, as the strategy sees it, of the first few accounts with room. By default
+    /// these are the next two in turn: neighbours are as good as two drawn by lot, for what is known of
+    /// them is exact, and they are in the processor's cache when there are a hundred thousand.
     ///
     /// Accounts that turn out to have no room for any such request are put to sleep, so each is looked
     /// at once per refill, however many there are. Those that merely have too little left for this
     /// request stay where they are.
-    pub(super) fn choose(&mut self, now: Time, ask: &Ask) -> Result<Grant, Blocked> {
+    pub(super) fn choose(
+        &mut self,
+        now: Time,
+        ask: &Ask,
+        passing: Option<Passing>,
+    ) -> Result<(AccountIx, KeyIx), Blocked> {
         match self.provider.room() {
             Room::At(open) if open <= now => {}
-            Room::At(open) => return Err(Blocked { until: Some(open), by_exclusion: false }),
+            Room::At(open) => return Err(Blocked { until: Some(open), ..Blocked::default() }),
             Room::OnChange | Room::Never => return Err(Blocked::default()),
         }
         self.lanes[ask.lane].wake(now);
-        self.lanes[ask.lane].rouse(ask.cost.kinds());
+        // Those who sleep may be what somebody ahead waits for.
+        if passing.is_none() {
+            self.lanes[ask.lane].rouse(ask.cost.kinds());
+        }
         let mut blocked = Blocked::default();
-        let mut best: Option<(Load, AccountIx, KeyIx)> = None;
-        let (mut place, mut candidates) = (0, 0);
-        while candidates < 2
-            && let Some(account) = self.lanes[ask.lane].candidate(place)
+        let mut best: Option<(u128, AccountIx, KeyIx)> = None;
+        let (in_turn, most) = match self.strategy.look() {
+            Look::InTurn(most) => (true, most.clamp(1, MOST_CANDIDATES)),
+            Look::AsDeclared(most) => (false, most.clamp(1, MOST_CANDIDATES)),
+        };
+        let mut candidates = 0;
+        let mut look = self.lanes[ask.lane].look(in_turn);
+        while candidates < most
+            && let Some(account) = self.lanes[ask.lane].next(&mut look)
         {
+            if passing.is_some_and(|passing| passing.held == Some(account)) {
+                continue;
+            }
             match self.room(ask.lane, &ask.cost, account) {
                 Room::At(open) if open <= now => match self.choose_key(now, account, ask) {
                     Ok(key) => {
-                        let seat = self.lanes[ask.lane].seat(account);
-                        let load = self.accounts[account.index()].load(seat.meters, now);
-                        if best.is_none_or(|(least, ..)| load < least) {
-                            best = Some((load, account, key));
-                        }
                         candidates += 1;
-                        place += 1;
+                        if most == 1 {
+                            best = Some((0, account, key));
+                        } else {
+                            let load = self.load(now, ask.lane, account);
+                            if best.is_none_or(|(least, ..)| load < least) {
+                                best = Some((load, account, key));
+                            }
+                        }
                     }
                     Err(none) if none.gone => self.lanes[ask.lane].block(account),
                     Err(none) => {
                         blocked.by_exclusion |= none.excluded;
-                        blocked.note(none.room);
-                        place += 1;
+                        blocked.wait_for(none.room);
+                        blocked.note(self.room_of_keys(account, ask), account);
                     }
                 },
                 room => {
                     if !self.park(now, ask, account) {
-                        blocked.note(room);
-                        place += 1;
+                        blocked.wait_for(room);
+                        blocked.note(room.max(self.room_of_keys(account, ask)), account);
                     }
                 }
             }
         }
         match best {
             Some((_, account, key)) => {
-                self.lanes[ask.lane].took(account);
-                Ok(self.grant(now, ask, account, key))
+                if in_turn {
+                    self.lanes[ask.lane].took(account);
+                }
+                Ok((account, key))
             }
             None => {
                 if let Some(wake) = self.lanes[ask.lane].next_wake() {
-                    blocked.note(Room::At(wake));
+                    blocked.wait_for(Room::At(wake));
                 }
                 Err(blocked)
             }
         }
     }
 
-    pub(super) fn room(&self, lane: LaneIx, cost: &Cost, account: AccountIx) -> Room {
-        let seat = self.lanes[lane].seat(account);
-        let room = self.accounts[account.index()].room(seat.meters, cost);
-        room.max(seat.standing.room())
+    fn load(&self, now: Time, lane: LaneIx, account: AccountIx) -> u128 {
+        let state = &self.accounts[account.index()];
+        self.strategy.load(&Candidate {
+            account: &state.name,
+            weight: state.weight,
+            used_share: state.used_share(self.lanes[lane].seat(account), now),
+            in_flight: state.in_flight,
+            served: state.served,
+        })
+    }
+
+    fn room(&self, lane: LaneIx, cost: &Cost, account: AccountIx) -> Room {
+        self.accounts[account.index()].room(self.lanes[lane].seat(account), cost)
     }
 
     /// Takes an account out of the choice if it has no room even for the least request of this kind.
@@ -126,6 +167,15 @@ impl Engine {
         best.map(|(_, key)| key).ok_or(none)
     }
 
+    /// When a key of an account has room that the request may be sent with.
+    fn room_of_keys(&self, account: AccountIx, ask: &Ask) -> Room {
+        let keys = self.accounts[account.index()].keys.iter();
+        keys.filter(|key| self.is_usable(ask.lane, **key) && !ask.excluded.contains(key))
+            .map(|key| self.keys[key.index()].room(&ask.cost))
+            .min()
+            .unwrap_or(Room::Never)
+    }
+
     pub(super) fn is_usable(&self, lane: LaneIx, key: KeyIx) -> bool {
         self.keys[key.index()].alive && !self.lanes[lane].refused.contains(&key)
     }
@@ -135,37 +185,6 @@ impl Engine {
         let refused = self.lanes[ask.lane].refused.len();
         let excluded = ask.excluded.iter().filter(|key| self.is_usable(ask.lane, **key)).count();
         self.live_keys <= refused + excluded
-    }
-
-    fn grant(&mut self, now: Time, ask: &Ask, account: AccountIx, key: KeyIx) -> Grant {
-        let lane = &mut self.lanes[ask.lane];
-        let seat = lane.seat_mut(account);
-        let meters = seat.meters;
-        let parts = Parts {
-            seat: seat.standing.sending(),
-            account: self.accounts[account.index()].standing.sending(),
-            provider: self.provider.sending(),
-        };
-        lane.in_flight += 1;
-        let state = &mut self.accounts[account.index()];
-        state.counting_mut(meters).for_each(|meter| meter.take(now, &ask.cost));
-        state.served += 1;
-        state.in_flight += 1;
-        let key_state = &mut self.keys[key.index()];
-        key_state.meters.iter_mut().for_each(|meter| meter.take(now, &ask.cost));
-        key_state.served += 1;
-        key_state.in_flight += 1;
-        Grant {
-            account,
-            key,
-            lane: ask.lane,
-            meters,
-            sent: now,
-            reserved: ask.cost,
-            parts,
-            settled: false,
-            accepted: false,
-        }
     }
 }
 
@@ -180,9 +199,17 @@ struct NoKey {
 }
 
 impl Blocked {
-    fn note(&mut self, room: Room) {
+    fn wait_for(&mut self, room: Room) {
         if let Room::At(open) = room {
             self.until = Some(self.until.map_or(open, |until| until.min(open)));
+        }
+    }
+
+    fn note(&mut self, room: Room, account: AccountIx) {
+        if let Room::At(open) = room
+            && self.first.is_none_or(|(first, _)| open < first)
+        {
+            self.first = Some((open, account));
         }
     }
 }

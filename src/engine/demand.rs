@@ -4,7 +4,8 @@ use crate::limit::Metered;
 
 use super::{
     index::{KeyIx, LaneIx},
-    time::Time,
+    tenants::TenantIx,
+    time::{SECOND, Time},
 };
 
 /// How much of each metered thing one request takes. No more than 2^40 of each: a line of a million
@@ -49,15 +50,19 @@ impl Cost {
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
     pub(crate) lane: LaneIx,
+    pub(crate) tenant: TenantIx,
     pub(crate) cost: Cost,
     /// Its rank in the line, the lowest first; see [`rank`].
     pub(crate) rank: Time,
+    /// How long it waits at most.
     pub(crate) deadline: Time,
+    /// When it must have been answered, if its caller says so.
+    pub(crate) answer_by: Option<Time>,
     pub(crate) excluded: Vec<KeyIx>,
 }
 
 /// What a step of priority is worth: so long a wait.
-const HEAD_START: u64 = 10_000_000_000;
+const HEAD_START: u64 = 10 * SECOND;
 
 /// A rank in the line: when a request first asked, so that one that failed over keeps its place,
 /// moved by its priority. As priority is worth a wait and no more, nobody starves.

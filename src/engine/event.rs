@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{KeyId, Verdict};
+use crate::{KeyId, Limit, Verdict};
 
 /// Something changed in a pool. It names keys and accounts by their labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,4 +51,48 @@ pub enum Event {
     },
     /// The provider serves again.
     ProviderRecovered,
+    /// More accounts fail than may rest for it at once: none is benched for failures nobody is proven
+    /// to blame for, as long as this lasts.
+    PanicBegan {
+        /// How many accounts rest already.
+        resting: usize,
+        /// How many there are.
+        total: usize,
+    },
+    /// Accounts succeed again.
+    PanicEnded,
+    /// The provider told a limit that was not declared, or has refused until its rate was found out.
+    /// It is kept from now on.
+    LimitLearnt {
+        /// The account.
+        account: Arc<str>,
+        /// The model, if not all.
+        model: Option<Arc<str>>,
+        /// The limit.
+        limit: Limit,
+    },
+    /// The provider told less than was declared. What it told is kept from now on.
+    LimitContradicted {
+        /// The account.
+        account: Arc<str>,
+        /// The limit, as it was declared.
+        declared: Limit,
+        /// The limit, as it is.
+        told: Limit,
+    },
+    /// The provider has refused requests again and again that were well within the account's limits.
+    /// It gets as much as it accepted meanwhile.
+    RefusedWithinLimits {
+        /// The account.
+        account: Arc<str>,
+        /// The model, if the requests had one.
+        model: Option<Arc<str>>,
+    },
+    /// In shadow mode: requests went out that would have been held back. Told once a second at most.
+    ShadowHeldBack {
+        /// So many since this was last told.
+        requests: u64,
+        /// So many since the pool was built.
+        total: u64,
+    },
 }

@@ -32,10 +32,11 @@ impl Engine {
         }
         let at = self.forecast(now, ask);
         let refuse = |reason| Some(Exhausted::new(reason, at.map(|at| now.until(at))));
-        if self.waiting >= self.longest_line {
+        if self.waiting >= self.longest_line && self.crowding(ask.tenant).is_none() {
             return refuse(Reason::LineFull);
         }
-        if at.is_some_and(|at| at > ask.deadline) || ask.deadline <= now {
+        let latest = self.latest_start(ask);
+        if at.is_some_and(|at| at > latest) || latest <= now {
             return refuse(Reason::Busy);
         }
         None
@@ -70,7 +71,8 @@ impl Engine {
         let state = &self.accounts[account.index()];
         let standings = [&self.provider, &state.standing, &seat.standing];
         let cooled = standings.map(Standing::until).into_iter().max()?;
-        let open = latest(cooled, state.counting(seat.meters), ask)?;
+        let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
+        let open = latest(cooled, state.counting(seat.meters).chain(learnt), ask)?;
         self.keys_for(ask, account).filter_map(|key| latest(open, key.meters.iter(), ask)).min()
     }
 
@@ -87,8 +89,8 @@ impl Engine {
     fn forecast(&self, now: Time, ask: &Ask) -> Option<Time> {
         let fits = self.sample().filter_map(|account| self.opens(ask, account)).min()?;
         let fits = fits.max(now.plus(STEP));
-        let lane = self.lanes[ask.lane].line.ahead_of(ask.rank);
-        let lines = self.lanes.iter().map(|lane| lane.line.ahead_of(ask.rank));
+        let lane = self.lanes[ask.lane].line.ahead_of(ask, &self.tenants);
+        let lines = self.lanes.iter().map(|lane| lane.line.ahead_of(ask, &self.tenants));
         let all = lines.fold(Sum::default(), Sum::plus);
         let enough = |then: Time| {
             self.serves(now, then, ask, lane, false) && self.serves(now, then, ask, all, true)
@@ -111,7 +113,7 @@ impl Engine {
         Some(fits.plus(late))
     }
 
-    fn sample(&self) -> impl Iterator<Item = AccountIx> {
+    pub(super) fn sample(&self) -> impl Iterator<Item = AccountIx> {
         (0..self.accounts.len()).step_by(self.stride()).map(AccountIx::new)
     }
 
@@ -125,12 +127,15 @@ impl Engine {
         let mut free = [0u64; PER_TIME.len()];
         let mut needed = PER_TIME.map(|metered| ask.cost.of(metered));
         for account in self.sample().filter(|account| self.opens_by(then, ask, *account)) {
-            let meters = self.lanes[ask.lane].seat(account).meters;
+            let seat = self.lanes[ask.lane].seat(account);
             for ((free, needed), metered) in free.iter_mut().zip(&mut needed).zip(PER_TIME) {
-                let counting = self.accounts[account.index()].counting(meters);
-                let of_kind = counting
-                    .filter(|meter| meter.limit.metered() == metered)
-                    .filter(|meter| !shared || meter.limit.model_pattern().is_none());
+                let declared = self.accounts[account.index()].counting(seat.meters);
+                let declared =
+                    declared.filter(|meter| !shared || meter.limit.model_pattern().is_none());
+                let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
+                let learnt = learnt.filter(|_| !shared);
+                let of_kind =
+                    declared.chain(learnt).filter(|meter| meter.limit.metered() == metered);
                 let mut units = u64::MAX;
                 for meter in of_kind {
                     units = units.min(meter.free_by(now, then).unwrap_or(u64::MAX));

@@ -3,8 +3,9 @@
 use crate::Usage;
 
 use super::{
-    Cost, Engine, Time,
+    Ask, Cost, Engine, Time,
     index::{AccountIx, KeyIx, LaneIx, Meters},
+    learnt::Learnt,
     meter::Meter,
     standing::Part,
 };
@@ -21,6 +22,8 @@ pub(crate) struct Grant {
     pub(super) sent: Time,
     pub(super) reserved: Cost,
     pub(super) parts: Parts,
+    /// Whether meters count it. In shadow mode, what would have been held back is not counted.
+    pub(super) counted: bool,
     pub(super) settled: bool,
     /// Whether the provider accepted it.
     pub(super) accepted: bool,
@@ -34,7 +37,77 @@ pub(super) struct Parts {
     pub(super) provider: Part,
 }
 
+impl Grant {
+    pub(crate) fn reserved(&self) -> Cost {
+        self.reserved
+    }
+}
+
 impl Engine {
+    /// Reserves a demand on all meters that count it.
+    pub(super) fn grant(
+        &mut self,
+        now: Time,
+        ask: &Ask,
+        account: AccountIx,
+        key: KeyIx,
+        counted: bool,
+    ) -> Grant {
+        let seat = self.lanes[ask.lane].seat_mut(account);
+        let parts = Parts {
+            seat: seat.standing.sending(),
+            account: self.accounts[account.index()].standing.sending(),
+            provider: self.provider.sending(),
+        };
+        let grant = Grant {
+            account,
+            key,
+            lane: ask.lane,
+            meters: seat.meters,
+            sent: now,
+            reserved: ask.cost,
+            parts,
+            counted,
+            settled: false,
+            accepted: false,
+        };
+        if counted {
+            self.begin_unknown(now, &grant);
+            if self.waiting > 0 {
+                let spans = self.meters_of(&grant).map(|meter| meter.span(&ask.cost));
+                let worth = spans.max().unwrap_or(0);
+                self.tenants.serve(ask.tenant, worth);
+                // Where several tenants wait, another may be the first now.
+                let shared = self.lanes.iter_mut().filter(|lane| lane.line.is_shared());
+                shared.for_each(|lane| lane.stalled = None);
+            }
+            let way = self.accounts[account.index()].way;
+            self.meters_of(&grant).for_each(|meter| meter.take(now, &ask.cost, &way));
+        }
+        self.lanes[ask.lane].in_flight += 1;
+        let state = &mut self.accounts[account.index()];
+        state.served += 1;
+        state.in_flight += 1;
+        let state = &mut self.keys[key.index()];
+        state.served += 1;
+        state.in_flight += 1;
+        grant
+    }
+
+    /// An account nobody knows a limit of begins with so many requests at once.
+    fn begin_unknown(&mut self, now: Time, grant: &Grant) {
+        let seat = self.lanes[grant.lane].seat_mut(grant.account);
+        let is_known = !self.learns
+            || seat.meters != 0
+            || seat.learnt.is_some()
+            || !self.keys[grant.key.index()].meters.is_empty();
+        if !is_known {
+            let way = &self.accounts[grant.account.index()].way;
+            let learnt = Learnt::start(now, self.start, self.wall, way);
+            seat.learnt = Some(Box::new(learnt));
+        }
+    }
+
     /// Moves the meters from what was reserved to what was used. The first call counts; without one,
     /// what was reserved stays charged.
     pub(crate) fn settle(&mut self, now: Time, grant: &mut Grant, usage: &Usage) {
@@ -42,8 +115,8 @@ impl Engine {
             return;
         }
         let used = Cost {
-            input: usage.input_tokens,
-            output: usage.output_tokens,
+            input: usage.all_input(),
+            output: usage.all_output(),
             spend: usage.nano_dollars.unwrap_or(grant.reserved.spend),
         };
         let mut freed = false;
@@ -93,10 +166,14 @@ impl Engine {
         self.end(now, grant);
     }
 
-    /// The meters that a request is counted by: those of its account for its model, and its key's.
+    /// The meters that a request is counted by: those of its account for its model, declared and
+    /// learnt, and its key's.
     pub(super) fn meters_of(&mut self, grant: &Grant) -> impl Iterator<Item = &mut Meter> {
+        let seat = self.lanes[grant.lane].seat_mut(grant.account);
+        let learnt = seat.learnt.iter_mut().flat_map(|learnt| &mut learnt.meters);
         let account = self.accounts[grant.account.index()].counting_mut(grant.meters);
-        account.chain(&mut self.keys[grant.key.index()].meters)
+        let key = &mut self.keys[grant.key.index()].meters;
+        account.chain(learnt).chain(key).filter(|_| grant.counted)
     }
 
     /// An account changed for the better: every lane looks at it anew.

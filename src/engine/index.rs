@@ -32,6 +32,13 @@ index!(
     LaneIx
 );
 
+impl AccountIx {
+    /// The one after it, if there is one.
+    pub(crate) fn after(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
 /// Which of an account's meters count a lane: one bit each.
 pub(crate) type Meters = u64;
 

@@ -2,12 +2,18 @@
 
 use std::time::Duration;
 
-use crate::{Scope, Verdict, provider::Reading};
+use crate::{Limit, Scope, Verdict};
 
 use super::{
     AccountIx, Engine, Event, Grant, Time,
+    learnt::{Lesson, News},
+    pace::Rates,
     standing::{self, Ladder, Progress},
+    time::SECOND,
 };
+
+/// Panic is over when nobody had to be spared for so long.
+const CALM: u64 = 10 * SECOND;
 
 impl Engine {
     /// Takes in what a response says.
@@ -15,10 +21,17 @@ impl Engine {
         self.counters.count(verdict);
         grant.accepted = verdict == Verdict::Accepted;
         match verdict {
-            Verdict::Accepted => self.accepted(grant),
+            Verdict::Accepted => self.accepted(now, grant),
             Verdict::RateLimited { retry_after, scope } => {
-                self.cool(now, grant, verdict, scope, retry_after, standing::RATE);
-                if verdict.may_be_wider()
+                let lesson = self.refused(now, grant, verdict);
+                let hint = match lesson {
+                    Lesson::Own { wait, .. } => retry_after.or(wait),
+                    Lesson::Nothing => retry_after,
+                };
+                self.cool(now, grant, verdict, scope, hint, standing::RATE);
+                // What is refused on the way to find a pace is the account's own.
+                if lesson == Lesson::Nothing
+                    && verdict.may_be_wider()
                     && self.alike.note(now, grant.account, self.accounts.len())
                 {
                     self.brake(now, grant.sent, None);
@@ -35,26 +48,46 @@ impl Engine {
         }
     }
 
-    /// Takes in what a response tells about a limit. It only ever lowers our own view, and only
-    /// where it speaks of the same limit: providers report daily limits under the same names.
-    pub(crate) fn read(&mut self, now: Time, grant: &Grant, reading: Reading) {
-        let (Some(limit), Some(remaining)) = (reading.limit, reading.remaining) else { return };
+    /// The head of an answer has come: so long it is to the provider and back.
+    pub(crate) fn answered(&mut self, now: Time, grant: &Grant) {
         let account = &mut self.accounts[grant.account.index()];
-        let mut sooner = false;
-        for meter in account.counting_mut(grant.meters) {
-            if meter.limit.metered() == reading.metered && meter.limit.amount() == limit {
-                sooner |= meter.lower(now, remaining, reading.reset);
-            }
+        if !account.way.note(grant.sent, now) {
+            return;
         }
-        if sooner {
-            self.revive(grant.account);
+        let way = account.way;
+        account.meters.iter_mut().for_each(|meter| meter.set_margin(&way));
+        for key in &account.keys {
+            let meters = &mut self.keys[key.index()].meters;
+            meters.iter_mut().for_each(|meter| meter.set_margin(&way));
         }
+        for lane in self.lanes.iter_mut() {
+            let learnt = lane.seat_mut(grant.account).learnt.iter_mut();
+            learnt.flat_map(|learnt| &mut learnt.meters).for_each(|meter| meter.set_margin(&way));
+        }
+        self.revive(grant.account);
     }
 
-    fn accepted(&mut self, grant: &Grant) {
+    /// Whether the account of a key is one whose limits nobody knows, for any model.
+    #[cfg(feature = "retry")]
+    pub(crate) fn is_pacing(&self, key: super::KeyIx) -> bool {
+        let account = self.keys[key.index()].account;
+        let mut learnt = self.lanes.iter().filter_map(|lane| lane.seat(account).learnt.as_ref());
+        learnt.any(|learnt| learnt.is_pacing())
+    }
+
+    fn accepted(&mut self, now: Time, grant: &Grant) {
         let lane = &mut self.lanes[grant.lane];
         let account = &mut self.accounts[grant.account.index()];
         account.failures.succeeded();
+        if let Some(learnt) = lane.seat_mut(grant.account).learnt.as_mut().filter(|_| grant.counted)
+            && learnt.accepted(now, &grant.reserved, &account.way)
+        {
+            lane.revive(grant.account);
+        }
+        if self.panic.is_some_and(|spared| now.since(spared) >= CALM) {
+            self.panic = None;
+            self.events.push(Event::PanicEnded);
+        }
         let of_seat = lane.seat_mut(grant.account).standing.succeeded(grant.sent);
         let of_account = account.standing.succeeded(grant.sent);
         if of_seat == Progress::Recovered || of_account == Progress::Recovered {
@@ -73,6 +106,36 @@ impl Engine {
         }
     }
 
+    /// What a refusal teaches about the account's pace.
+    fn refused(&mut self, now: Time, grant: &Grant, verdict: Verdict) -> Lesson {
+        let lane = &mut self.lanes[grant.lane];
+        let account = &self.accounts[grant.account.index()];
+        let seat = lane.seat_mut(grant.account);
+        // Limits that are known are missed by a little now and then.
+        let is_near = seat.learnt.is_none() && !verdict.may_be_wider();
+        if !self.learns || !grant.counted || is_near {
+            return Lesson::Nothing;
+        }
+        let declared = Rates::of_limits(&account.counting(seat.meters).map(|meter| &*meter.limit));
+        let learnt = seat.learnt.get_or_insert_default();
+        let lesson = learnt.refused(now, grant, declared, self.wall, &account.way);
+        let (account, model) = (account.name.clone(), lane.model.clone());
+        match lesson {
+            Lesson::Own { news: News::Contradicted, .. } => {
+                self.events.push(Event::RefusedWithinLimits { account, model });
+            }
+            Lesson::Own { news: News::Found, .. } => {
+                let seat = self.lanes[grant.lane].seat(grant.account);
+                let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
+                let limit = learnt.map(|meter| Limit::clone(&meter.limit)).next();
+                let event = |limit| Event::LimitLearnt { account, model, limit };
+                self.events.extend(limit.map(event));
+            }
+            Lesson::Own { news: News::None, .. } | Lesson::Nothing => {}
+        }
+        lesson
+    }
+
     fn cool(
         &mut self,
         now: Time,
@@ -82,6 +145,7 @@ impl Engine {
         hint: Option<Duration>,
         ladder: Ladder,
     ) {
+        let hint = hint.map(|hint| hint.min(self.longest_cooldown));
         let lane = &mut self.lanes[grant.lane];
         let account = &mut self.accounts[grant.account.index()];
         let (standing, model) = match scope {
@@ -129,6 +193,7 @@ impl Engine {
     /// Everybody waits, for requests sent at `sent` have shown that it is not the accounts.
     pub(crate) fn brake(&mut self, now: Time, sent: Time, hint: Option<Duration>) {
         let ladder = standing::OVERLOAD;
+        let hint = hint.map(|hint| hint.min(self.longest_cooldown));
         if self.provider.cool(now, sent, hint, ladder, &mut self.rng) {
             let wait = now.until(self.provider.until());
             self.events.push(Event::Overloaded { wait });
@@ -137,18 +202,24 @@ impl Engine {
     }
 
     fn failed(&mut self, now: Time, grant: &Grant, verdict: Verdict) {
-        if self.accounts[grant.account.index()].failures.failed()
-            && self.may_rest(now, grant.account)
-        {
+        if !self.accounts[grant.account.index()].failures.failed() {
+            return;
+        }
+        let (resting, total) = self.resting_beside(now, grant.account);
+        if 2 * (resting + 1) <= total {
             self.cool(now, grant, verdict, Scope::Account, None, standing::FAILURE);
+        } else if self.panic.replace(now).is_none() {
+            self.events.push(Event::PanicBegan { resting, total: self.accounts.len() });
         }
     }
 
-    /// Never more than half of the accounts rest for failures nobody is proven to blame for: if most
-    /// fail, it is not the accounts.
-    fn may_rest(&self, now: Time, account: AccountIx) -> bool {
-        let others = self.accounts.iter().enumerate().filter(|(i, _)| *i != account.index());
-        let resting = others.filter(|(_, other)| other.standing.is_troubled(now)).count();
-        2 * (resting + 1) <= self.accounts.len()
+    /// How many other accounts are out of use, and of how many. Never more than half of the accounts
+    /// rest for failures nobody is proven to blame for: if most fail, it is not the accounts.
+    fn resting_beside(&self, now: Time, account: AccountIx) -> (usize, usize) {
+        let looked_at = || self.sample();
+        let others = looked_at().filter(|other| *other != account);
+        let resting =
+            others.filter(|other| self.accounts[other.index()].standing.is_troubled(now)).count();
+        (resting, looked_at().count())
     }
 }

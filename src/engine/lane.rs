@@ -10,13 +10,15 @@ use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 use super::{
     answer_time::AnswerTime,
     index::{AccountIx, KeyIx, Meters},
+    learnt::Learnt,
     line::Line,
+    ready::Ready,
     standing::Standing,
     time::Time,
 };
 
 /// For so many rounds an account that was passed over keeps its turns.
-const MOST_ROUNDS: i64 = 8;
+const MOST_ROUNDS: i32 = 32;
 
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -31,9 +33,9 @@ pub(crate) struct Lane {
     /// Set while the head of the line cannot be served: until when, as far as known.
     pub(crate) stalled: Option<Stall>,
     seats: Vec<Seat>,
-    ready: Vec<AccountIx>,
-    /// Where in `ready` to look first.
-    first: usize,
+    ready: Ready,
+    /// Whose turn it is.
+    turn: AccountIx,
     sleepers: BinaryHeap<Reverse<(Time, AccountIx)>>,
     /// The kinds of cost that some of them have no room for.
     short_of: u8,
@@ -48,22 +50,32 @@ pub(crate) struct Stall {
     pub(crate) place: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Seat {
     place: Place,
     pub(crate) meters: Meters,
     pub(crate) standing: Standing,
+    /// What is known of the account's limits for this model beyond what was declared.
+    pub(crate) learnt: Option<Box<Learnt>>,
     weight: u32,
     /// How often it may be the first to be taken before others are; less than none if others were
     /// passed over for it.
-    turns: i64,
+    turns: i32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    Ready(u32),
+    Ready,
     Asleep(Time),
     Blocked,
+}
+
+/// Where a look at those who are ready has got to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    began: AccountIx,
+    at: AccountIx,
+    is_round: bool,
 }
 
 impl Lane {
@@ -71,18 +83,21 @@ impl Lane {
     pub(crate) fn new(
         model: Option<Arc<str>>,
         accounts: impl Iterator<Item = (Meters, u32)>,
-        first: usize,
+        turn: AccountIx,
     ) -> Self {
-        let seats: Vec<_> = (0..)
-            .zip(accounts)
-            .map(|(place, (meters, weight))| Seat {
-                place: Place::Ready(place),
+        let mut seats: Vec<_> = accounts
+            .map(|(meters, weight)| Seat {
+                place: Place::Ready,
                 meters,
                 standing: Standing::default(),
+                learnt: None,
                 weight,
-                turns: i64::from(weight),
+                turns: 0,
             })
             .collect();
+        if let Some(seat) = seats.get_mut(turn.index()) {
+            seat.turns = turns_of(seat.weight);
+        }
         Self {
             model,
             line: Line::default(),
@@ -91,15 +106,15 @@ impl Lane {
             last_used: Time::ZERO,
             refused: Vec::new(),
             stalled: None,
-            ready: (0..seats.len()).map(AccountIx::new).collect(),
-            first,
+            ready: Ready::all(seats.len()),
+            turn,
             seats,
             sleepers: BinaryHeap::new(),
             short_of: 0,
         }
     }
 
-    /// Whether nothing would be lost with it but a few cooldowns.
+    /// Whether nothing would be lost with it but a few cooldowns and guesses.
     pub(crate) fn is_idle(&self) -> bool {
         self.in_flight == 0 && self.line.is_empty()
     }
@@ -112,26 +127,34 @@ impl Lane {
         &mut self.seats[account.index()]
     }
 
-    /// The ready account that is so many places from where it is to be looked first.
-    ///
-    /// An account that is taken out on the way changes places with one that was not looked at yet, or
-    /// has been already; counting on from there meets each of the others once.
-    pub(crate) fn candidate(&self, place: usize) -> Option<AccountIx> {
-        let number = self.ready.len();
-        if place >= number {
-            return None;
+    /// A look at those who are ready, in turn or in their declared order.
+    pub(crate) fn look(&self, in_turn: bool) -> Look {
+        let began = if in_turn { self.turn } else { AccountIx::new(0) };
+        Look { began, at: began, is_round: false }
+    }
+
+    /// The next one that is ready. Those that are taken out meanwhile do not disturb it.
+    pub(crate) fn next(&self, look: &mut Look) -> Option<AccountIx> {
+        let mut found = self.ready.next(look.at);
+        if found.is_none() && !look.is_round {
+            look.is_round = true;
+            found = self.ready.next(AccountIx::new(0));
         }
-        let place = self.first.min(number) + place;
-        self.ready.get(if place < number { place } else { place - number }).copied()
+        let found = found.filter(|found| !look.is_round || *found < look.began)?;
+        look.at = found.after();
+        Some(found)
     }
 
     /// An account was taken. The first to be looked at stays so while it has turns left; if another was
     /// preferred to it, it keeps them for its next time.
     pub(crate) fn took(&mut self, account: AccountIx) {
-        let is_first = self.candidate(0) == Some(account);
+        let first = self.next(&mut self.look(true));
+        if let Some(first) = first {
+            self.turn = first;
+        }
         let seat = self.seat_mut(account);
-        seat.turns -= 1;
-        if !is_first || seat.turns <= 0 {
+        seat.turns = seat.turns.saturating_sub(1);
+        if first != Some(account) || seat.turns <= 0 {
             self.move_on();
         }
     }
@@ -139,11 +162,15 @@ impl Lane {
     /// Looks at the next account first that has turns left, after giving each as many as it has
     /// weight.
     fn move_on(&mut self) {
-        for _ in 0..self.ready.len() {
-            self.first = if self.first + 1 < self.ready.len() { self.first + 1 } else { 0 };
-            let seat = &mut self.seats[self.ready[self.first].index()];
-            let weight = i64::from(seat.weight);
-            seat.turns = (seat.turns + weight).min(weight * MOST_ROUNDS);
+        for _ in 0..self.ready.number() {
+            let mut look = self.look(true);
+            look.at = self.turn.after();
+            look.began = look.at;
+            let Some(next) = self.next(&mut look) else { return };
+            self.turn = next;
+            let seat = &mut self.seats[next.index()];
+            let turns = turns_of(seat.weight);
+            seat.turns = (seat.turns + turns).min(turns * MOST_ROUNDS);
             if seat.turns > 0 {
                 return;
             }
@@ -152,14 +179,14 @@ impl Lane {
 
     /// Puts a seat to sleep that has no room until then for demands with these kinds of cost.
     pub(crate) fn sleep(&mut self, account: AccountIx, until: Time, kinds: u8) {
-        self.unready(account);
+        self.ready.remove(account);
         self.short_of |= kinds;
         self.seats[account.index()].place = Place::Asleep(until);
         self.sleepers.push(Reverse((until, account)));
     }
 
     pub(crate) fn block(&mut self, account: AccountIx) {
-        self.unready(account);
+        self.ready.remove(account);
         self.seats[account.index()].place = Place::Blocked;
     }
 
@@ -189,6 +216,11 @@ impl Lane {
         }
     }
 
+    /// Whether nobody is ready.
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.ready.number() == 0
+    }
+
     /// When the next sleeper wakes.
     pub(crate) fn next_wake(&mut self) -> Option<Time> {
         while let Some(&Reverse((until, account))) = self.sleepers.peek() {
@@ -204,28 +236,16 @@ impl Lane {
     /// Something about an account changed for the better.
     pub(crate) fn revive(&mut self, account: AccountIx) {
         self.stalled = None;
-        if !matches!(self.seats[account.index()].place, Place::Ready(_)) {
-            self.make_ready(account);
-        }
+        self.make_ready(account);
     }
 
     fn make_ready(&mut self, account: AccountIx) {
-        let place = self.ready.len();
-        self.ready.push(account);
-        self.note_place(place);
+        self.ready.insert(account);
+        self.seats[account.index()].place = Place::Ready;
     }
+}
 
-    fn unready(&mut self, account: AccountIx) {
-        if let Place::Ready(place) = self.seats[account.index()].place {
-            let place = place as usize;
-            self.ready.swap_remove(place);
-            if place < self.ready.len() {
-                self.note_place(place);
-            }
-        }
-    }
-
-    fn note_place(&mut self, place: usize) {
-        self.seats[self.ready[place].index()].place = Place::Ready(place as u32);
-    }
+/// How many turns an account has in a round: its weight.
+fn turns_of(weight: u32) -> i32 {
+    i32::try_from(weight).unwrap_or(i32::MAX).min(i32::MAX / (2 * MOST_ROUNDS))
 }

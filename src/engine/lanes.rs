@@ -6,7 +6,7 @@ use wildmatch::WildMatch;
 
 use super::{
     account::Account,
-    index::{LaneIx, Meters},
+    index::{AccountIx, LaneIx, Meters},
     lane::Lane,
     time::Time,
 };
@@ -17,32 +17,29 @@ const DEFAULT: usize = 0;
 const LONGEST_NAME: usize = 256;
 /// So long a lane must not have been used: a minute.
 const LONG: u64 = 60_000_000_000;
-/// The lane of models that none can be spared for: every limit counts it.
-const OVERFLOW: usize = 1;
 
 #[derive(Debug)]
 pub(crate) struct Lanes {
     lanes: Vec<Lane>,
     by_model: HashMap<Arc<str>, LaneIx>,
+    /// The lane of models that none can be spared for, once there are any: every limit counts it.
+    overflow: Option<LaneIx>,
     most: usize,
-    /// Where new lanes begin to look.
-    first: usize,
+    /// Whose turn it is first in new lanes.
+    first: AccountIx,
 }
 
 impl Lanes {
-    pub(crate) fn new(accounts: &[Account], first: usize) -> Self {
+    pub(crate) fn new(accounts: &[Account], first: AccountIx) -> Self {
         let default =
             accounts.iter().map(|account| (meters_counting(account, None), account.weight));
-        let overflow = accounts.iter().map(|account| (all_meters(account), account.weight));
         Self {
-            lanes: vec![
-                Lane::new(None, default, first),
-                Lane::new(Some("(other)".into()), overflow, first),
-            ],
+            lanes: vec![Lane::new(None, default, first)],
             by_model: HashMap::new(),
+            overflow: None,
             first,
             // A lane costs about 100 bytes an account; all of them together stay below half a GiB.
-            most: ((1 << 22) / accounts.len().max(1)).clamp(16, 1_024),
+            most: ((1 << 22) / accounts.len().max(1)).clamp(16, 1_023),
         }
     }
 
@@ -64,12 +61,12 @@ impl Lanes {
 
     fn open(&mut self, now: Time, model: &str, accounts: &[Account]) -> LaneIx {
         if model.len() > LONGEST_NAME {
-            return LaneIx::new(OVERFLOW);
+            return self.overflow(accounts);
         }
         let is_full = self.lanes.len() >= self.most;
         let taken = is_full.then(|| self.longest_idle(now));
         if taken == Some(None) {
-            return LaneIx::new(OVERFLOW);
+            return self.overflow(accounts);
         }
         // Nothing is made for a model before there is a place for it.
         let name: Arc<str> = Arc::from(model);
@@ -91,14 +88,24 @@ impl Lanes {
         place
     }
 
+    fn overflow(&mut self, accounts: &[Account]) -> LaneIx {
+        let next = LaneIx::new(self.lanes.len());
+        let overflow = *self.overflow.get_or_insert(next);
+        if overflow == next {
+            let seats = accounts.iter().map(|account| (all_meters(account), account.weight));
+            self.lanes.push(Lane::new(Some("(other)".into()), seats, self.first));
+        }
+        overflow
+    }
+
     /// The lane that may be given to another model: not one that somebody is just about to join, nor
     /// one whose cooldowns still tell something.
     fn longest_idle(&self, now: Time) -> Option<LaneIx> {
-        (OVERFLOW + 1..self.lanes.len())
-            .filter(|&lane| self.lanes[lane].is_idle())
-            .filter(|&lane| now.since(self.lanes[lane].last_used) >= LONG)
-            .min_by_key(|&lane| self.lanes[lane].last_used)
-            .map(LaneIx::new)
+        self.all()
+            .filter(|&lane| lane != LaneIx::new(DEFAULT) && Some(lane) != self.overflow)
+            .filter(|&lane| self[lane].is_idle())
+            .filter(|&lane| now.since(self[lane].last_used) >= LONG)
+            .min_by_key(|&lane| self[lane].last_used)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = LaneIx> + use<> {

@@ -1,18 +1,36 @@
 //! The running count against one limit.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
 use crate::limit::{Limit, Metered, Window as Edges};
 
-use super::{demand::Cost, rolling::Rolling, room::Room, time::Time, window::Window};
+use super::{
+    demand::Cost, recent::Recent, rolling::Rolling, room::Room, round_trip::RoundTrip, time::Time,
+    window::Window,
+};
 
 /// The running count against one limit of one account.
 #[derive(Clone, Debug)]
 pub(crate) struct Meter {
-    pub(crate) limit: Limit,
+    pub(crate) limit: Arc<Limit>,
+    pub(crate) source: Source,
     gauge: Gauge,
+    recent: Recent,
+}
+
+/// Who says that there is such a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The pool's user; so much, before the provider said less.
+    Declared { amount: u64 },
+    /// The provider, in headers.
+    Told,
+    /// The provider, by refusing.
+    Paced,
+    /// Nobody yet: so many at once until something is known.
+    Start,
 }
 
 #[derive(Clone, Debug)]
@@ -22,15 +40,69 @@ enum Gauge {
     InFlight { open: u64, most: u64 },
 }
 
+/// What a response tells of a limit, and of which request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told<'a> {
+    pub(crate) remaining: u64,
+    pub(crate) reset: Option<Duration>,
+    pub(crate) sent: Time,
+    pub(crate) cost: &'a Cost,
+}
+
 impl Meter {
     /// `wall` is the time of day at the engine's beginning.
-    pub(crate) fn new(limit: Limit, wall: Timestamp) -> Self {
+    pub(crate) fn new(limit: Arc<Limit>, wall: Timestamp) -> Self {
+        let source = Source::Declared { amount: limit.amount() };
+        Self::of(limit, source, wall)
+    }
+
+    /// One that was learnt now: nothing that was admitted before is counted by it.
+    pub(crate) fn learnt(
+        limit: Limit,
+        source: Source,
+        wall: Timestamp,
+        now: Time,
+        way: &RoundTrip,
+    ) -> Self {
+        let mut meter = Self::of(Arc::new(limit), source, wall);
+        match &mut meter.gauge {
+            Gauge::Rolling(rolling) => rolling.begin(now),
+            Gauge::Window(window) => window.begin(now),
+            Gauge::InFlight { .. } => {}
+        }
+        meter.set_margin(way);
+        meter
+    }
+
+    fn of(limit: Arc<Limit>, source: Source, wall: Timestamp) -> Self {
         let gauge = match (limit.metered(), &limit.window) {
             (Metered::Concurrent, _) => Gauge::InFlight { open: 0, most: limit.amount() },
-            (_, Edges::Rolling) => Gauge::Rolling(Rolling::new(&limit)),
+            (_, Edges::Rolling) => Gauge::Rolling(Rolling::new(&limit, largest(&limit, source))),
             (_, Edges::Fixed { .. }) => Gauge::Window(Window::new(&limit, wall)),
         };
-        Self { limit, gauge }
+        Self { limit, source, gauge, recent: Recent::default() }
+    }
+
+    /// Counts against another amount from now on; what was taken stays taken.
+    pub(crate) fn set_amount(&mut self, amount: u64, burst: Option<u64>, way: &RoundTrip) {
+        let limit = Arc::make_mut(&mut self.limit);
+        (limit.amount, limit.burst) = (amount, burst);
+        match &mut self.gauge {
+            Gauge::Rolling(rolling) => {
+                rolling.set_largest(largest(&self.limit, self.source));
+                rolling.set(&self.limit, way.margin());
+            }
+            Gauge::Window(window) => window.set_amount(amount),
+            Gauge::InFlight { most, .. } => *most = amount,
+        }
+    }
+
+    pub(crate) fn set_margin(&mut self, way: &RoundTrip) {
+        match &mut self.gauge {
+            Gauge::Rolling(rolling) => rolling.set(&self.limit, way.margin()),
+            Gauge::Window(window) => window.set_margin(way.margin()),
+            Gauge::InFlight { .. } => {}
+        }
     }
 
     /// What a demand costs here.
@@ -48,7 +120,7 @@ impl Meter {
         }
     }
 
-    pub(crate) fn take(&mut self, now: Time, cost: &Cost) {
+    pub(crate) fn take(&mut self, now: Time, cost: &Cost, way: &RoundTrip) {
         let units = self.share_of(cost);
         match &mut self.gauge {
             Gauge::InFlight { open, .. } => *open += units,
@@ -56,6 +128,7 @@ impl Meter {
             Gauge::Rolling(rolling) => rolling.take(now, units),
             Gauge::Window(window) => window.take(now, units),
         }
+        self.recent.take(now, way.least(), units);
     }
 
     /// Moves the count from what was reserved to what was used. Concurrency is not touched: it is
@@ -91,15 +164,27 @@ impl Meter {
         }
     }
 
-    /// The provider says that only this much is left of such a limit, and when all of it is back.
-    /// Whether that is sooner than it was thought to be.
-    pub(crate) fn lower(&mut self, now: Time, remaining: u64, reset: Option<Duration>) -> bool {
+    /// The provider says that only so much is left of such a limit, and when all of it is back. What is
+    /// still on its way there is left out of that. Whether it is back sooner than it was thought to be.
+    pub(crate) fn lower(&mut self, now: Time, told: &Told<'_>, way: &RoundTrip) -> bool {
+        let own = self.share_of(told.cost);
+        let unseen = self.recent.unseen(now, way.least(), told.sent, own);
+        let remaining = told.remaining.saturating_sub(unseen);
         match &mut self.gauge {
             Gauge::Rolling(rolling) => rolling.lower(now, remaining),
-            Gauge::Window(window) => return window.lower(now, remaining, reset),
+            Gauge::Window(window) => return window.lower(now, remaining, told.reset),
             Gauge::InFlight { .. } => {}
         }
         false
+    }
+
+    /// So much at least is gone of what may be spent at once.
+    pub(crate) fn use_up(&mut self, now: Time, units: u64) {
+        let left = self.most_at_once().saturating_sub(units);
+        match &mut self.gauge {
+            Gauge::Rolling(rolling) => rolling.lower(now, left),
+            Gauge::Window(_) | Gauge::InFlight { .. } => {}
+        }
     }
 
     /// How much of what may be spent at once is spent, in 65,536ths; more when in debt.
@@ -108,6 +193,16 @@ impl Meter {
             Gauge::Rolling(rolling) => rolling.used_share(now),
             Gauge::Window(window) => window.used_share(now),
             Gauge::InFlight { open, most } => (open << 16) / (*most).max(1),
+        }
+    }
+
+    /// The time in which as much comes back as a demand takes, in nanoseconds; nothing if time is not
+    /// what frees it.
+    pub(crate) fn span(&self, cost: &Cost) -> u64 {
+        match (&self.gauge, self.share_of(cost)) {
+            (Gauge::Rolling(rolling), units) => rolling.span(units),
+            (Gauge::Window(window), units) => window.span(units),
+            (Gauge::InFlight { .. }, _) => 0,
         }
     }
 
@@ -137,4 +232,9 @@ impl Meter {
             Gauge::Window(_) | Gauge::InFlight { .. } => self.limit.amount(),
         }
     }
+}
+
+/// A pace is a guess: it delays a large demand, and never refuses one.
+fn largest(limit: &Limit, source: Source) -> u64 {
+    if source == Source::Paced { u64::MAX } else { limit.largest_demand() }
 }

@@ -7,20 +7,13 @@
 use crate::limit::Limit;
 
 use super::{
+    claims::Claims,
     room::Room,
+    round_trip::UNMEASURED,
     time::{Time, nanos},
 };
 
 const SCALE: u32 = 32;
-/// What is kept back of the burst, at most a quarter of it, because departure is not arrival: requests
-/// that leave exactly spaced arrive with jitter, the first of a connection late. It costs nothing of
-/// the rate.
-const MARGIN: u64 = 250_000_000;
-/// What a demand that needs the whole burst waits beyond rest instead.
-const MOST_REST: u64 = 100_000_000;
-/// A burst of one has nothing to keep back: its requests are spaced wider by this, at most by a 24th.
-/// It is the only margin that costs of the rate; without it nearly every other request is refused.
-const MOST_PADDING: u64 = 50_000_000;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Rolling {
@@ -34,38 +27,55 @@ pub(crate) struct Rolling {
     rest: u64,
     largest: u64,
     paid: Time,
-    /// When the meter was last at rest, fully refilled: nothing taken before then is left to
-    /// correct.
-    busy_since: Time,
+    claims: Claims,
 }
 
 impl Rolling {
-    pub(crate) fn new(limit: &Limit) -> Self {
-        let unit =
-            (u128::from(nanos(limit.period())) << SCALE).div_ceil(limit.amount().max(1).into());
+    /// Of a demand that is larger than `largest` it never has room.
+    pub(crate) fn new(limit: &Limit, largest: u64) -> Self {
         let mut rolling = Self {
-            unit,
+            unit: 0,
             one: 0,
             reach: 0,
             rest: 0,
-            largest: limit.largest_demand(),
+            largest,
             paid: Time::ZERO,
-            busy_since: Time::ZERO,
+            claims: Claims::default(),
         };
-        if limit.burst_amount() == 1 {
-            rolling.unit += (rolling.unit / 24).min(u128::from(MOST_PADDING) << SCALE);
-        }
-        rolling.one = rolling.span_of(1);
-        let burst = rolling.span(limit.burst_amount());
-        rolling.reach = burst - MARGIN.min(burst / 4);
-        if limit.burst_amount() > 1 {
-            rolling.rest = MOST_REST.min(burst / 4);
-        }
+        rolling.set(limit, UNMEASURED);
         rolling
     }
 
+    /// Counts against this limit from now on; what was taken stays taken.
+    ///
+    /// Departure is not arrival: requests that leave exactly spaced arrive with jitter, the first of a
+    /// connection late. So a margin of the burst is kept back, at most a quarter of it, which costs
+    /// nothing of the rate. A burst of one has nothing to keep back: its requests are spaced wider, by
+    /// half of the margin and at most by a 24th, the only margin that costs of the rate.
+    pub(crate) fn set(&mut self, limit: &Limit, margin: u64) {
+        let period = u128::from(nanos(limit.period())) << SCALE;
+        let burst = limit.burst_amount();
+        self.unit = period.div_ceil(limit.amount().max(1).into());
+        if burst == 1 {
+            self.unit += (self.unit / 24).min(u128::from(margin / 2) << SCALE);
+        }
+        self.one = self.span_of(1);
+        self.rest = if burst > 1 { margin.min(self.span(burst) / 4) } else { 0 };
+        self.reach = self.span(burst) - margin.min(self.span(burst) / 4);
+    }
+
+    pub(crate) fn set_largest(&mut self, largest: u64) {
+        self.largest = largest;
+    }
+
+    /// Nothing that was taken before now is counted here.
+    pub(crate) fn begin(&mut self, now: Time) {
+        self.claims.claim(now, now);
+        self.paid = self.claims.paid();
+    }
+
     /// The time that so many units take to refill.
-    fn span(&self, units: u64) -> u64 {
+    pub(crate) fn span(&self, units: u64) -> u64 {
         if units == 1 { self.one } else { self.span_of(units) }
     }
 
@@ -80,40 +90,34 @@ impl Rolling {
         }
         // A demand above the burst is admitted alone, once the meter is at rest. It needs all of the
         // burst, so nothing can be kept back of it: jitter is waited for instead.
-        let is_new = self.paid == Time::ZERO;
-        let most = if is_new { self.reach } else { self.reach + self.rest };
+        let most = if self.claims.is_empty() { self.reach } else { self.reach + self.rest };
         Room::At(self.paid.plus(self.span(units).min(most)).minus(self.reach))
     }
 
     pub(crate) fn take(&mut self, now: Time, units: u64) {
-        if self.paid <= now {
-            self.busy_since = now;
-            self.paid = now;
-        }
-        self.paid = self.paid.plus(self.span(units));
+        self.claims.take(now, self.span(units));
+        self.paid = self.claims.paid();
     }
 
-    /// Whether room was given back.
+    /// Whether room was given back. What was reserved before a rest that there would have been without
+    /// it is not: it has been refilled already.
     pub(crate) fn settle(&mut self, now: Time, taken: Time, reserved: u64, used: u64) -> bool {
+        let was = self.paid;
         if used > reserved {
             self.take(now, used - reserved);
-        } else if used < reserved && taken >= self.busy_since {
-            self.paid = self.paid.minus(self.span(reserved) - self.span(used));
-            return true;
+        } else if used < reserved {
+            self.claims.give_back(taken, self.span(reserved) - self.span(used));
+            self.paid = self.claims.paid();
         }
-        false
+        self.paid < was
     }
 
-    /// Never raises. One unit of grace: providers round down.
+    /// Never raises. One unit of grace: providers round down. It is kept in mind also where it says
+    /// nothing new, for what was reserved may yet come back.
     pub(crate) fn lower(&mut self, now: Time, remaining: u64) {
         let grace = self.span(remaining.saturating_add(1));
-        let paid = now.plus(self.reach).minus(grace.min(self.reach));
-        if paid > self.paid {
-            if self.paid <= now {
-                self.busy_since = now;
-            }
-            self.paid = paid;
-        }
+        self.claims.claim(now, now.plus(self.reach).minus(grace.min(self.reach)));
+        self.paid = self.claims.paid();
     }
 
     pub(crate) fn used_share(&self, now: Time) -> u64 {

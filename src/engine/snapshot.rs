@@ -10,9 +10,12 @@ use super::{
     AccountIx, Engine, Time,
     account::{Account, Key},
     lane::Lane,
-    meter::Meter,
+    meter::{Meter, Source},
     standing::Standing,
 };
+
+/// From this share of what may be spent at once on, in 65,536ths: four fifths.
+const NEAR: u64 = (4 << 16) / 5;
 
 /// The state of a pool at one moment. It serialises to JSON as it stands.
 #[derive(Clone, Debug, Serialize)]
@@ -27,12 +30,28 @@ pub struct Snapshot {
     /// Seconds until the provider's overload brake is released, if it is on.
     #[serde(serialize_with = "seconds")]
     pub braked_for: Option<Duration>,
+    /// Whether more accounts fail than may rest for it, so that none does.
+    pub panic: bool,
+    /// In shadow mode: requests since the pool was built that would have been held back.
+    pub shadow_held_back: Option<u64>,
     /// Responses by verdict since the pool was built.
     pub verdicts: BTreeMap<&'static str, u64>,
     /// The accounts, in the order they were declared.
     pub accounts: Vec<AccountState>,
     /// The models asked for so far; the first is for requests without one.
     pub lanes: Vec<LaneState>,
+    /// The tenants that wait in line; none named is the tenant of requests without one.
+    pub tenants: Vec<TenantState>,
+}
+
+/// The state of a tenant that waits in line.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct TenantState {
+    /// Its name; none for requests without one.
+    pub name: Option<Arc<str>>,
+    /// Its requests that wait in line.
+    pub waiting: usize,
 }
 
 /// The state of an account.
@@ -48,7 +67,7 @@ pub struct AccountState {
     /// Seconds until it is used again, if it cools down for every model.
     #[serde(serialize_with = "seconds")]
     pub cooling_for: Option<Duration>,
-    /// Its limits.
+    /// Its limits for all models, and those that were declared for some.
     pub meters: Vec<MeterState>,
     /// Its keys.
     pub keys: Vec<KeyState>,
@@ -62,8 +81,17 @@ pub struct MeterState {
     pub limit: String,
     /// The models it counts, if not all.
     pub models: Option<String>,
+    /// How it came to be known: `declared`, `told` by the provider in headers, its `pace` as found out
+    /// from refusals, or the `start` of an account of which nothing is known.
+    pub source: &'static str,
+    /// The amount that was declared, where the provider told less.
+    pub declared: Option<u64>,
     /// How much could be spent at once, now.
     pub remaining: u64,
+    /// The spent share of what may be spent at once; above 1 when in debt.
+    pub used_share: f64,
+    /// Whether four fifths of it are spent.
+    pub near_limit: bool,
 }
 
 /// The state of a key.
@@ -95,6 +123,8 @@ pub struct LaneState {
     pub cooling: BTreeMap<Arc<str>, Duration>,
     /// Keys that may not be used for this model.
     pub refused: Vec<KeyId>,
+    /// Limits that were learnt for this model, by account.
+    pub learnt: BTreeMap<Arc<str>, Vec<MeterState>>,
 }
 
 /// What has been counted since the pool was built.
@@ -122,6 +152,8 @@ impl Engine {
             live_keys: self.live_keys,
             waiting: self.waiting,
             braked_for: cooling(&self.provider, now),
+            panic: self.panic.is_some(),
+            shadow_held_back: self.shadow.as_ref().map(|shadow| shadow.held_back),
             verdicts: self.counters.verdicts(),
             accounts: self
                 .accounts
@@ -129,7 +161,13 @@ impl Engine {
                 .map(|account| self.account_state(now, account))
                 .collect(),
             lanes: self.lanes.iter().map(|lane| self.lane_state(now, lane)).collect(),
+            tenants: self.tenant_states().collect(),
         }
+    }
+
+    fn tenant_states(&self) -> impl Iterator<Item = TenantState> {
+        let waiting = self.tenants.iter().filter(|tenant| tenant.waiting > 0);
+        waiting.map(|tenant| TenantState { name: tenant.name.clone(), waiting: tenant.waiting })
     }
 
     fn account_state(&self, now: Time, account: &Account) -> AccountState {
@@ -149,21 +187,39 @@ impl Engine {
             let standing = &lane.seat(AccountIx::new(index)).standing;
             Some((account.name.clone(), cooling(standing, now)?))
         });
+        let learnt = self.accounts.iter().enumerate().filter_map(|(index, account)| {
+            let learnt = lane.seat(AccountIx::new(index)).learnt.as_ref()?;
+            let meters: Vec<_> =
+                learnt.meters.iter().map(|meter| meter_state(now, meter)).collect();
+            (!meters.is_empty()).then(|| (account.name.clone(), meters))
+        });
         LaneState {
             model: lane.model.clone(),
             waiting: lane.line.len(),
             in_flight: lane.in_flight,
             cooling: cooling.collect(),
             refused: lane.refused.iter().map(|key| self.keys[key.index()].id.clone()).collect(),
+            learnt: learnt.collect(),
         }
     }
 }
 
 fn meter_state(now: Time, meter: &Meter) -> MeterState {
+    let (source, declared) = match meter.source {
+        Source::Declared { amount } => ("declared", Some(amount)),
+        Source::Told => ("told", None),
+        Source::Paced => ("pace", None),
+        Source::Start => ("start", None),
+    };
+    let used_share = meter.used_share(now);
     MeterState {
         limit: meter.limit.to_string(),
         models: meter.limit.model_pattern().map(str::to_owned),
+        source,
+        declared: declared.filter(|declared| *declared != meter.limit.amount()),
         remaining: meter.remaining(now),
+        used_share: used_share as f64 / 65_536.0,
+        near_limit: used_share >= NEAR,
     }
 }
 

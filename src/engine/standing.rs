@@ -8,10 +8,7 @@ use super::{
 };
 
 /// So many at once that trust is whole again.
-const ENOUGH: u64 = 16;
-
-/// The longest that a hint from a provider may bench anything.
-const LONGEST_HINT: Duration = Duration::from_secs(24 * 3_600);
+const ENOUGH: u32 = 16;
 
 /// How long to stay away when nobody says: doubling from the first to the last.
 #[derive(Clone, Copy, Debug)]
@@ -60,8 +57,8 @@ enum Trust {
     ProbeDue,
     ProbeOut,
     Growing {
-        most: u64,
-        going: u64,
+        most: u32,
+        going: u32,
     },
 }
 
@@ -99,6 +96,11 @@ impl Standing {
         self.until
     }
 
+    /// Whether any number of requests may go at once.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.trust == Trust::Whole
+    }
+
     /// Whether it is out of use, or a probe is all that it may get.
     pub(crate) fn is_troubled(&self, now: Time) -> bool {
         self.until > now || matches!(self.trust, Trust::ProbeDue | Trust::ProbeOut)
@@ -115,7 +117,7 @@ impl Standing {
     ) -> bool {
         let news = sent >= self.since;
         let delay = match hint {
-            Some(hint) => jittered(hint.min(LONGEST_HINT), 20, rng),
+            Some(hint) => jittered(hint, 20, rng),
             None if news => jittered(ladder.rung(self.rung), 4, rng),
             None => 0,
         };

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// A second in nanoseconds.
+pub(crate) const SECOND: u64 = 1_000_000_000;
+
 /// A moment: nanoseconds since the pool was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Time(u64);

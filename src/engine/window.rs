@@ -8,12 +8,9 @@ use crate::limit::{Limit, Window as Edges};
 
 use super::{
     room::Room,
+    round_trip::UNMEASURED,
     time::{Time, nanos},
 };
-
-/// The edge of a window is the provider's: what is sent this close to it may be counted on either
-/// side, and nothing of the next allowance is spent before it.
-const SKEW: u64 = 250_000_000;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
@@ -26,6 +23,11 @@ pub(crate) struct Window {
     /// What was taken from then on is sure to be among the late.
     late_from: Time,
     ends: Time,
+    /// The edge of a window is the provider's: what is sent this close to it may be counted on either
+    /// side, and nothing of the next allowance is spent before it.
+    skew: u64,
+    /// The same from the next edge on.
+    next_skew: u64,
     calendar: Calendar,
 }
 
@@ -38,10 +40,29 @@ impl Window {
             used: 0,
             late: 0,
             began: Time::ZERO,
-            late_from: ends.minus(SKEW),
+            late_from: ends.minus(UNMEASURED),
             ends,
+            skew: UNMEASURED,
+            next_skew: UNMEASURED,
             calendar,
         }
+    }
+
+    /// Counts against another amount from now on.
+    pub(crate) fn set_amount(&mut self, amount: u64) {
+        self.amount = amount;
+    }
+
+    /// From the next edge on, so that this one is looked at in one way only.
+    pub(crate) fn set_margin(&mut self, margin: u64) {
+        self.next_skew = margin;
+    }
+
+    /// Nothing that was taken before now is counted here.
+    pub(crate) fn begin(&mut self, now: Time) {
+        self.turn(now);
+        self.began = now;
+        self.late_from = self.late_from.max(now);
     }
 
     pub(crate) fn room(&self, units: u64) -> Room {
@@ -52,14 +73,14 @@ impl Window {
         } else if self.late.saturating_add(units) <= self.amount {
             Room::At(self.turns())
         } else {
-            Room::At(self.calendar.edge_after(self.ends).plus(SKEW))
+            Room::At(self.calendar.edge_after(self.ends).plus(self.next_skew))
         }
     }
 
     pub(crate) fn take(&mut self, now: Time, units: u64) {
         self.turn(now);
         self.used = self.used.saturating_add(units);
-        if now.plus(SKEW) >= self.ends {
+        if now.plus(self.skew) >= self.ends {
             self.late = self.late.saturating_add(units);
         }
     }
@@ -87,10 +108,12 @@ impl Window {
     pub(crate) fn lower(&mut self, now: Time, remaining: u64, reset: Option<Duration>) -> bool {
         self.turn(now);
         let was = self.ends;
-        if let Some(reset) = reset.map(nanos).filter(|reset| *reset > 0)
+        let half = self.calendar.period / 2;
+        // No window ends later than that: it is about something else, or absurd.
+        let most = self.calendar.period.saturating_add(half);
+        if let Some(reset) = reset.map(nanos).filter(|reset| (1..=most).contains(reset))
             && self.calendar.is_movable()
         {
-            let half = self.calendar.period / 2;
             let mut ends = now.plus(reset);
             let is_known = std::mem::replace(&mut self.calendar.is_told, true);
             if is_known && ends.plus(half) < self.ends {
@@ -101,10 +124,10 @@ impl Window {
                 // The next window has begun there already.
                 ends = ends.minus(self.calendar.period);
             }
-            if ends.since(self.ends).max(self.ends.since(ends)) > SKEW {
+            if ends.since(self.ends).max(self.ends.since(ends)) > self.skew {
                 self.ends = self.calendar.move_edge(ends);
                 // Until now it was another edge that told what is late.
-                self.late_from = self.ends.minus(SKEW).max(now.plus(1));
+                self.late_from = self.ends.minus(self.skew).max(now.plus(1));
                 self.turn(now);
             }
         }
@@ -114,6 +137,12 @@ impl Window {
 
     pub(crate) fn used_share(&self, now: Time) -> u64 {
         (u128::from(self.used_by(now)) << 16).checked_div(self.amount.into()).unwrap_or(0) as u64
+    }
+
+    /// The time in which so many units come back on the average, in nanoseconds.
+    pub(crate) fn span(&self, units: u64) -> u64 {
+        let span = u128::from(units) * u128::from(self.calendar.period);
+        u64::try_from(span / u128::from(self.amount.max(1))).unwrap_or(u64::MAX)
     }
 
     /// How many units can be taken from now until then, if nobody else takes any.
@@ -132,7 +161,7 @@ impl Window {
 
     /// When the next window's allowance may be spent.
     fn turns(&self) -> Time {
-        self.ends.plus(SKEW)
+        self.ends.plus(self.skew)
     }
 
     fn turn(&mut self, now: Time) {
@@ -140,15 +169,16 @@ impl Window {
             return;
         }
         // What was late is counted in the next window, and not in any after it.
-        let next_turns = self.calendar.edge_after(self.ends).plus(SKEW);
+        self.skew = self.next_skew;
+        let next_turns = self.calendar.edge_after(self.ends).plus(self.skew);
         (self.used, self.began) =
             if now < next_turns { (self.late, self.late_from) } else { (0, now) };
         self.late = 0;
         // The first edge that has not surely passed; windows too short for that are taken together.
-        let is_short = self.calendar.period < 2 * SKEW;
-        let passed = if is_short { now.plus(SKEW) } else { now.minus(SKEW) };
+        let is_short = self.calendar.period < 2 * self.skew;
+        let passed = if is_short { now.plus(self.skew) } else { now.minus(self.skew) };
         self.ends = self.calendar.edge_after(passed.max(self.ends));
-        self.late_from = self.ends.minus(SKEW);
+        self.late_from = self.ends.minus(self.skew);
     }
 }
 

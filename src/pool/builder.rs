@@ -10,9 +10,11 @@ use tokio::sync::broadcast;
 
 use crate::{
     Account, BuildError, KeyId, KeyPool,
-    engine::{Engine, KeyIx, MOST_LIMITS},
+    engine::{Engine, KeyIx, MOST_LIMITS, Setup},
     origin::Origin,
     provider::{Provider, Rule},
+    strategy::Strategy,
+    usage::UsageSink,
 };
 
 use super::{
@@ -33,8 +35,9 @@ pub struct KeyPoolBuilder {
     accounts: Vec<Account>,
     rules: Vec<Rule>,
     max_wait: Duration,
-    longest_line: usize,
+    setup: Setup,
     seed: Option<u64>,
+    sink: Option<Arc<dyn UsageSink>>,
 }
 
 impl KeyPoolBuilder {
@@ -46,8 +49,9 @@ impl KeyPoolBuilder {
             accounts: Vec::new(),
             rules: Vec::new(),
             max_wait: Duration::from_secs(30),
-            longest_line: 1_000,
+            setup: Setup::new(0, jiff::Timestamp::UNIX_EPOCH),
             seed: None,
+            sink: None,
         }
     }
 
@@ -96,13 +100,66 @@ impl KeyPoolBuilder {
 
     /// How many requests may wait in line; 1,000 by default.
     pub fn line(mut self, longest: usize) -> Self {
-        self.longest_line = longest;
+        self.setup.longest_line = longest;
+        self
+    }
+
+    /// Which of the accounts with room a request is sent with; [`Headroom`](crate::Headroom) by
+    /// default.
+    pub fn strategy(mut self, strategy: impl Strategy) -> Self {
+        self.setup.strategy = Arc::new(strategy);
+        self
+    }
+
+    /// How much a tenant ([`Demand::tenant`](crate::Demand::tenant)) is served beside the others while
+    /// requests wait in line; 1 by default.
+    pub fn tenant(mut self, name: impl AsRef<str>, weight: u32) -> Self {
+        self.setup.tenants.insert(Arc::from(name.as_ref()), weight);
+        self
+    }
+
+    /// Whether limits are learnt that were not declared; they are by default.
+    ///
+    /// A limit that the provider tells in headers is kept like a declared one; a lower one than was
+    /// declared for the same time is believed, and told as an event. Where nothing is told, an account
+    /// without limits begins with [`start`](Self::start) requests at once, and one more for each that
+    /// is accepted. What it has accepted between two refusals is its pace; a little less is sent from
+    /// then on, and slowly more while nothing is refused.
+    pub fn learn(mut self, learn: bool) -> Self {
+        self.setup.learns = learn;
+        self
+    }
+
+    /// How many requests at once, for each model, an account gets to begin with, of which no limit is
+    /// known; 16 by default.
+    pub fn start(mut self, requests: u64) -> Self {
+        self.setup.start = requests;
+        self
+    }
+
+    /// However long a provider says to wait, nothing is out of use for longer; a day by default.
+    pub fn longest_cooldown(mut self, longest: Duration) -> Self {
+        self.setup.longest_cooldown = longest;
+        self
+    }
+
+    /// Shadow mode: nothing is held back or refused for want of room, and what would have been is
+    /// counted ([`Snapshot::shadow_held_back`](crate::Snapshot)) and told as an event. To try limits on
+    /// real traffic before they are kept. Keys are rotated, and dead ones left out, as ever.
+    pub fn shadow(mut self, shadow: bool) -> Self {
+        self.setup.shadow = shadow;
         self
     }
 
     /// Makes the choice among equals repeatable. Random by default.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// Whom to tell what each request used; nobody by default.
+    pub fn usage_sink(mut self, sink: impl UsageSink) -> Self {
+        self.sink = Some(Arc::new(sink));
         self
     }
 
@@ -122,7 +179,8 @@ impl KeyPoolBuilder {
         let clock = Clock::start();
         let ids: Vec<_> = credentials.iter().map(|credential| credential.id.clone()).collect();
         let seed = self.seed.unwrap_or_else(|| fastrand::Rng::new().u64(..));
-        let engine = Engine::new(&self.accounts, &ids, self.longest_line, seed, clock.timestamp());
+        let setup = Setup { seed, wall: clock.timestamp(), ..self.setup };
+        let engine = Engine::new(&self.accounts, &ids, setup);
         let name = self.name.as_deref().unwrap_or(&self.provider.facts().name);
         let by_id = ids.iter().cloned().zip((0..).map(KeyIx::new)).collect();
         let carriers = Carriers::new(&*self.provider);
@@ -137,12 +195,19 @@ impl KeyPoolBuilder {
             by_id,
             clock,
             events: broadcast::Sender::new(KEPT_EVENTS),
+            sink: self.sink,
             core: Mutex::new(Core::new(engine)),
         };
         Ok(KeyPool { shared: Arc::new(shared) })
     }
 
     fn check(&self, problems: &mut Vec<String>) {
+        for (name, _) in self.setup.tenants.iter().filter(|(_, weight)| **weight == 0) {
+            problems.push(format!("tenant {name:?}: its weight is 0: leave it out instead"));
+        }
+        if self.setup.start == 0 {
+            problems.push("start: 0 requests at once can never begin: give at least 1".into());
+        }
         if self.accounts.is_empty() {
             problems.push("it has no account: add one with a key".into());
         }

@@ -5,7 +5,12 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::{HeaderMap, Request, StatusCode};
 use tokio::time::Instant;
 
-use crate::{KeyId, Ruling, Usage, engine::Grant, provider::Answer};
+use crate::{
+    KeyId, Ruling, Usage, Verdict,
+    engine::{Cost, Grant},
+    provider::{Answer, Provider, StreamEvent},
+    usage::Spent,
+};
 
 use super::{credentials::Credential, shared::Shared};
 
@@ -23,12 +28,13 @@ pub struct Lease {
     /// Taken by `drop` only.
     grant: Option<Grant>,
     applied: bool,
+    settled: bool,
     waited: Duration,
 }
 
 impl Lease {
     pub(crate) fn new(shared: Arc<Shared>, grant: Grant, waited: Duration) -> Self {
-        Self { shared, grant: Some(grant), applied: false, waited }
+        Self { shared, grant: Some(grant), applied: false, settled: false, waited }
     }
 
     /// The key's label.
@@ -88,42 +94,104 @@ impl Lease {
     ///
     /// The pool's state has changed when this returns.
     pub fn observe(&mut self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Ruling {
-        let provider = &*self.shared.provider;
         let now = Instant::now();
         let answer = Answer { status, headers, body, now: self.shared.clock.wall(now) };
         let is_error = status.is_client_error() || status.is_server_error();
         let ruling = if is_error { self.shared.classify(&answer) } else { Ruling::accepted() };
-        // Read before the lock is taken: many headers take longer than all that is done under it.
-        let mut readings = [None; MOST_READINGS];
-        let mut free = readings.iter_mut();
-        provider.readings(&answer, &mut |reading| {
-            free.next().into_iter().for_each(|free| *free = Some(reading));
-        });
-        if let Some(grant) = &mut self.grant {
-            self.shared.with_at(now, |core, now| {
-                core.engine.judge(now, grant, ruling.verdict);
-                for reading in readings.into_iter().flatten() {
-                    core.engine.read(now, grant, reading);
-                }
-            });
-        }
+        self.take_in(now, Some(ruling.verdict), &answer);
         ruling
+    }
+
+    /// Takes in an event of a stream that began well. If it tells of an error, that is judged as if it
+    /// had come in time: the pool's state has changed when this returns what it says.
+    pub fn observe_event(&mut self, event: &StreamEvent<'_>) -> Option<Ruling> {
+        if !self.provider().is_error(event) {
+            return None;
+        }
+        // The head was of another mind: what it said of limits and waits was not said of this.
+        let (status, headers) = (StatusCode::OK, &HeaderMap::new());
+        let now = self.shared.clock.wall(Instant::now());
+        let ruling = self.shared.classify(&Answer { status, headers, body: event.data, now });
+        self.judge(ruling.verdict);
+        Some(ruling)
     }
 
     /// The request was sent, and failed without a response.
     pub fn failed(&mut self) -> Ruling {
         let ruling = Ruling::unanswered();
-        if let Some(grant) = &mut self.grant {
-            self.shared.with(|core, now| core.engine.judge(now, grant, ruling.verdict));
-        }
+        self.judge(ruling.verdict);
         ruling
+    }
+
+    /// Takes in the head of a response whose verdict its body has yet to tell.
+    pub(crate) fn observe_head(&mut self, status: StatusCode, headers: &HeaderMap) {
+        let now = Instant::now();
+        let answer = Answer { status, headers, body: b"", now: self.shared.clock.wall(now) };
+        self.take_in(now, None, &answer);
+    }
+
+    pub(crate) fn judge(&mut self, verdict: Verdict) {
+        if let Some(grant) = &mut self.grant {
+            self.shared.with(|core, now| core.engine.judge(now, grant, verdict));
+        }
+    }
+
+    pub(crate) fn provider(&self) -> &dyn Provider {
+        &*self.shared.provider
+    }
+
+    fn take_in(&mut self, now: Instant, verdict: Option<Verdict>, answer: &Answer<'_>) {
+        // Read before the lock is taken: many headers take longer than all that is done under it.
+        let mut readings = [None; MOST_READINGS];
+        let mut free = readings.iter_mut();
+        self.provider().readings(answer, &mut |reading| {
+            free.next().into_iter().for_each(|free| *free = Some(reading));
+        });
+        let Some(grant) = &mut self.grant else { return };
+        self.shared.with_at(now, |core, now| {
+            core.engine.answered(now, grant);
+            if let Some(verdict) = verdict {
+                core.engine.judge(now, grant, verdict);
+            }
+            for reading in readings.into_iter().flatten() {
+                core.engine.read(now, grant, reading);
+            }
+        });
     }
 
     /// Tells what was really used. The first call counts. Without one, what was reserved stays
     /// charged.
     pub fn settle(&mut self, usage: Usage) {
-        if let Some(grant) = &mut self.grant {
-            self.shared.with(|core, now| core.engine.settle(now, grant, &usage));
+        self.settle_as(usage, usage);
+    }
+
+    /// The same for what was read from an answer: of it counts towards limits what the dialect says.
+    /// What was reserved is given back only if the provider gives it back too, and not for a guess.
+    pub(crate) fn settle_read(&mut self, usage: Usage) {
+        let Some(reserved) = self.grant.as_ref().map(Grant::reserved) else { return };
+        let provider = self.provider();
+        let least = match provider.gives_back() && !usage.is_estimated {
+            true => Cost::default(),
+            false => reserved,
+        };
+        let input = provider.counted_input(&usage).max(least.input);
+        let output = usage.all_output().max(least.output);
+        let nano_dollars = usage.nano_dollars;
+        self.settle_as(Usage { nano_dollars, ..Usage::tokens(input, output) }, usage);
+    }
+
+    /// How many tokens of prompt were reserved.
+    pub(crate) fn reserved_input(&self) -> u64 {
+        self.grant.as_ref().map_or(0, |grant| grant.reserved().input)
+    }
+
+    fn settle_as(&mut self, counted: Usage, usage: Usage) {
+        let Some(grant) = self.grant.as_mut().filter(|_| !self.settled) else { return };
+        self.settled = true;
+        self.shared.with(|core, now| core.engine.settle(now, grant, &counted));
+        if let (Some(sink), Some(credential)) = (&self.shared.sink, self.credential()) {
+            let Credential { id: key, account, .. } = credential;
+            sink.record(&Spent { key, account, usage });
         }
     }
 }

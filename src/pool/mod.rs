@@ -97,7 +97,8 @@ impl KeyPool {
     /// [`Exhausted`] if nobody has room, or others wait already. It says when to come back.
     pub fn try_acquire(&self, demand: &Demand) -> Result<Lease, Exhausted> {
         let now = Instant::now();
-        let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since: now, now };
+        let since = demand.since.map_or(now, |since| since.min(now));
+        let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since, now };
         self.lease_or_ask(&wanted)
             .map_err(|ask| self.shared.with(|core, now| core.engine.turned_away(now, &ask)))
     }
@@ -115,7 +116,8 @@ impl KeyPool {
     /// reserved for it is free again.
     pub fn acquire(&self, demand: &Demand) -> Acquire {
         let now = Instant::now();
-        let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since: now, now };
+        let since = demand.since.map_or(now, |since| since.min(now));
+        let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since, now };
         self.line_up(self.shared.with(|core, now| self.ask(core, now, &wanted)))
     }
 
@@ -148,6 +150,13 @@ impl KeyPool {
     #[cfg(feature = "retry")]
     pub(crate) fn brake(&self) {
         self.shared.with(|core, now| core.engine.brake(now, now, None));
+    }
+
+    /// Whether the account of a key is one whose limits nobody knows.
+    #[cfg(feature = "retry")]
+    pub(crate) fn is_pacing(&self, key: &KeyId) -> bool {
+        let key = self.shared.by_id.get(key);
+        key.is_some_and(|key| self.shared.with(|core, _| core.engine.is_pacing(*key)))
     }
 
     pub(crate) fn estimate<'a>(&self, call: &Call<'a>) -> Estimate<'a> {
@@ -190,19 +199,21 @@ impl KeyPool {
             // It is among the first in line, and has waited: it is not turned away for a moment.
             deadline = deadline.max(now.after(*max_wait / GRACE));
         }
-        let latest = demand.deadline.map(|deadline| clock.time(deadline));
-        let latest = latest.map(|deadline| core.engine.latest_start(lane, deadline));
         let mut ask = Ask {
             lane,
+            tenant: core.engine.tenant(demand.tenant.as_deref()),
             cost: Cost {
                 input: demand.input_tokens.unwrap_or(estimate.input_tokens).min(MOST),
                 output: demand.output_tokens.unwrap_or(estimate.output_tokens).min(MOST),
                 spend: demand.nano_dollars.min(MOST),
             },
             rank: rank(since, demand.priority),
-            deadline: latest.map_or(deadline, |latest| latest.min(deadline)),
+            deadline,
+            answer_by: demand.deadline.map(|deadline| clock.time(deadline)),
             excluded: Vec::new(),
         };
+        // As far as it is known now; it may be earlier once more answers have been seen.
+        ask.deadline = core.engine.latest_start(&ask);
         self.exclude(&mut ask, demand.excluded.iter());
         if !tried.is_empty() {
             let by_caller = ask.excluded.clone();

@@ -19,6 +19,7 @@ use crate::{
         Answer, Provider, Rule, Ruling,
         rule::{Seen, judge},
     },
+    usage::UsageSink,
 };
 
 use super::{
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) by_id: HashMap<KeyId, KeyIx>,
     pub(crate) clock: Clock,
     pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) sink: Option<Arc<dyn UsageSink>>,
     pub(crate) core: Mutex<Core>,
 }
 

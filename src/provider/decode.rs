@@ -1,44 +1,180 @@
-//! Compressed bodies of refusals, unpacked to be judged. What is passed on to the caller stays as it
-//! came.
+//! Compressed bodies, unpacked to be read: refusals to be judged, answers for their errors and usage.
+//! What is passed on to the caller stays as it came.
 
-use std::{borrow::Cow, io::Read};
+use std::{
+    borrow::Cow,
+    fmt,
+    io::{self, Write},
+};
 
-use flate2::read::{DeflateDecoder, GzDecoder, ZlibDecoder};
+use brotli_decompressor::DecompressorWriter;
+use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::{HeaderMap, header};
 
 use super::clock;
 
-/// How much is unpacked at most, so that a few bytes cannot fill the memory; the rest is left out.
+/// How much of a refusal is unpacked at most; the rest is left out.
 pub(crate) const MOST: usize = 64 * 1024;
+
+/// So much is unpacked of any body: more than any answer has, and an end to what was made to be endless.
+const ENDLESS: usize = 256 * 1024 * 1024;
+
+/// So much of a body is unpacked at a time.
+const STEP: usize = 512;
+
+/// So much may come out of it; of brotli it could be far more.
+const MOST_OF_STEP: usize = 1024 * 1024;
+
+const BROTLI_BUFFER: usize = 4_096;
 
 /// The body without its compression: gzip, deflate or brotli, as `content-encoding` says.
 ///
 /// What is not compressed, or with anything else, or not at all in spite of the header, stays as it
 /// is. Of a body that breaks off, all that can be is unpacked.
 pub(crate) fn unpacked<'b>(headers: &HeaderMap, body: &'b [u8]) -> Cow<'b, [u8]> {
-    let Some(encoding) = headers.get(header::CONTENT_ENCODING).and_then(clock::text) else {
-        return Cow::Borrowed(body);
-    };
-    let unpacked = match encoding.to_ascii_lowercase().as_str() {
-        "gzip" | "x-gzip" => read(GzDecoder::new(body)),
-        // RFC 9110 means zlib's format; there are servers that send the bare stream.
-        "deflate" => read(ZlibDecoder::new(body)).or_else(|| read(DeflateDecoder::new(body))),
-        "br" => read(brotli_decompressor::Decompressor::new(body, 4_096)),
-        _ => None,
-    };
-    unpacked.map_or(Cow::Borrowed(body), Cow::Owned)
+    let Encoding::Packed(mut decoder) = Encoding::of(headers) else { return Cow::Borrowed(body) };
+    let mut bytes = Vec::new();
+    for step in body.chunks(STEP) {
+        let is_good = decoder.feed(step, |part| bytes.extend_from_slice(part));
+        if !is_good || bytes.len() >= MOST {
+            break;
+        }
+    }
+    bytes.truncate(MOST);
+    if bytes.is_empty() || !is_text(&bytes) { Cow::Borrowed(body) } else { Cow::Owned(bytes) }
 }
 
-/// As much as comes before the end, a fault or the bound. What comes before a fault counts only if it
-/// is text: else it was not packed so.
-fn read(reader: impl Read) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let whole = reader.take(MOST as u64).read_to_end(&mut bytes).is_ok();
-    // A character that is cut off at the end is no fault of the text.
-    let is_text = |bytes: &[u8]| {
-        std::str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true)
-    };
-    (!bytes.is_empty() && (whole || is_text(&bytes))).then_some(bytes)
+/// What is no text was not packed so. A character that is cut off at the end is no fault of it.
+fn is_text(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true)
+}
+
+/// How a body is encoded.
+#[derive(Debug)]
+pub(crate) enum Encoding {
+    Plain,
+    Packed(Decoder),
+    /// In a way that is not read here.
+    Other,
+}
+
+impl Encoding {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut encodings = headers.get_all(header::CONTENT_ENCODING).into_iter();
+        match (encodings.next(), encodings.next()) {
+            (None, _) => Self::Plain,
+            (Some(encoding), None) => clock::text(encoding).map_or(Self::Other, Self::named),
+            _ => Self::Other,
+        }
+    }
+
+    fn named(name: &str) -> Self {
+        let part = Part::default();
+        let state = match &*name.to_ascii_lowercase() {
+            "identity" => return Self::Plain,
+            "gzip" | "x-gzip" => State::Gzip(MultiGzDecoder::new(part)),
+            "deflate" => State::Deflate,
+            "br" => State::Brotli(Box::new(DecompressorWriter::new(part, BROTLI_BUFFER))),
+            _ => return Self::Other,
+        };
+        Self::Packed(Decoder { state: Box::new(state), left: ENDLESS })
+    }
+}
+
+/// Unpacks a body as it comes.
+pub(crate) struct Decoder {
+    /// Boxed: most responses have none.
+    state: Box<State>,
+    left: usize,
+}
+
+/// What came out of a step.
+#[derive(Default)]
+struct Part(Vec<u8>);
+
+impl Write for Part {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = MOST_OF_STEP - self.0.len();
+        if room == 0 && !bytes.is_empty() {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let taken = &bytes[..bytes.len().min(room)];
+        self.0.extend_from_slice(taken);
+        Ok(taken.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+enum State {
+    Gzip(MultiGzDecoder<Part>),
+    /// Which of the two it is, its first bytes tell.
+    Deflate,
+    Zlib(ZlibDecoder<Part>),
+    Bare(DeflateDecoder<Part>),
+    Brotli(Box<DecompressorWriter<Part>>),
+}
+
+impl Decoder {
+    /// Tells what is in a piece of a body. False if nothing more can be read.
+    pub(crate) fn feed(&mut self, piece: &[u8], mut tell: impl FnMut(&[u8])) -> bool {
+        for step in piece.chunks(STEP) {
+            let is_good = self.left > 0 && self.state.write(step).is_ok();
+            let Some(Part(part)) = self.state.part() else { continue };
+            tell(part);
+            self.left = self.left.saturating_sub(part.len());
+            part.clear();
+            if !is_good {
+                self.left = 0;
+                return false;
+            }
+        }
+        true
+    }
+}
+
+impl State {
+    fn write(&mut self, step: &[u8]) -> io::Result<()> {
+        if let (Self::Deflate, Some(first)) = (&*self, step.first()) {
+            // RFC 9110 means zlib's format, which begins with its method; there are servers that send the
+            // bare stream.
+            *self = match first & 0x0f {
+                8 => Self::Zlib(ZlibDecoder::new(Part::default())),
+                _ => Self::Bare(DeflateDecoder::new(Part::default())),
+            };
+        }
+        match self {
+            Self::Gzip(writer) => write(writer, step),
+            Self::Deflate => Ok(()),
+            Self::Zlib(writer) => write(writer, step),
+            Self::Bare(writer) => write(writer, step),
+            Self::Brotli(writer) => write(&mut **writer, step),
+        }
+    }
+
+    /// What came out since it was last emptied.
+    fn part(&mut self) -> Option<&mut Part> {
+        match self {
+            Self::Gzip(writer) => Some(writer.get_mut()),
+            Self::Deflate => None,
+            Self::Zlib(writer) => Some(writer.get_mut()),
+            Self::Bare(writer) => Some(writer.get_mut()),
+            Self::Brotli(writer) => Some(writer.get_mut()),
+        }
+    }
+}
+
+fn write(writer: &mut impl Write, step: &[u8]) -> io::Result<()> {
+    writer.write_all(step)?;
+    writer.flush()
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder").field("left", &self.left).finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +224,65 @@ mod tests {
         assert_eq!(unpack("deflate", &bare.finish().unwrap()), TEXT);
         assert_eq!(unpack("br", &brotli()), TEXT);
         assert_eq!(unpack("identity", TEXT), TEXT);
+    }
+
+    /// What was unpacked of a body in pieces, and whether all of it could be.
+    fn feed(encoding: &str, body: &[u8], size: usize) -> (Vec<u8>, bool) {
+        let Encoding::Packed(mut decoder) = Encoding::named(encoding) else {
+            panic!("{encoding} is not read")
+        };
+        let mut unpacked = Vec::new();
+        let mut pieces = body.chunks(size);
+        let is_good =
+            pieces.all(|piece| decoder.feed(piece, |part| unpacked.extend_from_slice(part)));
+        (unpacked, is_good)
+    }
+
+    #[test]
+    fn every_cut_gives_the_same() {
+        let mut zlib = write::ZlibEncoder::new(Vec::new(), Compression::best());
+        zlib.write_all(TEXT).unwrap();
+        let zlib = zlib.finish().unwrap();
+        let mut bare = write::DeflateEncoder::new(Vec::new(), Compression::best());
+        bare.write_all(TEXT).unwrap();
+        let bare = bare.finish().unwrap();
+        let two = [gzip(&TEXT[..7]), gzip(&TEXT[7..])].concat();
+        for size in [1, 2, 3, 7, 10_000] {
+            for (encoding, body) in
+                [("gzip", &two), ("deflate", &zlib), ("deflate", &bare), ("br", &brotli())]
+            {
+                let expected = (TEXT.to_vec(), true);
+                assert_eq!(feed(encoding, body, size), expected, "{encoding} by {size}");
+            }
+        }
+    }
+
+    /// A server flushes each event: it can be read before the next has come.
+    #[test]
+    fn what_was_flushed_is_there_at_once() {
+        let mut encoder = write::GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(TEXT).unwrap();
+        encoder.flush().unwrap();
+        assert_eq!(feed("gzip", encoder.get_ref(), 1), (TEXT.to_vec(), true));
+        let packed = brotli();
+        assert_eq!(feed("br", &packed[..packed.len() - 1], 1), (TEXT.to_vec(), true));
+    }
+
+    #[test]
+    fn a_fault_ends_the_reading() {
+        let mut packed = gzip(&TEXT.repeat(100));
+        let middle = packed.len() / 2;
+        packed[middle..].fill(0xff);
+        assert!(!feed("gzip", &packed, 5).1);
+        assert!(!feed("br", &[0xff; 100], 5).1);
+    }
+
+    #[test]
+    fn a_step_brings_so_much_at_most() {
+        let mut part = Part::default();
+        let much = vec![0; MOST_OF_STEP + 1];
+        assert!(part.write_all(&much).is_err());
+        assert_eq!(part.0.len(), MOST_OF_STEP);
     }
 
     #[test]

@@ -85,13 +85,12 @@ impl<'a> ErrorBody<'a> {
         found
     }
 
-    /// The object that describes the error: the one inside `error`, or in the response of an event, or
-    /// else the outermost.
+    /// The object that describes the error: the one inside `error`, or in the response or the choice of
+    /// an event, or else the outermost.
     fn error(&self) -> Option<&Map<String, Value>> {
-        let outer = self.document.as_object()?;
-        let inner = outer.get("error").and_then(Value::as_object);
-        let of_event = || self.document.pointer("/response/error").and_then(Value::as_object);
-        Some(inner.or_else(of_event).unwrap_or(outer))
+        let places = ["/error", "/response/error", "/choices/0/error"];
+        let inner = places.into_iter().find_map(|place| self.document.pointer(place)?.as_object());
+        inner.or(self.document.as_object())
     }
 
     fn field(&self, name: &str) -> &str {
@@ -183,6 +182,8 @@ mod tests {
         let event =
             br#"{"type":"response.failed","response":{"error":{"code":"c","message":"m"}}}"#;
         with(event, |read| assert!(read.is(&["c"]) && read.message() == "m"));
+        let event = br#"{"choices":[{"error":{"code":502,"message":"m"}}],"code":"x"}"#;
+        with(event, |read| assert!(read.told_status() == Some(502) && read.message() == "m"));
     }
 
     #[test]

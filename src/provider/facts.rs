@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::{HeaderName, HeaderValue, Method, Uri};
 
 use super::{
-    Carrier, Limits, OutputCap, Refill, Rule, UsageHeaders, UsageShape, Wait,
+    Carrier, Framing, Limits, OutputCap, Refill, Rule, UsageHeaders, UsageShape, Wait,
     model_path::ModelPath, refusal_body::ErrorShape,
 };
 use crate::Scope;
@@ -59,6 +59,10 @@ pub struct Facts {
     pub reads_bodies: bool,
     /// How the output cap of a request counts against limits on tokens.
     pub output_cap: OutputCap,
+    /// In which bodies errors may come though the response began well.
+    pub errors_in: &'static [Framing],
+    /// Whether what a prompt reads from a cache counts against limits on tokens.
+    pub counts_cache_reads: bool,
     /// Where answers tell the tokens they used: the first shape that fits counts.
     pub usage: &'static [UsageShape],
     /// Headers that tell the tokens an answer used.
@@ -75,7 +79,7 @@ impl Facts {
     /// Its key travels as `authorization: Bearer <key>`. A request is one request, whatever is in
     /// it, and is repeated after a broken connection only if its method is idempotent. Refusals are
     /// judged by status; those for rate are taken for the account's, and the time to wait is looked for
-    /// in `retry-after`. No limits are read from headers.
+    /// in `retry-after`. No limits are read from headers, and no errors or usage from good answers.
     pub fn new(name: impl Into<Cow<'static, str>>, origin: impl Into<Cow<'static, str>>) -> Self {
         Self {
             name: name.into(),
@@ -90,6 +94,8 @@ impl Facts {
             reads_bodies: false,
             model_path: None,
             output_cap: OutputCap::Unknown,
+            errors_in: &[],
+            counts_cache_reads: true,
             usage: &[],
             usage_headers: None,
             repeats_post: false,
@@ -168,6 +174,18 @@ impl Facts {
     /// How the output cap of a request counts against limits on tokens.
     pub fn output_cap(mut self, cap: OutputCap) -> Self {
         self.output_cap = cap;
+        self
+    }
+
+    /// In which bodies errors may come though the response began well.
+    pub fn errors_in(mut self, framings: &'static [Framing]) -> Self {
+        self.errors_in = framings;
+        self
+    }
+
+    /// What a prompt reads from a cache does not count against limits on tokens.
+    pub fn without_cache_reads(mut self) -> Self {
+        self.counts_cache_reads = false;
         self
     }
 

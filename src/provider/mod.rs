@@ -49,6 +49,7 @@ mod duration;
 mod error_body;
 mod facts;
 mod ietf;
+mod in_stream;
 mod limits;
 mod mend;
 mod model_path;
@@ -65,15 +66,16 @@ use std::{fmt, time::Duration, time::SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 
-pub(crate) use self::decode::unpacked;
+pub(crate) use self::decode::{Decoder, Encoding, unpacked};
 pub use self::{
     dialects::*,
     facts::Facts,
     limits::{Limits, Line},
     rule::{Match, Rule, Ruling, Wait},
-    usage_shape::{Cost, InStream, OutputCap, UsageHeaders, UsageShape},
+    usage_shape::{Cost, OutputCap, UsageHeaders, UsageShape},
 };
-use crate::{Exhausted, Scope, demand::Estimate, limit::Metered};
+pub use crate::stream::{Framing, StreamEvent};
+use crate::{Exhausted, Scope, Usage, demand::Estimate, limit::Metered, usage::UsageReader};
 
 /// A request as a provider sees it.
 #[derive(Clone, Copy, Debug)]
@@ -173,6 +175,82 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// Reads what a response tells about limits, one call of `report` for each.
     fn readings(&self, answer: &Answer<'_>, report: &mut dyn FnMut(Reading)) {
         self.facts().limits.read(answer, report);
+    }
+
+    /// How to read the body of a response that began well, if errors may come in it; `None`: they do
+    /// not, and it is passed on without being looked at for any. By its type, and
+    /// [`Facts::errors_in`].
+    ///
+    /// `streamed` says whether the request asked for a stream, as far as [`estimate`](Self::estimate)
+    /// could tell.
+    fn framing(&self, headers: &HeaderMap, streamed: bool) -> Option<Framing> {
+        in_stream::framing(headers, streamed, self.facts().errors_in)
+    }
+
+    /// Whether an event of a stream is nothing that anybody waits for, such as Anthropic's `ping`, or a
+    /// chunk in which all is empty. What comes before the first event that is more may still be taken
+    /// back.
+    fn is_prelude(&self, event: &StreamEvent<'_>) -> bool {
+        in_stream::is_prelude(event)
+    }
+
+    /// Whether an event is the last of its stream, such as `[DONE]`. What was used is known by then,
+    /// also if the rest is not read.
+    fn is_end(&self, event: &StreamEvent<'_>) -> bool {
+        in_stream::is_end(event)
+    }
+
+    /// Whether an event of a stream tells of an error: its data is judged like the body of a response.
+    ///
+    /// It is asked about every event of a stream, and has to be quick where there is no error.
+    fn is_error(&self, event: &StreamEvent<'_>) -> bool {
+        in_stream::is_error(event)
+    }
+
+    /// What is to read from a response that began well what was used; none where it does not tell. By
+    /// [`Facts::usage`] and [`Facts::usage_headers`], of JSON and server-sent events.
+    fn usage_reader(&self, headers: &HeaderMap) -> Option<UsageReader> {
+        let facts = self.facts();
+        let is_told = !facts.usage.is_empty() && in_stream::is_stream_or_json(headers);
+        is_told.then(|| {
+            let reader = UsageReader::new(facts.usage);
+            match facts.usage_headers {
+                Some(names) => reader.headers(names, headers),
+                None => reader,
+            }
+        })
+    }
+
+    /// The body of a request for a stream, with its usage asked for; none where it need not be asked
+    /// for ([`UsageShape::on_request`]), or the caller has said whether to. It is called for requests
+    /// for streams only.
+    fn ask_usage(&self, call: &Call<'_>) -> Option<Bytes> {
+        // Chat completions, and the older completions.
+        let is_asked_for = call.uri.path().ends_with("/completions")
+            && self.facts().usage.iter().any(|shape| shape.on_request);
+        is_asked_for.then(|| request_body::with_usage(call.body)).flatten()
+    }
+
+    /// Whether an event is there for its usage alone. It is left out where we asked for it and the
+    /// caller did not.
+    fn is_usage_alone(&self, event: &StreamEvent<'_>) -> bool {
+        in_stream::is_usage_alone(event)
+    }
+
+    /// How many tokens of a prompt count towards limits: all, or those that were not
+    /// [read from a cache](Facts::counts_cache_reads).
+    fn counted_input(&self, usage: &Usage) -> u64 {
+        let all = usage.all_input();
+        match self.facts().counts_cache_reads {
+            true => all,
+            false => all.saturating_sub(usage.cache_read),
+        }
+    }
+
+    /// Whether a limit on tokens gets back what a request turned out not to need: where only what is
+    /// [really produced](OutputCap::Produced) counts.
+    fn gives_back(&self) -> bool {
+        self.facts().output_cap == OutputCap::Produced
     }
 
     /// Whether a request may be sent again after a broken connection or a 5xx, when the provider

@@ -49,6 +49,7 @@ fn openai_words(exhausted: &Exhausted) -> (&'static str, &'static str) {
         Reason::Busy | Reason::LineFull => ("requests", "rate_limit_exceeded"),
         Reason::TooLarge => ("invalid_request_error", "request_too_large"),
         Reason::NoKey => ("server_error", "no_key_available"),
+        Reason::TimedOut => ("server_error", "timeout"),
     }
 }
 
@@ -57,6 +58,7 @@ fn anthropic_word(exhausted: &Exhausted) -> &'static str {
         Reason::Busy | Reason::LineFull => "rate_limit_error",
         Reason::TooLarge => "request_too_large",
         Reason::NoKey => "api_error",
+        Reason::TimedOut => "timeout_error",
     }
 }
 
@@ -65,6 +67,7 @@ fn google(exhausted: &Exhausted, message: &str) -> Value {
         Reason::Busy | Reason::LineFull => "RESOURCE_EXHAUSTED",
         Reason::TooLarge => "INVALID_ARGUMENT",
         Reason::NoKey => "UNAVAILABLE",
+        Reason::TimedOut => "DEADLINE_EXCEEDED",
     };
     let retry = |seconds| {
         json!({

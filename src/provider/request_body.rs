@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::demand::Estimate;
@@ -37,6 +38,34 @@ pub(crate) fn estimate(body: &[u8]) -> Estimate<'_> {
         output_tokens: read.output.saturating_mul(read.choices.max(1)),
         stream: read.stream,
     }
+}
+
+/// The body with `stream_options.include_usage` put in; none if it says something of it already, or is
+/// no object. All else stays as it is written.
+pub(crate) fn with_usage(body: &[u8]) -> Option<Bytes> {
+    const OPTION: &[u8] = br#""include_usage":true"#;
+    let mut members = Members::of(body);
+    let options = members.by_ref().filter(|(name, _)| *name == b"stream_options").last();
+    if !members.seen {
+        return None;
+    }
+    let Some((_, options)) = options else {
+        let inner = body.trim_ascii_start().strip_prefix(b"{")?;
+        return Some([b"{\"stream_options\":{", OPTION, b"},", inner].concat().into());
+    };
+    // They are a part of the body.
+    let start = (options.as_ptr() as usize).checked_sub(body.as_ptr() as usize)?;
+    let (before, after) = (body.get(..start)?, body.get(start + options.len()..)?);
+    if options == b"null" {
+        return Some([before, b"{", OPTION, b"}", after].concat().into());
+    }
+    let mut inside = Members::of(options);
+    if inside.any(|(name, _)| name == b"include_usage") {
+        return None;
+    }
+    let inner = options.strip_prefix(b"{")?;
+    let comma: &[u8] = if inside.seen { b"," } else { b"" };
+    Some([before, b"{", OPTION, comma, inner, after].concat().into())
 }
 
 #[derive(Default)]
@@ -212,6 +241,42 @@ mod tests {
 
     fn known(model: &str, output: u64, stream: bool) -> (Option<String>, u64, bool) {
         (Some(model.to_owned()), output, stream)
+    }
+
+    #[test]
+    fn usage_is_asked_for_in_one_place() {
+        let put = |body: &str| {
+            with_usage(body.as_bytes()).map(|body| String::from_utf8_lossy(&body).into_owned())
+        };
+        let asked = r#"{"include_usage":true}"#;
+        for (body, expected) in [
+            (r#"{"a":1}"#, format!(r#"{{"stream_options":{asked},"a":1}}"#)),
+            (r#" {  "a" : 1 } "#, format!(r#"{{"stream_options":{asked},  "a" : 1 }} "#)),
+            (r#"{"stream_options":null,"a":1}"#, format!(r#"{{"stream_options":{asked},"a":1}}"#)),
+            (
+                r#"{"a":1,"stream_options" : {}}"#,
+                format!(r#"{{"a":1,"stream_options" : {asked}}}"#),
+            ),
+            (
+                r#"{"stream_options":{ "x":[1]},"a":1}"#,
+                r#"{"stream_options":{"include_usage":true, "x":[1]},"a":1}"#.to_owned(),
+            ),
+        ] {
+            assert_eq!(put(body).unwrap(), expected, "{body}");
+            assert!(serde_json::from_str::<serde_json::Value>(&expected).is_ok());
+        }
+        for body in [
+            r#"{"stream_options":{"include_usage":true}}"#,
+            r#"{"stream_options":{"x":{},"include_usage":false}}"#,
+            r#"{"stream_options":7}"#,
+            r#"{"stream_options":[]}"#,
+            "{}",
+            "[1]",
+            "no JSON",
+            "",
+        ] {
+            assert_eq!(put(body), None, "{body}");
+        }
     }
 
     #[test]

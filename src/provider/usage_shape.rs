@@ -1,67 +1,54 @@
-//! Where answers tell the tokens they used, and what their figures include: facts for whoever reads
-//! usage.
+//! Where answers tell the tokens they used, and what their figures include: what
+//! [`UsageReader`](crate::usage::UsageReader) goes by.
 
 /// Where an answer tells the tokens it used, and what the figures include.
 ///
-/// All places are JSON pointers ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)): [`at`](Self::at)
-/// in the answer or an event of its stream, the others in the object that is found there. Of several
-/// pointers the first counts that leads to a number. In a stream the last figure counts that is not
-/// null; none are ever added up.
+/// The object with the figures is the value of a [`member`](Self::member), wherever it stands. All other
+/// places are paths in that object, of names of members: `/tokens/input_tokens`. Of several the first
+/// counts that leads to a number. In a stream the last figure counts that is not null; none are ever
+/// added up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UsageShape {
-    /// What it is called here.
-    pub name: &'static str,
-    /// The object with the figures.
-    pub at: &'static [&'static str],
-    /// A value that the object has in this shape alone, where another shape is much alike.
+    /// The member of the answer, or of an event of its stream, that holds the figures.
+    pub member: &'static str,
+    /// A value that the object has in this shape alone, where another shape is much alike. Once a shape
+    /// was found in an answer, it is asked for no more.
     pub mark: Option<&'static str>,
     /// Tokens of the prompt.
     pub input: &'static [&'static str],
-    /// Of these, read from the provider's cache.
+    /// Tokens of the prompt that stand beside these, such as tools' results, or sound.
+    pub other_input: &'static [&'static str],
+    /// Tokens read from the provider's cache.
     pub cache_read: &'static [&'static str],
-    /// Of these, written to the cache, for any time.
+    /// Tokens written to the cache, for any time.
     pub cache_write: &'static [&'static str],
     /// Of the cache writes, those for an hour.
     pub cache_write_hour: &'static [&'static str],
-    /// Whether `input` includes what was read from the cache.
-    pub input_has_cache_read: bool,
-    /// Whether `input` includes what was written to it.
-    pub input_has_cache_write: bool,
+    /// Whether `input` includes what was read from the cache and written to it.
+    pub input_has_cache: bool,
     /// Tokens of the answer.
     pub output: &'static [&'static str],
     /// Tokens of reasoning.
     pub reasoning: &'static [&'static str],
-    /// Whether `output` includes those of reasoning.
+    /// Whether `output` includes those of reasoning, unless the total shows that it does not.
     pub output_has_reasoning: bool,
+    /// All of them.
+    pub total: &'static [&'static str],
     /// What it cost, where the provider says so.
-    pub cost: Option<Cost>,
-    /// When a stream tells it.
-    pub in_stream: InStream,
+    pub cost: &'static [Cost],
+    /// Whether a stream tells it only if `stream_options.include_usage` asks for it.
+    pub on_request: bool,
 }
 
 /// What an answer cost, by the provider itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cost {
-    /// In US dollars, at this pointer.
+    /// In US dollars, at this path.
     Dollars(&'static str),
-    /// In ticks of 1e-10 US dollars, at this pointer.
+    /// In ticks of 1e-10 US dollars, at this path.
     Ticks(&'static str),
-}
-
-/// When a stream tells usage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum InStream {
-    /// In one more event before the end, if `stream_options.include_usage` asks for it; else never.
-    OnRequest,
-    /// In one of the last events, always.
-    Last,
-    /// The prompt's in the first event, the answer's in one of the last.
-    FirstAndLast,
-    /// In every event, growing.
-    Every,
 }
 
 /// Headers that tell the tokens an answer used.
@@ -93,74 +80,88 @@ pub enum OutputCap {
 impl UsageShape {
     /// Chat completions as OpenAI has them; also completions and embeddings.
     /// <https://platform.openai.com/docs/api-reference/chat/object>
+    ///
+    /// Many speak so and have names of their own for caches, reasoning and costs. No two of them mean
+    /// different things by one name, so that all are known here.
     pub const CHAT: Self = Self {
-        name: "chat",
-        at: &["/usage"],
+        member: "usage",
         mark: None,
         input: &["/prompt_tokens"],
-        cache_read: &["/prompt_tokens_details/cached_tokens"],
+        other_input: &[],
+        cache_read: &[
+            "/prompt_tokens_details/cached_tokens",
+            "/prompt_cache_hit_tokens",
+            "/cached_tokens",
+            "/num_cached_tokens",
+        ],
         cache_write: &["/prompt_tokens_details/cache_write_tokens"],
         cache_write_hour: &[],
-        input_has_cache_read: true,
-        input_has_cache_write: true,
+        input_has_cache: true,
         output: &["/completion_tokens"],
-        reasoning: &["/completion_tokens_details/reasoning_tokens"],
+        reasoning: &["/completion_tokens_details/reasoning_tokens", "/reasoning_tokens"],
         output_has_reasoning: true,
-        cost: None,
-        in_stream: InStream::OnRequest,
+        total: &["/total_tokens"],
+        cost: &[
+            Cost::Dollars("/cost"),
+            Cost::Dollars("/cost/total_cost"),
+            Cost::Ticks("/cost_in_usd_ticks"),
+        ],
+        on_request: true,
     };
 
-    /// The same from those that tell it in every stream, in one of its last events.
-    pub const CHAT_TOLD: Self = Self { in_stream: InStream::Last, ..Self::CHAT };
+    /// The same from those that tell it in every stream.
+    pub const CHAT_TOLD: Self = Self { on_request: false, ..Self::CHAT };
 
     /// Responses as OpenAI has them; also images and transcriptions.
     /// <https://platform.openai.com/docs/api-reference/responses/object>
     pub const RESPONSES: Self = Self {
-        name: "responses",
-        at: &["/usage", "/response/usage"],
         input: &["/input_tokens"],
         cache_read: &["/input_tokens_details/cached_tokens"],
         cache_write: &["/input_tokens_details/cache_write_tokens"],
         output: &["/output_tokens"],
         reasoning: &["/output_tokens_details/reasoning_tokens"],
-        in_stream: InStream::Last,
-        ..Self::CHAT
+        ..Self::CHAT_TOLD
     };
 
-    /// Anthropic's messages. <https://docs.claude.com/en/api/messages>
+    /// Anthropic's messages: caches beside the prompt, thinking inside the answer.
+    /// <https://docs.claude.com/en/docs/build-with-claude/prompt-caching#tracking-cache-performance>
     pub const MESSAGES: Self = Self {
-        name: "messages",
-        at: &["/usage", "/message/usage"],
-        mark: Some("/cache_read_input_tokens"),
+        member: "usage",
+        mark: None,
         input: &["/input_tokens"],
+        other_input: &[],
         cache_read: &["/cache_read_input_tokens"],
         cache_write: &["/cache_creation_input_tokens"],
         cache_write_hour: &["/cache_creation/ephemeral_1h_input_tokens"],
-        input_has_cache_read: false,
-        input_has_cache_write: false,
+        input_has_cache: false,
         output: &["/output_tokens"],
         reasoning: &["/output_tokens_details/thinking_tokens"],
         output_has_reasoning: true,
-        cost: None,
-        in_stream: InStream::FirstAndLast,
+        total: &[],
+        cost: &[],
+        on_request: false,
     };
 
-    /// Google's generateContent; a count is missing where it is zero.
-    /// <https://ai.google.dev/api/generate-content#UsageMetadata>
+    /// The same where [`RESPONSES`](Self::RESPONSES) may come too.
+    pub const MESSAGES_MARKED: Self =
+        Self { mark: Some("/cache_read_input_tokens"), ..Self::MESSAGES };
+
+    /// Google's generateContent: the cached inside the prompt, thoughts and tools' results beside. A
+    /// count is missing where it is zero. <https://ai.google.dev/api/generate-content#UsageMetadata>
     pub const GENERATE: Self = Self {
-        name: "generate",
-        at: &["/usageMetadata"],
+        member: "usageMetadata",
         mark: None,
         input: &["/promptTokenCount"],
+        other_input: &["/toolUsePromptTokenCount"],
         cache_read: &["/cachedContentTokenCount"],
         cache_write: &[],
         cache_write_hour: &[],
-        input_has_cache_read: true,
-        input_has_cache_write: true,
+        input_has_cache: true,
         output: &["/candidatesTokenCount"],
         reasoning: &["/thoughtsTokenCount"],
         output_has_reasoning: false,
-        cost: None,
-        in_stream: InStream::Every,
+        total: &["/totalTokenCount"],
+        cost: &[],
+        on_request: false,
     };
 }

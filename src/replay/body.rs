@@ -84,6 +84,13 @@ impl ReplayBody {
         Self { kind: Kind::Passing { ahead, rest: Mutex::new(rest) } }
     }
 
+    /// Puts other data into a body that is buffered.
+    pub(crate) fn replace(&mut self, bytes: Bytes) {
+        if let Kind::Whole { data, .. } = &mut self.kind {
+            *data = Some(bytes);
+        }
+    }
+
     /// The bytes, if they are buffered and have not been read yet.
     #[must_use]
     pub fn bytes(&self) -> Option<&Bytes> {

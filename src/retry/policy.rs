@@ -94,7 +94,11 @@ impl QuotaAwareRetry {
 
     fn is_wider(&self, trail: &Trail) -> bool {
         trail.visit(|attempts| {
-            let limited = |attempt: &&Attempt| attempt.verdict.may_be_wider();
+            // Where the pace of an account is still being found, its refusals are its own.
+            let limited = |attempt: &&Attempt| {
+                attempt.verdict.may_be_wider()
+                    && !attempt.key.as_ref().is_some_and(|key| self.pool.is_pacing(key))
+            };
             let mut accounts: Vec<_> =
                 attempts.iter().filter(limited).map(|attempt| &attempt.account).collect();
             accounts.sort_unstable();

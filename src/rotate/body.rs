@@ -1,7 +1,6 @@
 //! The response's body: passed on frame by frame, and the lease's end.
 
 use std::{
-    collections::VecDeque,
     fmt,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -11,41 +10,138 @@ use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::{Lease, replay::longer_by};
+use crate::{Lease, provider::Framing, replay::longer_by};
+
+use super::{
+    ahead::{Ahead, Frames},
+    hide::Hide,
+    idle::{Idle, last_words},
+    tap::Tap,
+};
 
 pin_project! {
     /// The body of a response, as the provider sent it.
     ///
     /// The request's lease ends with it: at its last frame, at an error, or when it is dropped.
+    ///
+    /// A stream that stops for longer than
+    /// [`KeyRotationLayer::idle`](super::KeyRotationLayer::idle) allows ends with an event of its own,
+    /// named `error`, with an error of the dialect (504) as its data. It cannot end with an error of
+    /// the body, whose type is the inner body's. Where such an event has no place (in an array, or a
+    /// body of known length) the body ends short of its end, which its reader notices.
     pub struct ResponseBody<B>
     where
         B: Body,
     {
-        // What was read ahead to judge a refusal.
-        ahead: VecDeque<Result<Frame<Bytes>, B::Error>>,
+        // What was read ahead to judge it.
+        ahead: Frames<B>,
         // What is still to come.
         #[pin]
         rest: Option<B>,
         lease: Option<Lease>,
+        // What looks at it as it flows by.
+        tap: Option<Tap>,
+        idle: Option<Idle>,
+        // What leaves something out of it.
+        hide: Option<Hide>,
+    }
+
+    impl<B: Body> PinnedDrop for ResponseBody<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            // Its reader has not come to its end.
+            if let (Some(lease), Some(tap)) = (this.lease, this.tap) {
+                tap.cut(lease);
+            }
+        }
     }
 }
 
-/// What was read of a body already.
-pub(super) type Ahead<B> = VecDeque<Result<Frame<Bytes>, <B as Body>::Error>>;
-
 impl<B: Body<Data = Bytes>> ResponseBody<B> {
-    pub(super) fn passing(rest: B, lease: Option<Lease>) -> Self {
-        let lease = lease.filter(|_| !rest.is_end_stream());
-        Self { ahead: VecDeque::new(), rest: Some(rest), lease }
+    pub(super) fn new(
+        ahead: Ahead<B>,
+        mut lease: Option<Lease>,
+        mut tap: Option<Tap>,
+        idle: Option<Idle>,
+    ) -> Self {
+        if ahead.rest.is_none() {
+            end(&mut lease, tap.as_mut(), ahead.has_ended());
+        }
+        let Ahead { frames, rest, .. } = ahead;
+        Self { ahead: frames, rest, lease, tap, idle, hide: None }
     }
 
-    pub(super) fn read_ahead(ahead: Ahead<B>, rest: Option<B>, lease: Lease) -> Self {
-        let lease = Some(lease).filter(|_| rest.is_some());
-        Self { ahead, rest, lease }
+    pub(super) fn hiding(mut self, hide: Option<Hide>) -> Self {
+        self.hide = hide;
+        self
     }
 
     pub(super) fn whole(bytes: Bytes) -> Self {
-        Self { ahead: VecDeque::from([Ok(Frame::data(bytes))]), rest: None, lease: None }
+        Self::new(Ahead::whole(bytes), None, None, None)
+    }
+}
+
+/// The body has ended, well or not: the lease is settled and let go.
+fn end(lease: &mut Option<Lease>, tap: Option<&mut Tap>, is_whole: bool) {
+    if let (Some(lease), Some(tap)) = (lease.as_mut(), tap) {
+        if is_whole {
+            tap.finish(lease);
+        } else {
+            tap.cut(lease);
+        }
+    }
+    *lease = None;
+}
+
+/// What a poll of a body gives.
+type Polled<B> = Poll<Option<Result<Frame<Bytes>, <B as Body>::Error>>>;
+
+impl<B: Body<Data = Bytes>> ResponseBody<B> {
+    /// The next frame as the provider sent it.
+    fn poll_sent(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<B> {
+        let mut this = self.project();
+        if let Some(frame) = this.ahead.pop_front() {
+            return Poll::Ready(Some(frame));
+        }
+        let Some(mut rest) = this.rest.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let Poll::Ready(frame) = rest.as_mut().poll_frame(cx) else {
+            let is_late = this.idle.as_mut().is_some_and(|idle| idle.poll(cx).is_ready());
+            if !is_late {
+                return Poll::Pending;
+            }
+            let has_place = rest.size_hint().exact().is_none()
+                && this
+                    .tap
+                    .as_mut()
+                    .is_some_and(|tap| tap.watch().framing() == Some(Framing::Events));
+            this.rest.set(None);
+            let words = this.lease.as_mut().and_then(|lease| {
+                lease.failed();
+                has_place.then(|| last_words(lease.provider()))
+            });
+            end(this.lease, this.tap.as_mut(), false);
+            return Poll::Ready(words.map(|words| Ok(Frame::data(words))));
+        };
+        if let Some(idle) = this.idle {
+            idle.rest();
+        }
+        let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+        if let (Some(data), Some(lease), Some(tap)) = (data, this.lease.as_mut(), &mut *this.tap) {
+            tap.look(lease, data);
+        }
+        if let (Some(Err(_)), Some(lease)) = (&frame, this.lease.as_mut()) {
+            lease.failed();
+        }
+        // Readers that know the length do not ask for the end.
+        if !matches!(frame, Some(Ok(_))) || rest.is_end_stream() {
+            end(this.lease, this.tap.as_mut(), !matches!(frame, Some(Err(_))));
+        }
+        Poll::Ready(frame)
+    }
+
+    /// Whether the provider has sent all.
+    fn is_sent(&self) -> bool {
+        self.ahead.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
     }
 }
 
@@ -53,28 +149,46 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let mut this = self.project();
-        if let Some(frame) = this.ahead.pop_front() {
-            return Poll::Ready(Some(frame));
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<B> {
+        loop {
+            let frame = ready!(self.as_mut().poll_sent(cx));
+            let is_sent = self.is_sent();
+            let this = self.as_mut().project();
+            let Some(hide) = this.hide else { return Poll::Ready(frame) };
+            let frame = match frame {
+                Some(Ok(frame)) => frame.into_data().map_err(|frame| Some(Ok(frame))),
+                other => Err(other),
+            };
+            match frame {
+                Ok(data) => {
+                    let data = hide.pass(data);
+                    if !data.is_empty() {
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
+                    if is_sent {
+                        return Poll::Ready(hide.rest().map(|rest| Ok(Frame::data(rest))));
+                    }
+                }
+                Err(last) => {
+                    let Some(rest) = hide.rest() else { return Poll::Ready(last) };
+                    match last {
+                        Some(last) => this.ahead.push_front(last),
+                        None => self.as_mut().project().rest.set(None),
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(rest))));
+                }
+            }
         }
-        let Some(mut rest) = this.rest.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        let frame = ready!(rest.as_mut().poll_frame(cx));
-        // Readers that know the length do not ask for the end.
-        if !matches!(frame, Some(Ok(_))) || rest.is_end_stream() {
-            *this.lease = None;
-        }
-        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ahead.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+        self.is_sent() && self.hide.as_ref().is_none_or(Hide::holds_nothing)
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.hide.is_some() {
+            return SizeHint::default();
+        }
         let data =
             |frame: &Result<Frame<Bytes>, _>| frame.as_ref().ok()?.data_ref().map(Buf::remaining);
         let ahead = self.ahead.iter().filter_map(data).sum::<usize>() as u64;

@@ -4,8 +4,8 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -15,12 +15,16 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 use tower_service::Service;
 
-use crate::{Attempt, KeyPool, KeyUsed, Lease, Ruling, Trail, pool::Acquire, trail::Refusal};
+use crate::{KeyPool, Lease, Ruling, pool::Acquire};
 
 use super::{
-    answer,
     body::ResponseBody,
-    refusal::{PATIENCE, Read, Reading},
+    held::Held,
+    options::Options,
+    refusal::Reading,
+    sent::Sent,
+    tap::{Tap, tap},
+    watch::Stage,
 };
 
 pin_project! {
@@ -36,18 +40,11 @@ pin_project! {
     {
         #[pin]
         state: State<S, A, S::Future, B>,
+        // For what comes of the response, as long as the state has patience.
+        #[pin]
+        timer: Option<Sleep>,
         sent: Sent,
     }
-}
-
-/// What is known of a request beside the request itself.
-#[derive(Debug)]
-pub(super) struct Sent {
-    pub(super) pool: KeyPool,
-    pub(super) trail: Option<Trail>,
-    /// When it first asked for a key.
-    pub(super) since: Instant,
-    pub(super) annotate: bool,
 }
 
 pin_project! {
@@ -62,8 +59,10 @@ pin_project! {
         Readying { lease: Option<Lease>, parked: Option<(S, Request<A>)> },
         // For the response. Without a lease the request leads elsewhere.
         Calling { #[pin] call: F, lease: Option<Lease> },
+        // For something in a stream that its caller waits for.
+        Holding { held: Option<Held<B>> },
         // For the body of a refusal.
-        Reading { reading: Option<Reading<B>>, #[pin] patience: Sleep },
+        Reading { reading: Option<Reading<B>> },
         Done,
     }
 }
@@ -75,16 +74,21 @@ where
 {
     /// For a request that leads elsewhere.
     pub(super) fn passing(call: S::Future, pool: KeyPool) -> Self {
-        let sent = Sent { pool, trail: None, since: Instant::now(), annotate: false };
-        Self { state: State::Calling { call, lease: None }, sent }
+        let since = Instant::now();
+        let options = Options::default();
+        let (streamed, hides_usage) = (false, false);
+        let sent = Sent { pool, trail: None, since, options, streamed, hides_usage };
+        Self { state: State::Calling { call, lease: None }, timer: None, sent }
     }
 
     pub(super) fn calling(call: S::Future, lease: Lease, sent: Sent) -> Self {
-        Self { state: State::Calling { call, lease: Some(lease) }, sent }
+        let timer = sent.first_token();
+        Self { state: State::Calling { call, lease: Some(lease) }, timer, sent }
     }
 
     pub(super) fn waiting(acquire: Acquire, inner: S, request: Request<A>, sent: Sent) -> Self {
-        Self { state: State::Waiting { acquire, parked: Some((inner, request)) }, sent }
+        let state = State::Waiting { acquire, parked: Some((inner, request)) };
+        Self { state, timer: None, sent }
     }
 }
 
@@ -122,10 +126,19 @@ where
                         return Poll::Pending;
                     };
                     let lease = lease.apply(&mut request).ok().map(|()| lease);
+                    this.timer.set(this.sent.first_token());
                     State::Calling { call: inner.call(request), lease }
                 }
                 StateProj::Calling { call, lease } => {
-                    let result = ready!(call.poll(cx));
+                    let Poll::Ready(result) = call.poll(cx) else {
+                        let Some(timer) = this.timer.as_mut().as_pin_mut() else {
+                            return Poll::Pending;
+                        };
+                        ready!(timer.poll(cx));
+                        let lease = lease.take();
+                        this.state.set(State::Done);
+                        return Poll::Ready(Ok(this.sent.unanswered(lease)));
+                    };
                     let lease = lease.take();
                     this.state.set(State::Done);
                     match (result, lease) {
@@ -134,24 +147,44 @@ where
                             this.sent.failed(lease);
                             return Poll::Ready(Err(error));
                         }
-                        (Ok(response), Some(lease)) if is_error(&response) => {
-                            let (head, body) = response.into_parts();
-                            let reading = Some(Reading::new(head, body, lease));
-                            State::Reading { reading, patience: sleep(PATIENCE) }
-                        }
-                        (Ok(response), Some(lease)) => {
-                            return Poll::Ready(Ok(this.sent.accepted(response, lease)));
-                        }
+                        (Ok(response), Some(lease)) => match Next::of(response, lease, this.sent) {
+                            Next::Read(reading) => {
+                                this.timer.set(None);
+                                State::Reading { reading: Some(reading) }
+                            }
+                            Next::Hold(held) => State::Holding { held: Some(held) },
+                            Next::Pass(response, lease, tap) => {
+                                return Poll::Ready(Ok(this.sent.accepted(response, lease, tap)));
+                            }
+                        },
                     }
                 }
-                StateProj::Reading { reading, patience } => {
-                    let in_time = reading.as_mut().map(|reading| reading.poll(cx));
-                    if in_time.is_some_and(|poll| poll.is_pending()) {
-                        ready!(patience.poll(cx));
-                    }
-                    let Some(reading) = reading.take() else { return Poll::Pending };
+                StateProj::Holding { held: parked } => {
+                    let Some(held) = parked else { return Poll::Pending };
+                    let (stage, ruling) = match held.poll(cx) {
+                        Poll::Ready(stage) => (stage, Ruling::accepted()),
+                        Poll::Pending => {
+                            let options = &this.sent.options;
+                            ready!(poll_timer(this.timer.as_mut(), || options.patience(), cx));
+                            (Stage::Begun, held.expire(options))
+                        }
+                    };
+                    let Some(held) = parked.take() else { return Poll::Pending };
                     this.state.set(State::Done);
-                    return Poll::Ready(Ok(this.sent.refused(reading.finish())));
+                    let Stage::Failed(ruling) = stage else {
+                        return Poll::Ready(Ok(this.sent.streamed(held, ruling)));
+                    };
+                    this.timer.set(None);
+                    State::Reading { reading: Some(held.fail(ruling)) }
+                }
+                StateProj::Reading { reading: parked } => {
+                    let Some(reading) = parked else { return Poll::Pending };
+                    if reading.poll(cx).is_pending() {
+                        ready!(poll_timer(this.timer.as_mut(), || reading.patience(), cx));
+                    }
+                    let Some(reading) = parked.take() else { return Poll::Pending };
+                    this.state.set(State::Done);
+                    return Poll::Ready(Ok(this.sent.refused(reading)));
                 }
                 // Polled again after it was done: nothing is left to give.
                 StateProj::Done => return Poll::Pending,
@@ -161,95 +194,45 @@ where
     }
 }
 
-fn is_error<B>(response: &Response<B>) -> bool {
-    response.status().is_client_error() || response.status().is_server_error()
+/// What is to be done with a response.
+enum Next<B: Body> {
+    /// A refusal: its body tells why.
+    Read(Reading<B>),
+    /// A stream, in which an error may come.
+    Hold(Held<B>),
+    Pass(Response<B>, Lease, Option<Tap>),
 }
 
-impl Sent {
-    /// The request led elsewhere: nothing is learnt from the answer.
-    fn pass<B: Body<Data = Bytes>>(&self, response: Response<B>) -> Response<ResponseBody<B>> {
-        response.map(|body| ResponseBody::passing(body, None))
-    }
-
-    /// No lease in time.
-    fn turned_away<B: Body<Data = Bytes>>(
-        &self,
-        exhausted: crate::Exhausted,
-    ) -> Response<ResponseBody<B>> {
-        let refusal = self.trail.as_ref().and_then(Trail::last_refusal);
-        let mut response = match refusal {
-            Some(refusal) => answer::again(&refusal),
-            None => answer::exhausted(self.pool.provider(), exhausted),
-        };
-        self.add_trail(response.extensions_mut());
-        response
-    }
-
-    fn failed(&self, mut lease: Lease) {
-        let Ruling { verdict, rule } = lease.failed();
-        if let Some(trail) = &self.trail {
-            let (key, account) = (lease.key().cloned(), lease.account().cloned());
-            trail.push(Attempt { key, account, verdict, rule, waited: lease.waited() }, None);
+impl<B: Body<Data = Bytes> + Unpin> Next<B> {
+    fn of(response: Response<B>, lease: Lease, sent: &Sent) -> Self {
+        let status = response.status();
+        if status.is_client_error() || status.is_server_error() {
+            let (head, body) = response.into_parts();
+            return Self::Read(Reading::by_status(head, body, lease));
+        }
+        if response.body().is_end_stream() {
+            return Self::Pass(response, lease, None);
+        }
+        match tap(&lease, &response, sent.streamed) {
+            Some(tap) if *tap.stage() == Stage::Prelude => {
+                let (head, body) = response.into_parts();
+                Self::Hold(Held::new(head, body, lease, tap, &sent.options))
+            }
+            tap => Self::Pass(response, lease, tap),
         }
     }
+}
 
-    fn accepted<B: Body<Data = Bytes>>(
-        &self,
-        mut response: Response<B>,
-        mut lease: Lease,
-    ) -> Response<ResponseBody<B>> {
-        let ruling = lease.observe(response.status(), response.headers(), b"");
-        self.pool.strip_headers(response.headers_mut());
-        if self.annotate || self.trail.is_some() {
-            self.annotate(response.extensions_mut(), &lease, ruling, None);
-        }
-        response.map(|body| ResponseBody::passing(body, Some(lease)))
+/// Whether the time is over; it begins now, if it has not begun yet.
+fn poll_timer(
+    mut timer: Pin<&mut Option<Sleep>>,
+    time: impl FnOnce() -> Duration,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    if timer.is_none() {
+        timer.set(Some(sleep(time())));
     }
-
-    fn refused<B: Body<Data = Bytes>>(&self, mut read: Read<B>) -> Response<ResponseBody<B>> {
-        read.blot();
-        let whole = read.whole();
-        let Read { mut head, mut lease, ahead, rest, text } = read;
-        let ruling = lease.observe(head.status, &head.headers, &text);
-        self.pool.strip_headers(&mut head.headers);
-        let refusal = whole.map(|body| {
-            let headers = head.headers.clone();
-            Arc::new(Refusal { status: head.status, version: head.version, headers, body })
-        });
-        self.annotate(&mut head.extensions, &lease, ruling, refusal);
-        Response::from_parts(head, ResponseBody::read_ahead(ahead, rest, lease))
-    }
-
-    /// Tells which key was used, here and in the trail.
-    fn annotate(
-        &self,
-        extensions: &mut http::Extensions,
-        lease: &Lease,
-        ruling: Ruling,
-        refusal: Option<Arc<Refusal>>,
-    ) {
-        let (Some(key), Some(account)) = (lease.key(), lease.account()) else { return };
-        let used = KeyUsed {
-            key: key.clone(),
-            account: Arc::clone(account),
-            verdict: ruling.verdict,
-            rule: ruling.rule,
-            waited: lease.waited(),
-            since: self.since,
-            refusal,
-        };
-        if let Some(trail) = &self.trail {
-            trail.push(Attempt::from(&used), used.refusal.clone());
-        }
-        extensions.insert(used);
-        self.add_trail(extensions);
-    }
-
-    fn add_trail(&self, extensions: &mut http::Extensions) {
-        if let Some(trail) = &self.trail {
-            extensions.insert(trail.clone());
-        }
-    }
+    timer.as_pin_mut().map_or(Poll::Pending, |timer| timer.poll(cx))
 }
 
 impl<S, A, B> fmt::Debug for ResponseFuture<S, A, B>

@@ -9,6 +9,12 @@
 //! a 429 (or 503) in the provider's own error shape, with a true `retry-after` and
 //! [`Exhausted`](crate::Exhausted) in its extensions: never an error of the service.
 //!
+//! A stream is not accepted by its head alone: that is held back until something comes that the caller
+//! waits for, within the bounds of [`KeyRotationLayer::hold_back`]. An error that comes first is a
+//! refusal like any other, though its response stays the 200 that it is: what it is worth stands in
+//! [`KeyUsed::verdict`](crate::KeyUsed::verdict), and a retry policy has to go by that. An error that
+//! comes later is passed on, and judged too.
+//!
 //! Requests to another origin than the pool's pass through without any credential.
 //!
 //! ```
@@ -36,12 +42,20 @@
 //! # }
 //! ```
 
+mod ahead;
 mod answer;
 mod body;
 mod future;
+mod held;
+mod hide;
+mod idle;
 mod layer;
+mod options;
 mod refusal;
+mod sent;
 mod service;
+mod tap;
+mod watch;
 
 pub use body::ResponseBody;
 pub use future::ResponseFuture;

@@ -2,98 +2,86 @@
 
 use std::{
     borrow::Cow,
-    pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{
     header::{CONTENT_ENCODING, CONTENT_LENGTH},
     response,
 };
-use http_body::{Body, Frame};
+use http_body::Body;
 
-use crate::{Lease, provider::unpacked};
+use crate::{Lease, Ruling, provider::unpacked, trail::Refusal};
 
-use super::body::Ahead;
-
-/// How much of a refusal's body is looked at.
-const MOST: usize = 64 * 1024;
+use super::ahead::{Ahead, MOST, More};
 
 /// How long a refusal's body is waited for. What has come by then is judged.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A refusal whose body is being read. Nothing of it is lost: frames are kept as they came.
+/// How long the end of a stream is waited for whose error has come. Mostly it comes with it.
+const END: Duration = Duration::from_millis(100);
+
+/// A refusal whose body is being read.
 pub(super) struct Reading<B: Body> {
     pub(super) head: response::Parts,
     pub(super) lease: Lease,
-    ahead: Ahead<B>,
-    text: BytesMut,
-    rest: Option<B>,
-}
-
-/// A refusal that was read as far as need be.
-pub(super) struct Read<B: Body> {
-    pub(super) head: response::Parts,
-    pub(super) lease: Lease,
     pub(super) ahead: Ahead<B>,
-    /// What is still to come; nothing if the body has ended.
-    pub(super) rest: Option<B>,
-    /// At most 64 KiB from the body's beginning.
-    pub(super) text: Bytes,
+    /// What is known already, if it was a stream that failed before it had begun.
+    told: Option<Ruling>,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
-    pub(super) fn new(head: response::Parts, body: B, lease: Lease) -> Self {
-        let rest = Some(body).filter(|body| !body.is_end_stream());
-        Self { head, lease, ahead: Ahead::<B>::new(), text: BytesMut::new(), rest }
+    /// Refused by its status: its body tells why.
+    pub(super) fn by_status(head: response::Parts, body: B, lease: Lease) -> Self {
+        Self { head, lease, ahead: Ahead::new(body), told: None }
+    }
+
+    /// Refused by an event.
+    pub(super) fn by_event(
+        head: response::Parts,
+        ahead: Ahead<B>,
+        lease: Lease,
+        ruling: Ruling,
+    ) -> Self {
+        Self { head, lease, ahead, told: Some(ruling) }
+    }
+
+    pub(super) fn patience(&self) -> Duration {
+        if self.told.is_some() { END } else { PATIENCE }
     }
 
     /// Ready when the body has ended, failed, or is long enough.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(rest) = self.rest.as_mut().filter(|_| self.text.len() < MOST) {
-            match ready!(Pin::new(&mut *rest).poll_frame(cx)) {
-                Some(Ok(frame)) => {
-                    if rest.is_end_stream() {
-                        self.rest = None;
-                    }
-                    if let Some(data) = frame.data_ref() {
-                        let room = MOST - self.text.len();
-                        self.text.extend_from_slice(&data[..data.len().min(room)]);
-                    }
-                    self.ahead.push_back(Ok(frame));
-                }
-                Some(Err(error)) => {
-                    self.ahead.push_back(Err(error));
-                    self.rest = None;
-                }
-                None => self.rest = None,
+        while !self.ahead.is_full() {
+            if let More::Failed | More::Ended = ready!(self.ahead.poll_more(cx)) {
+                break;
             }
         }
         Poll::Ready(())
     }
-
-    pub(super) fn finish(self) -> Read<B> {
-        let Self { head, lease, ahead, text, rest } = self;
-        Read { head, lease, ahead, rest, text: text.freeze() }
-    }
 }
 
-impl<B: Body> Read<B> {
-    /// Blots the key out of what was read, if the provider repeats it there. All else stays as it is.
-    pub(super) fn blot(&mut self)
-    where
-        B: Body<Data = Bytes>,
-    {
-        let data = |frame: &Result<Frame<Bytes>, _>| frame.as_ref().ok()?.data_ref().cloned();
-        let read: Vec<u8> = self.ahead.iter().filter_map(data).flatten().collect();
-        if let Some(blotted) = self.lease.blotted(&read).or_else(|| self.blot_packed(&read)) {
-            let blotted = Bytes::from(blotted);
-            self.text = blotted.slice(..blotted.len().min(MOST));
-            self.ahead.retain(|frame| data(frame).is_none());
-            self.ahead.push_front(Ok(Frame::data(blotted)));
+impl<B: Body<Data = Bytes>> Reading<B> {
+    /// What the refusal says, and itself, if it is kept in case that nothing better comes. Blots the
+    /// key out of what was read, if the provider repeats it there. All else stays as it is.
+    pub(super) fn judge(&mut self) -> (Ruling, Option<Arc<Refusal>>) {
+        let mut text = self.ahead.text();
+        if let Some(blotted) = self.lease.blotted(&text).or_else(|| self.blot_packed(&text)) {
+            text = Bytes::from(blotted);
+            self.ahead.replace(text.clone());
         }
+        let response::Parts { status, version, headers, .. } = &self.head;
+        let start = &text[..text.len().min(MOST)];
+        let told = self.told.clone();
+        let ruling = told.unwrap_or_else(|| self.lease.observe(*status, headers, start));
+        let refusal = self.is_told_to_its_end(&text).then(|| {
+            let headers = headers.clone();
+            Arc::new(Refusal { status: *status, version: *version, headers, body: text })
+        });
+        (ruling, refusal)
     }
 
     /// The same for a compressed body. It cannot be passed on as it came then, nor what is behind it.
@@ -102,13 +90,16 @@ impl<B: Body> Read<B> {
         let blotted = self.lease.blotted(&unpacked)?;
         self.head.headers.remove(CONTENT_ENCODING);
         self.head.headers.remove(CONTENT_LENGTH);
-        self.rest = None;
+        self.ahead.rest = None;
         Some(blotted)
     }
 
-    /// The whole body, if it came whole and is short enough to have been read whole.
-    pub(super) fn whole(&self) -> Option<Bytes> {
-        let whole = self.rest.is_none() && self.text.len() < MOST;
-        (whole && self.ahead.iter().all(Result::is_ok)).then(|| self.text.clone())
+    /// Whether what was read can stand for the whole. A stream ends with its error, even if its
+    /// connection stays open.
+    fn is_told_to_its_end(&self, text: &Bytes) -> bool {
+        let is_open_stream = self.told.is_some()
+            && self.ahead.rest.is_some()
+            && !self.head.headers.contains_key(CONTENT_LENGTH);
+        text.len() < MOST && (self.ahead.has_ended() || is_open_stream)
     }
 }

@@ -6,19 +6,20 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{
+    Request, Response,
+    header::{self, Entry},
+};
 use http_body::Body;
 use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::{
-    Demand, KeyPool, Lease, Trail, engine::Ask, pool::Wanted, provider::Call, replay::ReplayBody,
+    Demand, KeyPool, Lease, Trail, engine::Ask, pool::Wanted, provider::Call, provider::Provider,
+    replay::ReplayBody,
 };
 
-use super::{
-    body::ResponseBody,
-    future::{ResponseFuture, Sent},
-};
+use super::{body::ResponseBody, future::ResponseFuture, options::Options, sent::Sent};
 
 /// Puts a key of a pool on each request; see the [module](crate::rotate).
 ///
@@ -29,20 +30,24 @@ use super::{
 pub struct KeyRotation<S> {
     inner: S,
     pool: KeyPool,
-    annotate: bool,
+    options: Options,
 }
 
 impl<S> KeyRotation<S> {
     /// Wraps a service.
     #[must_use]
     pub fn new(inner: S, pool: &KeyPool) -> Self {
-        Self { inner, pool: pool.clone(), annotate: true }
+        Self::of(inner, pool.clone(), Options::default())
+    }
+
+    pub(super) fn of(inner: S, pool: KeyPool, options: Options) -> Self {
+        Self { inner, pool, options }
     }
 
     /// See [`KeyRotationLayer::annotate`](super::KeyRotationLayer::annotate).
     #[must_use]
     pub fn annotate(mut self, annotate: bool) -> Self {
-        self.annotate = annotate;
+        self.options.annotate = annotate;
         self
     }
 
@@ -84,8 +89,13 @@ where
         let trail = request.extensions().get::<Trail>().cloned();
         let now = Instant::now();
         let since = trail.as_ref().map_or(now, Trail::since);
-        let sent = Sent { pool: self.pool.clone(), trail, since, annotate: self.annotate };
-        match lease_or_ask(&sent, now, &request) {
+        let (pool, options) = (self.pool.clone(), self.options);
+        let mut sent = Sent { pool, trail, since, options, streamed: false, hides_usage: false };
+        let lease_or_ask = lease_or_ask(&mut sent, now, &request);
+        if options.ask_usage && sent.streamed {
+            sent.hides_usage = ask_usage(self.pool.provider(), &mut request);
+        }
+        match lease_or_ask {
             Ok(mut lease) => match lease.apply(&mut request) {
                 Ok(()) => ResponseFuture::calling(self.inner.call(request), lease, sent),
                 // Cannot be: the origin was checked above. The lease gives back what it holds.
@@ -102,15 +112,15 @@ where
     }
 }
 
-fn lease_or_ask<A: 'static>(sent: &Sent, now: Instant, request: &Request<A>) -> Result<Lease, Ask> {
+fn lease_or_ask<A: 'static>(
+    sent: &mut Sent,
+    now: Instant,
+    request: &Request<A>,
+) -> Result<Lease, Ask> {
     let said = request.extensions().get::<Demand>();
-    let call = Call {
-        method: request.method(),
-        uri: request.uri(),
-        headers: request.headers(),
-        body: buffered(request.body()),
-    };
+    let call = call(request);
     let estimate = sent.pool.estimate(&call);
+    sent.streamed = estimate.stream;
     let unsaid = Demand::new();
     let lease_or_ask = |tried: &[_]| {
         let demand = said.unwrap_or(&unsaid);
@@ -120,6 +130,32 @@ fn lease_or_ask<A: 'static>(sent: &Sent, now: Instant, request: &Request<A>) -> 
     match &sent.trail {
         Some(trail) => trail.visit(lease_or_ask),
         None => lease_or_ask(&[]),
+    }
+}
+
+/// Puts into a request that its stream is to tell its usage. False if it does so anyhow, or cannot be
+/// asked.
+fn ask_usage<A: 'static>(provider: &dyn Provider, request: &mut Request<A>) -> bool {
+    let Some(asking) = provider.ask_usage(&call(request)) else { return false };
+    let length = asking.len();
+    let body: &mut dyn Any = request.body_mut();
+    let Some(body) = body.downcast_mut::<ReplayBody>() else { return false };
+    body.replace(asking);
+    let headers = request.headers_mut();
+    // What is compressed cannot have anything left out.
+    headers.remove(header::ACCEPT_ENCODING);
+    if let Entry::Occupied(mut told) = headers.entry(header::CONTENT_LENGTH) {
+        told.insert(length.into());
+    }
+    true
+}
+
+fn call<A: 'static>(request: &Request<A>) -> Call<'_> {
+    Call {
+        method: request.method(),
+        uri: request.uri(),
+        headers: request.headers(),
+        body: buffered(request.body()),
     }
 }
 

@@ -152,18 +152,29 @@ impl Stream {
             Some(StreamFault::Cut(after)) if after == self.next => {
                 return Poll::Ready((Piece::Cut, true));
             }
-            Some(StreamFault::Error(after)) if after == self.next => {
+            Some(StreamFault::Error(after) | StreamFault::Exhausted(after))
+                if after == self.next =>
+            {
                 return Poll::Ready((Piece::Error(self.answer.error_frame(self.next)), true));
+            }
+            Some(StreamFault::Stall(after, time)) if after == self.next => {
+                self.fault = None;
+                self.rest(time);
+                return self.poll_next(cx);
             }
             _ => {}
         }
         let frame = self.answer.frame(self.next);
         self.next += 1;
         if !self.gap.is_zero() {
-            self.pause = Instant::now().checked_add(self.gap).map(|at| Box::pin(sleep_until(at)));
+            self.rest(self.gap);
         }
         let piece = Piece::Data { bytes: frame.bytes, tokens: frame.tokens };
         Poll::Ready((piece, self.next == self.answer.frames()))
+    }
+
+    fn rest(&mut self, time: Duration) {
+        self.pause = Instant::now().checked_add(time).map(|at| Box::pin(sleep_until(at)));
     }
 }
 

@@ -27,6 +27,7 @@ pub enum Window {
 pub struct SandboxBuilder {
     dialect: Dialect,
     window: Window,
+    silent: bool,
     script: Script,
     seed: u64,
     models: Vec<Arc<str>>,
@@ -39,6 +40,7 @@ impl SandboxBuilder {
         Self {
             dialect,
             window: Window::default(),
+            silent: false,
             script: Script::default(),
             seed: 0,
             models: Vec::new(),
@@ -68,6 +70,12 @@ impl SandboxBuilder {
     /// How limits per time are enforced; [`Window::Bucket`] by default.
     pub fn window(mut self, window: Window) -> Self {
         self.window = window;
+        self
+    }
+
+    /// Nothing is told of limits: not what is left, and not when to come back after a refusal.
+    pub fn silent(mut self) -> Self {
+        self.silent = true;
         self
     }
 
@@ -101,6 +109,7 @@ impl SandboxBuilder {
             self.directory,
             meters,
             self.seed,
+            self.silent,
         );
         Sandbox { shared: Arc::new(shared) }
     }
@@ -111,6 +120,7 @@ impl fmt::Debug for SandboxBuilder {
         f.debug_struct("SandboxBuilder")
             .field("dialect", &self.dialect)
             .field("window", &self.window)
+            .field("silent", &self.silent)
             .field("script", &self.script)
             .field("seed", &self.seed)
             .field("models", &self.models)

@@ -43,6 +43,10 @@ pub(super) enum StreamFault {
     Cut(u64),
     /// An error event follows so many events, and nothing else.
     Error(u64),
+    /// The same, and it says that the account has no quota left.
+    Exhausted(u64),
+    /// Nothing comes for a time after so many events.
+    Stall(u64, Duration),
 }
 
 impl Fault {
@@ -104,6 +108,17 @@ impl Fault {
     /// they have more. Every event counts, also those that carry no text.
     pub fn stream_error(after_events: u64, n: u64) -> Self {
         Self(Kind::Stream(StreamFault::Error(after_events), n))
+    }
+
+    /// The next `n` streams, begun with a 200, end after so many events in an error event that says that
+    /// the account has no quota left, in the words of [`exhaust`](Self::exhaust).
+    pub fn stream_exhausted(after_events: u64, n: u64) -> Self {
+        Self(Kind::Stream(StreamFault::Exhausted(after_events), n))
+    }
+
+    /// The next `n` streams stop for this long after so many events, and then go on.
+    pub fn stall_streams(after_events: u64, time: Duration, n: u64) -> Self {
+        Self(Kind::Stream(StreamFault::Stall(after_events, time), n))
     }
 }
 

@@ -135,11 +135,16 @@ impl Case<'_> {
     fn answer(&self, ruling: &Ruling, granted: &Granted) -> Judgement {
         let Granted { place, asked, jitter, fault } = granted;
         let script = &self.shared.script;
-        let answer = self.compose(asked, ruling.request_id.clone());
         let context = self.context(ruling);
+        let mut answer = self.compose(asked, ruling.request_id.clone());
+        if let Some(StreamFault::Exhausted(_)) = fault {
+            answer.refusal = Some(self.route.tongue.refuse(&Refusal::Exhausted, &context).body);
+        }
         let mut headers = self.headers(&context);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type()));
-        self.route.tongue.tell_left(&mut headers, &ruling.left, &context);
+        if !self.shared.silent {
+            self.route.tongue.tell_left(&mut headers, &ruling.left, &context);
+        }
 
         let ticket = Ticket::new(self.shared, *place, asked);
         let mut response = Response::new(SandboxBody::answer(answer, script.gap, *fault, ticket));
@@ -163,6 +168,7 @@ impl Case<'_> {
             cut_short: tokens < script.tokens,
             events: script.events_for(tokens),
             include_usage: asked.include_usage,
+            refusal: None,
         }
     }
 
@@ -170,8 +176,9 @@ impl Case<'_> {
         let context = self.context(ruling);
         let mut headers = self.headers(&context);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let told = self.route.tongue.refuse(refusal, &context);
-        if refusal.tells_left() {
+        let untold = refusal.untold().filter(|_| self.shared.silent);
+        let told = self.route.tongue.refuse(untold.as_ref().unwrap_or(refusal), &context);
+        if refusal.tells_left() && !self.shared.silent {
             self.route.tongue.tell_left(&mut headers, &ruling.left, &context);
         }
         headers.extend(told.headers);

@@ -40,6 +40,8 @@ pub(super) struct Over {
 /// When the same request would have room. Ordered by how bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Wait {
+    /// Nobody is told.
+    Untold,
     /// When another request ends.
     Unknown,
     /// After this time, if nothing else comes between.

@@ -41,6 +41,16 @@ impl Refusal {
         matches!(self, Self::Over(over) if over.wait != Wait::Unknown)
     }
 
+    /// The same without the time to come back, if it has one.
+    pub(super) fn untold(&self) -> Option<Self> {
+        match self {
+            Self::Over(over) if matches!(over.wait, Wait::For(_)) => {
+                Some(Self::Over(Over { wait: Wait::Untold, ..over.clone() }))
+            }
+            _ => None,
+        }
+    }
+
     /// Counts it as what it is.
     pub(super) fn enter(&self, tally: &mut Tally) {
         let count = match self {

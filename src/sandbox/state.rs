@@ -20,6 +20,7 @@ pub(super) struct Shared {
     pub(super) models: Arc<[Arc<str>]>,
     pub(super) directory: Directory,
     pub(super) clock: Clock,
+    pub(super) silent: bool,
     state: Mutex<State>,
 }
 
@@ -40,6 +41,7 @@ impl Shared {
         directory: Directory,
         meters: Vec<Meters>,
         seed: u64,
+        silent: bool,
     ) -> Self {
         let state = State {
             meters,
@@ -48,7 +50,7 @@ impl Shared {
             rng: fastrand::Rng::with_seed(seed),
         };
         let clock = Clock::start();
-        Self { dialect, script, models, directory, clock, state: Mutex::new(state) }
+        Self { dialect, script, models, directory, clock, silent, state: Mutex::new(state) }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

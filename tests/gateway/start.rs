@@ -27,6 +27,13 @@ pub(crate) struct Started {
     pub(crate) served: JoinHandle<()>,
 }
 
+/// The same with a second account, `org-2`.
+pub(crate) fn two_accounts(provider: &str, in_pool: &str) -> Config {
+    let second =
+        "[[pool.account]]\nname = \"org-2\"\nkeys = [{ id = \"k2\", secret = \"sk-canary-2\" }]";
+    one_pool(provider, "", in_pool, second)
+}
+
 /// A file with one pool of one account and the given lines before it and in it.
 pub(crate) fn one_pool(provider: &str, before: &str, in_pool: &str, in_account: &str) -> Config {
     let text = format!(
@@ -47,7 +54,8 @@ keys = [{{ id = "k1", secret = "sk-canary" }}]
 }
 
 pub(crate) fn sandbox(dialect: Dialect, script: Script) -> Sandbox {
-    Sandbox::builder(dialect).account("org", [], ["sk-canary"]).answer(script).build()
+    let sandbox = Sandbox::builder(dialect).account("org", [], ["sk-canary"]);
+    sandbox.account("org-2", [], ["sk-canary-2"]).answer(script).build()
 }
 
 pub(crate) async fn start(config: Config, upstream: Upstream) -> Started {

@@ -110,7 +110,7 @@ fn wait(recording: &Recording, ruling: &Ruling) -> Found {
 /// An error inside an answer that had begun well: by the status that it names.
 pub(crate) fn check_within(error: &[u8], ruling: &Ruling) -> Found {
     let error: Value = serde_json::from_slice(error).unwrap();
-    let error = &error["error"];
+    let error = ["/choices/0/error", "/error"].iter().find_map(|at| error.pointer(at)).unwrap();
     let status = ["status_code", "code"].into_iter().find_map(|name| error[name].as_u64());
     let verdict = ruling.verdict.name();
     let fits = match status {

@@ -19,7 +19,7 @@ use http::StatusCode;
 use tower_key_rotation::{
     Anthropic, AzureOpenAi, Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Gemini, Generic,
     GitHub, Groq, Mistral, OpenAi, OpenRouter, Perplexity, Together, XAi,
-    provider::{Answer, Provider, Ruling},
+    provider::{Answer, Provider, Ruling, StreamEvent},
 };
 
 use self::{coverage::Coverage, recording::Recording};
@@ -53,6 +53,22 @@ fn judged(provider: &dyn Provider, recording: &Recording, body: &[u8]) -> Ruling
     provider.classify(&Answer { status, headers, body, now: *now })
 }
 
+/// Of the events of an answer that began well, those that are errors are seen to be, and no others.
+fn errors_are_seen(provider: &dyn Provider, recording: &Recording) -> coverage::Found {
+    if recording.is_refusal() {
+        return Ok(0);
+    }
+    let errors = recording.errors_within();
+    for document in recording.documents() {
+        let data = document.to_string().into_bytes();
+        let is_error = provider.is_error(&StreamEvent { name: "", data: &data });
+        if is_error != errors.contains(&data) {
+            return Err(format!("seen as an error: {is_error}, {document}"));
+        }
+    }
+    Ok(0)
+}
+
 /// Past the test harness, which hides what succeeds.
 fn say(text: impl std::fmt::Display) {
     std::io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
@@ -78,6 +94,7 @@ fn every_recording_is_read_as_it_was_meant() {
                 let ruling = judged(&*provider, recording, &error);
                 seen.verdict(expected::check_within(&error, &ruling));
             }
+            seen.verdict(errors_are_seen(&*provider, recording));
             seen.headers(headers::check(&*provider, recording));
             seen.request(requests::check(&*provider, recording));
             seen.usage(usage::check(&*provider, recording));

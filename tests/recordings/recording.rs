@@ -120,15 +120,13 @@ impl Recording {
         if !matches!(&*self.kind, "ok_json_error" | "sse_error") {
             return Vec::new();
         }
-        let is_told = |error: &&Value| error.is_object() || error.is_string();
-        let whole = |document: Value| {
-            let of_choice = document.pointer("/choices/0/error").filter(is_told).cloned();
-            match of_choice {
-                Some(error) => Some(serde_json::json!({ "error": error })),
-                None => document.get("error").filter(is_told).is_some().then_some(document),
-            }
+        let is_told = |error: &Value| error.is_object() || error.is_string();
+        let has_error = |document: &Value| {
+            ["/error", "/choices/0/error"]
+                .iter()
+                .any(|at| document.pointer(at).is_some_and(is_told))
         };
-        let errors = self.documents().into_iter().filter_map(whole);
+        let errors = self.documents().into_iter().filter(has_error);
         errors.map(|error| error.to_string().into_bytes()).collect()
     }
 }

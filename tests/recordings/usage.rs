@@ -1,23 +1,33 @@
-//! Usage as the dialect's shapes find it, and as a search through all of the body does.
+//! Usage as the dialect's shapes find it, as a search through all of the body does, and as the library's
+//! own reader tells it.
 
 use serde_json::{Map, Value};
-use tower_key_rotation::provider::{Provider, UsageShape};
+use tower_key_rotation::{
+    provider::{Provider, UsageShape},
+    usage::UsageReader,
+};
 
 use crate::{coverage::Found, recording::Recording};
 
 /// Input, output, read from the cache, reasoning.
 type Figures = [Option<u64>; 4];
 
+/// What stands beside these: other input, written to the cache, the total.
+type Others = [Option<u64>; 3];
+
 pub(crate) fn check(provider: &dyn Provider, recording: &Recording) -> Found {
     let facts = provider.facts();
     if recording.is_refusal() || facts.usage.is_empty() {
         return Ok(0);
     }
-    let mut by_shape = Figures::default();
+    let mut shape = None;
+    let (mut by_shape, mut others) = (Figures::default(), Others::default());
     let mut by_search = Figures::default();
     for document in recording.documents() {
-        if let Some(figures) = facts.usage.iter().find_map(|shape| read(shape, &document)) {
-            keep_last(&mut by_shape, figures);
+        if let Some(read) = read(facts.usage, shape, &document) {
+            shape = Some(read.0);
+            keep_last(&mut by_shape, read.1);
+            keep_last(&mut others, read.2);
         }
         search(&document, &mut by_search);
     }
@@ -36,19 +46,100 @@ pub(crate) fn check(provider: &dyn Provider, recording: &Recording) -> Found {
             }
         }
     }
+    if let Some(shape) = shape {
+        by_reader(provider, recording, shape, by_shape, others)?;
+    }
     Ok(usize::from(by_shape.iter().any(Option::is_some)))
 }
 
-fn read(shape: &UsageShape, document: &Value) -> Option<Figures> {
-    let usage = shape.at.iter().find_map(|at| document.pointer(at).filter(|u| u.is_object()))?;
-    let number = |places: &[&str]| places.iter().find_map(|at| usage.pointer(at)?.as_u64());
-    let marked = shape.mark.is_none_or(|mark| usage.pointer(mark).is_some());
-    let (input, output) = (number(shape.input), number(shape.output));
-    (marked && (input.is_some() || output.is_some()))
-        .then(|| [input, output, number(shape.cache_read), number(shape.reasoning)])
+/// The library's own reader, however the body is cut, tells the same with each token in one kind.
+fn by_reader(
+    provider: &dyn Provider,
+    recording: &Recording,
+    shape: &UsageShape,
+    figures: Figures,
+    others: Others,
+) -> Result<(), String> {
+    let facts = provider.facts();
+    let header = |name| recording.headers.get(name)?.to_str().ok()?.parse().ok();
+    let headers = facts.usage_headers.map(|names| [header(names.input), header(names.output)]);
+    let [in_header, out_header] = headers.unwrap_or_default();
+    let [input, output, cache, reasoning] =
+        [figures[0].or(in_header), figures[1].or(out_header), figures[2], figures[3]]
+            .map(Option::unwrap_or_default);
+    let [other_input, written, total] = others.map(Option::unwrap_or_default);
+    let beside = if shape.input_has_cache { 0 } else { cache + written };
+    let all_input = input + other_input + beside;
+    // What is said to be inside is not, where there is too much of it, or the total has both.
+    let apart = !shape.output_has_reasoning
+        || total != all_input + output
+            && (reasoning > output || total == all_input + output + reasoning);
+    let reasoning = if apart { reasoning } else { reasoning.min(output) };
+    let expected = [
+        all_input,
+        output + if apart { reasoning } else { 0 },
+        if shape.input_has_cache { cache.min(input) } else { cache },
+        reasoning,
+    ];
+    let reader = match recording.headers.contains_key("content-type") {
+        true => provider.usage_reader(&recording.headers),
+        // Left out by who recorded it.
+        false => Some(UsageReader::new(facts.usage)),
+    };
+    let reader = reader.ok_or(format!("usage is {figures:?}, and is not looked for"))?;
+    for size in [1_000_000, 7] {
+        let mut reader = reader.clone();
+        recording.body.chunks(size).for_each(|piece| reader.feed(piece));
+        let usage = reader.usage().unwrap_or_default();
+        let told = [usage.all_input(), usage.all_output(), usage.cache_read, usage.reasoning];
+        if told != expected {
+            return Err(format!("usage is {expected:?}, and {told:?} was told by the reader"));
+        }
+        if total > 0 && usage.total() != total {
+            return Err(format!("the total is {total}, and {usage:?} was told by the reader"));
+        }
+    }
+    Ok(())
 }
 
-fn keep_last(figures: &mut Figures, news: Figures) {
+/// The first of the shapes that fits any object that the document names as usage.
+fn read(
+    shapes: &'static [UsageShape],
+    known: Option<&'static UsageShape>,
+    document: &Value,
+) -> Option<(&'static UsageShape, Figures, Others)> {
+    let known_or_marked = |shape: &&'static UsageShape, usage: &Value| {
+        known == Some(*shape) || shape.mark.is_none_or(|mark| usage.pointer(mark).is_some())
+    };
+    known.into_iter().chain(shapes).find_map(|shape| {
+        let mut found = Vec::new();
+        objects(document, shape.member, &mut found);
+        let usage = found.into_iter().rfind(|usage| known_or_marked(&shape, usage))?;
+        let number = |places: &[&str]| places.iter().find_map(|at| usage.pointer(at)?.as_u64());
+        let (input, output) = (number(shape.input), number(shape.output));
+        let figures = [input, output, number(shape.cache_read), number(shape.reasoning)];
+        let others = [shape.other_input, shape.cache_write, shape.total].map(number);
+        (input.is_some() || output.is_some()).then_some((shape, figures, others))
+    })
+}
+
+/// The objects that are the value of a member of this name, wherever it is.
+fn objects<'v>(value: &'v Value, name: &str, found: &mut Vec<&'v Value>) {
+    match value {
+        Value::Object(members) => {
+            for (member, value) in members {
+                match value {
+                    Value::Object(_) if member == name => found.push(value),
+                    _ => objects(value, name, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| objects(item, name, found)),
+        _ => {}
+    }
+}
+
+fn keep_last<const N: usize>(figures: &mut [Option<u64>; N], news: [Option<u64>; N]) {
     for (figure, new) in figures.iter_mut().zip(news) {
         *figure = new.or(*figure);
     }

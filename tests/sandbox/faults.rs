@@ -187,6 +187,36 @@ async fn a_stream_error_is_the_last_event_of_a_200() {
 }
 
 #[tokio::test]
+async fn a_stream_may_find_out_that_the_quota_is_gone() {
+    let sandbox = two_accounts(Dialect::OpenAi);
+    sandbox.fail(Fault::stream_exhausted(1, 2));
+    let told = events(&text(&sandbox, chat_with("sk-sandbox-a1", CHAT_STREAM)).await);
+    assert_eq!((told.len(), &told[1]["error"]["code"]), (2, &"insufficient_quota".into()));
+    let body = r#"{"model":"gpt-4o","stream":true,"input":"Hello"}"#;
+    let request = post("/v1/responses").header("authorization", "Bearer sk-sandbox-a1");
+    let told = events(&text(&sandbox, request.body(Full::from(body)).unwrap()).await);
+    assert_eq!(told[1]["response"]["error"]["code"], "insufficient_quota");
+    assert_eq!(code(&sandbox, "sk-sandbox-a1").await, 200, "the account itself is as it was");
+
+    let sandbox = two_accounts(Dialect::Anthropic);
+    sandbox.fail(Fault::stream_exhausted(0, 1));
+    let told = events(&text(&sandbox, messages(MESSAGES_STREAM)).await);
+    assert!(told[0]["error"]["message"].as_str().unwrap().starts_with("Your credit balance"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_stream_goes_on_where_it_stopped() {
+    let sandbox = two_accounts(Dialect::OpenAi);
+    sandbox.fail(Fault::stall_streams(3, Duration::from_secs(60), 1));
+    let began = Instant::now();
+    let stalled = text(&sandbox, chat_with("sk-sandbox-a1", CHAT_STREAM)).await;
+    assert_eq!(began.elapsed().as_secs(), 60);
+    let whole = text(&sandbox, chat_with("sk-sandbox-a1", CHAT_STREAM)).await;
+    assert_eq!(events(&stalled).len(), events(&whole).len());
+    assert_eq!(began.elapsed().as_secs(), 60);
+}
+
+#[tokio::test]
 async fn the_responses_api_fails_in_its_own_event() {
     let sandbox = two_accounts(Dialect::OpenAi);
     sandbox.fail(Fault::stream_error(1, 1));

@@ -74,6 +74,14 @@ fn verdicts() {
                 "openai/rate-limit",
             ),
             (
+                "a picture in the prompt, told in the midst of a stream",
+                200,
+                &[],
+                r#"{"type":"response.failed","response":{"error":{"code":"image_parse_error","message":"no"}}}"#,
+                CallerFault,
+                "openai/prompt",
+            ),
+            (
                 "too steep a ramp",
                 429,
                 &[("retry-after", "3")],

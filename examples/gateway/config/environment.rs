@@ -6,7 +6,7 @@ use tower_key_rotation::{Account, ApiKey};
 
 use super::{
     Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, Listen, PoolConfig,
-    Problems, check_reach, secret,
+    Problems, Streams, check_reach, secret,
 };
 
 const KEY_VARIABLES: [(&str, Dialect); 3] = [
@@ -82,6 +82,7 @@ fn pool(dialect: Dialect, base: Base, keys: Vec<String>) -> PoolConfig {
         models: dialect.default_models().iter().map(ToString::to_string).collect(),
         max_wait: DEFAULT_MAX_WAIT,
         queue: DEFAULT_QUEUE,
+        streams: Streams::default(),
         rules: Vec::new(),
         accounts: keys.into_iter().enumerate().map(account).collect(),
     }

@@ -8,7 +8,7 @@ use tower_key_rotation::{Account, ApiKey, Limit};
 use super::{
     super::args::address,
     Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, Listen, PoolConfig,
-    Problems, Surroundings, check_reach,
+    Problems, Streams, Surroundings, check_reach,
     document::{Document, Table, Value},
     rule::rule,
     secret, value,
@@ -77,6 +77,11 @@ impl Reader<'_> {
         let base = base(&mut table, dialect);
         let max_wait = table.take("max_wait").map(|wait| wait.text(value::duration));
         let queue = table.take("queue").map(|queue| queue.number(0, 1_000_000));
+        let mut time = |name| match table.take(name) {
+            Some(time) => time.text(value::duration).map(Some),
+            None => Some(None),
+        };
+        let streams = (time("hold_back"), time("first_token"), time("idle"));
         let models = models(&mut table, dialect);
         let rules = table.list("rule").into_iter().filter_map(Value::table);
         let rules = rules.filter_map(rule).collect();
@@ -89,6 +94,7 @@ impl Reader<'_> {
             models,
             max_wait: max_wait.unwrap_or(Some(DEFAULT_MAX_WAIT))?,
             queue: queue.map_or(Some(DEFAULT_QUEUE), |queue| queue?.try_into().ok())?,
+            streams: Streams { hold_back: streams.0?, first_token: streams.1?, idle: streams.2? },
             rules,
             accounts,
         })

@@ -49,9 +49,21 @@ pub(crate) struct PoolConfig {
     pub(crate) max_wait: Duration,
     /// The longest line of waiting requests.
     pub(crate) queue: usize,
+    pub(crate) streams: Streams,
     /// The operator's own, which go before the dialect's.
     pub(crate) rules: Vec<Rule>,
     pub(crate) accounts: Vec<Account>,
+}
+
+/// How long streams are waited for; what is not told is as the crate has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Streams {
+    /// At most, for something that the caller waits for; an error before it is not seen.
+    pub(crate) hold_back: Option<Duration>,
+    /// For the same, and then another key is tried.
+    pub(crate) first_token: Option<Duration>,
+    /// Between two pieces of a stream.
+    pub(crate) idle: Option<Duration>,
 }
 
 /// All that is wrong, a line each, and never a secret.

@@ -2,7 +2,7 @@ mod rules;
 
 use std::{fs, path::Path, time::Duration};
 
-use super::{super::args::Args, Config, Dialect, Listen, Problems, Surroundings, file};
+use super::{super::args::Args, Config, Dialect, Listen, Problems, Streams, Surroundings, file};
 
 const SAMPLE: &str = include_str!("../keys.toml");
 
@@ -44,6 +44,9 @@ fn the_sample_is_read() {
     assert_eq!(openai.base.origin(), "https://api.openai.com");
     assert_eq!(openai.models, ["gpt-*", "o*"]);
     assert_eq!((openai.max_wait, openai.queue), (Duration::from_secs(30), 1_000));
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    let streams = Streams { hold_back: seconds(2), first_token: seconds(60), idle: seconds(90) };
+    assert_eq!((openai.streams, anthropic.streams), (streams, Streams::default()));
     assert_eq!(openai.accounts.len(), 2);
     assert_eq!(anthropic.base.origin(), "https://api.anthropic.com");
     let shown = format!("{config:?}");
@@ -64,6 +67,7 @@ provider = "openapi"
 base_url = "http://api.openai.com"
 max_wait = "soon"
 queue = -1
+idle = 90
 models = ["gpt-*", ""]
 [[pool.account]]
 name = "org-a"
@@ -92,25 +96,26 @@ provider = "gemini"
         "keys.toml:7: pool \"openai\": base_url: plain http",
         "keys.toml:8: pool \"openai\": max_wait: \"soon\" is not a time",
         "keys.toml:9: pool \"openai\": queue: must be a whole number from 0",
-        "keys.toml:10: pool \"openai\": models 2: a pattern is empty",
-        "keys.toml:13: pool \"openai\": account \"org-a\": limit \"5 apples/min\": \"apples\" is none of",
-        "keys.toml:13: pool \"openai\": account \"org-a\": limit \"0 requests/min\": the amount is 0",
-        "keys.toml:13: pool \"openai\": account \"org-a\": model is not a field here; there are limit, models",
-        "keys.toml:15: pool \"openai\": account \"org-a\": keys \"a1\": secret: environment variable MISSING is not set",
-        "keys.toml:16: pool \"openai\": account \"org-a\": keys 2: id: \"a1\" is taken",
-        "keys.toml:16: pool \"openai\": account \"org-a\": keys 2: secret: the secret is empty",
-        "keys.toml:17: pool \"openai\": account \"org-a\": keys \"a3\": secret: file /nowhere/at/all cannot be read",
-        "keys.toml:18: pool \"openai\": account \"org-a\": keys 4: secret: the secret holds a space",
-        "keys.toml:18: pool \"openai\": account \"org-a\": keys 4: weight: must be a whole number from 1",
-        "keys.toml:18: pool \"openai\": account \"org-a\": keys 4: limit \"5 pears/min\"",
-        "keys.toml:19: pool \"openai\": account \"org-a\": keys 5: file /dev/null is empty",
-        "keys.toml:21: pool \"openai\": account 2: keys is missing",
-        "keys.toml:22: pool \"openai\": account 2: name: \"org-a\" is taken",
-        "keys.toml:24: pool 2: name: \"v1\" is the gateway's own path",
-        "keys.toml:23: pool 2: base_url is missing",
-        "keys.toml:23: pool 2: account is empty",
-        "keys.toml:27: pool 3: name is missing",
-        "keys.toml:27: pool 3: account is missing",
+        "keys.toml:10: pool \"openai\": idle: must be text in quotes, not a number",
+        "keys.toml:11: pool \"openai\": models 2: a pattern is empty",
+        "keys.toml:14: pool \"openai\": account \"org-a\": limit \"5 apples/min\": \"apples\" is none of",
+        "keys.toml:14: pool \"openai\": account \"org-a\": limit \"0 requests/min\": the amount is 0",
+        "keys.toml:14: pool \"openai\": account \"org-a\": model is not a field here; there are limit, models",
+        "keys.toml:16: pool \"openai\": account \"org-a\": keys \"a1\": secret: environment variable MISSING is not set",
+        "keys.toml:17: pool \"openai\": account \"org-a\": keys 2: id: \"a1\" is taken",
+        "keys.toml:17: pool \"openai\": account \"org-a\": keys 2: secret: the secret is empty",
+        "keys.toml:18: pool \"openai\": account \"org-a\": keys \"a3\": secret: file /nowhere/at/all cannot be read",
+        "keys.toml:19: pool \"openai\": account \"org-a\": keys 4: secret: the secret holds a space",
+        "keys.toml:19: pool \"openai\": account \"org-a\": keys 4: weight: must be a whole number from 1",
+        "keys.toml:19: pool \"openai\": account \"org-a\": keys 4: limit \"5 pears/min\"",
+        "keys.toml:20: pool \"openai\": account \"org-a\": keys 5: file /dev/null is empty",
+        "keys.toml:22: pool \"openai\": account 2: keys is missing",
+        "keys.toml:23: pool \"openai\": account 2: name: \"org-a\" is taken",
+        "keys.toml:25: pool 2: name: \"v1\" is the gateway's own path",
+        "keys.toml:24: pool 2: base_url is missing",
+        "keys.toml:24: pool 2: account is empty",
+        "keys.toml:28: pool 3: name is missing",
+        "keys.toml:28: pool 3: account is missing",
     ];
     let found = problems(text);
     for expected in expected {

@@ -29,7 +29,7 @@ impl Direct {
 
 impl Client for Direct {
     async fn ask(&self, job: &Job) -> Reply {
-        let mut demand = Demand::new().model("m").output_tokens(job.estimate);
+        let mut demand = Demand::new().model("m").output_tokens(job.estimate).since(Instant::now());
         if let Some(deadline) = self.deadline {
             demand = demand.deadline(Instant::now() + deadline);
         }

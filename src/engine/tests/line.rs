@@ -16,7 +16,7 @@ fn keys_with(limits: &[Limit], accounts: &[&[Option<Limit>]]) -> Engine {
     let declared: Vec<_> = accounts.iter().enumerate().map(account).collect();
     let keys = accounts.iter().map(|keys| keys.len()).sum();
     let ids: Vec<_> = (0..keys).map(|i| KeyId::new(format!("k{i}"))).collect();
-    Engine::new(&declared, &ids, 1_000, 7, jiff::Timestamp::UNIX_EPOCH)
+    Engine::new(&declared, &ids, as_declared())
 }
 
 fn excluding(engine: &mut Engine, now: Time, keys: &[usize]) -> Ask {
@@ -69,24 +69,27 @@ fn an_excluded_key_with_room_lets_others_pass_whatever_the_other_keys_do() {
 }
 
 #[test]
-fn an_excluded_key_without_room_lets_nobody_pass() {
-    let small = Some(Limit::tokens(60).per_minute().burst(40));
-    let mut engine = keys_with(&[], &[&[small], &[Some(Limit::concurrent(1))]]);
-    let want = |engine: &mut Engine, excluded: &[usize], input: u64| {
+fn whoever_is_first_is_passed_only_where_that_does_not_hold_it_up() {
+    let small = Limit::tokens(60).per_minute().burst(40);
+    let mut engine = engine(2, &[small]);
+    let want = |engine: &mut Engine, now: f64, input: u64| {
         let cost = tokens(input, 0);
-        Ask { cost, ..excluding(engine, at(0.0), excluded) }
+        Ask { cost, ..ask(engine, at(now), 300.0) }
     };
-    for excluded in [0, 1] {
-        let first = want(&mut engine, &[excluded], 25);
-        assert!(engine.admit(at(0.0), &first).is_some());
-    }
-    // The head would wait for tokens even without what it excludes.
-    for (id, excluded, input) in [(0, [0].as_slice(), 20), (1, &[], 3)] {
-        let next = want(&mut engine, excluded, input);
+    let took = [26, 20].map(|input| {
+        let ask = want(&mut engine, 0.0, input);
+        engine.admit(at(0.0), &ask).unwrap().account
+    });
+    assert_ne!(took[0], took[1], "both have room for 30");
+    // One has 14 left and the other 20: that one is the first to have 30.
+    for (id, input) in [(0, 30), (1, 10), (2, 10)] {
+        let next = want(&mut engine, 0.0, input);
         engine.line_up(at(0.0), next, WaiterId(id)).unwrap();
     }
-    assert!(engine.serve(at(0.0)).is_none(), "the second passed the first");
-    assert_eq!(engine.serve(at(15.1)).unwrap().0, WaiterId(1), "now only the exclusion is left");
+    let (id, grant) = engine.serve(at(0.0)).unwrap();
+    assert_eq!((id, grant.unwrap().account), (WaiterId(1), took[0]), "of no use to the first");
+    assert!(engine.serve(at(0.0)).is_none(), "the other is left alone for the first");
+    assert_eq!(engine.serve(at(10.25)).unwrap().0, WaiterId(0), "as soon as without them");
 }
 
 #[test]
@@ -111,10 +114,10 @@ fn a_demand_above_the_burst_is_told_when_the_meter_is_at_rest() {
     assert!(engine.admit(at(0.0), &want).is_some());
     want.cost = tokens(1_200, 0);
     let told = retry_after(engine.turned_away(at(0.0), &want));
-    assert!((5.1..5.11).contains(&told), "100 tokens run out in 5 s, and jitter, not {told}");
+    assert!((5.25..5.26).contains(&told), "100 tokens run out in 5 s, and jitter, not {told}");
     engine.line_up(at(0.0), want, WaiterId(0)).expect("it is served long before its deadline");
     assert!(engine.serve(at(0.0)).is_none());
-    assert!(engine.serve(at(5.101)).unwrap().1.is_ok());
+    assert!(engine.serve(at(5.251)).unwrap().1.is_ok());
 }
 
 #[test]
@@ -171,11 +174,10 @@ fn a_demand_too_large_for_every_key_that_is_left_is_told_so() {
     engine.line_up(at(0.0), big.clone(), WaiterId(0)).expect("once the other has ended");
     let next = ask(&mut engine, at(0.1), 30.0);
     engine.line_up(at(0.1), next, WaiterId(1)).unwrap();
-    assert!(engine.serve(at(0.1)).is_none());
+    assert_eq!(engine.serve(at(0.1)).unwrap().0, WaiterId(1), "it is held up in vain");
     engine.judge(at(1.0), &mut grant, Verdict::KeyRejected);
     let (id, outcome) = engine.serve(at(1.0)).unwrap();
     assert_eq!((id, outcome.unwrap_err().reason()), (WaiterId(0), Reason::TooLarge));
-    assert_eq!(engine.serve(at(1.0)).unwrap().0, WaiterId(1), "it was held up in vain");
     assert_eq!(engine.line_up(at(1.0), big, WaiterId(2)).unwrap_err().reason(), Reason::TooLarge);
 }
 

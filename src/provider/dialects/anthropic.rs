@@ -8,8 +8,8 @@ use crate::{
     Scope,
     limit::Metered,
     provider::{
-        Carrier, Facts, Limits, Line, Match, OutputCap, Provider, Refill, Rule, UsageShape, Wait,
-        refusal_body::ErrorShape,
+        Carrier, Facts, Framing, Limits, Line, Match, OutputCap, Provider, Refill, Rule,
+        UsageShape, Wait, refusal_body::ErrorShape,
     },
 };
 
@@ -20,8 +20,11 @@ use crate::{
 ///   `anthropic-version: 2023-06-01` is added where the caller sends none.
 ///   (<https://docs.claude.com/en/api/versioning>, <https://docs.claude.com/en/api/openai-sdk>)
 /// - Limits hold for an organisation (workspaces may have lower ones), per class of models, never
-///   per key, and refill all the time. Cached input does not count on most models.
+///   per key, and refill all the time. "Only uncached input tokens and cache writes count towards ITPM on
+///   most models", and output as it is produced, whatever `max_tokens` says.
 ///   (<https://docs.claude.com/en/api/rate-limits>)
+/// - An error may be an event of a stream, and often is its first: `overloaded_error`.
+///   (<https://docs.claude.com/en/api/errors>)
 /// - `retry-after` comes with successes too; it is read from refusals only.
 /// - A POST may be repeated, as the official SDKs do (`_base_client.py` of anthropic-sdk-python).
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,7 +42,9 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         .limits(limits())
         .rules(rules())
         .reads_bodies()
-        .output_cap(OutputCap::Unknown)
+        .output_cap(OutputCap::Produced)
+        .without_cache_reads()
+        .errors_in(&[Framing::Events])
         .usage(&[UsageShape::MESSAGES, UsageShape::CHAT])
         .repeats_post()
         .error_shape(ErrorShape::Anthropic)

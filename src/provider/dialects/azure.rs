@@ -50,7 +50,7 @@ impl AzureOpenAi {
             .waits([Wait::retry_after(), Wait::text("retry after ")])
             .rules(rules())
             .model_path(ModelPath::Behind { part: "deployments", stream: None })
-            .usage(&[UsageShape::CHAT, UsageShape::MESSAGES, UsageShape::RESPONSES]);
+            .usage(&[UsageShape::CHAT, UsageShape::MESSAGES_MARKED, UsageShape::RESPONSES]);
         Self { facts }
     }
 }

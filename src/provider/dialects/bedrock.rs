@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use crate::{
     Scope,
     provider::{
-        Facts, InStream, Limits, Match, OutputCap, Provider, Refill, Rule, UsageHeaders,
-        UsageShape, model_path::ModelPath, refusal_body::ErrorShape,
+        Facts, Framing, Limits, Match, OutputCap, Provider, Refill, Rule, UsageHeaders, UsageShape,
+        model_path::ModelPath, refusal_body::ErrorShape,
     },
 };
 
@@ -16,8 +16,11 @@ use crate::{
 ///   one for twelve hours at most. Requests that are signed (SigV4) are not for this crate.
 ///   (<https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys.html>)
 /// - Limits hold for an AWS account, region and model; all keys of the account share them. Prompt and
-///   `max_tokens` count when the request arrives. No header tells them.
+///   `max_tokens` count when the request arrives; what is read from a cache does not. No header tells
+///   them.
 ///   (<https://docs.aws.amazon.com/bedrock/latest/userguide/quotas-token-burndown.html>)
+/// - Streams of converse and invoke are `application/vnd.amazon.eventstream`, which is not read here:
+///   errors in them pass unseen, and what they used is not known.
 /// - `x-amzn-errortype` names the error; a 403 may mean four things.
 ///   (<https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html>)
 ///
@@ -53,7 +56,9 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         .reads_bodies()
         .model_path(ModelPath::Behind { part: "model", stream: Some("-stream") })
         .output_cap(OutputCap::Reserved)
-        .usage(&[CONVERSE, INVOKE, UsageShape::MESSAGES, UsageShape::CHAT, UsageShape::RESPONSES])
+        .without_cache_reads()
+        .errors_in(&[Framing::Events])
+        .usage(&USAGE)
         .usage_headers(&USAGE_HEADERS)
         .repeats_post()
         .error_shape(ErrorShape::Message)
@@ -65,25 +70,25 @@ impl Provider for Bedrock {
     }
 }
 
+/// Converse, invoke, and the paths that speak others' dialects.
+const USAGE: [UsageShape; 5] =
+    [CONVERSE, INVOKE, UsageShape::MESSAGES_MARKED, UsageShape::CHAT, UsageShape::RESPONSES];
+
 /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html>
 const CONVERSE: UsageShape = UsageShape {
-    name: "converse",
-    at: &["/usage"],
-    mark: None,
     input: &["/inputTokens"],
     cache_read: &["/cacheReadInputTokens", "/cacheReadInputTokenCount"],
     cache_write: &["/cacheWriteInputTokens", "/cacheWriteInputTokenCount"],
     cache_write_hour: &[],
     output: &["/outputTokens"],
     reasoning: &[],
-    in_stream: InStream::Last,
+    total: &["/totalTokens"],
     ..UsageShape::MESSAGES
 };
 
 /// In the last event of a stream, whatever the model.
 const INVOKE: UsageShape = UsageShape {
-    name: "invoke",
-    at: &["/amazon-bedrock-invocationMetrics"],
+    member: "amazon-bedrock-invocationMetrics",
     input: &["/inputTokenCount"],
     output: &["/outputTokenCount"],
     ..CONVERSE

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use crate::{
     Scope,
     provider::{
-        Facts, InStream, Limits, Line, Provider, Refill, Rule, UsageShape, Wait, limits::MINUTE,
+        Facts, Framing, Limits, Line, Provider, Refill, Rule, UsageShape, Wait, limits::MINUTE,
         refusal_body::ErrorShape,
     },
 };
@@ -29,7 +29,8 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         )
         .rules(rules())
         .reads_bodies()
-        .usage(&[USAGE, UsageShape::CHAT])
+        .errors_in(&[Framing::Events])
+        .usage(&[USAGE, META, UsageShape::CHAT_TOLD])
         .repeats_post()
         .error_shape(ErrorShape::Message)
 });
@@ -43,17 +44,17 @@ impl Provider for Cohere {
 /// What is metered; what is billed stands in `billed_units`.
 /// <https://docs.cohere.com/reference/chat>
 const USAGE: UsageShape = UsageShape {
-    name: "cohere",
-    at: &["/usage", "/delta/usage", "/meta", "/response/meta"],
     mark: Some("/billed_units"),
     input: &["/tokens/input_tokens", "/billed_units/input_tokens"],
     cache_read: &["/cached_tokens"],
     cache_write: &[],
     output: &["/tokens/output_tokens", "/billed_units/output_tokens"],
     reasoning: &["/tokens/reasoning_tokens"],
-    in_stream: InStream::Last,
-    ..UsageShape::CHAT
+    ..UsageShape::CHAT_TOLD
 };
+
+/// The same of version 1.
+const META: UsageShape = UsageShape { member: "meta", ..USAGE };
 
 /// <https://docs.cohere.com/reference/errors>
 fn rules() -> Vec<Rule> {

@@ -33,7 +33,12 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
             Rule::key_rejected("deepseek/invalid-key").status(401).code(["authentication_error"]),
         ])
         .output_cap(OutputCap::Produced)
-        .usage(&[USAGE, UsageShape::MESSAGES, UsageShape::RESPONSES])
+        .usage(&[
+            // In the last chunk that has content, always.
+            UsageShape::CHAT_TOLD,
+            UsageShape::MESSAGES_MARKED,
+            UsageShape::RESPONSES,
+        ])
 });
 
 impl Provider for DeepSeek {
@@ -41,9 +46,3 @@ impl Provider for DeepSeek {
         &FACTS
     }
 }
-
-/// In the last chunk that has content, always.
-const USAGE: UsageShape = UsageShape {
-    cache_read: &["/prompt_cache_hit_tokens", "/prompt_tokens_details/cached_tokens"],
-    ..UsageShape::CHAT_TOLD
-};

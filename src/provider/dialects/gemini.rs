@@ -7,7 +7,7 @@ use http::HeaderName;
 use crate::{
     Estimate, Scope,
     provider::{
-        Call, Carrier, Facts, InStream, Limits, Match, Provider, Refill, Rule, UsageShape, Wait,
+        Call, Carrier, Facts, Framing, Limits, Match, Provider, Refill, Rule, UsageShape, Wait,
         model_path::ModelPath, refusal_body::ErrorShape,
     },
 };
@@ -20,6 +20,8 @@ use crate::{
 /// - Limits hold for a Google Cloud project, per model, never per key. Minutes are counted whole; days
 ///   end at midnight in California. (<https://ai.google.dev/gemini-api/docs/rate-limits>)
 /// - No header tells a limit: what is known comes from the bodies of refusals. A bad key is a 400.
+/// - `streamGenerateContent` sends one JSON array, and events only with `alt=sse`.
+///   (<https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent>)
 /// - A POST may be repeated, as Google's SDKs do.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
@@ -34,6 +36,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         .rules(rules())
         .reads_bodies()
         .model_path(ModelPath::BeforeColon { stream: "streamGenerateContent" })
+        .errors_in(&[Framing::Events, Framing::List])
         .usage(&[UsageShape::GENERATE, INTERACTIONS, UsageShape::CHAT])
         .repeats_post()
         .error_shape(ErrorShape::Google)
@@ -57,13 +60,13 @@ impl Provider for Gemini {
 
 /// <https://ai.google.dev/gemini-api/docs/interactions>
 const INTERACTIONS: UsageShape = UsageShape {
-    name: "interactions",
-    at: &["/usage", "/interaction/usage"],
+    member: "usage",
     input: &["/total_input_tokens"],
     cache_read: &["/total_cached_tokens"],
+    other_input: &["/total_tool_use_tokens"],
     output: &["/total_output_tokens"],
     reasoning: &["/total_thought_tokens"],
-    in_stream: InStream::Last,
+    total: &["/total_tokens"],
     ..UsageShape::GENERATE
 };
 

@@ -30,7 +30,9 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
                 .line(Line::tokens("x-ratelimit-{}-tokens").per(MINUTE)),
         )
         .rules(rules())
-        .usage(&[USAGE, UsageShape::RESPONSES])
+        .without_cache_reads()
+        // In the last chunk always; with `include_usage` once more.
+        .usage(&[UsageShape::CHAT_TOLD, UsageShape::RESPONSES])
 });
 
 impl Provider for Groq {
@@ -38,9 +40,6 @@ impl Provider for Groq {
         &FACTS
     }
 }
-
-/// In the last chunk always; with `include_usage` once more.
-const USAGE: UsageShape = UsageShape { at: &["/usage", "/x_groq/usage"], ..UsageShape::CHAT_TOLD };
 
 /// <https://console.groq.com/docs/errors>, <https://console.groq.com/docs/spend-limits>
 fn rules() -> Vec<Rule> {

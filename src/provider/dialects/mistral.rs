@@ -39,10 +39,8 @@ impl Provider for Mistral {
 }
 
 /// In the last chunk always. Tokens of audio stand beside those of the prompt.
-const USAGE: UsageShape = UsageShape {
-    cache_read: &["/prompt_tokens_details/cached_tokens", "/num_cached_tokens"],
-    ..UsageShape::CHAT_TOLD
-};
+const USAGE: UsageShape =
+    UsageShape { other_input: &["/prompt_tokens_details/audio_tokens"], ..UsageShape::CHAT_TOLD };
 
 /// Three generations of headers: since August 2025, before, and the bare `ratelimitbysize` of 2024.
 fn limits() -> Limits {

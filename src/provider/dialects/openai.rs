@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use crate::{
     Scope,
     provider::{
-        Facts, Limits, Line, OutputCap, Provider, Refill, Rule, UsageShape, Wait,
+        Facts, Framing, Limits, Line, OutputCap, Provider, Refill, Rule, UsageShape, Wait,
         refusal_body::ErrorShape,
     },
 };
@@ -19,6 +19,9 @@ use crate::{
 ///   (<https://platform.openai.com/docs/guides/rate-limits>)
 /// - `x-ratelimit-*-requests` tells the *daily* allowance on small tiers, so a 429 comes with most
 ///   of it left, and no time is known for which it is.
+/// - An error may come in a stream: of chat completions in place of a chunk, of responses in
+///   `response.failed` or `error`. A stream of chat completions tells its usage only if it is asked for.
+///   (<https://platform.openai.com/docs/api-reference/responses-streaming>)
 /// - A POST may be repeated: the official SDKs do so after a broken connection or a 5xx
 ///   (`_base_client.py` of openai-python).
 ///
@@ -43,6 +46,7 @@ pub(super) fn like(name: &'static str, origin: &'static str) -> Facts {
         .rules(rules())
         .reads_bodies()
         .output_cap(OutputCap::Reserved)
+        .errors_in(&[Framing::Events])
         .usage(&[UsageShape::CHAT, UsageShape::RESPONSES])
         .repeats_post()
         .error_shape(ErrorShape::OpenAi)
@@ -106,6 +110,8 @@ fn rules() -> Vec<Rule> {
             .status([403, 404])
             .says(["not have access to model"]),
         Rule::caller_fault("openai/unknown-model").status([400, 404]).code(["model_not_found"]),
+        // Of responses, mostly told in the midst of a stream.
+        Rule::caller_fault("openai/prompt").status(400).code(PROMPT),
         Rule::caller_fault("openai/context-length").status(400).code(["context_length_exceeded"]),
         // One request larger than the whole limit: "Request too large for gpt-4.1-nano in
         // organization ... on tokens per min (TPM): Limit 1000000, Requested 2500013".
@@ -122,3 +128,22 @@ fn rules() -> Vec<Rule> {
         Rule::rate_limited("openai/rate-limit").status(429).code(["rate_limit_exceeded"]),
     ]
 }
+
+/// <https://platform.openai.com/docs/api-reference/responses/object#responses-object-error>
+const PROMPT: [&str; 15] = [
+    "invalid_prompt",
+    "invalid_image",
+    "invalid_image_format",
+    "invalid_base64_image",
+    "invalid_image_url",
+    "invalid_image_mode",
+    "image_too_large",
+    "image_too_small",
+    "image_parse_error",
+    "image_content_policy_violation",
+    "image_file_too_large",
+    "image_file_not_found",
+    "unsupported_image_media_type",
+    "empty_image_file",
+    "failed_to_download_image",
+];

@@ -6,7 +6,7 @@ use super::openai;
 use crate::{
     Scope,
     provider::{
-        Cost, Facts, Limits, Line, Match, OutputCap, Provider, Refill, Rule, UsageShape, Wait,
+        Facts, Framing, Limits, Line, Match, OutputCap, Provider, Refill, Rule, UsageShape, Wait,
     },
 };
 
@@ -16,6 +16,7 @@ use crate::{
 /// - Limits are an account's, whatever the key; credit may be capped per key. Headers tell them with
 ///   OpenRouter's own 429 only (of free models), the reset in milliseconds since 1970.
 ///   (<https://openrouter.ai/docs/api-reference/limits>)
+/// - An error may stand in a 200: in place of an answer, in a chunk, or beside the part of an answer.
 /// - A 429 that says "Provider returned error" is the upstream's, of one model. It is taken for a limit on
 ///   that model and not for an overload, which would hold back all other models.
 ///   (<https://openrouter.ai/docs/api-reference/errors>)
@@ -33,7 +34,8 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         ])
         .rules(rules())
         .output_cap(OutputCap::Unknown)
-        .usage(&[CHAT, RESPONSES])
+        .errors_in(&[Framing::Events, Framing::Whole])
+        .usage(&[UsageShape::CHAT_TOLD, UsageShape::RESPONSES])
 });
 
 impl Provider for OpenRouter {
@@ -41,10 +43,6 @@ impl Provider for OpenRouter {
         &FACTS
     }
 }
-
-const COST: Option<Cost> = Some(Cost::Dollars("/cost"));
-const CHAT: UsageShape = UsageShape { cost: COST, ..UsageShape::CHAT_TOLD };
-const RESPONSES: UsageShape = UsageShape { cost: COST, ..UsageShape::RESPONSES };
 
 const SOURCE: &str = "/error/metadata/limit_source";
 

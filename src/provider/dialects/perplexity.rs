@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::openai;
 use crate::{
     Scope,
-    provider::{Cost, Facts, InStream, Limits, OutputCap, Provider, Refill, Rule, UsageShape},
+    provider::{Facts, Limits, OutputCap, Provider, Refill, Rule, UsageShape},
 };
 
 /// Perplexity: `https://api.perplexity.ai`, in OpenAI's dialect.
@@ -30,7 +30,8 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
             Rule::key_rejected("perplexity/invalid-key").status(401).code(["invalid_api_key"]),
         ])
         .output_cap(OutputCap::Unknown)
-        .usage(&[USAGE])
+        // In every chunk, growing.
+        .usage(&[UsageShape::CHAT_TOLD])
 });
 
 impl Provider for Perplexity {
@@ -38,10 +39,3 @@ impl Provider for Perplexity {
         &FACTS
     }
 }
-
-const USAGE: UsageShape = UsageShape {
-    reasoning: &["/reasoning_tokens"],
-    cost: Some(Cost::Dollars("/cost/total_cost")),
-    in_stream: InStream::Every,
-    ..UsageShape::CHAT
-};

@@ -31,7 +31,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         )
         .rules(rules())
         .output_cap(OutputCap::Unknown)
-        .usage(&[USAGE])
+        .usage(&[UsageShape::CHAT_TOLD])
 });
 
 impl Provider for Together {
@@ -39,12 +39,6 @@ impl Provider for Together {
         &FACTS
     }
 }
-
-const USAGE: UsageShape = UsageShape {
-    cache_read: &["/cached_tokens", "/prompt_tokens_details/cached_tokens"],
-    reasoning: &["/reasoning_tokens", "/completion_tokens_details/reasoning_tokens"],
-    ..UsageShape::CHAT_TOLD
-};
 
 fn rules() -> Vec<Rule> {
     vec![

@@ -6,7 +6,7 @@ use super::openai;
 use crate::{
     Scope,
     provider::{
-        Cost, Facts, Limits, Line, Match, OutputCap, Provider, Refill, Rule, UsageShape,
+        Facts, Limits, Line, Match, OutputCap, Provider, Refill, Rule, UsageShape,
         refusal_body::ErrorShape,
     },
 };
@@ -33,7 +33,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         )
         .rules(rules())
         .output_cap(OutputCap::Unknown)
-        .usage(&[CHAT, RESPONSES])
+        .usage(&[CHAT, UsageShape::RESPONSES])
         .error_shape(ErrorShape::Text)
 });
 
@@ -43,9 +43,7 @@ impl Provider for XAi {
     }
 }
 
-const COST: Option<Cost> = Some(Cost::Ticks("/cost_in_usd_ticks"));
-const CHAT: UsageShape = UsageShape { output_has_reasoning: false, cost: COST, ..UsageShape::CHAT };
-const RESPONSES: UsageShape = UsageShape { cost: COST, ..UsageShape::RESPONSES };
+const CHAT: UsageShape = UsageShape { output_has_reasoning: false, ..UsageShape::CHAT };
 
 fn rules() -> Vec<Rule> {
     vec![

@@ -34,27 +34,41 @@ pub(super) fn rules() -> &'static [Rule] {
             Rule::transient("status/408").status(408),
             Rule::transient("status/5xx").status(500..=999),
             Rule::caller_fault("status/4xx").status(400..=499),
-            Rule::quota_exhausted("body/quota").code(["billing_error", "payment_required"]),
+            Rule::quota_exhausted("body/quota").code(QUOTA),
             Rule::rate_limited("body/rate-limit").code(RATE),
-            Rule::rate_limited("body/rate-limit")
-                .json("/error/status", Match::is(["RESOURCE_EXHAUSTED"])),
+            google(Rule::rate_limited("body/rate-limit"), ["RESOURCE_EXHAUSTED"]),
+            google(Rule::overloaded("body/overloaded"), ["UNAVAILABLE"]),
             Rule::key_rejected("body/key").code(["authentication_error", "invalid_api_key"]),
+            google(Rule::key_rejected("body/key"), ["UNAUTHENTICATED"]),
             Rule::caller_fault("body/request").code(REQUEST),
+            google(Rule::caller_fault("body/request"), GOOGLE_REQUEST),
         ]
     });
     &RULES
 }
 
+/// Google's word for a status (<https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto>).
+fn google<const N: usize>(rule: Rule, words: [&'static str; N]) -> Rule {
+    rule.json("/error/status", Match::is(words))
+}
+
 /// Says so with another status: OpenAI `server_is_overloaded`, Anthropic `overloaded_error`.
-const OVERLOADED: [&str; 3] = ["server_is_overloaded", "overloaded_error", "overloaded"];
+const OVERLOADED: [&str; 4] =
+    ["server_is_overloaded", "service_unavailable_error", "overloaded_error", "overloaded"];
 
-const RATE: [&str; 4] =
-    ["rate_limit_error", "rate_limit_exceeded", "rate_limited", "too_many_requests"];
+const QUOTA: [&str; 3] = ["billing_error", "payment_required", "insufficient_quota"];
 
-const REQUEST: [&str; 5] = [
+const RATE: [&str; 5] =
+    ["rate_limit_error", "rate_limit_exceeded", "rate_limited", "too_many_requests", "slow_down"];
+
+const REQUEST: [&str; 6] = [
     "invalid_request_error",
     "invalid_request",
     "not_found_error",
     "permission_error",
     "request_too_large",
+    "content_filter",
 ];
+
+const GOOGLE_REQUEST: [&str; 4] =
+    ["INVALID_ARGUMENT", "FAILED_PRECONDITION", "PERMISSION_DENIED", "NOT_FOUND"];

@@ -3,6 +3,7 @@ mod facts;
 mod hostile;
 mod limits;
 mod readings;
+mod streams;
 mod usage;
 
 use http::HeaderValue;

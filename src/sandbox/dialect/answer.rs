@@ -29,6 +29,8 @@ pub(in crate::sandbox) struct Answer {
     pub(in crate::sandbox) events: u64,
     /// Whether a stream has an extra chunk for the usage.
     pub(in crate::sandbox) include_usage: bool,
+    /// What an error event says, if not the usual.
+    pub(in crate::sandbox) refusal: Option<Value>,
 }
 
 /// A frame of a stream: an event with its blank line.
@@ -100,11 +102,17 @@ impl Answer {
 
     /// An error in place of the frame of this number.
     pub(in crate::sandbox) fn error_frame(&self, number: u64) -> Bytes {
+        let error = self.refusal.clone().unwrap_or_else(|| match self.form {
+            Form::Responses => responses::error(),
+            Form::Messages => anthropic::error(),
+            Form::Generate => gemini::error(),
+            _ => openai::error(),
+        });
         let text = match self.form {
-            Form::Responses => responses::error_frame(self, number),
-            Form::Messages => anthropic::error_frame(),
-            Form::Generate => gemini::error_frame(self, number),
-            _ => openai::error_frame(),
+            Form::Responses => responses::error_frame(self, number, &error),
+            Form::Messages => event("error", &error),
+            Form::Generate => gemini::error_frame(self, number, &error),
+            _ => data(&error),
         };
         text.into()
     }

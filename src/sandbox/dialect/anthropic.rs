@@ -222,7 +222,7 @@ pub(super) fn frame(answer: &Answer, part: &Part) -> String {
     }
 }
 
-pub(super) fn error_frame() -> String {
+pub(super) fn error() -> Value {
     let error = json!({"type": "overloaded_error", "message": "Overloaded", "details": null});
-    event("error", &json!({"type": "error", "error": error}))
+    json!({"type": "error", "error": error})
 }

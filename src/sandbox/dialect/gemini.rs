@@ -105,7 +105,7 @@ fn name_of(status: StatusCode) -> &'static str {
 /// The delay told: also, as the provider does, with a request that can never fit.
 fn wait(over: &Over) -> Option<Duration> {
     match over.wait {
-        Wait::Unknown => None,
+        Wait::Untold | Wait::Unknown => None,
         Wait::For(wait) | Wait::Never(wait) => Some(wait),
     }
 }
@@ -193,9 +193,12 @@ pub(super) fn frame(answer: &Answer, number: u64, part: &Part) -> String {
     element(answer, number, &chunk(answer, tokens), number + 1 == answer.frames())
 }
 
-pub(super) fn error_frame(answer: &Answer, number: u64) -> String {
-    let error = json!({"error": {"code": 503, "message": OVERLOADED, "status": "UNAVAILABLE"}});
-    element(answer, number, &error, true)
+pub(super) fn error() -> Value {
+    json!({"error": {"code": 503, "message": OVERLOADED, "status": "UNAVAILABLE"}})
+}
+
+pub(super) fn error_frame(answer: &Answer, number: u64, error: &Value) -> String {
+    element(answer, number, error, true)
 }
 
 /// An event with CRLF line ends, or an element of the array.

@@ -94,6 +94,9 @@ fn over_message(over: &Over, context: &Context<'_>) -> String {
     let Over { metered, amount, period, used, requested, wait } = over;
     let per = super::per(*period);
     match wait {
+        Wait::Untold => {
+            format!("Rate limit reached for {model} in organization {account} on {metered}.")
+        }
         Wait::Unknown => {
             format!("Too many concurrent requests for {model} in organization {account}.")
         }
@@ -200,13 +203,13 @@ pub(super) fn frame(answer: &Answer, part: &Part) -> String {
     }
 }
 
-pub(super) fn error_frame() -> String {
-    data(&json!({"error": {
+pub(super) fn error() -> Value {
+    json!({"error": {
         "message": "The server had an error while processing your request.",
         "type": "server_error",
         "param": null,
         "code": "server_error",
-    }}))
+    }})
 }
 
 fn finish_reason(answer: &Answer) -> &'static str {

@@ -25,16 +25,13 @@ pub(super) fn response(answer: &Answer, stage: Stage) -> Value {
         Stage::Failed => "failed",
     };
     let reason = (completed && answer.cut_short).then(|| json!({"reason": "max_output_tokens"}));
-    let error = (stage == Stage::Failed).then(
-        || json!({"code": "server_error", "message": "The model failed to generate a response."}),
-    );
     let output = completed.then(|| message(answer, status));
     json!({
         "id": format!("resp_{}", answer.id),
         "object": "response",
         "created_at": answer.created,
         "status": status,
-        "error": error,
+        "error": null,
         "incomplete_details": reason,
         "instructions": null,
         "metadata": {},
@@ -97,8 +94,18 @@ pub(super) fn frame(answer: &Answer, number: u64, part: &Part) -> String {
     }
 }
 
-pub(super) fn error_frame(answer: &Answer, number: u64) -> String {
-    staged(answer, number, "response.failed", Stage::Failed)
+pub(super) fn error() -> Value {
+    let message = "The model failed to generate a response.";
+    json!({"error": {"code": "server_error", "message": message}})
+}
+
+/// Of the error there is the code and the message.
+pub(super) fn error_frame(answer: &Answer, number: u64, error: &Value) -> String {
+    let kind = "response.failed";
+    let mut response = response(answer, Stage::Failed);
+    let error = &error["error"];
+    response["error"] = json!({"code": error["code"], "message": error["message"]});
+    event(kind, &json!({"type": kind, "response": response, "sequence_number": number}))
 }
 
 fn staged(answer: &Answer, number: u64, kind: &str, stage: Stage) -> String {

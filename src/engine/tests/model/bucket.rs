@@ -1,63 +1,71 @@
 //! A rolling limit as a leaking bucket: what is taken is poured in, time lets it run out.
 //!
-//! Everything is in whole parts: a hundred times the limit's amount run out each nanosecond.
+//! Everything is in whole parts: a hundred times the limit's amount run out each nanosecond. Nothing
+//! is ever summed up: how full it is is found by pouring everything in once more.
 
 use crate::Limit;
 
 use super::{Check, View, When, ensure};
 
-const MARGIN: i128 = 250_000_000;
-const REST: i128 = 100_000_000;
-const PADDING: i128 = 50_000_000;
+const UNMEASURED: u64 = 250_000_000;
+/// After so many pours the engine remembers less, and gives back less.
+const REMEMBERED: usize = 30;
 
 #[derive(Debug)]
 pub(super) struct Bucket {
+    limit: Limit,
     unit: i128,
     leak: i128,
     size: i128,
     /// What must have run out beyond empty before more than it holds goes in.
     rest: i128,
-    largest: u64,
     /// What ran out and what is inside, at the least and the most that the engine's rounding may
     /// make of it. Nothing yet if nothing was ever taken.
     least: i128,
     most: i128,
-    is_new: bool,
-    /// When something was last poured into it while it was empty, for sure and perhaps.
-    began: u64,
-    perhaps_began: u64,
     log: Vec<Entry>,
 }
 
 #[derive(Debug)]
 struct Entry {
     at: u64,
-    parts: i128,
-    admitted: bool,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    /// Somebody was admitted with so much, or has used so much more.
+    Pour { by: Option<usize>, admitted: bool, parts: i128, least: i128, most: i128 },
+    /// The provider says that there is at least so much inside.
+    Told { least: i128, most: i128 },
 }
 
 impl Bucket {
     pub(super) fn new(limit: &Limit) -> Self {
-        let leak = i128::from(limit.amount()) * 100;
-        let period = limit.period().as_nanos() as i128;
-        let mut unit = period * 100;
-        if limit.burst_amount() == 1 {
-            unit += (period * 100 / 24).min(PADDING * leak);
-        }
-        let burst = i128::from(limit.burst_amount()) * unit;
-        Self {
-            unit,
-            leak,
-            size: burst - (MARGIN * leak).min(burst / 4),
-            rest: if limit.burst_amount() > 1 { (REST * leak).min(burst / 4) } else { 0 },
-            largest: limit.largest_demand(),
+        let mut bucket = Self {
+            limit: limit.clone(),
+            unit: 0,
+            leak: i128::from(limit.amount()) * 100,
+            size: 0,
+            rest: 0,
             least: 0,
             most: 0,
-            is_new: true,
-            began: 0,
-            perhaps_began: 0,
             log: Vec::new(),
+        };
+        bucket.set_margin(UNMEASURED);
+        bucket
+    }
+
+    pub(super) fn set_margin(&mut self, margin: u64) {
+        let period = self.limit.period().as_nanos() as i128;
+        let margin = i128::from(margin) * self.leak;
+        self.unit = period * 100;
+        if self.limit.burst_amount() == 1 {
+            self.unit += (period * 100 / 24).min(margin / 2);
         }
+        let burst = i128::from(self.limit.burst_amount()) * self.unit;
+        self.size = burst - margin.min(burst / 4);
+        self.rest = if self.limit.burst_amount() > 1 { margin.min(burst / 4) } else { 0 };
     }
 
     /// What rounding may make of so many units.
@@ -70,16 +78,16 @@ impl Bucket {
     }
 
     pub(super) fn when(&self, now: u64, units: u64, view: View) -> When {
-        if units > self.largest {
+        if units > self.limit.largest_demand() {
             return When::Never;
         }
-        let rough = self.rough(units) + self.rough(self.largest);
+        let rough = self.rough(units) + self.rough(self.limit.largest_demand());
         let (level, rough) = match view {
             View::Sure => (self.most, rough),
             View::Maybe => (self.least, -rough),
         };
         // More than it holds goes in alone, once it is empty, and a little later.
-        let rest = if self.is_new { 0 } else { self.rest };
+        let rest = if self.log.is_empty() { 0 } else { self.rest };
         let needed = self.parts(units).min(self.size + rest) + rough;
         let opens = (level + needed - self.size + self.leak - 1).div_euclid(self.leak);
         When::At(now.max(opens.max(0) as u64))
@@ -89,68 +97,81 @@ impl Bucket {
         self.leak * i128::from(now)
     }
 
-    pub(super) fn take(&mut self, now: u64, units: u64, admitted: bool) {
-        let ran_out = self.ran_out(now);
-        if self.most <= ran_out {
-            self.began = now;
+    fn pour_again(&mut self) {
+        (self.least, self.most) = (0, 0);
+        for entry in &self.log {
+            let ran_out = self.ran_out(entry.at);
+            match entry.what {
+                What::Pour { least, most, .. } => {
+                    self.least = self.least.max(ran_out) + least;
+                    self.most = self.most.max(ran_out) + most;
+                }
+                What::Told { least, most } => {
+                    self.least = self.least.max(least);
+                    self.most = self.most.max(most);
+                }
+            }
         }
-        if self.least <= ran_out {
-            self.perhaps_began = now;
-        }
-        self.is_new = false;
-        self.least = self.least.max(ran_out) + self.parts(units);
-        self.most = self.most.max(ran_out) + self.parts(units) + self.rough(units);
-        self.log.push(Entry { at: now, parts: self.parts(units), admitted });
     }
 
-    /// Less was used than was taken. What was taken before the bucket was last empty has run out
-    /// already.
-    pub(super) fn give_back(&mut self, now: u64, taken: u64, units: u64) {
-        let (parts, rough) = (self.parts(units), self.rough(units));
-        if taken >= self.began {
-            self.least -= parts + rough;
-            self.log.push(Entry { at: now, parts: -parts, admitted: false });
+    pub(super) fn take(&mut self, now: u64, by: Option<usize>, units: u64, admitted: bool) {
+        let parts = self.parts(units);
+        let what =
+            What::Pour { by, admitted, parts, least: parts, most: parts + self.rough(units) };
+        self.log.push(Entry { at: now, what });
+        self.pour_again();
+    }
+
+    /// Less was used than was taken.
+    pub(super) fn give_back(&mut self, by: usize, units: u64) {
+        let (less, rough) = (self.parts(units), self.rough(units));
+        let by_it =
+            |entry: &Entry| matches!(entry.what, What::Pour { by: Some(other), .. } if other == by);
+        let Some(place) = self.log.iter().position(by_it) else { return };
+        let mut times: Vec<_> = self.log.iter().map(|entry| entry.at).collect();
+        times.dedup();
+        let remembered = times.len() < REMEMBERED;
+        if let What::Pour { parts, least, most, .. } = &mut self.log[place].what {
+            *parts -= less;
+            *least -= less + rough;
+            if remembered {
+                *most -= less - rough;
+            }
         }
-        if taken >= self.perhaps_began {
-            self.most -= parts - rough;
-        }
+        self.pour_again();
     }
 
     /// The provider says that only so much is left; it rounds down, by one at most.
-    pub(super) fn lower(&mut self, now: u64, remaining: u64) {
-        let left = self.parts(remaining.saturating_add(1).min(self.largest));
-        let (ran_out, rough) = (self.ran_out(now), self.rough(self.largest));
-        let level = ran_out + self.size - left.min(self.size);
-        if level - rough > self.least {
-            if self.least <= ran_out {
-                self.perhaps_began = now;
-            }
-            self.least = level - rough;
-        }
-        if level + rough > self.most {
-            if self.most <= ran_out {
-                self.began = now;
-            }
-            self.most = level + rough;
-        }
-        self.is_new = false;
+    pub(super) fn lower(&mut self, now: u64, (least, most): (u64, u64)) {
+        let level = |remaining: u64| {
+            let left = remaining.saturating_add(1).min(self.limit.largest_demand());
+            self.ran_out(now) + self.size - self.parts(left).min(self.size)
+        };
+        let rough = self.rough(self.limit.largest_demand());
+        let what = What::Told { least: level(most) - rough, most: level(least) + rough };
+        self.log.push(Entry { at: now, what });
+        self.pour_again();
     }
 
     /// The rule itself, from all that was ever taken: between any two moments no more than the size
-    /// and what ran out meanwhile.
+    /// and what ran out meanwhile. Whoever was admitted before a correction did not know of it.
     pub(super) fn audit(&self) -> Check {
-        let rough = self.rough(self.largest) * (2 + self.log.len() as i128);
+        let rough = self.rough(self.limit.largest_demand()) * (2 + self.log.len() as i128);
+        let burst = i128::from(self.limit.burst_amount()) * self.unit;
         let sparse = self.log.len().div_ceil(40).max(1);
         for (last, end) in self.log.iter().enumerate().rev().step_by(sparse) {
-            if !end.admitted || end.parts > self.size {
+            let What::Pour { admitted: true, parts, .. } = end.what else { continue };
+            if parts > self.size {
                 continue;
             }
             let mut sum = 0;
             for start in self.log[..=last].iter().rev() {
-                sum += start.parts;
+                let What::Pour { admitted, parts, .. } = start.what else { continue };
+                // What was used beyond a reservation may not have been known yet.
+                sum += if admitted { parts } else { 0 };
                 let ran_out = self.leak * i128::from(end.at - start.at);
                 ensure!(
-                    sum <= self.size + ran_out + rough,
+                    sum <= burst + ran_out + rough || parts > self.size,
                     "over a rolling limit: {} units between {} and {}",
                     sum / self.unit,
                     start.at,

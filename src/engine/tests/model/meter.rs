@@ -13,6 +13,26 @@ use super::{super::super::Cost, Check, View, When, bucket::Bucket, windows::Wind
 pub(in super::super) struct Meter {
     pub(in super::super) limit: Limit,
     gauge: Gauge,
+    /// When how much was taken.
+    taken: Vec<(u64, u64)>,
+}
+
+/// What the provider told somebody.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Told {
+    pub(in super::super) metered: Metered,
+    pub(in super::super) amount: u64,
+    pub(in super::super) remaining: u64,
+    pub(in super::super) reset: u64,
+    pub(super) cost: Cost,
+    pub(super) round_trip: u64,
+}
+
+impl Told {
+    pub(in super::super) fn new(metered: Metered, amount: u64, remaining: u64, reset: u64) -> Self {
+        let (cost, round_trip) = (Cost::default(), 0);
+        Self { metered, amount, remaining, reset, cost, round_trip }
+    }
 }
 
 #[derive(Debug)]
@@ -31,7 +51,15 @@ impl Meter {
                 Gauge::Windows(Windows::new(limit, zone.is_some(), wall))
             }
         };
-        Self { limit: limit.clone(), gauge }
+        Self { limit: limit.clone(), gauge, taken: Vec::new() }
+    }
+
+    pub(super) fn set_margin(&mut self, margin: u64) {
+        match &mut self.gauge {
+            Gauge::Bucket(bucket) => bucket.set_margin(margin),
+            Gauge::Windows(windows) => windows.set_margin(margin),
+            Gauge::Open(_) => {}
+        }
     }
 
     fn units(&self, cost: &Cost) -> u64 {
@@ -67,29 +95,30 @@ impl Meter {
     }
 
     pub(super) fn take(&mut self, now: u64, by: usize, cost: &Cost) {
+        self.taken.push((now, self.units(cost)));
         match (self.units(cost), &mut self.gauge) {
             (_, Gauge::Open(open)) => *open += 1,
             (0, _) => {}
-            (units, Gauge::Bucket(bucket)) => bucket.take(now, units, true),
+            (units, Gauge::Bucket(bucket)) => bucket.take(now, Some(by), units, true),
             (units, Gauge::Windows(windows)) => windows.take(now, Some(by), units),
         }
     }
 
-    /// What was reserved by whoever was admitted at `taken` turns out to have been so much.
-    pub(super) fn settle(&mut self, now: u64, by: usize, taken: u64, reserved: &Cost, used: &Cost) {
-        self.correct(now, by, taken, self.units(reserved), self.units(used));
+    /// What was reserved by somebody turns out to have been so much.
+    pub(super) fn settle(&mut self, now: u64, by: usize, reserved: &Cost, used: &Cost) {
+        self.correct(now, by, self.units(reserved), self.units(used));
     }
 
     /// It was nothing at all.
-    pub(super) fn refund(&mut self, now: u64, by: usize, taken: u64, reserved: &Cost) {
-        self.correct(now, by, taken, self.units(reserved), 0);
+    pub(super) fn refund(&mut self, now: u64, by: usize, reserved: &Cost) {
+        self.correct(now, by, self.units(reserved), 0);
     }
 
-    fn correct(&mut self, now: u64, by: usize, taken: u64, reserved: u64, used: u64) {
+    fn correct(&mut self, now: u64, by: usize, reserved: u64, used: u64) {
         let (more, less) = (used.saturating_sub(reserved), reserved.saturating_sub(used));
         match &mut self.gauge {
-            Gauge::Bucket(bucket) if more > 0 => bucket.take(now, more, false),
-            Gauge::Bucket(bucket) if less > 0 => bucket.give_back(now, taken, less),
+            Gauge::Bucket(bucket) if more > 0 => bucket.take(now, None, more, false),
+            Gauge::Bucket(bucket) if less > 0 => bucket.give_back(by, less),
             Gauge::Windows(windows) if more > 0 => windows.take(now, None, more),
             Gauge::Windows(windows) if less > 0 => windows.give_back(now, by, less),
             _ => {}
@@ -102,10 +131,19 @@ impl Meter {
         }
     }
 
-    pub(super) fn lower(&mut self, now: u64, remaining: u64, reset: u64) {
+    /// What was sent within the last round trip is not in what is told.
+    pub(super) fn lower(&mut self, now: u64, told: Told) {
+        let since = |from: u64| -> u64 {
+            self.taken.iter().filter(|(at, _)| *at > from).map(|(_, units)| units).sum()
+        };
+        // The engine may take more to be on its way than it is.
+        let unseen = since(now.saturating_sub(told.round_trip));
+        let unseen = unseen.saturating_sub(self.units(&told.cost));
+        let most = told.remaining.saturating_sub(unseen);
+        let least = told.remaining.saturating_sub(since(0));
         match &mut self.gauge {
-            Gauge::Bucket(bucket) => bucket.lower(now, remaining),
-            Gauge::Windows(windows) => windows.lower(now, remaining, reset),
+            Gauge::Bucket(bucket) => bucket.lower(now, (least, most)),
+            Gauge::Windows(windows) => windows.lower(now, (least, most), told.reset),
             Gauge::Open(_) => {}
         }
     }

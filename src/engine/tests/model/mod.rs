@@ -8,9 +8,11 @@ mod bucket;
 mod meter;
 mod standing;
 mod verdict;
+mod way;
 mod windows;
 mod world;
 
+pub(super) use meter::Told;
 pub(super) use standing::Seen;
 pub(super) use windows::SKEW;
 pub(super) use world::{Want, World};

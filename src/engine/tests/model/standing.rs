@@ -48,6 +48,10 @@ impl Standing {
         }
     }
 
+    pub(in super::super) fn is_whole(&self) -> bool {
+        matches!(self.trust, Trust::Whole)
+    }
+
     pub(super) fn is_troubled(&self, now: u64) -> bool {
         self.until > now || matches!(self.trust, Trust::Probe(_))
     }

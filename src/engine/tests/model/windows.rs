@@ -6,7 +6,7 @@ use crate::Limit;
 
 use super::{View, When};
 
-/// What is sent this close to an edge may be counted on either side of it.
+/// How close to an edge that is as long as nothing was measured.
 pub(in super::super) const SKEW: u64 = 250_000_000;
 const HOUR: i128 = 3_600_000_000_000;
 const DAY: i128 = 24 * HOUR;
@@ -19,6 +19,9 @@ pub(super) struct Windows {
     current: u64,
     end: u64,
     moved: u64,
+    /// What is sent this close to an edge may be counted on either side of it; and from the next on.
+    skew: u64,
+    next_skew: u64,
     /// Whether the provider has told where an edge is.
     is_told: bool,
     taken: Vec<Taken>,
@@ -81,9 +84,15 @@ impl Windows {
             current: 0,
             end,
             moved: 0,
+            skew: SKEW,
+            next_skew: SKEW,
             is_told: false,
             taken: Vec::new(),
         }
+    }
+
+    pub(super) fn set_margin(&mut self, margin: u64) {
+        self.next_skew = margin;
     }
 
     /// The next edge but for the skew.
@@ -91,18 +100,18 @@ impl Windows {
         self.end
     }
 
-    /// The window at a moment from now on. Nothing of the next one is spent before its edge has
-    /// surely passed.
-    fn window_at(&self, then: u64) -> (u64, u64) {
-        let (mut current, mut end) = (self.current, self.end);
-        while then >= end + SKEW {
-            (current, end) = (current + 1, self.edges.after(end));
+    /// The window at a moment from now on: its number, its end and its skew. Nothing of the next one is
+    /// spent before its edge has surely passed.
+    fn window_at(&self, then: u64) -> (u64, u64, u64) {
+        let (mut current, mut end, mut skew) = (self.current, self.end, self.skew);
+        while then >= end + skew {
+            (current, end, skew) = (current + 1, self.edges.after(end), self.next_skew);
         }
-        (current, end)
+        (current, end, skew)
     }
 
     fn pass(&mut self, now: u64) {
-        (self.current, self.end) = self.window_at(now);
+        (self.current, self.end, self.skew) = self.window_at(now);
         self.taken.retain(|taken| taken.window + 1 >= self.current);
     }
 
@@ -117,19 +126,19 @@ impl Windows {
         }
         let mut then = now;
         loop {
-            let (window, end) = self.window_at(then);
-            let late = then + SKEW >= end;
+            let (window, end, skew) = self.window_at(then);
+            let late = then + skew >= end;
             let fits = |window| self.sum(window, view) + units <= self.amount;
             if fits(window) && (!late || fits(window + 1)) {
                 return When::At(then);
             }
-            then = end + SKEW;
+            then = end + skew;
         }
     }
 
     pub(super) fn take(&mut self, now: u64, by: Option<usize>, units: u64) {
         self.pass(now);
-        let late = Some(View::Sure).filter(|_| now + SKEW >= self.end);
+        let late = Some(View::Sure).filter(|_| now + self.skew >= self.end);
         let window = self.current;
         self.taken.push(Taken { by, at: now, window, late, least: units, most: units });
     }
@@ -149,11 +158,12 @@ impl Windows {
 
     /// The provider says what is left in its window, and when that ends: this one, or the next that
     /// has begun already. What is of the last one is no news.
-    pub(super) fn lower(&mut self, now: u64, remaining: u64, reset: u64) {
+    pub(super) fn lower(&mut self, now: u64, (least, most): (u64, u64), reset: u64) {
         self.pass(now);
         let mut end = now.saturating_add(reset);
         if let Edges::Every { period, one } = &mut self.edges
             && reset > 0
+            && reset <= *period + *period / 2
         {
             let is_known = std::mem::replace(&mut self.is_told, true);
             if is_known && end + *period / 2 < self.end {
@@ -162,7 +172,7 @@ impl Windows {
             if is_known && end > self.end + *period / 2 {
                 end = end.saturating_sub(*period);
             }
-            if end.abs_diff(self.end) > SKEW {
+            if end.abs_diff(self.end) > self.skew {
                 let window = self.current;
                 (*one, self.end, self.moved) = (end, end, now);
                 let of_this = self.taken.iter_mut().filter(|taken| taken.window == window);
@@ -170,9 +180,10 @@ impl Windows {
                 self.pass(now);
             }
         }
-        let used = self.amount.saturating_sub(remaining);
-        let more = |view| used.saturating_sub(self.sum(self.current, view));
-        let (least, most) = (more(View::Sure), more(View::Maybe));
+        let more = |remaining: u64, view| {
+            self.amount.saturating_sub(remaining).saturating_sub(self.sum(self.current, view))
+        };
+        let (least, most) = (more(most, View::Sure), more(least, View::Maybe));
         let window = self.current;
         self.taken.push(Taken { by: None, at: now, window, late: None, least, most });
     }

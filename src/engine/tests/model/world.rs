@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::{Account as Declared, Usage, limit::Metered};
+use crate::{Account as Declared, Usage};
 
-use super::{super::super::Cost, Check, View, When, meter::Meter, standing::Standing};
+use super::{
+    super::super::Cost, Check, Told, View, When, meter::Meter, standing::Standing, way::Way,
+};
 
 #[derive(Debug)]
 pub(in super::super) struct World {
@@ -23,6 +25,7 @@ pub(in super::super) struct World {
 pub(in super::super) struct Account {
     pub(in super::super) meters: Vec<Meter>,
     pub(in super::super) standing: Standing,
+    pub(super) way: Way,
     pub(super) failures: Vec<bool>,
     /// Until when it rests for failures nobody is proven to blame for.
     pub(super) rests: u64,
@@ -47,6 +50,7 @@ pub(in super::super) struct Lane {
 #[derive(Clone, Debug)]
 pub(in super::super) struct Want {
     pub(in super::super) lane: usize,
+    pub(in super::super) tenant: Option<&'static str>,
     pub(in super::super) cost: Cost,
     pub(in super::super) since: u64,
     pub(in super::super) priority: i8,
@@ -60,7 +64,7 @@ pub(in super::super) struct Grant {
     pub(in super::super) key: usize,
     pub(in super::super) lane: usize,
     pub(in super::super) sent: u64,
-    cost: Cost,
+    pub(super) cost: Cost,
     settled: bool,
 }
 
@@ -75,6 +79,7 @@ impl World {
         let account = |account: &Declared| Account {
             meters: meters(&account.limits),
             standing: Standing::default(),
+            way: Way::default(),
             failures: Vec::new(),
             rests: 0,
         };
@@ -179,6 +184,11 @@ impl World {
         line.insert(place, (id, want));
     }
 
+    pub(in super::super) fn of_tenant(&self, tenant: Option<&str>) -> usize {
+        let waiting = self.lanes.iter().flat_map(|lane| &lane.line);
+        waiting.filter(|(_, want)| want.tenant == tenant).count()
+    }
+
     pub(in super::super) fn waiting(&self) -> usize {
         self.lanes.iter().map(|lane| lane.line.len()).sum()
     }
@@ -198,21 +208,21 @@ impl World {
         if std::mem::replace(&mut grant.settled, true) {
             return;
         }
-        let (lane, key, sent, cost) = (grant.lane, grant.key, grant.sent, grant.cost);
+        let (lane, key, cost) = (grant.lane, grant.key, grant.cost);
         let used = Cost {
-            input: usage.input_tokens,
-            output: usage.output_tokens,
+            input: usage.all_input(),
+            output: usage.all_output(),
             spend: usage.nano_dollars.unwrap_or(cost.spend),
         };
-        self.meters_mut(lane, key).for_each(|meter| meter.settle(now, id, sent, &cost, &used));
+        self.meters_mut(lane, key).for_each(|meter| meter.settle(now, id, &cost, &used));
     }
 
     pub(in super::super) fn end(&mut self, now: u64, id: usize, refund: bool) {
         let Some(grant) = self.grants.remove(&id) else { return };
-        let Grant { account, key, lane, sent, cost, settled } = grant;
+        let Grant { account, key, lane, cost, settled, .. } = grant;
         for meter in self.meters_mut(lane, key) {
             if refund && !settled {
-                meter.refund(now, id, sent, &cost);
+                meter.refund(now, id, &cost);
             }
             meter.release();
         }
@@ -222,20 +232,26 @@ impl World {
     }
 
     /// A header speaks of all limits of this kind and amount that count the request.
-    pub(in super::super) fn read(
-        &mut self,
-        now: u64,
-        id: usize,
-        (metered, amount): (Metered, u64),
-        remaining: u64,
-        reset: u64,
-    ) {
+    pub(in super::super) fn read(&mut self, now: u64, id: usize, told: Told) {
         let Some(grant) = self.grants.get(&id) else { return };
-        let (account, model) = (grant.account, self.lanes[grant.lane].model);
-        let meters = self.accounts[account].meters.iter_mut().filter(|meter| meter.counts(model));
-        meters
-            .filter(|meter| meter.limit.metered == metered && meter.limit.amount() == amount)
-            .for_each(|meter| meter.lower(now, remaining, reset));
+        let (lane, key) = (grant.lane, grant.key);
+        let round_trip = self.accounts[grant.account].way.shortest();
+        let told = Told { cost: grant.cost, round_trip, ..told };
+        self.meters_mut(lane, key)
+            .filter(|meter| meter.limit.metered == told.metered)
+            .filter(|meter| meter.limit.amount() == told.amount)
+            .for_each(|meter| meter.lower(now, told));
+    }
+
+    /// An answer has come: nobody knows better how long the way is.
+    pub(in super::super) fn answered(&mut self, now: u64, id: usize) {
+        let Some(grant) = self.grants.get(&id) else { return };
+        let account = &mut self.accounts[grant.account];
+        account.way.note(now - grant.sent);
+        let margin = account.way.margin();
+        account.meters.iter_mut().for_each(|meter| meter.set_margin(margin));
+        let keys = self.keys.iter_mut().filter(|key| key.account == grant.account);
+        keys.flat_map(|key| &mut key.meters).for_each(|meter| meter.set_margin(margin));
     }
 
     pub(in super::super) fn audit(&self) -> Check {

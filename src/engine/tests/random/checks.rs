@@ -12,6 +12,9 @@ const LOOKED_AT: usize = 16;
 /// How late a forecast may be: it is exact to a millisecond.
 const LATE: u64 = 2_000_000;
 
+/// Somebody who was passed, and when it has room at the latest.
+type Passed = (usize, Want, When);
+
 impl Play {
     /// Serves everybody whom the engine serves, in an order that the model agrees with.
     pub(super) fn serve(&mut self) -> Check {
@@ -20,22 +23,48 @@ impl Play {
             let now = self.time();
             let Some((id, outcome)) = self.engine.serve(now) else { return Ok(()) };
             let (lane, place) = self.find(id.0).ok_or("somebody was served who does not wait")?;
-            ensure!(place < LOOKED_AT, "served from place {place} of the line");
-            for (ahead, want) in &self.world.lanes[lane].line[..place] {
-                let (fits, excluded) = (
-                    self.world.fits(self.now, want, View::Sure),
-                    self.world.fits_excluded(self.now, want, View::Maybe),
-                );
-                ensure!(!fits, "{} was served before {ahead}, for whom there is room", id.0);
-                ensure!(excluded, "{} was served before {ahead}, who came first", id.0);
-            }
-            let (id, want) = self.world.lanes[lane].line.remove(place);
+            let (_, want) = self.world.lanes[lane].line.remove(place);
             match outcome {
-                Ok(grant) => self.granted(id, &want, grant)?,
+                Ok(grant) => {
+                    let before = self.passed(lane, place, &want)?;
+                    self.granted(id.0, &want, grant)?;
+                    // Whoever is passed has room no later than without that.
+                    if let Some((ahead, passed, when)) = before {
+                        let then = self.world.earliest(self.now, &passed, View::Maybe);
+                        ensure!(then <= when, "{ahead} would have room at {when:?}, now {then:?}");
+                    }
+                }
                 Err(refusal) => self.check_turned_away(&want, refusal)?,
             }
         }
         Err("the engine serves more than wait".into())
+    }
+
+    /// Who stands before somebody that is served: nobody for whom there is room. The first of them, and
+    /// when it has room at the latest.
+    fn passed(&self, lane: usize, place: usize, want: &Want) -> Result<Option<Passed>, String> {
+        let ahead = self.world.lanes[lane].line[..place].iter();
+        let ahead: Vec<_> = ahead.filter(|(_, other)| other.tenant == want.tenant).collect();
+        ensure!(ahead.len() < LOOKED_AT, "served from place {} of the line", ahead.len());
+        let Some(((id, first), others)) = ahead.split_first() else { return Ok(None) };
+        // Of several tenants, only whoever is first of all is not held up.
+        let alone =
+            self.world.lanes[lane].line.iter().all(|(_, other)| other.tenant == want.tenant);
+        if !alone {
+            return Ok(None);
+        }
+        let fits = self.world.fits(self.now, first, View::Sure);
+        ensure!(!fits, "somebody was served before {id}, for whom there is room");
+        for (place, (other, next)) in others.iter().enumerate() {
+            let spare = self.spare(&ahead[..=place], next);
+            ensure!(spare.is_none(), "served before {other}, though key {spare:?} is idle");
+        }
+        // Whoever waits for a key that it has not tried holds up nobody.
+        if self.world.fits_excluded(self.now, first, View::Maybe) {
+            return Ok(None);
+        }
+        let when = self.world.earliest(self.now, first, View::Sure);
+        Ok(Some((*id, first.clone(), when)))
     }
 
     fn find(&self, id: usize) -> Option<(usize, usize)> {
@@ -99,15 +128,21 @@ impl Play {
     /// Nobody waits who can be served, and the engine will be called when somebody can be.
     fn check_line(&mut self) -> Check {
         let mut soonest = When::Never;
-        for lane in &self.world.lanes {
-            for (id, want) in lane.line.iter().take(LOOKED_AT) {
-                let when = self.world.earliest(self.now, want, View::Sure);
+        for lane in 0..self.world.lanes.len() {
+            let mut kinds = 0;
+            for (id, want) in self.first(lane) {
+                // Accounts that sleep for want of what only those ahead take are left alone.
+                if kinds & !want.cost.kinds() != 0 {
+                    break;
+                }
+                kinds |= want.cost.kinds();
+                let when = self.world.earliest(self.now, &want, View::Sure);
                 ensure!(when != When::At(self.now), "{id} waits, though there is room");
                 ensure!(when != When::Never, "{id} waits for what can never be");
                 soonest = soonest.min(when);
-                // Whoever waits for room holds up those behind.
-                let may_pass = self.world.fits_excluded(self.now, want, View::Sure)
-                    && !self.world.fits(self.now, want, View::Maybe);
+                // Whoever waits for room may hold up those behind.
+                let may_pass = self.world.fits_excluded(self.now, &want, View::Sure)
+                    && !self.world.fits(self.now, &want, View::Maybe);
                 if !may_pass {
                     break;
                 }
@@ -122,7 +157,76 @@ impl Play {
                 "there will be room at {soonest}, and the engine sleeps until {wake_at:?}"
             );
         }
+        self.check_idle_accounts()
+    }
+
+    /// Those of a lane who are served first, of the tenant that is served first.
+    fn first(&mut self, lane: usize) -> Vec<(usize, Want)> {
+        let line = self.world.lanes[lane].line.clone();
+        let line_length = line.len();
+        let served = |tenant: Option<&str>, engine: &mut super::super::super::Engine| {
+            let tenant = engine.tenant(tenant);
+            engine.tenants.served(tenant)
+        };
+        let engine = &mut self.engine;
+        let Some(least) = line.iter().map(|(_, want)| served(want.tenant, engine)).min() else {
+            return line;
+        };
+        let mut first: Vec<_> = line;
+        first.retain(|(_, want)| served(want.tenant, engine) == least);
+        // Of tenants that are equal, whoever came first; who that is may be open.
+        let tenant = first.first().and_then(|(_, want)| want.tenant);
+        let since =
+            |want: &Want| i128::from(want.since) - 10_000_000_000 * i128::from(want.priority);
+        let rank = first.first().map(|(_, want)| since(want));
+        let others = first.iter().filter(|(_, want)| want.tenant != tenant);
+        if others.map(|(_, want)| since(want)).any(|other| Some(other) == rank) {
+            return Vec::new();
+        }
+        first.retain(|(_, want)| want.tenant == tenant);
+        // Behind the first comes the first of another tenant.
+        let alone = line_length == first.len();
+        first.truncate(if alone { LOOKED_AT } else { 1 });
+        first
+    }
+
+    /// An account that could serve the second in line is left alone only if the first may need it.
+    fn check_idle_accounts(&self) -> Check {
+        for lane in &self.world.lanes {
+            let [head, (second, next), ..] = lane.line.as_slice() else { continue };
+            let spare = self.spare(&[head], next);
+            ensure!(spare.is_none(), "{second} waits, though key {spare:?} is idle");
+        }
         Ok(())
+    }
+
+    /// A key with room for somebody that is not held for anybody ahead: at most one account is, and none
+    /// that they have no use for.
+    fn spare(&self, ahead: &[&(usize, Want)], next: &Want) -> Option<usize> {
+        let mut line = self.world.lanes[next.lane].line.iter();
+        let alone = line.all(|(_, other)| other.tenant == next.tenant);
+        // Accounts that sleep for want of what only those ahead take are left alone, too.
+        let kinds = ahead.iter().fold(0, |kinds, (_, head)| kinds | head.cost.kinds());
+        if !self.world.provider.is_whole() || !alone || kinds & !next.cost.kinds() != 0 {
+            return None;
+        }
+        let account = |key: usize| self.world.keys[key].account;
+        let when = |want: &Want, key, view| self.world.when(self.now, want, key, view);
+        let free: Vec<_> = self
+            .world
+            .permitted(next)
+            .filter(|key| when(next, *key, View::Sure) == When::At(self.now))
+            .collect();
+        let is_useful = |key: &usize| {
+            ahead.iter().any(|(_, head)| {
+                let of_it = self.world.permitted(head);
+                let mut of_it = of_it.filter(|other| account(*other) == account(*key));
+                of_it.any(|other| when(head, other, View::Maybe) < When::OnChange)
+            })
+        };
+        let first = *free.first()?;
+        let another = free.iter().copied().find(|key| account(*key) != account(first));
+        another.or_else(|| free.iter().copied().find(|key| !is_useful(key)))
     }
 
     /// Somebody was let into the line.
@@ -130,7 +234,10 @@ impl Play {
         ensure!(self.world.permitted(want).next().is_some(), "lined up without a key");
         let when = self.world.earliest(self.now, want, View::Sure);
         ensure!(when != When::Never, "lined up for what is never admitted");
-        ensure!(self.world.waiting() < self.setting.longest_line, "the line is too long");
+        let of = |tenant| self.world.of_tenant(tenant);
+        let crowded = self.setting.tenants.iter().any(|other| of(*other) > of(want.tenant) + 1);
+        let is_full = self.world.waiting() >= self.setting.longest_line;
+        ensure!(!is_full || crowded, "the line is too long");
         let alone = self.world.earliest_alone(self.now, want, View::Maybe);
         let in_time = alone <= When::At(want.deadline);
         ensure!(in_time, "lined up, and there is no room before {alone:?}");
@@ -150,7 +257,15 @@ impl Play {
                 ensure!(want.deadline <= self.now, "turned away before its deadline");
                 self.check_forecast(want, refusal)?;
             }
-            other => return Err(format!("turned away: {other:?}")),
+            Reason::LineFull => {
+                let of = |tenant| self.world.of_tenant(tenant);
+                let others = self.setting.tenants.iter().filter(|other| **other != want.tenant);
+                let fewest = others.map(|other| of(*other)).min();
+                let fair = fewest.is_some_and(|fewest| of(want.tenant) + 1 >= fewest);
+                ensure!(fair, "had to leave, though others have more places");
+                self.check_forecast(want, refusal)?;
+            }
+            Reason::TimedOut => return Err("refused for time, which no engine does".to_owned()),
         }
         Ok(())
     }
@@ -173,6 +288,7 @@ impl Play {
                 let in_vain = want.deadline <= self.now || self.world.waiting() > 0 || !in_time;
                 ensure!(in_vain, "refused as busy, though there is room at {sure:?}");
             }
+            Reason::TimedOut => return Err("refused for time, which no engine does".to_owned()),
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Doing a step to the engine and to the model, and comparing.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use fastrand::Rng;
 
@@ -11,8 +11,8 @@ use crate::{
 
 use super::{
     super::{
-        super::{AccountIx, Ask, Cost, Engine, Grant, KeyIx, Time, WaiterId, rank},
-        model::{Check, SKEW, Seen, View, Want, When, World, ensure},
+        super::{AccountIx, Ask, Cost, Engine, Grant, KeyIx, Setup, Time, WaiterId, rank},
+        model::{Check, SKEW, Seen, Told, View, Want, When, World, ensure},
     },
     setting::Setting,
     step::{Step, What},
@@ -35,7 +35,14 @@ impl Play {
         let Setting { accounts, models, wall, longest_line, .. } = &setting;
         let keys: usize = accounts.iter().map(|account| account.keys.len()).sum();
         let ids: Vec<_> = (0..keys).map(|i| KeyId::new(format!("k{i}"))).collect();
-        let engine = Engine::new(accounts, &ids, *longest_line, seed, *wall);
+        let setup = Setup {
+            longest_line: *longest_line,
+            strategy: Arc::clone(&setting.strategy),
+            // What is learnt has tests of its own.
+            learns: false,
+            ..Setup::new(seed, *wall)
+        };
+        let engine = Engine::new(accounts, &ids, setup);
         let world = World::new(accounts, models, *wall);
         if aloud {
             println!("{setting}");
@@ -93,6 +100,7 @@ impl Play {
         let excluded = (0..self.world.keys.len()).filter(|_| rng.u8(0..8) == 0).collect();
         Want {
             lane: rng.usize(0..self.world.lanes.len()),
+            tenant: self.setting.tenants[rng.usize(0..self.setting.tenants.len())],
             cost,
             since: self.now - if rng.u8(0..4) == 0 { rng.u64(0..self.now.min(SECOND)) } else { 0 },
             priority: if rng.u8(0..8) == 0 { rng.i8(-1..=1) } else { 0 },
@@ -104,9 +112,11 @@ impl Play {
     fn asked(&mut self, want: &Want) -> Ask {
         Ask {
             lane: self.engine.lane(self.time(), self.world.lanes[want.lane].model),
+            tenant: self.engine.tenant(want.tenant),
             cost: want.cost,
             rank: rank(Time::from_nanos(want.since), want.priority),
             deadline: Time::from_nanos(want.deadline),
+            answer_by: None,
             excluded: want.excluded.iter().map(|key| KeyIx::new(*key)).collect(),
         }
     }
@@ -241,6 +251,10 @@ impl Play {
         let verdict = self.verdict(rng);
         let now = self.time();
         let (id, grant) = &mut self.held[place];
+        if rng.u8(0..4) > 0 {
+            self.engine.answered(now, grant);
+            self.world.answered(self.now, *id);
+        }
         self.engine.judge(now, grant, verdict);
         let (id, account, lane) = (*id, grant.account, grant.lane);
         let seen = Seen {
@@ -281,6 +295,8 @@ impl Play {
 
     fn read(&mut self, rng: &mut Rng) {
         let Some(place) = self.draw(rng) else { return };
+        // Nor at that of a header.
+        self.now += 1;
         let (id, grant) = &self.held[place];
         let meters = &self.world.accounts[grant.account.index()].meters;
         let Some(meter) = rng.choice(meters) else { return };
@@ -294,7 +310,7 @@ impl Play {
             ..Reading::new(metered, Scope::Model, Refill::Rolling)
         };
         self.engine.read(self.time(), grant, reading);
-        self.world.read(self.now, *id, (metered, amount), remaining, reset);
+        self.world.read(self.now, *id, Told::new(metered, amount, remaining, reset));
         self.tell(|| format!("{id} is told: {reading:?}"));
     }
 

@@ -1,12 +1,16 @@
 //! The accounts, keys and limits of a run, and the manners of its callers.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 
-use crate::{Account, ApiKey, Limit};
+use crate::{
+    Account, ApiKey, Limit,
+    strategy::{Headroom, RoundRobin, Sequential, Strategy},
+};
 
 const MODELS: [Option<&str>; 4] = [Some("alpha-1"), None, Some("alpha-2"), Some("beta")];
+const TENANTS: [Option<&str>; 3] = [None, Some("a"), Some("b")];
 const PATTERNS: [&str; 4] = ["alpha*", "beta", "*", "alpha-1"];
 /// A full hour, and nights in which clocks change in Los Angeles.
 const WALLS: [&str; 4] = [
@@ -21,6 +25,9 @@ pub(super) struct Setting {
     pub(super) models: Vec<Option<&'static str>>,
     pub(super) wall: Timestamp,
     pub(super) longest_line: usize,
+    /// In whose name requests are sent.
+    pub(super) tenants: &'static [Option<&'static str>],
+    pub(super) strategy: Arc<dyn Strategy>,
     /// The size of demands, in tokens.
     pub(super) tokens: u64,
     /// Whether every demand has tokens of both kinds.
@@ -73,6 +80,12 @@ impl Setting {
             models: MODELS[..models].to_vec(),
             wall: WALLS[rng.usize(0..WALLS.len())].parse().unwrap(),
             longest_line: if rng.u8(0..4) == 0 { 3 } else { 1_000 },
+            tenants: if rng.u8(0..4) == 0 { &TENANTS } else { &TENANTS[..1] },
+            strategy: match rng.u8(0..4) {
+                0 => Arc::new(Sequential),
+                1 => Arc::new(RoundRobin),
+                _ => Arc::new(Headroom),
+            },
             tokens,
             alike: rng.bool(),
             patience: 1_000_000_000 * [5, 60, 7_200][rng.usize(0..3)],

@@ -1,0 +1,68 @@
+//! How long the way to the provider and back takes, and how much that varies.
+//!
+//! A request leaves at a moment that is known and arrives at one that is not. What is known is when
+//! its answer began, and how far that strays from one request to the next. The provider's own time to
+//! answer is part of it, which errs on the side of caution.
+
+use super::time::Time;
+
+/// The margin as long as too little was measured: 250 ms.
+pub(crate) const UNMEASURED: u64 = 250_000_000;
+const LEAST: u64 = 50_000_000;
+const MOST: u64 = 500_000_000;
+/// Longer than anything lasts.
+const UNKNOWN: u64 = u64::MAX / 4;
+/// So many answers are a measurement.
+const ENOUGH: u8 = 16;
+
+/// A moving average over about eight answers and how far they stray from it, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RoundTrip {
+    least: u64,
+    mean: u64,
+    stray: u64,
+    seen: u8,
+    margin: u64,
+}
+
+impl Default for RoundTrip {
+    fn default() -> Self {
+        Self { least: UNKNOWN, mean: 0, stray: 0, seen: 0, margin: UNMEASURED }
+    }
+}
+
+impl RoundTrip {
+    /// An answer has begun. Whether the margin is another now.
+    pub(crate) fn note(&mut self, sent: Time, now: Time) -> bool {
+        let took = now.since(sent);
+        if self.seen == 0 {
+            (self.least, self.mean, self.stray) = (took, took, took / 8);
+        }
+        // The least is let go of slowly: ways become longer, too.
+        self.least = took.min(self.least + self.least / 256);
+        self.stray = self.stray - self.stray / 8 + took.abs_diff(self.mean) / 8;
+        self.mean = self.mean - self.mean / 8 + took / 8;
+        self.seen = self.seen.saturating_add(1);
+        // What varies evenly over a range strays by a quarter of it on the average; twice the range
+        // leaves room for what varies less evenly.
+        let needed = self.stray.saturating_mul(8).clamp(LEAST, MOST);
+        // Little changes are not worth looking at every meter.
+        let fits = (self.margin / 2..=self.margin).contains(&needed);
+        if self.seen < ENOUGH || fits {
+            return false;
+        }
+        self.margin = (needed + needed / 4).min(MOST);
+        true
+    }
+
+    /// How far apart two requests may arrive from how far apart they left.
+    pub(crate) fn margin(&self) -> u64 {
+        self.margin
+    }
+
+    /// Whatever left less than this ago cannot have been answered; nobody knows for how long
+    /// as long as nothing has been.
+    pub(crate) fn least(&self) -> u64 {
+        self.least
+    }
+}

@@ -1,0 +1,60 @@
+//! Shadow mode: what would have been held back is counted and told, and not held back.
+
+use super::{
+    Engine, Event,
+    demand::Ask,
+    grant::Grant,
+    index::{AccountIx, KeyIx},
+    time::{SECOND, Time},
+};
+
+/// So many accounts are looked at for the best of those without room.
+const SAMPLE: usize = 64;
+
+/// What would have been held back since the pool was built.
+#[derive(Debug, Default)]
+pub(super) struct Shadow {
+    pub(super) held_back: u64,
+    /// When that was last told, and how many there were then.
+    told: Option<(Time, u64)>,
+}
+
+impl Engine {
+    /// Admits a request that has no room, if any key is left that may be used for it. It is not counted
+    /// by any meter, as it would not have been sent now.
+    pub(super) fn admit_anyway(&mut self, now: Time, ask: &Ask) -> Option<Grant> {
+        self.shadow.as_ref()?;
+        let (account, key) = self.best_without_room(now, ask)?;
+        if let Some(shadow) = &mut self.shadow {
+            shadow.held_back += 1;
+            let (told, before) = shadow.told.unwrap_or_default();
+            if shadow.told.is_none() || now.since(told) >= SECOND {
+                shadow.told = Some((now, shadow.held_back));
+                self.events.push(Event::ShadowHeldBack {
+                    requests: shadow.held_back - before,
+                    total: shadow.held_back,
+                });
+            }
+        }
+        Some(self.grant(now, ask, account, key, false))
+    }
+
+    /// One that is not out of use, if there is one; of these, one that does little.
+    fn best_without_room(&self, now: Time, ask: &Ask) -> Option<(AccountIx, KeyIx)> {
+        let number = self.accounts.len();
+        let first = self.shadow.as_ref().map_or(0, |shadow| shadow.held_back) as usize;
+        let accounts = (0..number).map(|place| AccountIx::new((first + place) % number));
+        let usable = accounts.filter_map(|account| {
+            let keys = self.accounts[account.index()].keys.iter();
+            let mut usable =
+                keys.filter(|key| self.is_usable(ask.lane, **key) && !ask.excluded.contains(key));
+            Some((account, *usable.next()?))
+        });
+        usable.take(SAMPLE).min_by_key(|(account, _)| {
+            let state = &self.accounts[account.index()];
+            let seat = self.lanes[ask.lane].seat(*account);
+            let is_out = state.standing.until().max(seat.standing.until()) > now;
+            (is_out, state.in_flight)
+        })
+    }
+}

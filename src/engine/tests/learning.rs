@@ -1,0 +1,236 @@
+//! Limits that nobody declared, or that are other than was declared.
+
+use super::*;
+use crate::limit::Metered;
+
+/// Accounts of which nothing was declared but so many limits.
+fn learning(accounts: usize, limits: &[Limit]) -> Engine {
+    engine_with(accounts, limits, Setup::new(7, Timestamp::UNIX_EPOCH))
+}
+
+fn told(metered: Metered, limit: u64, remaining: u64, reset: f64) -> Reading {
+    Reading {
+        limit: Some(limit),
+        remaining: Some(remaining),
+        reset: Some(Duration::from_secs_f64(reset)),
+        ..Reading::new(metered, Scope::Model, Refill::Rolling)
+    }
+}
+
+fn admitted(engine: &mut Engine, now: Time, most: usize) -> Vec<Grant> {
+    std::iter::from_fn(|| admit(engine, now)).take(most).collect()
+}
+
+const REFUSED: Verdict = Verdict::RateLimited { retry_after: None, scope: Scope::Model };
+
+#[test]
+fn what_is_told_in_headers_is_kept() {
+    let mut engine = learning(1, &[]);
+    let grants = admitted(&mut engine, at(0.0), 3);
+    engine.read(at(0.1), &grants[0], told(Metered::Requests, 120, 118, 0.97));
+    let Some(Event::LimitLearnt { limit, .. }) = engine.take_events().pop() else {
+        panic!("nothing was learnt");
+    };
+    assert_eq!(limit, Limit::requests(120).per_minute());
+    // Two a second, and a burst of ten, of which three are gone.
+    let mut served = admitted(&mut engine, at(0.1), 100).len();
+    assert!((5..=8).contains(&served), "{served} at once");
+    for tenth in 2..602 {
+        served += admitted(&mut engine, at(f64::from(tenth) / 10.0), 100).len();
+    }
+    assert!((120..=128).contains(&served), "{served} in a minute");
+}
+
+#[test]
+fn what_is_told_for_a_model_leaves_the_others_alone() {
+    let mut engine = learning(1, &[]);
+    let grants = admitted(&mut engine, at(0.0), 2);
+    engine.read(at(0.1), &grants[0], told(Metered::Requests, 60, 0, 60.0));
+    assert!(admitted(&mut engine, at(0.1), 100).len() <= 1);
+    let lane = engine.lane(at(0.1), Some("other"));
+    let other = Ask { lane, ..ask(&mut engine, at(0.1), 1.0) };
+    assert!(engine.admit(at(0.1), &other).is_some());
+}
+
+#[test]
+fn what_is_told_for_an_account_holds_for_every_model() {
+    let mut engine = learning(1, &[]);
+    let grant = admit(&mut engine, at(0.0)).unwrap();
+    let reading = Reading {
+        period: Some(Duration::from_secs(3_600)),
+        scope: Scope::Account,
+        refill: Refill::Fixed,
+        ..told(Metered::Requests, 5_000, 1, 1_800.0)
+    };
+    engine.read(at(0.1), &grant, reading);
+    let lane = engine.lane(at(0.1), Some("other"));
+    let other = Ask { lane, ..ask(&mut engine, at(0.1), 1.0) };
+    assert!(engine.admit(at(0.1), &other).is_some(), "one is left");
+    assert!(engine.admit(at(0.1), &other).is_none());
+    assert!(admit(&mut engine, at(0.1)).is_none());
+    assert!(admit(&mut engine, at(1_801.0)).is_some(), "the next hour");
+}
+
+#[test]
+fn a_lower_limit_than_was_declared_is_believed_and_a_higher_one_is_not() {
+    let mut engine = learning(1, &[Limit::requests(500).per_minute()]);
+    let grants = admitted(&mut engine, at(0.0), 4);
+    let limit = |engine: &Engine| engine.accounts[0].meters[0].limit.amount();
+    engine.read(at(0.1), &grants[0], told(Metered::Requests, 1_000, 996, 0.24));
+    assert_eq!((limit(&engine), engine.take_events()), (500, vec![]), "somebody's choice");
+    engine.read(at(0.1), &grants[0], told(Metered::Requests, 14_400, 14_396, 24.0));
+    assert_eq!(limit(&engine), 500, "a day's limit is another one");
+    engine.take_events();
+    engine.read(at(0.1), &grants[0], told(Metered::Requests, 60, 56, 4.0));
+    assert_eq!(limit(&engine), 60);
+    let event = engine.take_events().pop();
+    let is_told = matches!(&event, Some(Event::LimitContradicted { declared, told, .. })
+        if declared.amount() == 500 && told.amount() == 60);
+    assert!(is_told, "{event:?}");
+    engine.read(at(0.2), &grants[1], told(Metered::Requests, 120, 116, 2.0));
+    assert_eq!(limit(&engine), 120, "it is raised again, as far as was declared");
+    engine.read(at(0.3), &grants[1], told(Metered::Requests, 1_000, 996, 0.24));
+    assert_eq!(limit(&engine), 500);
+}
+
+#[test]
+fn absurd_figures_teach_nothing() {
+    let mut engine = learning(1, &[]);
+    let grants = admitted(&mut engine, at(0.0), 5);
+    for (limit, remaining, reset) in [
+        (0, 0, 60.0),
+        (u64::MAX, 0, 60.0),
+        (60, u64::MAX, 60.0),
+        (60, 60, 0.0),
+        (60, 58, 0.0),
+        (60, 30, 1e9),
+        (1_000, 500, 150.0),
+    ] {
+        engine.read(at(0.1), &grants[0], told(Metered::Requests, limit, remaining, reset));
+        let events = engine.take_events();
+        assert_eq!(events, [], "learnt from {remaining} of {limit} until {reset}");
+    }
+    assert!(admit(&mut engine, at(0.1)).is_some());
+}
+
+#[test]
+fn what_is_on_its_way_is_not_in_what_is_told() {
+    let mut engine = learning(1, &[Limit::requests(60).per_minute().burst(40)]);
+    // Answers take half a second.
+    let first = admit(&mut engine, at(0.0)).unwrap();
+    engine.answered(at(0.5), &first);
+    let second = admit(&mut engine, at(10.0)).unwrap();
+    let _under_way = admitted(&mut engine, at(10.4), 3);
+    engine.answered(at(10.5), &second);
+    // Somebody else has used most of it. The three had not arrived when this was told.
+    engine.read(at(10.5), &second, told(Metered::Requests, 60, 8, 52.0));
+    let left = admitted(&mut engine, at(10.5), 100).len();
+    assert_eq!(left, 8 - 3 + 1, "and one that providers round down");
+}
+
+#[test]
+fn an_account_of_which_nothing_is_known_begins_slowly() {
+    let mut engine = learning(1, &[]);
+    let mut grants = admitted(&mut engine, at(0.0), 1_000);
+    assert_eq!(grants.len(), 16);
+    let want = ask(&mut engine, at(0.0), 30.0);
+    engine.line_up(at(0.0), want, WaiterId(0)).unwrap();
+    assert!(engine.serve(at(0.0)).is_none());
+    for grant in &mut grants {
+        engine.judge(at(1.0), grant, Verdict::Accepted);
+    }
+    grants.push(engine.serve(at(1.0)).unwrap().1.expect("one more for each answer"));
+    grants.extend(admitted(&mut engine, at(1.0), 1_000));
+    assert_eq!(grants.len(), 32);
+    grants.into_iter().for_each(|grant| engine.end(at(1.0), grant));
+    // No limit is ever found: then there is none.
+    let mut now = 2.0;
+    for _ in 0..2_000 {
+        now += 0.01;
+        if let Some(mut grant) = admit(&mut engine, at(now)) {
+            engine.judge(at(now), &mut grant, Verdict::Accepted);
+            engine.end(at(now), grant);
+        }
+    }
+    assert_eq!(admitted(&mut engine, at(now), 5_000).len(), 5_000);
+}
+
+/// A provider that refills `rate` a second up to `burst`, in front of which somebody always waits.
+fn accepted_by(engine: &mut Engine, rate: f64, burst: f64, from: f64, to: f64) -> (u64, u64) {
+    let (mut level, mut accepted, mut refused) = (burst, 0, 0);
+    let mut under_way: Vec<(f64, Grant)> = Vec::new();
+    let mut now = from;
+    while now < to {
+        now += 0.05;
+        level = f64::min(level + rate * 0.05, burst);
+        while let Some(grant) = admit(engine, at(now)) {
+            under_way.push((now + 0.2, grant));
+        }
+        for (_, mut grant) in under_way.extract_if(.., |(due, _)| *due <= now) {
+            let verdict = if level >= 1.0 { Verdict::Accepted } else { REFUSED };
+            if verdict == Verdict::Accepted {
+                level -= 1.0;
+                accepted += 1;
+            } else {
+                refused += 1;
+            }
+            engine.judge(at(now), &mut grant, verdict);
+            engine.end(at(now), grant);
+        }
+    }
+    for (_, grant) in under_way {
+        engine.end(at(to), grant);
+    }
+    (accepted, refused)
+}
+
+#[test]
+fn a_pace_is_found_from_refusals_alone_and_follows_the_provider() {
+    for rate in [0.25, 1.0, 20.0] {
+        let mut engine = learning(1, &[]);
+        accepted_by(&mut engine, rate, 5.0 * rate, 0.0, 120.0);
+        let (accepted, refused) = accepted_by(&mut engine, rate, 5.0 * rate, 120.0, 1_920.0);
+        let share = accepted as f64 / (rate * 1_800.0);
+        assert!(share > 0.9, "{share:.3} of {rate} a second");
+        assert!(
+            refused as f64 <= 0.1 * accepted as f64 + 60.0,
+            "{refused} refused at {rate} a second"
+        );
+        // It is found out when there is more.
+        accepted_by(&mut engine, 4.0 * rate, 20.0 * rate, 1_920.0, 2_820.0);
+        let (accepted, _) = accepted_by(&mut engine, 4.0 * rate, 20.0 * rate, 2_820.0, 3_420.0);
+        let share = accepted as f64 / (4.0 * rate * 600.0);
+        assert!(share > 0.9, "{share:.3} of four times {rate} a second");
+    }
+}
+
+#[test]
+fn an_account_that_refuses_well_within_its_limits_is_paced_and_told_of() {
+    let mut engine = learning(1, &[Limit::requests(600).per_minute()]);
+    let (_, refused) = accepted_by(&mut engine, 2.0, 10.0, 0.0, 300.0);
+    let events = engine.take_events();
+    let told = events.iter().filter(|event| matches!(event, Event::RefusedWithinLimits { .. }));
+    assert_eq!(told.count(), 1);
+    assert!(refused < 120, "{refused}");
+    let (accepted, refused) = accepted_by(&mut engine, 2.0, 10.0, 300.0, 900.0);
+    assert!(accepted > 1_080 && refused < 60, "{accepted} of 1,200, and {refused} refused");
+}
+
+#[test]
+fn one_refusal_is_an_accident() {
+    let mut engine = learning(1, &[Limit::requests(600).per_minute()]);
+    let mut grant = admit(&mut engine, at(0.0)).unwrap();
+    let limited =
+        Verdict::RateLimited { retry_after: Some(Duration::from_secs(2)), scope: Scope::Model };
+    engine.judge(at(0.1), &mut grant, limited);
+    assert!(admitted(&mut engine, at(2.3), 100).len() > 40, "the whole burst");
+}
+
+#[test]
+fn learning_can_be_turned_off() {
+    let mut engine = engine(1, &[]);
+    let grants = admitted(&mut engine, at(0.0), 100);
+    assert_eq!(grants.len(), 100);
+    engine.read(at(0.1), &grants[0], told(Metered::Requests, 60, 0, 60.0));
+    assert!(admit(&mut engine, at(0.1)).is_some());
+}

@@ -1,0 +1,159 @@
+//! Watching a stream for the errors that come in it.
+
+use crate::{
+    Lease, Ruling, Verdict,
+    provider::Framing,
+    stream::{Scanner, Seen},
+    usage::Running,
+};
+
+/// Looks at an answer as it flows by, and tells the pool what it says.
+#[derive(Debug)]
+pub(super) struct Watch {
+    /// None for a body in which no error comes.
+    scanner: Option<(Scanner, Framing)>,
+    stage: Stage,
+    /// What has come of it since it last told what it used.
+    running: Running,
+    has_ended: bool,
+}
+
+/// How far a stream has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Nothing has come yet that anybody waits for.
+    Prelude,
+    /// Something has.
+    Begun,
+    /// It failed before it had begun, and may be taken back.
+    Failed(Ruling),
+    /// It failed after that.
+    Over,
+}
+
+impl Watch {
+    pub(super) fn new(framing: Framing) -> Self {
+        let scanner = Some((Scanner::new(framing), framing));
+        Self { scanner, stage: Stage::Prelude, ..Self::none() }
+    }
+
+    /// For a body in which no error comes.
+    pub(super) fn none() -> Self {
+        let running = Running::default();
+        Self { scanner: None, stage: Stage::Begun, running, has_ended: false }
+    }
+
+    pub(super) fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    pub(super) fn framing(&self) -> Option<Framing> {
+        self.scanner.as_ref().map(|(_, framing)| *framing)
+    }
+
+    /// Whether it comes event by event.
+    pub(super) fn is_of_stream(&self) -> bool {
+        self.framing().is_some_and(|framing| framing != Framing::Whole)
+    }
+
+    /// What has come of the answer since it last told what it used.
+    pub(super) fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// What has come so far is known: what is to come counts.
+    pub(super) fn count_anew(&mut self) {
+        self.running = Running::default();
+    }
+
+    /// Whether its last event has come.
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// Looks at a piece of the body.
+    pub(super) fn look(&mut self, lease: &mut Lease, piece: &[u8]) {
+        let is_of_stream = self.is_of_stream();
+        let Self { scanner, stage, running, has_ended } = self;
+        if !is_of_stream {
+            running.bytes(piece.len());
+        }
+        let Some((scanner, framing)) = scanner else { return };
+        if matches!(stage, Stage::Failed(_) | Stage::Over) {
+            return;
+        }
+        scanner.feed(piece, |seen| {
+            stage.take(seen, lease);
+            if let (Stage::Begun, true, Seen::Event(event)) = (&*stage, is_of_stream, seen) {
+                running.event(event.data.len());
+                *has_ended |= lease.provider().is_end(&event);
+            }
+        });
+        if *framing == Framing::Whole && !may_be_error(scanner.unfinished()) {
+            stage.begin(lease);
+        }
+    }
+
+    /// The body has ended.
+    pub(super) fn finish(&mut self, lease: &mut Lease) {
+        let Self { scanner, stage, .. } = self;
+        if let Some((scanner, _)) = scanner {
+            scanner.finish(|seen| stage.take(seen, lease));
+        }
+        stage.begin(lease);
+    }
+
+    /// From here on nothing can be taken back: the provider has answered.
+    pub(super) fn begin(&mut self, lease: &mut Lease) -> Ruling {
+        self.stage.begin(lease);
+        Ruling::accepted()
+    }
+
+    /// Nothing has come in time. It may yet.
+    pub(super) fn be_late(&mut self, lease: &mut Lease) -> Ruling {
+        self.stage = Stage::Begun;
+        lease.failed()
+    }
+
+    /// The body broke off.
+    pub(super) fn fail(&mut self, lease: &mut Lease) {
+        let ruling = lease.failed();
+        if self.stage == Stage::Prelude {
+            self.stage = Stage::Failed(ruling);
+        }
+    }
+}
+
+impl Stage {
+    fn take(&mut self, seen: Seen<'_>, lease: &mut Lease) {
+        let Seen::Event(event) = seen else { return self.begin(lease) };
+        match self {
+            Self::Failed(_) | Self::Over => {}
+            Self::Prelude => match lease.observe_event(&event) {
+                Some(ruling) => *self = Self::Failed(ruling),
+                None if lease.provider().is_prelude(&event) => {}
+                None => self.begin(lease),
+            },
+            Self::Begun => {
+                if lease.observe_event(&event).is_some() {
+                    *self = Self::Over;
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, lease: &mut Lease) {
+        if *self == Self::Prelude {
+            lease.judge(Verdict::Accepted);
+            *self = Self::Begun;
+        }
+    }
+}
+
+/// Whether an object, as far as it is there, may have `error` for its first member.
+fn may_be_error(object: &[u8]) -> bool {
+    const ERROR: &[u8] = b"\"error\"";
+    let Some(rest) = object.strip_prefix(b"{") else { return object.is_empty() };
+    let rest = rest.trim_ascii_start();
+    rest.starts_with(ERROR) || ERROR.starts_with(rest)
+}

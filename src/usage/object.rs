@@ -1,0 +1,66 @@
+//! Reading what a response tells of its usage, by the shapes of its dialect.
+
+use http::HeaderMap;
+use serde_json::Value;
+
+use super::told::{Counted, Told};
+use crate::provider::{Cost, UsageHeaders, UsageShape};
+
+/// Whether an object has what only this shape has.
+pub(super) fn is_marked(object: &Value, shape: &UsageShape) -> bool {
+    shape.mark.is_none_or(|mark| follow(object, mark).is_some())
+}
+
+/// An object in a shape; none if it tells no tokens.
+pub(super) fn read(object: &Value, shape: &UsageShape) -> Option<Told> {
+    let figure = |places: &[&str]| places.iter().find_map(|place| count(follow(object, place)?));
+    let told = Told {
+        input: figure(shape.input),
+        other_input: figure(shape.other_input),
+        cache_read: figure(shape.cache_read),
+        cache_write: figure(shape.cache_write),
+        cache_write_1h: figure(shape.cache_write_hour),
+        output: figure(shape.output),
+        reasoning: figure(shape.reasoning),
+        total: figure(shape.total),
+        nano_dollars: shape.cost.iter().find_map(|cost| nano_dollars(object, *cost)),
+        counted: Counted { cache: shape.input_has_cache, reasoning: shape.output_has_reasoning },
+    };
+    (told.input.is_some() || told.output.is_some()).then_some(told)
+}
+
+/// What headers tell; none if it is no tokens.
+pub(super) fn in_headers(headers: &HeaderMap, names: &UsageHeaders) -> Option<Told> {
+    let figure = |name: &str| headers.get(name)?.to_str().ok()?.parse().ok();
+    let told = Told {
+        input: figure(names.input),
+        cache_read: figure(names.cache_read),
+        cache_write: figure(names.cache_write),
+        output: figure(names.output),
+        counted: Counted { cache: false, reasoning: true },
+        ..Told::default()
+    };
+    (told.input.is_some() || told.output.is_some()).then_some(told)
+}
+
+fn nano_dollars(object: &Value, cost: Cost) -> Option<u64> {
+    match cost {
+        Cost::Dollars(place) => {
+            let nanos = follow(object, place)?.as_f64()? * 1e9;
+            (0.0..1e18).contains(&nanos).then(|| nanos.round() as u64)
+        }
+        Cost::Ticks(place) => count(follow(object, place)?).map(|ticks| ticks.div_ceil(10)),
+    }
+}
+
+/// The value at a path. (`Value::pointer` allocates for each step.)
+fn follow<'v>(object: &'v Value, path: &str) -> Option<&'v Value> {
+    path.split('/').skip(1).try_fold(object, |value, name| value.get(name))
+}
+
+/// A count, also where it is written as `3.0`. More than 2^53 is none.
+fn count(value: &Value) -> Option<u64> {
+    const MOST: u64 = 1 << 53;
+    let whole = |number: f64| (number >= 0.0 && number.fract() == 0.0).then_some(number as u64);
+    value.as_u64().or_else(|| whole(value.as_f64()?)).filter(|count| *count <= MOST)
+}

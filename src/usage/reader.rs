@@ -1,0 +1,244 @@
+//! Finding what an answer tells of its usage, in whatever pieces it comes.
+
+use std::sync::LazyLock;
+
+use http::HeaderMap;
+use memchr::{memchr, memmem::Finder};
+use serde_json::Value;
+
+use super::{Usage, object, told::Told};
+use crate::provider::{UsageHeaders, UsageShape};
+
+/// What nearly every dialect's usage begins with: `"usage": {...}`, `"usageMetadata": {...}`. Inside a
+/// text the quotes would be escaped, so that content is passed over without being parsed.
+const USAGE: &[u8] = b"\"usage";
+
+static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(USAGE));
+
+/// The longest usage object. They have some hundred bytes.
+const LONGEST: usize = 8 * 1024;
+
+/// Reads usage from the bytes of an answer as they flow by.
+///
+/// It takes JSON, server-sent events and JSON arrays alike, of any length and cut in any way, and
+/// holds no more than 8 KiB. Content is searched for one word, at the speed of memory; only what
+/// follows the name of a shape's [`member`](UsageShape::member) is parsed. Of several that an answer
+/// tells, the last counts, figure by figure.
+#[derive(Clone, Debug)]
+pub struct UsageReader {
+    shapes: &'static [UsageShape],
+    /// What all names of members begin with, the quote before them included.
+    opening: &'static [u8],
+    /// The shape that was found.
+    found: Option<&'static UsageShape>,
+    state: State,
+    /// The object that is being read.
+    object: Vec<u8>,
+    told: Option<Told>,
+    times: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// So many bytes of the opening were the last that came.
+    Seeking(usize),
+    /// So many bytes of this name came.
+    Name(&'static str, usize),
+    /// Behind the name.
+    Colon(&'static str),
+    /// Behind the colon.
+    Value(&'static str),
+    Object(&'static str, Nesting),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Nesting {
+    depth: usize,
+    in_string: bool,
+    after_backslash: bool,
+}
+
+impl UsageReader {
+    /// A reader for one answer in one of these shapes: those of a dialect are
+    /// [`Facts::usage`](crate::provider::Facts::usage).
+    #[must_use]
+    pub fn new(shapes: &'static [UsageShape]) -> Self {
+        let is_usage = shapes.iter().all(|shape| shape.member.as_bytes().starts_with(&USAGE[1..]));
+        Self {
+            shapes,
+            opening: if is_usage { USAGE } else { &USAGE[..1] },
+            found: None,
+            state: State::Seeking(0),
+            object: Vec::new(),
+            told: None,
+            times: 0,
+        }
+    }
+
+    /// Takes what headers tell. What the body tells goes before it.
+    #[must_use]
+    pub fn headers(mut self, names: &UsageHeaders, headers: &HeaderMap) -> Self {
+        self.told = object::in_headers(headers, names).or(self.told);
+        self
+    }
+
+    /// Takes the next piece of the answer.
+    pub fn feed(&mut self, piece: &[u8]) {
+        let mut rest = piece;
+        while let Some((&byte, after)) = rest.split_first() {
+            match self.state {
+                State::Seeking(0) => {
+                    rest = self.seek(rest);
+                    continue;
+                }
+                State::Object(name, nesting) => {
+                    rest = self.collect(rest, name, nesting);
+                    continue;
+                }
+                _ => rest = after,
+            }
+            self.state = match self.state {
+                State::Seeking(seen) if self.opening.get(seen) == Some(&byte) => {
+                    self.opened(seen + 1)
+                }
+                State::Name(name, seen) => match self.continued(name, seen, byte) {
+                    Some(state) => state,
+                    None => self.anew(byte),
+                },
+                State::Colon(_) | State::Value(_) if byte.is_ascii_whitespace() => continue,
+                State::Colon(name) if byte == b':' => State::Value(name),
+                State::Value(name) if byte == b'{' => {
+                    self.object.clear();
+                    self.object.push(byte);
+                    State::Object(name, Nesting::object())
+                }
+                _ => self.anew(byte),
+            };
+        }
+    }
+
+    /// What the answer has told so far; none if it has told nothing.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        self.told.as_ref().map(Told::disjoint)
+    }
+
+    /// How often the answer has told.
+    pub(crate) fn times(&self) -> u32 {
+        self.times
+    }
+
+    /// How many bytes are held.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.object.capacity()
+    }
+
+    /// Looks for the opening. What is behind it is left; or else nothing, but its beginning may have been
+    /// the end of the piece.
+    fn seek<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
+        let length = self.opening.len();
+        let at = if length == USAGE.len() { FINDER.find(piece) } else { memchr(b'"', piece) };
+        let (seen, rest) = match at {
+            Some(at) => (length, &piece[at + length..]),
+            None => {
+                let is_end = |seen: &usize| piece.ends_with(&self.opening[..*seen]);
+                ((1..length).rev().find(is_end).unwrap_or(0), &piece[piece.len()..])
+            }
+        };
+        self.state = self.opened(seen);
+        rest
+    }
+
+    /// So many bytes of the opening have come.
+    fn opened(&self, seen: usize) -> State {
+        match self.shapes.first() {
+            Some(shape) if seen == self.opening.len() => State::Name(shape.member, seen - 1),
+            _ => State::Seeking(seen),
+        }
+    }
+
+    /// The next byte of a name, of which so many have come that `name` begins with; none if none goes on
+    /// so.
+    fn continued(&self, name: &'static str, seen: usize, byte: u8) -> Option<State> {
+        let begun = name.as_bytes().get(..seen)?;
+        let mut names = self.shapes.iter().map(|shape| shape.member);
+        let rest = |name: &'static str| name.as_bytes().strip_prefix(begun);
+        if byte == b'"' {
+            return names.find(|name| rest(name) == Some(b"")).map(State::Colon);
+        }
+        let name = names.find(|name| rest(name).is_some_and(|rest| rest.first() == Some(&byte)))?;
+        Some(State::Name(name, seen + 1))
+    }
+
+    /// It was not what it looked like. The opening has no other quote in it than its first byte.
+    fn anew(&self, byte: u8) -> State {
+        self.opened(usize::from(byte == USAGE[0]))
+    }
+
+    /// Takes what belongs to the object that is being read, and leaves what is behind it.
+    fn collect<'p>(
+        &mut self,
+        piece: &'p [u8],
+        name: &'static str,
+        mut nesting: Nesting,
+    ) -> &'p [u8] {
+        let room = &piece[..piece.len().min(LONGEST - self.object.len())];
+        let end = room.iter().position(|byte| nesting.ends_with(*byte));
+        let (part, rest) = piece.split_at(end.map_or(room.len(), |end| end + 1));
+        // Doubled as it grows, but never beyond the longest, which is a power of two.
+        let held = self.object.len();
+        self.object.reserve_exact((held + part.len()).next_power_of_two() - held);
+        self.object.extend_from_slice(part);
+        self.state = match end {
+            None if self.object.len() < LONGEST => State::Object(name, nesting),
+            // It is given up.
+            None => State::Seeking(0),
+            Some(_) => {
+                self.take(name);
+                State::Seeking(0)
+            }
+        };
+        rest
+    }
+
+    /// An object has come whole.
+    fn take(&mut self, name: &str) {
+        let Ok(object) = serde_json::from_slice::<Value>(&self.object) else { return };
+        let marked = self.shapes.iter().filter(|shape| object::is_marked(&object, shape));
+        let shapes = self.found.into_iter().chain(marked).filter(|shape| shape.member == name);
+        let read = |shape| Some((shape, object::read(&object, shape)?));
+        if let Some((shape, told)) = shapes.filter_map(read).next() {
+            self.found = Some(shape);
+            self.told.get_or_insert(told).update(&told);
+            self.times = self.times.wrapping_add(1);
+        }
+    }
+}
+
+impl Nesting {
+    /// Behind the bracket that an object begins with.
+    fn object() -> Self {
+        Self { depth: 1, ..Self::default() }
+    }
+
+    /// Whether this is the last byte of it.
+    fn ends_with(&mut self, byte: u8) -> bool {
+        if self.in_string {
+            match byte {
+                _ if self.after_backslash => self.after_backslash = false,
+                b'\\' => self.after_backslash = true,
+                b'"' => self.in_string = false,
+                _ => {}
+            }
+            return false;
+        }
+        match byte {
+            b'"' => self.in_string = true,
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => self.depth -= 1,
+            _ => {}
+        }
+        self.depth == 0
+    }
+}

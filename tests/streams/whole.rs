@@ -1,0 +1,70 @@
+//! Answers that are no stream, and yet an error inside a 200: looked into where the dialect says so.
+
+use http_body_util::Channel;
+use tower_key_rotation::OpenRouter;
+
+use super::*;
+
+/// A router that answers 200 before it has an answer.
+fn router() -> KeyPool {
+    let pool = KeyPool::builder(OpenRouter::default()).origin("https://api.openai.com");
+    let keys = [1, 2].map(|i| ApiKey::new(secret(i)).id(format!("k{i}")));
+    keys.into_iter().fold(pool, KeyPoolBuilder::key).build().unwrap()
+}
+
+const ERROR: &str = " \n { \"error\" : {\"code\": 502, \"message\": \"Provider returned error\"}, \"user_id\": \"u\"}\n";
+const GOOD: &str =
+    "\n\n{\"id\":\"gen-1\",\"error\":null,\"choices\":[{\"message\":{\"content\":\"Hi\"}}]}";
+
+#[tokio::test(start_paused = true)]
+async fn an_error_in_place_of_an_answer_goes_to_another_key() {
+    for size in [1, 2, 5, 1_000] {
+        let cut = |body: &str| body.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
+        let inner = answers("application/json", vec![cut(ERROR), cut(GOOD)]);
+        let response = send(&router(), inner, Style::Chat.request()).await;
+        let tried = attempts(&response);
+        assert_eq!((tried.len(), tried[0].1), (2, Verdict::Transient), "{tried:?}");
+        assert_eq!(read(response.into_body()).await, GOOD);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_all_answer_so_the_last_is_passed_on_as_it_came() {
+    let inner = answers("application/json", vec![vec![Bytes::from(ERROR)]]);
+    let response = send(&router(), inner, Style::Chat.request()).await;
+    assert_eq!((response.status().as_u16(), verdict(&response)), (200, Verdict::Transient));
+    assert_eq!(read(response.into_body()).await, ERROR);
+}
+
+/// Its first member tells: nothing else is waited for.
+#[tokio::test(start_paused = true)]
+async fn a_good_answer_is_passed_on_with_its_first_bytes() {
+    let (mut sender, body) = Channel::<Bytes, Infallible>::new(8);
+    let body = std::sync::Arc::new(std::sync::Mutex::new(Some(body)));
+    let inner = tower::service_fn(move |_: Request<ReplayBody>| {
+        let body = body.lock().unwrap().take().unwrap();
+        let response = Response::builder().header("content-type", "application/json");
+        ready(Ok::<_, Infallible>(response.body(body).unwrap()))
+    });
+    let pool = router();
+    let mut call = tokio_test::task::spawn(send(&pool, inner, Style::Chat.request()));
+    for piece in ["\n", "{", " \"e"] {
+        sender.send_data(Bytes::from(piece)).await.unwrap();
+        assert!(call.poll().is_pending(), "{piece:?} tells nothing yet");
+    }
+    sender.send_data(Bytes::from("m")).await.unwrap();
+    let std::task::Poll::Ready(response) = call.poll() else { panic!("held back") };
+    assert_eq!(verdict(&response), Verdict::Accepted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn odd_answers_pass() {
+    for body in
+        ["", "null", "[]", "[1]", "\"error\"", "{}", "{\"error\"", "{\"error\":null}", "<html>"]
+    {
+        let inner = answers("application/json", vec![vec![Bytes::from(body)]]);
+        let response = send(&router(), inner, Style::Chat.request()).await;
+        assert_eq!(verdict(&response), Verdict::Accepted, "{body}");
+        assert_eq!(read(response.into_body()).await, body);
+    }
+}

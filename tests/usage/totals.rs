@@ -1,0 +1,87 @@
+//! The sum of what was read is the sum in the provider's own books.
+
+use tower_key_rotation::{KeyUsed, Verdict, sandbox::Fault};
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_is_what_the_provider_has_in_its_books() {
+    for api in APIS {
+        for stream in [false, true] {
+            let setup = Setup::with(api, &[], |sandbox| sandbox.answer(Script::new().tokens(57)));
+            for _ in 0..5 {
+                read(setup.ask(api.request(stream)).await.into_body()).await;
+            }
+            let books = setup.sandbox.seen().total();
+            let all = setup.kept.all();
+            assert_eq!(all.len(), 5, "{api:?} {stream}");
+            assert!(all.iter().all(|usage| !usage.is_estimated), "{api:?} {stream}: {all:?}");
+            let (input, output) = all.iter().fold((0, 0), |(input, output), usage| {
+                (input + usage.all_input(), output + usage.all_output())
+            });
+            assert_eq!((input, output), (books.prompt_tokens, books.answer_tokens), "{api:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_told_by_key() {
+    let setup = Setup::new(Api::Messages, &[]);
+    for _ in 0..10 {
+        read(setup.ask(Api::Messages.request(true)).await.into_body()).await;
+    }
+    let kept = setup.kept.0.lock().unwrap().clone();
+    for (id, secret) in [("k1", "org-1-1"), ("k2", "org-2-1")] {
+        let of_key = kept.iter().filter(|(key, _)| key == id).map(|(_, usage)| usage.all_output());
+        assert_eq!(of_key.sum::<u64>(), setup.sandbox.seen().key(secret).answer_tokens, "{id}");
+    }
+}
+
+/// Random requests, of which some are cut, some fail before they begin, some in the middle, and some
+/// are refused: the finished ones are exact, and there is one record for each that was accepted.
+#[tokio::test(start_paused = true)]
+async fn a_thousand_mixed_requests_add_up() {
+    for api in APIS {
+        let mut rng = fastrand::Rng::with_seed(11);
+        let setup = Setup::with(api, &[], |sandbox| sandbox.answer(Script::new().tokens(20)));
+        let (mut finished, mut cut, mut refused) = (0, 0, 0);
+        for _ in 0..1_000 {
+            match rng.u8(0..12) {
+                0 => setup.sandbox.fail(Fault::overload(1)),
+                1 => setup.sandbox.fail(Fault::cut_streams(rng.u64(0..4), 1)),
+                2 => setup.sandbox.fail(Fault::stream_error(rng.u64(0..8), 1)),
+                _ => false,
+            };
+            let (before, known) = (setup.sandbox.seen().total(), setup.kept.all().len());
+            let stream = rng.bool();
+            let response = setup.ask(api.request(stream)).await;
+            let used = response.extensions().get::<KeyUsed>().map(|used| used.verdict);
+            let most = if rng.u8(0..4) == 0 { rng.usize(0..12) } else { usize::MAX };
+            let mut body = response.into_body();
+            let mut frames = 0;
+            while frames < most && body.frame().await.is_some_and(|frame| frame.is_ok()) {
+                frames += 1;
+            }
+            drop(body);
+
+            let is_finished = match stream {
+                true => setup.sandbox.seen().total().streams_finished > before.streams_finished,
+                false => frames > 0,
+            };
+            match (&setup.kept.all()[known..], used) {
+                ([], used) if used != Some(Verdict::Accepted) => refused += 1,
+                ([usage], Some(Verdict::Accepted)) if is_finished => {
+                    assert_eq!((usage.is_estimated, usage.all_output()), (false, 20), "{api:?}");
+                    finished += 1;
+                }
+                ([usage], Some(Verdict::Accepted)) => {
+                    assert!(usage.is_estimated && usage.all_output() <= 25, "{api:?}: {usage:?}");
+                    cut += 1;
+                }
+                (records, used) => panic!("{api:?}: {used:?} has the records {records:?}"),
+            }
+        }
+        assert!(finished > 500 && cut > 50, "{api:?}: {finished} {cut} {refused}");
+        assert_eq!(setup.in_flight(), 0);
+    }
+}
