@@ -37,6 +37,34 @@ pub enum Event {
         /// How many it has.
         total: usize,
     },
+    /// A key comes to the end of its time ([`ApiKey::expires`](crate::ApiKey::expires)). Told seven days
+    /// and one day before, and at once for a key that comes later than that.
+    KeyExpires {
+        /// The key.
+        key: KeyId,
+        /// Its account.
+        account: Arc<str>,
+        /// How long from now.
+        wait: Duration,
+    },
+    /// The time of a key is over; it stays out of use until it is replaced.
+    KeyExpired {
+        /// The key.
+        key: KeyId,
+        /// Its account.
+        account: Arc<str>,
+        /// How many keys of the pool are left.
+        live: usize,
+        /// How many it has.
+        total: usize,
+    },
+    /// Fewer keys than before may be used: some were rejected, have expired or were removed.
+    PoolShrunk {
+        /// How many keys of the pool are left.
+        live: usize,
+        /// How many it has.
+        total: usize,
+    },
     /// A key may not be used for a model.
     ModelRefused {
         /// The key.

@@ -56,8 +56,8 @@ impl Engine {
 
     /// Why a request can never be admitted, if so.
     pub(super) fn hopeless(&self, ask: &Ask) -> Option<Exhausted> {
-        let mut accounts = (0..self.accounts.len()).map(AccountIx::new);
-        if accounts.any(|account| self.opens(ask, account).is_some()) {
+        let mut accounts = self.order.iter();
+        if accounts.any(|&account| self.opens(ask, account).is_some()) {
             return None;
         }
         let reason = if self.is_keyless(ask) { Reason::NoKey } else { Reason::TooLarge };
@@ -114,11 +114,11 @@ impl Engine {
     }
 
     pub(super) fn sample(&self) -> impl Iterator<Item = AccountIx> {
-        (0..self.accounts.len()).step_by(self.stride()).map(AccountIx::new)
+        self.order.iter().step_by(self.stride()).copied()
     }
 
     fn stride(&self) -> usize {
-        self.accounts.len().div_ceil(SAMPLE).max(1)
+        self.order.len().div_ceil(SAMPLE).max(1)
     }
 
     /// Whether, by then, everybody ahead and this request can have been admitted. `shared` looks at

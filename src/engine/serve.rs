@@ -142,7 +142,12 @@ impl Engine {
 
     /// When [`serve`](Self::serve) should be called next if nothing else happens.
     pub(crate) fn wake_at(&self) -> Option<Time> {
-        self.waiting_lanes().filter_map(|lane| lane.stalled?.until).min()
+        if self.waiting == 0 {
+            return None;
+        }
+        let served = self.waiting_lanes().filter_map(|lane| lane.stalled?.until).min();
+        // Whoever waits for a key in vain is told so when its time is over.
+        [served, self.next_notice()].into_iter().flatten().min()
     }
 
     /// Who will most likely be served then: the one to hold the timer.

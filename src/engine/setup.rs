@@ -1,21 +1,25 @@
 //! Building an engine from what a user declared.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
 use crate::{
-    Account as Declared, KeyId, Limit,
+    Account as Declared, ApiKey, KeyId, Limit,
     strategy::{Headroom, Strategy},
 };
 
 use super::{
-    AccountIx, Engine, KeyIx, MOST_LIMITS,
-    account::{Account, Failures, Key},
+    AccountIx, Engine, KeyIx, MOST_LIMITS, Time,
+    account::{Account, Key},
     alike::Alike,
+    change::{NewAccount, NewKey},
     lanes::Lanes,
     meter::Meter,
-    round_trip::RoundTrip,
     shadow::Shadow,
     snapshot::Counters,
     standing::Standing,
@@ -61,50 +65,40 @@ impl Setup {
 impl Engine {
     /// An engine over accounts that have been checked. `ids` has the id of each key, in order.
     pub(crate) fn new(declared: &[Declared], ids: &[KeyId], setup: Setup) -> Self {
-        // Most accounts have the same limits.
-        let mut known: Vec<Arc<Limit>> = Vec::new();
-        let mut meters = |limits: &[Limit]| -> Vec<_> {
-            let limits = limits.iter().map(|limit| shared(&mut known, limit));
-            limits.map(|limit| Meter::new(limit, setup.wall)).collect()
-        };
+        let mut counts = Counts::new(setup.wall);
         let mut keys = Vec::with_capacity(ids.len());
         let mut ids = ids.iter();
-        let accounts: Vec<_> = declared
-            .iter()
-            .enumerate()
-            .map(|(index, account)| {
-                let first = keys.len();
-                keys.extend(account.keys.iter().zip(ids.by_ref()).map(|(key, id)| Key {
-                    id: id.clone(),
-                    account: AccountIx::new(index),
-                    weight: key.weight,
-                    meters: meters(&key.limits),
-                    alive: true,
-                    served: 0,
-                    in_flight: 0,
-                }));
-                Account {
-                    name: account.name.clone(),
-                    weight: account.weight,
-                    meters: meters(&account.limits),
-                    keys: (first..keys.len()).map(KeyIx::new).collect(),
-                    standing: Standing::default(),
-                    failures: Failures::default(),
-                    way: RoundTrip::default(),
-                    served: 0,
-                    in_flight: 0,
-                }
-            })
-            .collect();
+        let mut accounts = Vec::with_capacity(declared.len());
+        for (index, declared) in declared.iter().enumerate() {
+            let mut account = Account::new(counts.account(declared));
+            for (key, id) in declared.keys.iter().zip(ids.by_ref()) {
+                let (ix, new) = (KeyIx::new(keys.len()), counts.key(key, id.clone()));
+                let expires = new.expires;
+                account.keys.push(ix);
+                keys.push(Key::new(ix, AccountIx::new(index), new, &account.way));
+                keys[ix.index()].expires = expires;
+            }
+            accounts.push(account);
+        }
         // Pools of many processes begin with different accounts.
         let mut rng = fastrand::Rng::with_seed(setup.seed);
         let first = AccountIx::new(rng.usize(..accounts.len().max(1)));
-        Self {
+        let by_name = accounts.iter().map(|account| Arc::clone(&account.name));
+        let mut engine = Self {
             lanes: Lanes::new(&accounts, first),
             tenants: Tenants::new(setup.tenants),
+            order: (0..accounts.len()).map(AccountIx::new).collect(),
+            by_name: by_name.zip((0..).map(AccountIx::new)).collect(),
+            by_id: keys.iter().map(|key| (key.id.clone(), key.ix)).collect(),
+            free_accounts: Vec::new(),
+            free_keys: Vec::new(),
             accounts,
             live_keys: keys.len(),
+            total_keys: keys.len(),
+            told_live: keys.len(),
             keys,
+            epoch: 0,
+            notices: BTreeSet::new(),
             provider: Standing::default(),
             alike: Alike::default(),
             strategy: setup.strategy,
@@ -120,7 +114,44 @@ impl Engine {
             rng,
             events: Vec::new(),
             counters: Counters::default(),
+        };
+        for place in 0..engine.keys.len() {
+            let Key { ix, expires, .. } = engine.keys[place];
+            if expires.is_some() {
+                engine.set_expiry(Time::ZERO, ix, expires);
+            }
         }
+        engine
+    }
+}
+
+/// Makes the counts against declared limits. Most accounts have the same ones.
+#[derive(Debug)]
+pub(crate) struct Counts {
+    wall: Timestamp,
+    known: Vec<Arc<Limit>>,
+}
+
+impl Counts {
+    /// `wall` is the time of day at the engine's beginning.
+    pub(crate) fn new(wall: Timestamp) -> Self {
+        Self { wall, known: Vec::new() }
+    }
+
+    pub(crate) fn account(&mut self, declared: &Declared) -> NewAccount {
+        let Declared { name, weight, limits, .. } = declared;
+        NewAccount { name: Arc::clone(name), weight: *weight, meters: self.meters(limits) }
+    }
+
+    pub(crate) fn key(&mut self, declared: &ApiKey, id: KeyId) -> NewKey {
+        let ApiKey { weight, limits, expires, .. } = declared;
+        let expires = expires.map(|expires| Time::of(expires, self.wall));
+        NewKey { id, weight: *weight, meters: self.meters(limits), expires }
+    }
+
+    pub(crate) fn meters(&mut self, limits: &[Limit]) -> Vec<Meter> {
+        let limits = limits.iter().map(|limit| shared(&mut self.known, limit));
+        limits.map(|limit| Meter::new(limit, self.wall)).collect()
     }
 }
 
