@@ -75,12 +75,14 @@ pub struct ApiKey {
     pub(crate) id: Option<KeyId>,
     pub(crate) weight: u32,
     pub(crate) limits: Vec<Limit>,
+    pub(crate) endpoint: Option<String>,
 }
 
 impl ApiKey {
     /// A key from its secret, with weight 1 and an id made from its account's name.
     pub fn new(secret: impl Into<String>) -> Self {
-        Self { secret: SecretString::from(secret.into()), id: None, weight: 1, limits: Vec::new() }
+        let secret = SecretString::from(secret.into());
+        Self { secret, id: None, weight: 1, limits: Vec::new(), endpoint: None }
     }
 
     /// The label this key is known by. It must be unique in its pool.
@@ -92,6 +94,16 @@ impl ApiKey {
     /// A limit of this key alone, beside those of its account: a cap that its owner has set, say.
     pub fn limit(mut self, limit: Limit) -> Self {
         self.limits.push(limit);
+        self
+    }
+
+    /// A server of this key's own, such as `https://eu.openai.azure.com` or
+    /// `https://gateway.example.com/eu`: the key is sent there and nowhere else, in place of the pool's
+    /// origin. Requests that it is put into are led there: scheme, host and port become the
+    /// endpoint's, and its path goes before theirs. Plain http is for loopback addresses only; a
+    /// mistake in it is a [`BuildError`](crate::BuildError).
+    pub fn endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoint = Some(url.into());
         self
     }
 
@@ -108,6 +120,7 @@ impl fmt::Debug for ApiKey {
             .field("id", &self.id)
             .field("weight", &self.weight)
             .field("limits", &self.limits)
+            .field("has_endpoint", &self.endpoint.is_some())
             .finish_non_exhaustive()
     }
 }
