@@ -76,13 +76,14 @@ pub struct ApiKey {
     pub(crate) weight: u32,
     pub(crate) limits: Vec<Limit>,
     pub(crate) expires: Option<SystemTime>,
+    pub(crate) endpoint: Option<String>,
 }
 
 impl ApiKey {
     /// A key from its secret, with weight 1 and an id made from its account's name.
     pub fn new(secret: impl Into<String>) -> Self {
         let secret = SecretString::from(secret.into());
-        Self { secret, id: None, weight: 1, limits: Vec::new(), expires: None }
+        Self { secret, id: None, weight: 1, limits: Vec::new(), expires: None, endpoint: None }
     }
 
     /// The label this key is known by. It must be unique in its pool.
@@ -107,6 +108,16 @@ impl ApiKey {
         self
     }
 
+    /// A server of this key's own, such as `https://eu.openai.azure.com` or
+    /// `https://gateway.example.com/eu`: the key is sent there and nowhere else, in place of the pool's
+    /// origin. Requests that it is put into are led there: scheme, host and port become the
+    /// endpoint's, and its path goes before theirs. Plain http is for loopback addresses only; a
+    /// mistake in it is a [`BuildError`](crate::BuildError).
+    pub fn endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoint = Some(url.into());
+        self
+    }
+
     /// How much this key is used beside the other keys of its account; 1 by default, at least 1.
     pub fn weight(mut self, weight: u32) -> Self {
         self.weight = weight;
@@ -121,6 +132,7 @@ impl fmt::Debug for ApiKey {
             .field("weight", &self.weight)
             .field("limits", &self.limits)
             .field("expires", &self.expires)
+            .field("has_endpoint", &self.endpoint.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::{
     Account, BuildError, KeyId, KeyPool,
+    endpoint::Endpoint,
     engine::{Engine, KeyIx, MOST_LIMITS, Setup},
-    origin::Origin,
     provider::{Provider, Rule},
     strategy::Strategy,
     usage::UsageSink,
@@ -20,6 +20,7 @@ use crate::{
 use super::{
     clock::Clock,
     credentials::{Carriers, Credential},
+    key_set::{KeyEndpointInfo, KeySet},
     shared::{Core, Shared},
 };
 
@@ -171,7 +172,7 @@ impl KeyPoolBuilder {
         let mut problems = Vec::new();
         self.check(&mut problems);
         let origin = self.origin.as_deref().unwrap_or(&self.provider.facts().origin);
-        let origin = Origin::parse(origin).map_err(|problem| problems.push(problem));
+        let origin = Endpoint::parse_origin(origin).map_err(|problem| problems.push(problem));
         let credentials = self.credentials(&mut problems);
         let (Ok(origin), []) = (origin, problems.as_slice()) else {
             return Err(BuildError::new(problems));
@@ -184,6 +185,14 @@ impl KeyPoolBuilder {
         let name = self.name.as_deref().unwrap_or(&self.provider.facts().name);
         let by_id = ids.iter().cloned().zip((0..).map(KeyIx::new)).collect();
         let carriers = Carriers::new(&*self.provider);
+        let weights = self.accounts.iter().flat_map(|account| &account.keys).map(|key| key.weight);
+        let infos = credentials.iter().zip(weights).map(|(key, weight)| KeyEndpointInfo {
+            id: key.id.clone(),
+            account: Arc::clone(&key.account),
+            weight,
+            endpoint: key.endpoint.as_ref().map(|endpoint| endpoint.uri().clone()),
+        });
+        let key_set = watch::Sender::new(Arc::new(KeySet::new(1, infos)));
         let shared = Shared {
             name: Arc::from(name),
             provider: self.provider,
@@ -193,6 +202,7 @@ impl KeyPoolBuilder {
             max_wait: self.max_wait,
             credentials,
             by_id,
+            key_set,
             clock,
             events: broadcast::Sender::new(KEPT_EVENTS),
             sink: self.sink,
@@ -271,9 +281,11 @@ impl KeyPoolBuilder {
                         problem(&format!("limit \"{limit}\": {what}"));
                     }
                 }
+                let endpoint = key.endpoint.as_deref().map(Endpoint::parse).transpose();
+                let endpoint = endpoint.map_err(|what| problem(&what)).ok().flatten();
                 let carriers = self.provider.facts().carriers();
-                match Credential::new(id.clone(), Arc::clone(&account.name), &key.secret, carriers)
-                {
+                let account = Arc::clone(&account.name);
+                match Credential::new(id.clone(), account, endpoint, &key.secret, carriers) {
                     Ok(credential) => credentials.push(credential),
                     Err(what) => problem(what),
                 }

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     KeyId,
+    endpoint::Endpoint,
     provider::{Carrier, Provider},
 };
 
@@ -22,6 +23,8 @@ static CARRIERS: [HeaderName; 4] = [
 pub(crate) struct Credential {
     pub(crate) id: KeyId,
     pub(crate) account: Arc<str>,
+    /// Where it is sent, if not to the pool's origin.
+    pub(crate) endpoint: Option<Endpoint>,
     secret: SecretString,
     /// One sensitive value for each of the provider's carriers.
     headers: Box<[(HeaderName, HeaderValue)]>,
@@ -38,6 +41,7 @@ impl Credential {
     pub(crate) fn new(
         id: KeyId,
         account: Arc<str>,
+        endpoint: Option<Endpoint>,
         secret: &SecretString,
         carriers: &[Carrier],
     ) -> Result<Self, &'static str> {
@@ -59,7 +63,7 @@ impl Credential {
             Ok((name, value))
         };
         let headers = carriers.iter().map(header).collect::<Result<_, &'static str>>()?;
-        Ok(Self { id, account, secret: kept, headers })
+        Ok(Self { id, account, endpoint, secret: kept, headers })
     }
 
     /// Sets the key in the provider's way. Every credential is assumed to be gone already.

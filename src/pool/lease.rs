@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::{
     KeyId, Ruling, Usage, Verdict,
+    endpoint::Endpoint,
     engine::{Cost, Grant},
     provider::{Answer, Provider, StreamEvent},
     usage::Spent,
@@ -60,23 +61,35 @@ impl Lease {
         self.shared.credentials.get(grant.key.index())
     }
 
+    /// Where its key is sent.
+    fn home(&self) -> &Endpoint {
+        let own = self.credential().and_then(|credential| credential.endpoint.as_ref());
+        own.unwrap_or(&self.shared.origin)
+    }
+
     /// The same text with the key blotted out, if it is in there.
     pub(crate) fn blotted(&self, text: &[u8]) -> Option<Vec<u8>> {
         self.credential()?.blotted(text)
     }
 
     /// Removes every credential from a request, inserts the key's, and adds the headers that the
-    /// provider demands where they are missing.
+    /// provider demands where they are missing. If the key has an endpoint of its own, the request is
+    /// led there.
     ///
     /// # Errors
-    /// [`ForeignOrigin`] if the request leads to another origin than the pool's. Its credentials are
-    /// removed all the same.
+    /// [`ForeignOrigin`] if the request leads to another origin than the pool's, and not to the key's
+    /// endpoint either. Its credentials are removed all the same.
     pub fn apply<B>(&mut self, request: &mut Request<B>) -> Result<(), ForeignOrigin> {
         self.shared.carriers.strip(request);
-        if !self.shared.origin.covers(request.uri()) {
-            return Err(ForeignOrigin(self.shared.origin.to_string()));
+        let home = self.home();
+        if !home.covers(request.uri()) && !self.shared.origin.covers(request.uri()) {
+            return Err(ForeignOrigin(home.to_string()));
         }
         let carrier = self.shared.provider.facts().carrier_of(request.uri());
+        if !home.covers(request.uri()) {
+            let led = home.lead_here(request.uri());
+            *request.uri_mut() = led.ok_or_else(|| ForeignOrigin(home.to_string()))?;
+        }
         if let Some(credential) = self.credential() {
             credential.insert(carrier, request.headers_mut());
             self.applied = true;
@@ -219,7 +232,7 @@ pub struct ForeignOrigin(String);
 
 impl fmt::Display for ForeignOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "keys of this pool may be sent to {} only", self.0)
+        write!(f, "this key may be sent to {} only", self.0)
     }
 }
 

@@ -34,6 +34,7 @@ mod builder;
 mod clock;
 mod credentials;
 mod events;
+mod key_set;
 mod lease;
 mod shared;
 
@@ -45,6 +46,7 @@ use tokio::time::Instant;
 pub use acquire::Acquire;
 pub use builder::KeyPoolBuilder;
 pub use events::{EventError, Events};
+pub use key_set::{KeyEndpointInfo, KeySet};
 pub use lease::{ForeignOrigin, Lease};
 
 use crate::{
@@ -138,6 +140,12 @@ impl KeyPool {
     #[must_use]
     pub fn events(&self) -> Events {
         Events::new(self.shared.events.subscribe())
+    }
+
+    /// Its keys at this moment, dead ones included, and where each is sent.
+    #[must_use]
+    pub fn key_set(&self) -> Arc<KeySet> {
+        Arc::clone(&self.shared.key_set.borrow())
     }
 
     /// How many keys it has, dead ones included.

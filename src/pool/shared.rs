@@ -9,12 +9,15 @@ use std::{
 };
 
 use slab::Slab;
-use tokio::{sync::broadcast, time::Instant};
+use tokio::{
+    sync::{broadcast, watch},
+    time::Instant,
+};
 
 use crate::{
     Exhausted, KeyId,
+    endpoint::Endpoint,
     engine::{Engine, Event, Grant, KeyIx, Time, WaiterId},
-    origin::Origin,
     provider::{
         Answer, Provider, Rule, Ruling,
         rule::{Seen, judge},
@@ -25,6 +28,7 @@ use crate::{
 use super::{
     clock::Clock,
     credentials::{Carriers, Credential},
+    key_set::KeySet,
 };
 
 pub(crate) struct Shared {
@@ -32,12 +36,16 @@ pub(crate) struct Shared {
     pub(crate) provider: Arc<dyn Provider>,
     /// The user's own, which go before the provider's.
     pub(crate) rules: Vec<Rule>,
-    pub(crate) origin: Origin,
+    /// Of keys without an endpoint of their own.
+    pub(crate) origin: Endpoint,
     pub(crate) carriers: Carriers,
     pub(crate) max_wait: Duration,
     /// By the engine's key index.
     pub(crate) credentials: Vec<Credential>,
     pub(crate) by_id: HashMap<KeyId, KeyIx>,
+    /// For those who keep something for each key. Only the latest set is kept, so nobody who is slow
+    /// holds up a change.
+    pub(crate) key_set: watch::Sender<Arc<KeySet>>,
     pub(crate) clock: Clock,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) sink: Option<Arc<dyn UsageSink>>,
