@@ -210,7 +210,7 @@ pub use engine::{AccountState, Event, KeyState, LaneState, MeterState, Snapshot,
 pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};
 pub use limit::{Limit, LimitError};
-pub use pool::{Events, KeyEndpointInfo, KeyPool, KeyPoolBuilder, KeySet, Lease};
+pub use pool::{Changes, Drained, Events, KeyEndpointInfo, KeyPool, KeyPoolBuilder, KeySet, Lease};
 pub use provider::{
     Anthropic, AzureOpenAi, Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Gemini, Generic,
     GitHub, Groq, Mistral, OpenAi, OpenRouter, Perplexity, Rule, Ruling, Together, XAi,

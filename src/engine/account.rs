@@ -185,17 +185,14 @@ impl Key {
         let kept = successors(&self.meters, |_| false, &new);
         let mut old: Vec<_> = mem::take(&mut self.meters).into_iter().map(Some).collect();
         for (new, place) in new.into_iter().zip(kept) {
-            let meter = match place.and_then(|place| old[place].take()) {
+            let mut meter = match place.and_then(|place| old[place].take()) {
                 Some(mut meter) => {
                     meter.declare(now, &new.limit, way);
                     meter
                 }
-                None => {
-                    let mut meter = new.beginning_with(epoch);
-                    meter.set_margin(way);
-                    meter
-                }
+                None => new.beginning_with(epoch),
             };
+            meter.set_margin(way);
             self.meters.push(meter);
         }
     }
@@ -220,7 +217,11 @@ impl Key {
 
 /// For each new limit the place of the count that goes on for it: of the same limit, or else of one that
 /// has only another amount.
-fn successors(old: &[Meter], is_unused: impl Fn(usize) -> bool, new: &[Meter]) -> Vec<Option<usize>> {
+fn successors(
+    old: &[Meter],
+    is_unused: impl Fn(usize) -> bool,
+    new: &[Meter],
+) -> Vec<Option<usize>> {
     let mut free: Vec<_> = (0..old.len()).map(|place| !is_unused(place)).collect();
     let mut find = |is_same: fn(&Meter, &Limit) -> bool, new: &Meter| {
         let mut places = free.iter().zip(old);

@@ -143,6 +143,11 @@ impl Engine {
         accounts.iter().for_each(|ix| self.let_go_account(*ix));
     }
 
+    /// The declared accounts are in this order.
+    pub(crate) fn arrange(&mut self, order: Vec<AccountIx>) {
+        self.order = order;
+    }
+
     pub(crate) fn set_account_weight(&mut self, ix: AccountIx, weight: u32) {
         self.accounts[ix.index()].weight = weight;
         self.lanes.iter_mut().for_each(|lane| lane.seat_mut(ix).weight = weight);
@@ -171,7 +176,7 @@ impl Engine {
     }
 
     /// Whoever comes new does not have to serve first what the others have served before.
-    fn catch_up(&mut self, ix: KeyIx) {
+    pub(super) fn catch_up(&mut self, ix: KeyIx) {
         let key = &self.keys[ix.index()];
         let others = self.accounts[key.account.index()].keys.iter().filter(|other| **other != ix);
         let others = others.map(|other| &self.keys[other.index()]);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{KeyId, Limit, Verdict};
+use crate::{Changes, KeyId, Limit, Verdict};
 
 /// Something changed in a pool. It names keys and accounts by their labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +116,8 @@ pub enum Event {
         /// The model, if the requests had one.
         model: Option<Arc<str>>,
     },
+    /// Keys or accounts were added, removed or changed.
+    ConfigChanged(Arc<Changes>),
     /// In shadow mode: requests went out that would have been held back. Told once a second at most.
     ShadowHeldBack {
         /// So many since this was last told.

@@ -1,10 +1,6 @@
 //! Keys that are good until a date.
 
-use super::{
-    Engine, Event, Time,
-    account::Life,
-    index::KeyIx,
-};
+use super::{Engine, Event, Time, account::Life, index::KeyIx};
 
 const DAY: u64 = 86_400 * super::time::SECOND;
 /// So long before its end a key is spoken of.
@@ -13,7 +9,15 @@ const WARNINGS: [u64; 2] = [7 * DAY, DAY];
 impl Engine {
     /// A key is good until then.
     pub(crate) fn set_expiry(&mut self, now: Time, ix: KeyIx, expires: Option<Time>) {
-        self.keys[ix.index()].expires = expires;
+        let key = &mut self.keys[ix.index()];
+        key.expires = expires;
+        if key.life == Life::Expired && expires.is_none_or(|expires| expires > now) {
+            key.life = Life::Good;
+            let account = key.account;
+            self.live_keys += 1;
+            self.catch_up(ix);
+            self.revive(account);
+        }
         // Whoever comes within the last week is spoken of at once.
         let first = expires.map(|expires| expires.minus(WARNINGS[0]).max(now));
         self.set_notice(ix, first);

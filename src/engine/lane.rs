@@ -85,12 +85,8 @@ impl Lane {
         accounts: impl Iterator<Item = (Meters, u32)>,
         turn: AccountIx,
     ) -> Self {
-        let mut seats: Vec<_> =
-            accounts.map(|(meters, weight)| Seat::new(meters, weight)).collect();
-        if let Some(seat) = seats.get_mut(turn.index()) {
-            seat.turns = turns_of(seat.weight);
-        }
-        Self {
+        let seats: Vec<_> = accounts.map(|(meters, weight)| Seat::new(meters, weight)).collect();
+        let mut lane = Self {
             model,
             line: Line::default(),
             answer_time: AnswerTime::default(),
@@ -103,6 +99,16 @@ impl Lane {
             seats,
             sleepers: BinaryHeap::new(),
             short_of: 0,
+        };
+        lane.begin_with(turn);
+        lane
+    }
+
+    /// It is an account's turn first.
+    pub(crate) fn begin_with(&mut self, turn: AccountIx) {
+        self.turn = turn;
+        if let Some(seat) = self.seats.get_mut(turn.index()) {
+            seat.turns = turns_of(seat.weight);
         }
     }
 

@@ -30,16 +30,21 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
-    pub(crate) fn new(accounts: &[Account], first: AccountIx) -> Self {
-        let default =
-            accounts.iter().map(|account| (meters_counting(account, None), account.weight));
+    pub(crate) fn new() -> Self {
+        let first = AccountIx::new(0);
         Self {
-            lanes: vec![Lane::new(None, default, first)],
+            lanes: vec![Lane::new(None, std::iter::empty(), first)],
             by_model: HashMap::new(),
             overflow: None,
             first,
-            most: most(accounts.len()),
+            most: most(0),
         }
+    }
+
+    /// It is an account's turn first, here and in new lanes.
+    pub(crate) fn begin_with(&mut self, first: AccountIx) {
+        self.first = first;
+        self.lanes.iter_mut().for_each(|lane| lane.begin_with(first));
     }
 
     /// The lane of a model, made if need be.

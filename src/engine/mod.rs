@@ -59,6 +59,7 @@ pub use event::Event;
 pub(crate) use grant::Grant;
 pub(crate) use index::{AccountIx, KeyIx, LaneIx, MOST_LIMITS};
 pub(crate) use line::WaiterId;
+pub(crate) use meter::Meter;
 pub(crate) use setup::{Counts, Setup};
 pub use snapshot::{AccountState, KeyState, LaneState, MeterState, Snapshot, TenantState};
 pub(crate) use tenants::TenantIx;
@@ -161,6 +162,11 @@ impl Engine {
             self.events.push(Event::PoolShrunk { live, total });
         }
         std::mem::take(&mut self.events)
+    }
+
+    /// Something that is told along with what happens here.
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.events.push(event);
     }
 
     pub(crate) fn has_events(&self) -> bool {

@@ -9,21 +9,13 @@ use std::{
 use jiff::Timestamp;
 
 use crate::{
-    Account as Declared, ApiKey, KeyId, Limit,
+    Limit,
     strategy::{Headroom, Strategy},
 };
 
 use super::{
-    AccountIx, Engine, KeyIx, MOST_LIMITS, Time,
-    account::{Account, Key},
-    alike::Alike,
-    change::{NewAccount, NewKey},
-    lanes::Lanes,
-    meter::Meter,
-    shadow::Shadow,
-    snapshot::Counters,
-    standing::Standing,
-    tenants::Tenants,
+    AccountIx, Engine, MOST_LIMITS, alike::Alike, lanes::Lanes, meter::Meter, shadow::Shadow,
+    snapshot::Counters, standing::Standing, tenants::Tenants,
 };
 
 /// What an engine is like, beside its accounts.
@@ -63,44 +55,22 @@ impl Setup {
 }
 
 impl Engine {
-    /// An engine over accounts that have been checked. `ids` has the id of each key, in order.
-    pub(crate) fn new(declared: &[Declared], ids: &[KeyId], setup: Setup) -> Self {
-        let mut counts = Counts::new(setup.wall);
-        let mut keys = Vec::with_capacity(ids.len());
-        let mut ids = ids.iter();
-        let mut accounts = Vec::with_capacity(declared.len());
-        for (index, declared) in declared.iter().enumerate() {
-            let mut account = Account::new(counts.account(declared));
-            for (key, id) in declared.keys.iter().zip(ids.by_ref()) {
-                let (ix, new) = (KeyIx::new(keys.len()), counts.key(key, id.clone()));
-                let expires = new.expires;
-                account.keys.push(ix);
-                keys.push(Key::new(ix, AccountIx::new(index), new, &account.way));
-                keys[ix.index()].expires = expires;
-            }
-            accounts.push(account);
-        }
-        // Pools of many processes begin with different accounts.
-        let mut rng = fastrand::Rng::with_seed(setup.seed);
-        let first = AccountIx::new(rng.usize(..accounts.len().max(1)));
-        let by_name = accounts.iter().map(|account| Arc::clone(&account.name));
-        let mut engine = Self {
-            lanes: Lanes::new(&accounts, first),
-            tenants: Tenants::new(setup.tenants),
-            order: (0..accounts.len()).map(AccountIx::new).collect(),
-            by_name: by_name.zip((0..).map(AccountIx::new)).collect(),
-            by_id: keys.iter().map(|key| (key.id.clone(), key.ix)).collect(),
+    /// An engine without accounts so far.
+    pub(crate) fn new(setup: Setup) -> Self {
+        Self {
+            accounts: Vec::new(),
+            keys: Vec::new(),
             free_accounts: Vec::new(),
             free_keys: Vec::new(),
-            accounts,
-            live_keys: keys.len(),
-            total_keys: keys.len(),
-            told_live: keys.len(),
-            keys,
+            order: Vec::new(),
+            by_name: HashMap::new(),
+            by_id: HashMap::new(),
             epoch: 0,
             notices: BTreeSet::new(),
             provider: Standing::default(),
             alike: Alike::default(),
+            lanes: Lanes::new(),
+            tenants: Tenants::new(setup.tenants),
             strategy: setup.strategy,
             shadow: setup.shadow.then(Shadow::default),
             learns: setup.learns,
@@ -109,19 +79,21 @@ impl Engine {
             longest_line: setup.longest_line,
             waiting: 0,
             crowded_out: Vec::new(),
+            live_keys: 0,
+            total_keys: 0,
+            told_live: 0,
             panic: None,
             wall: setup.wall,
-            rng,
+            rng: fastrand::Rng::with_seed(setup.seed),
             events: Vec::new(),
             counters: Counters::default(),
-        };
-        for place in 0..engine.keys.len() {
-            let Key { ix, expires, .. } = engine.keys[place];
-            if expires.is_some() {
-                engine.set_expiry(Time::ZERO, ix, expires);
-            }
         }
-        engine
+    }
+
+    /// Begins with any account: pools of many processes do so with different ones.
+    pub(crate) fn begin(&mut self) {
+        let first = AccountIx::new(self.rng.usize(..self.accounts.len().max(1)));
+        self.lanes.begin_with(first);
     }
 }
 
@@ -138,18 +110,7 @@ impl Counts {
         Self { wall, known: Vec::new() }
     }
 
-    pub(crate) fn account(&mut self, declared: &Declared) -> NewAccount {
-        let Declared { name, weight, limits, .. } = declared;
-        NewAccount { name: Arc::clone(name), weight: *weight, meters: self.meters(limits) }
-    }
-
-    pub(crate) fn key(&mut self, declared: &ApiKey, id: KeyId) -> NewKey {
-        let ApiKey { weight, limits, expires, .. } = declared;
-        let expires = expires.map(|expires| Time::of(expires, self.wall));
-        NewKey { id, weight: *weight, meters: self.meters(limits), expires }
-    }
-
-    pub(crate) fn meters(&mut self, limits: &[Limit]) -> Vec<Meter> {
+    pub(crate) fn of(&mut self, limits: &[Limit]) -> Vec<Meter> {
         let limits = limits.iter().map(|limit| shared(&mut self.known, limit));
         limits.map(|limit| Meter::new(limit, self.wall)).collect()
     }

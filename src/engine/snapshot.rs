@@ -155,7 +155,10 @@ impl Engine {
             panic: self.panic.is_some(),
             shadow_held_back: self.shadow.as_ref().map(|shadow| shadow.held_back),
             verdicts: self.counters.verdicts(),
-            accounts: self.declared().map(|(_, account)| self.account_state(now, account)).collect(),
+            accounts: self
+                .declared()
+                .map(|(_, account)| self.account_state(now, account))
+                .collect(),
             lanes: self.lanes.iter().map(|lane| self.lane_state(now, lane)).collect(),
             tenants: self.tenant_states().collect(),
         }
@@ -178,7 +181,10 @@ impl Engine {
             served: account.served,
             in_flight: account.in_flight,
             cooling_for: cooling(&account.standing, now),
-            meters: account.counting(!account.unused).map(|meter| meter_state(now, meter)).collect(),
+            meters: account
+                .counting(!account.unused)
+                .map(|meter| meter_state(now, meter))
+                .collect(),
             keys: keys.collect(),
         }
     }
@@ -225,7 +231,12 @@ fn meter_state(now: Time, meter: &Meter) -> MeterState {
 }
 
 fn key_state(key: &Key) -> KeyState {
-    KeyState { id: key.id.clone(), alive: key.life == Life::Good, served: key.served, in_flight: key.in_flight }
+    KeyState {
+        id: key.id.clone(),
+        alive: key.life == Life::Good,
+        served: key.served,
+        in_flight: key.in_flight,
+    }
 }
 
 fn cooling(standing: &Standing, now: Time) -> Option<Duration> {

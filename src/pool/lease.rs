@@ -13,7 +13,10 @@ use crate::{
     usage::Spent,
 };
 
-use super::{credentials::Credential, shared::Shared};
+use super::{
+    credentials::Credential,
+    shared::{Granted, Shared},
+};
 
 /// More limits than any provider tells of in one response.
 const MOST_READINGS: usize = 8;
@@ -28,14 +31,19 @@ pub struct Lease {
     shared: Arc<Shared>,
     /// Taken by `drop` only.
     grant: Option<Grant>,
+    /// What it is sent with, whatever becomes of the key meanwhile. Dropped after the grant has ended:
+    /// somebody may wait for that.
+    credential: Option<Arc<Credential>>,
     applied: bool,
     settled: bool,
     waited: Duration,
 }
 
 impl Lease {
-    pub(crate) fn new(shared: Arc<Shared>, grant: Grant, waited: Duration) -> Self {
-        Self { shared, grant: Some(grant), applied: false, settled: false, waited }
+    pub(crate) fn new(shared: Arc<Shared>, granted: Granted, waited: Duration) -> Self {
+        let Granted { grant, credential } = granted;
+        let grant = Some(grant);
+        Self { shared, grant, credential, applied: false, settled: false, waited }
     }
 
     /// The key's label.
@@ -57,8 +65,7 @@ impl Lease {
     }
 
     fn credential(&self) -> Option<&Credential> {
-        let grant = self.grant.as_ref()?;
-        self.shared.credentials.get(grant.key.index())
+        self.credential.as_deref()
     }
 
     /// Where its key is sent.
