@@ -196,6 +196,7 @@ pub mod retry;
 pub mod rotate;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod source;
 #[cfg(feature = "retry")]
 mod stack;
 pub mod strategy;

@@ -43,7 +43,8 @@ impl Engine {
     }
 
     /// What to tell somebody who does not wait in line.
-    pub(crate) fn turned_away(&self, now: Time, ask: &Ask) -> Exhausted {
+    pub(crate) fn turned_away(&mut self, now: Time, ask: &Ask) -> Exhausted {
+        self.held_up(now, ask);
         let at_once = Ask { deadline: now, ..ask.clone() };
         self.refusal(now, &at_once).unwrap_or_else(|| self.busy(now, ask))
     }
@@ -86,7 +87,7 @@ impl Engine {
     ///
     /// One account must have room for this demand, and the allowance of all accounts together must
     /// serve everybody ahead.
-    fn forecast(&self, now: Time, ask: &Ask) -> Option<Time> {
+    pub(super) fn forecast(&self, now: Time, ask: &Ask) -> Option<Time> {
         let fits = self.sample().filter_map(|account| self.opens(ask, account)).min()?;
         let fits = fits.max(now.plus(STEP));
         let lane = self.lanes[ask.lane].line.ahead_of(ask, &self.tenants);

@@ -88,7 +88,14 @@ impl Engine {
                 shared.for_each(|lane| lane.stalled = None);
             }
             let way = self.accounts[account.index()].way;
-            self.meters_of(&grant).for_each(|meter| meter.take(now, &ask.cost, &way));
+            let mut is_news = false;
+            for meter in self.meters_of(&grant) {
+                meter.take(now, &ask.cost, &way);
+                is_news |= meter.is_news();
+            }
+            if is_news {
+                self.tell_near_limits(now, &grant);
+            }
         }
         self.lanes[ask.lane].in_flight += 1;
         let state = &mut self.accounts[account.index()];

@@ -209,6 +209,18 @@ impl Meter {
         }
     }
 
+    /// Whether little is left of a long window, and nobody was told so.
+    pub(crate) fn is_news(&self) -> bool {
+        matches!(&self.gauge, Gauge::Window(window) if window.is_news())
+    }
+
+    /// Somebody is told.
+    pub(crate) fn tell(&mut self) {
+        if let Gauge::Window(window) = &mut self.gauge {
+            window.tell();
+        }
+    }
+
     /// The provider says that only so much is left of such a limit, and when all of it is back. What is
     /// still on its way there is left out of that. Whether it is back sooner than it was thought to be.
     pub(crate) fn lower(&mut self, now: Time, told: &Told<'_>, way: &RoundTrip) -> bool {

@@ -9,6 +9,7 @@
 //! [`Grant`] is then judged, settled, and ended.
 
 mod account;
+mod alarm;
 mod alike;
 mod answer_time;
 mod change;
@@ -116,6 +117,8 @@ pub(crate) struct Engine {
     told_live: usize,
     /// Since when more accounts fail than may be benched for it.
     panic: Option<Time>,
+    /// When the pool was last found exhausted, as long as that is not over.
+    exhausted: Option<Time>,
     /// The time of day at the beginning.
     wall: Timestamp,
     rng: fastrand::Rng,
@@ -146,6 +149,7 @@ impl Engine {
     pub(crate) fn admit(&mut self, now: Time, ask: &Ask) -> Option<Grant> {
         let is_first = self.lanes[ask.lane].line.is_empty();
         if is_first && let Ok((account, key)) = self.choose(now, ask, None) {
+            self.went_through(now);
             return Some(self.grant(now, ask, account, key, true));
         }
         self.admit_anyway(now, ask)

@@ -17,6 +17,7 @@ use super::{
 impl Engine {
     /// Joins the line, unless it is already clear that it would wait in vain.
     pub(crate) fn line_up(&mut self, now: Time, ask: Ask, id: WaiterId) -> Result<(), Exhausted> {
+        self.held_up(now, &ask);
         if let Some(refusal) = self.refusal(now, &ask) {
             return Err(refusal);
         }

@@ -83,6 +83,7 @@ impl Engine {
             total_keys: 0,
             told_live: 0,
             panic: None,
+            exhausted: None,
             wall: setup.wall,
             rng: fastrand::Rng::with_seed(setup.seed),
             events: Vec::new(),

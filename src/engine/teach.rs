@@ -49,6 +49,9 @@ impl Engine {
         if sooner {
             self.revive(grant.account);
         }
+        if self.meters_of(grant).any(|meter| meter.is_news()) {
+            self.tell_near_limits(now, grant);
+        }
     }
 
     /// Whether there is more room now.

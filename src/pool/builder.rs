@@ -75,6 +75,12 @@ impl KeyPoolBuilder {
         self
     }
 
+    /// Adds accounts: those of a [source](crate::source), say.
+    pub fn accounts(mut self, accounts: impl IntoIterator<Item = Account>) -> Self {
+        self.accounts.extend(accounts);
+        self
+    }
+
     /// Adds a key that is its own account, without limits. The account is named after the key's id.
     pub fn key(self, key: crate::ApiKey) -> Self {
         let name = match &key.id {

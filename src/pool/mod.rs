@@ -42,6 +42,7 @@ mod events;
 mod key_set;
 mod lease;
 mod shared;
+mod watch;
 
 use std::{sync::Arc, time::Duration};
 
