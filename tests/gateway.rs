@@ -7,6 +7,8 @@
 mod gateway;
 #[path = "gateway/origin.rs"]
 mod origin;
+#[path = "gateway/reload.rs"]
+mod reload;
 #[path = "gateway/start.rs"]
 mod start;
 #[path = "gateway/streams.rs"]

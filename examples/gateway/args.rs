@@ -22,7 +22,7 @@ Without a file, the environment also gives
 ";
 
 /// What the command line asks for.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Args {
     pub(crate) config: Option<PathBuf>,
     pub(crate) listen: Option<SocketAddr>,

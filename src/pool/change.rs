@@ -54,17 +54,24 @@ impl KeyPool {
         &self,
         accounts: impl IntoIterator<Item = Account>,
     ) -> Result<Changes, BuildError> {
+        Ok(self.prepare(accounts)?.apply())
+    }
+
+    /// Checks a set of accounts and keys, and changes nothing so far: for those who change several
+    /// pools, or something else besides, all together or not at all.
+    ///
+    /// # Errors
+    /// [`BuildError`] with everything that is wrong.
+    pub fn prepare(
+        &self,
+        accounts: impl IntoIterator<Item = Account>,
+    ) -> Result<Prepared<'_>, BuildError> {
         let mut problems = Vec::new();
-        let mut new = Declared::check(accounts, self.provider(), &mut problems);
-        if !problems.is_empty() {
-            return Err(BuildError::change(problems));
+        let new = Declared::check(accounts, self.provider(), &mut problems);
+        match problems.is_empty() {
+            true => Ok(Prepared { pool: self, new }),
+            false => Err(BuildError::change(problems)),
         }
-        let mut change = self.change();
-        change.plan = Plan::between(&change.declared, &mut new, self.shared.clock.timestamp());
-        let old = mem::replace(&mut *change.declared, new);
-        let changes = change.carry_out();
-        drop(old);
-        Ok(changes)
     }
 
     /// Adds an account with its keys; if there is an account of that name, adds keys to it.
@@ -230,6 +237,27 @@ impl KeyPool {
         let shared = &*self.shared;
         let declared = shared.declared.lock().unwrap_or_else(PoisonError::into_inner);
         Change { shared, declared, plan: Plan::new(shared.clock.timestamp()) }
+    }
+}
+
+/// Accounts and keys that a pool can have: see [`KeyPool::prepare`].
+#[derive(Debug)]
+#[must_use = "nothing is changed before it is applied"]
+pub struct Prepared<'a> {
+    pool: &'a KeyPool,
+    new: Declared,
+}
+
+impl Prepared<'_> {
+    /// Puts them into effect, as [`KeyPool::apply`] does.
+    pub fn apply(self) -> Changes {
+        let Self { pool, mut new } = self;
+        let mut change = pool.change();
+        change.plan = Plan::between(&change.declared, &mut new, pool.shared.clock.timestamp());
+        let old = mem::replace(&mut *change.declared, new);
+        let changes = change.carry_out();
+        drop(old);
+        changes
     }
 }
 

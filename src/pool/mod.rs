@@ -51,6 +51,7 @@ use tokio::time::Instant;
 
 pub use acquire::Acquire;
 pub use builder::KeyPoolBuilder;
+pub use change::Prepared;
 pub use changes::Changes;
 pub use drained::Drained;
 pub use events::{EventError, Events};
