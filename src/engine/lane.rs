@@ -125,6 +125,11 @@ impl Lane {
         &mut self.seats[account.index()]
     }
 
+    /// Makes place for so many more accounts.
+    pub(crate) fn reserve(&mut self, accounts: usize) {
+        self.seats.reserve_exact(accounts);
+    }
+
     /// An account has come, at the place of one that is gone or behind all others.
     pub(crate) fn seat_new(&mut self, account: AccountIx, meters: Meters, weight: u32) {
         let seat = Seat::new(meters, weight);

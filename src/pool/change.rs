@@ -229,7 +229,7 @@ impl KeyPool {
             return Err(BuildError::change(wrong));
         }
         change.plan.account_limits(account, &limits);
-        account.limits = limits;
+        account.limits = limits.into();
         Ok(change.carry_out())
     }
 
@@ -291,6 +291,9 @@ impl Change<'_> {
 impl Core {
     /// The first accounts and keys.
     pub(super) fn begin(&mut self, plan: Plan) {
+        let accounts = plan.changes.accounts_added.len();
+        self.engine.reserve(accounts, plan.changes.keys_added.len());
+        self.credentials.reserve_exact(plan.changes.keys_added.len());
         self.change(Time::ZERO, plan.steps);
         self.engine.begin();
     }

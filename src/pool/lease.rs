@@ -70,7 +70,7 @@ impl Lease {
 
     /// Where its key is sent.
     fn home(&self) -> &Endpoint {
-        let own = self.credential().and_then(|credential| credential.endpoint.as_ref());
+        let own = self.credential().and_then(|credential| credential.endpoint.as_deref());
         own.unwrap_or(&self.shared.origin)
     }
 
