@@ -7,6 +7,7 @@ use super::{
     index::{AccountIx, KeyIx, LaneIx, Meters},
     learnt::Learnt,
     meter::Meter,
+    needs::Prior,
     standing::Part,
 };
 
@@ -21,6 +22,7 @@ pub(crate) struct Grant {
     pub(super) meters: Meters,
     pub(super) sent: Time,
     pub(super) reserved: Cost,
+    pub(super) prior: Prior,
     pub(super) parts: Parts,
     /// Whether meters count it. In shadow mode, what would have been held back is not counted.
     pub(super) counted: bool,
@@ -40,6 +42,10 @@ pub(super) struct Parts {
 impl Grant {
     pub(crate) fn reserved(&self) -> Cost {
         self.reserved
+    }
+
+    pub(crate) fn prior(&self) -> &Prior {
+        &self.prior
     }
 }
 
@@ -66,6 +72,7 @@ impl Engine {
             meters: seat.meters,
             sent: now,
             reserved: ask.cost,
+            prior: ask.prior,
             parts,
             counted,
             settled: false,
@@ -128,6 +135,11 @@ impl Engine {
         }
     }
 
+    /// The answer has told what it really used: what others of its model need is known better by it.
+    pub(crate) fn learn_needs(&mut self, grant: &Grant, usage: &Usage) {
+        self.lanes[grant.lane].needs.note(&grant.prior, usage);
+    }
+
     /// The request has ended: its concurrency is free.
     #[expect(clippy::needless_pass_by_value, reason = "an ended grant must not be used again")]
     pub(crate) fn end(&mut self, now: Time, grant: Grant) {
@@ -140,7 +152,7 @@ impl Engine {
         let lane = &mut self.lanes[grant.lane];
         lane.in_flight -= 1;
         if grant.accepted {
-            lane.answer_time.note(grant.sent, now);
+            lane.answer_time.note(now.since(grant.sent));
         }
         let Grant { account, sent, parts, .. } = grant;
         freed |= self.lanes[grant.lane].seat_mut(account).standing.ended(parts.seat, sent);

@@ -10,7 +10,7 @@
 
 mod account;
 mod alike;
-mod answer_time;
+mod average;
 mod choice;
 mod claims;
 mod demand;
@@ -24,6 +24,7 @@ mod lanes;
 mod learnt;
 mod line;
 mod meter;
+mod needs;
 mod pace;
 mod period;
 mod ready;
@@ -52,6 +53,7 @@ pub use event::Event;
 pub(crate) use grant::Grant;
 pub(crate) use index::{AccountIx, KeyIx, LaneIx, MOST_LIMITS};
 pub(crate) use line::WaiterId;
+pub(crate) use needs::{Needs, Prior};
 pub(crate) use setup::Setup;
 pub use snapshot::{AccountState, KeyState, LaneState, MeterState, Snapshot, TenantState};
 pub(crate) use tenants::TenantIx;
@@ -105,6 +107,11 @@ impl Engine {
     /// The lane of a model.
     pub(crate) fn lane(&mut self, now: Time, model: Option<&str>) -> LaneIx {
         self.lanes.resolve(now, model, &self.accounts)
+    }
+
+    /// What requests of a lane turned out to need so far.
+    pub(crate) fn needs(&self, lane: LaneIx) -> &Needs {
+        &self.lanes[lane].needs
     }
 
     /// The tenant of a name.

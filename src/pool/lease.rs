@@ -166,13 +166,18 @@ impl Lease {
     }
 
     /// The same for what was read from an answer: of it counts towards limits what the dialect says.
-    /// What was reserved is given back only if the provider gives it back too, and not for a guess.
+    /// What was guessed is put right by what was told; what the provider counts when a request arrives, its
+    /// cap, is given back only if the provider gives it back too.
     pub(crate) fn settle_read(&mut self, usage: Usage) {
-        let Some(reserved) = self.grant.as_ref().map(Grant::reserved) else { return };
+        let Some(grant) = &self.grant else { return };
+        let (reserved, prior) = (grant.reserved(), grant.prior());
         let provider = self.provider();
-        let least = match provider.gives_back() && !usage.is_estimated {
-            true => Cost::default(),
-            false => reserved,
+        let least = match usage.is_estimated {
+            true => reserved,
+            false => Cost {
+                output: if prior.has_counted_cap() { reserved.output } else { 0 },
+                ..Cost::default()
+            },
         };
         let input = provider.counted_input(&usage).max(least.input);
         let output = usage.all_output().max(least.output);
@@ -188,7 +193,12 @@ impl Lease {
     fn settle_as(&mut self, counted: Usage, usage: Usage) {
         let Some(grant) = self.grant.as_mut().filter(|_| !self.settled) else { return };
         self.settled = true;
-        self.shared.with(|core, now| core.engine.settle(now, grant, &counted));
+        self.shared.with(|core, now| {
+            core.engine.settle(now, grant, &counted);
+            if !usage.is_estimated {
+                core.engine.learn_needs(grant, &usage);
+            }
+        });
         if let (Some(sink), Some(credential)) = (&self.shared.sink, self.credential()) {
             let Credential { id: key, account, .. } = credential;
             sink.record(&Spent { key, account, usage });

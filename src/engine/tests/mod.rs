@@ -48,6 +48,7 @@ fn ask(engine: &mut Engine, now: Time, patience: f64) -> Ask {
         lane: engine.lane(now, Some("m")),
         tenant: TenantIx::default(),
         cost: Cost::default(),
+        prior: Prior::default(),
         rank: rank(now, 0),
         deadline: now.plus((patience * SECOND as f64) as u64),
         answer_by: None,

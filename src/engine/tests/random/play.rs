@@ -114,6 +114,7 @@ impl Play {
             lane: self.engine.lane(self.time(), self.world.lanes[want.lane].model),
             tenant: self.engine.tenant(want.tenant),
             cost: want.cost,
+            prior: crate::engine::Prior::default(),
             rank: rank(Time::from_nanos(want.since), want.priority),
             deadline: Time::from_nanos(want.deadline),
             answer_by: None,
