@@ -32,7 +32,14 @@ fn accounts(
         let account = Account::new(name).limit(limit.clone());
         pool = pool.account(account.key(ApiKey::new(secret).id(format!("k{i}"))));
     }
-    (sandbox.seed(7).answer(Script::new().tokens(40).latency(Duration::from_millis(700))), pool)
+    // No headers tell what is left: estimates have to do.
+    (
+        sandbox
+            .silent()
+            .seed(7)
+            .answer(Script::new().tokens(40).latency(Duration::from_millis(700))),
+        pool,
+    )
 }
 
 fn openai(limit: &Limit) -> (SandboxBuilder, KeyPoolBuilder) {
@@ -77,7 +84,7 @@ struct Load {
     refused: (u64, u64),
 }
 
-/// Offers more than the limits allow: two minutes to find out how large prompts are, and five in which
+/// Offers more than the limits allow: two minutes to find out how large prompts are, and three in which
 /// it is measured.
 async fn load(
     client: &Client,
@@ -86,7 +93,7 @@ async fn load(
     request: impl Fn(u64) -> Request<String> + Copy + Send + 'static,
     counted: impl Fn(&Sandbox) -> u64,
 ) -> Load {
-    let end = Instant::now() + 7 * MINUTE;
+    let end = Instant::now() + 5 * MINUTE;
     for caller in 0..40 {
         let mut client = client.clone();
         tokio::spawn(async move {
@@ -102,9 +109,9 @@ async fn load(
     }
     tokio::time::sleep(2 * MINUTE).await;
     let (used, before) = (counted(sandbox), sandbox.seen().total().rate_limited);
-    tokio::time::sleep(5 * MINUTE).await;
+    tokio::time::sleep(3 * MINUTE).await;
     let (used, refused) = (counted(sandbox) - used, sandbox.seen().total().rate_limited - before);
-    let allowed = ACCOUNTS as u64 * per_minute * 5;
+    let allowed = ACCOUNTS as u64 * per_minute * 3;
     Load { used: used * 1_000 / allowed, refused: (before, refused) }
 }
 
@@ -134,13 +141,15 @@ async fn input_limits_are_used_up_whatever_a_token_is() {
     }
 }
 
-/// Each prompt has another ratio, between half of what is usual and twice as much.
+/// Each prompt has another ratio, between half of what is usual and twice as much, and many are under way
+/// of which nothing is known yet.
 #[tokio::test(start_paused = true)]
 async fn prompts_of_every_kind_side_by_side_keep_the_limit() {
     let limit = Limit::input_tokens(20_000).per_minute();
     let (sandbox, pool) = anthropic(&limit);
     let count = |text: &str| text.len() as u64 * (125 + text.len() as u64 * 37 % 375) / 1_000;
-    let (sandbox, pool) = (sandbox.count(count).build(), pool.build().unwrap());
+    let slow = Script::new().tokens(40).latency(Duration::from_secs(5));
+    let (sandbox, pool) = (sandbox.count(count).answer(slow).build(), pool.build().unwrap());
     let load = load(&client(&pool, &sandbox), &sandbox, 20_000, message, prompts).await;
     println!("mixed: {load:?}");
     assert!(load.used >= 950, "{load:?}");

@@ -1,6 +1,6 @@
 //! What was reserved for one request, and its end.
 
-use crate::Usage;
+use crate::{Usage, Verdict};
 
 use super::{
     Ask, Cost, Engine, Time,
@@ -27,8 +27,8 @@ pub(crate) struct Grant {
     /// Whether meters count it. In shadow mode, what would have been held back is not counted.
     pub(super) counted: bool,
     pub(super) settled: bool,
-    /// Whether the provider accepted it.
-    pub(super) accepted: bool,
+    /// What the provider said to it last.
+    pub(super) judged: Option<Verdict>,
 }
 
 /// What a request is to each standing that it was admitted by.
@@ -76,7 +76,7 @@ impl Engine {
             parts,
             counted,
             settled: false,
-            accepted: false,
+            judged: None,
         };
         if counted {
             self.begin_unknown(now, &grant);
@@ -151,7 +151,7 @@ impl Engine {
         self.keys[grant.key.index()].in_flight -= 1;
         let lane = &mut self.lanes[grant.lane];
         lane.in_flight -= 1;
-        if grant.accepted {
+        if grant.judged == Some(Verdict::Accepted) {
             lane.answer_time.note(now.since(grant.sent));
         }
         let Grant { account, sent, parts, .. } = grant;

@@ -29,6 +29,7 @@ mod pace;
 mod period;
 mod ready;
 mod recent;
+mod refusal;
 mod rolling;
 mod room;
 mod round_trip;
@@ -55,7 +56,9 @@ pub(crate) use index::{AccountIx, KeyIx, LaneIx, MOST_LIMITS};
 pub(crate) use line::WaiterId;
 pub(crate) use needs::{Needs, Prior};
 pub(crate) use setup::Setup;
-pub use snapshot::{AccountState, KeyState, LaneState, MeterState, Snapshot, TenantState};
+pub use snapshot::{
+    AccountState, KeyState, LaneState, LastRefusal, MeterState, Snapshot, TenantState,
+};
 pub(crate) use tenants::TenantIx;
 pub(crate) use time::Time;
 

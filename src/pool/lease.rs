@@ -6,7 +6,7 @@ use http::{HeaderMap, Request, StatusCode};
 use tokio::time::Instant;
 
 use crate::{
-    KeyId, Ruling, Usage, Verdict,
+    KeyId, Ruling, Usage,
     engine::{Cost, Grant},
     provider::{Answer, Provider, StreamEvent},
     usage::Spent,
@@ -98,7 +98,7 @@ impl Lease {
         let answer = Answer { status, headers, body, now: self.shared.clock.wall(now) };
         let is_error = status.is_client_error() || status.is_server_error();
         let ruling = if is_error { self.shared.classify(&answer) } else { Ruling::accepted() };
-        self.take_in(now, Some(ruling.verdict), &answer);
+        self.take_in(now, Some(&ruling), &answer);
         ruling
     }
 
@@ -112,14 +112,14 @@ impl Lease {
         let (status, headers) = (StatusCode::OK, &HeaderMap::new());
         let now = self.shared.clock.wall(Instant::now());
         let ruling = self.shared.classify(&Answer { status, headers, body: event.data, now });
-        self.judge(ruling.verdict);
+        self.judge(&ruling);
         Some(ruling)
     }
 
     /// The request was sent, and failed without a response.
     pub fn failed(&mut self) -> Ruling {
         let ruling = Ruling::unanswered();
-        self.judge(ruling.verdict);
+        self.judge(&ruling);
         ruling
     }
 
@@ -130,9 +130,9 @@ impl Lease {
         self.take_in(now, None, &answer);
     }
 
-    pub(crate) fn judge(&mut self, verdict: Verdict) {
+    pub(crate) fn judge(&mut self, Ruling { verdict, rule }: &Ruling) {
         if let Some(grant) = &mut self.grant {
-            self.shared.with(|core, now| core.engine.judge(now, grant, verdict));
+            self.shared.with(|core, now| core.engine.judge(now, grant, *verdict, rule));
         }
     }
 
@@ -140,7 +140,7 @@ impl Lease {
         &*self.shared.provider
     }
 
-    fn take_in(&mut self, now: Instant, verdict: Option<Verdict>, answer: &Answer<'_>) {
+    fn take_in(&mut self, now: Instant, ruling: Option<&Ruling>, answer: &Answer<'_>) {
         // Read before the lock is taken: many headers take longer than all that is done under it.
         let mut readings = [None; MOST_READINGS];
         let mut free = readings.iter_mut();
@@ -150,8 +150,8 @@ impl Lease {
         let Some(grant) = &mut self.grant else { return };
         self.shared.with_at(now, |core, now| {
             core.engine.answered(now, grant);
-            if let Some(verdict) = verdict {
-                core.engine.judge(now, grant, verdict);
+            if let Some(Ruling { verdict, rule }) = ruling {
+                core.engine.judge(now, grant, *verdict, rule);
             }
             for reading in readings.into_iter().flatten() {
                 core.engine.read(now, grant, reading);

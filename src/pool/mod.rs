@@ -149,7 +149,7 @@ impl KeyPool {
     /// A limit has shown itself that is wider than an account: everybody waits a moment.
     #[cfg(feature = "retry")]
     pub(crate) fn brake(&self) {
-        self.shared.with(|core, now| core.engine.brake(now, now, None));
+        self.shared.with(|core, now| core.engine.brake(now, now, None, None));
     }
 
     /// Whether the account of a key is one whose limits nobody knows.
