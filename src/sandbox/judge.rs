@@ -31,6 +31,9 @@ pub(super) fn judge(shared: &Arc<Shared>, request: &Parts, body: &[u8]) -> Judge
     let place = secret.and_then(find);
     let asked = request::read(&route, body, shared.count.as_ref());
     let case = Case { shared, now: shared.clock.elapsed(), route, place, asked };
+    if let Some(response) = case.scripted(&mut shared.state()) {
+        return Judgement { delay: Duration::ZERO, response };
+    }
     let ruling = case.rule(&mut shared.state());
     match &ruling.granted {
         Ok(granted) => case.answer(&ruling, granted),
@@ -64,6 +67,14 @@ struct Granted {
 }
 
 impl Case<'_> {
+    /// What a fault puts in place of every answer.
+    fn scripted(&self, state: &mut State) -> Option<Response<SandboxBody>> {
+        self.place.as_ref().ok()?;
+        let response = state.faults.answers.take()?;
+        self.enter(state, &Err(Refusal::Error(response.status())));
+        Some(response.map(SandboxBody::whole))
+    }
+
     fn rule(&self, state: &mut State) -> Ruling {
         let granted = self.grant(state);
         self.enter(state, &granted);
