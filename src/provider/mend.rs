@@ -99,6 +99,13 @@ mod tests {
     }
 
     #[test]
+    fn letters_in_another_encoding_harm_nothing_else() {
+        for text in [&b"{\"a\":\"\xe4\xff\",\"b\":7}"[..], b"{\"b\":7,\"a\":\"\xe4\xff"] {
+            assert_eq!(parse(text).map(|value| value["b"] == 7), Some(true), "{text:?}");
+        }
+    }
+
+    #[test]
     fn what_is_no_json_stays_so() {
         for text in ["", " ", "text", "tru", "{\"a\" 1", "}", "]{", "\"", "<html>", "{,"] {
             assert!(parse(text.as_bytes()).is_none_or(|value| !value.is_object()), "{text}");
