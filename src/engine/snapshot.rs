@@ -35,7 +35,7 @@ pub struct Snapshot {
     pub panic: bool,
     /// In shadow mode: requests since the pool was built that would have been held back.
     pub shadow_held_back: Option<u64>,
-    /// Responses by verdict since the pool was built.
+    /// Responses by verdict since the pool was built; one that was accepted and failed later is a failure.
     pub verdicts: BTreeMap<&'static str, u64>,
     /// The accounts, in the order they were declared.
     pub accounts: Vec<AccountState>,
