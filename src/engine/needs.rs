@@ -33,17 +33,8 @@ pub(crate) struct Needs {
 pub(crate) struct Prior {
     /// The prompt's, by its size alone; none if its caller has counted them.
     pub(crate) input: Option<u64>,
-    /// The most tokens that the answer may have, if that is known.
-    pub(crate) cap: Option<u64>,
-    /// Whether that cap is what the provider counts.
-    pub(crate) cap_counts: bool,
-}
-
-impl Prior {
     /// Whether what is reserved for the answer is what the provider counts when the request arrives.
-    pub(crate) fn has_counted_cap(&self) -> bool {
-        self.cap_counts && self.cap.is_some()
-    }
+    pub(crate) cap_counts: bool,
 }
 
 impl Needs {
@@ -57,11 +48,12 @@ impl Needs {
         u64::try_from(tokens).unwrap_or(u64::MAX)
     }
 
-    /// Tokens to reserve for an answer.
-    pub(crate) fn output(&self, prior: &Prior) -> u64 {
+    /// Tokens to reserve for an answer: of its cap, if it has one, and whether that is what the provider
+    /// counts.
+    pub(crate) fn output(&self, cap: Option<u64>, cap_counts: bool) -> u64 {
         let usual = self.output.usual().div_ceil(ONE);
-        match prior.cap {
-            Some(cap) if prior.cap_counts => cap,
+        match cap {
+            Some(cap) if cap_counts => cap,
             Some(cap) if usual == 0 => cap.min(FIRST_ANSWER),
             Some(cap) => cap.min(usual),
             None => usual,
@@ -133,11 +125,10 @@ mod tests {
 
     #[test]
     fn an_answer_is_as_long_as_usual_unless_its_cap_counts() {
-        let prior = |cap, cap_counts| Prior { input: None, cap, cap_counts };
         let unknown = Needs::default();
-        assert_eq!(unknown.output(&prior(None, true)), 0);
-        assert_eq!(unknown.output(&prior(Some(64_000), false)), 1_000);
-        assert_eq!(unknown.output(&prior(Some(70), false)), 70);
+        assert_eq!(unknown.output(None, true), 0);
+        assert_eq!(unknown.output(Some(64_000), false), 1_000);
+        assert_eq!(unknown.output(Some(70), false), 70);
         let known = after([(1, 300); 50]);
         for (cap, cap_counts, expected) in [
             (None, true, 300),
@@ -146,7 +137,7 @@ mod tests {
             (Some(70), false, 70),
             (Some(64_000), true, 64_000),
         ] {
-            let output = known.output(&prior(cap, cap_counts));
+            let output = known.output(cap, cap_counts);
             assert!(output.abs_diff(expected) <= 1, "{cap:?}, {cap_counts}: {output}");
         }
     }

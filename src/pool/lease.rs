@@ -175,7 +175,7 @@ impl Lease {
         let least = match usage.is_estimated {
             true => reserved,
             false => Cost {
-                output: if prior.has_counted_cap() { reserved.output } else { 0 },
+                output: if prior.cap_counts { reserved.output } else { 0 },
                 ..Cost::default()
             },
         };

@@ -208,13 +208,12 @@ impl KeyPool {
             deadline = deadline.max(now.after(*max_wait / GRACE));
         }
         let needs = core.engine.needs(lane);
-        let prior = Prior {
-            input: demand.input_tokens.is_none().then_some(estimate.input_tokens),
-            cap: demand.output_tokens.or(Some(estimate.output_tokens).filter(|cap| *cap > 0)),
-            cap_counts: !provider.gives_back(),
-        };
+        let cap = demand.output_tokens.or(Some(estimate.output_tokens).filter(|cap| *cap > 0));
+        let cap_counts = cap.is_some() && !provider.gives_back();
+        let input = demand.input_tokens.is_none().then_some(estimate.input_tokens);
+        let prior = Prior { input, cap_counts };
         let input = demand.input_tokens.unwrap_or_else(|| needs.input(estimate.input_tokens));
-        let output = needs.output(&prior);
+        let output = needs.output(cap, cap_counts);
         let mut ask = Ask {
             lane,
             tenant: core.engine.tenant(demand.tenant.as_deref()),
