@@ -11,6 +11,8 @@ mod origin;
 mod start;
 #[path = "gateway/streams.rs"]
 mod streams;
+#[path = "gateway/traps.rs"]
+mod traps;
 
 use std::time::Duration;
 
