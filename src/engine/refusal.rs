@@ -17,14 +17,18 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// Takes the place of an older one. A rule that fires again and again costs nothing.
     pub(crate) fn note(
-        last: &mut Option<Self>,
+        last: &mut Option<Box<Self>>,
         now: Time,
         verdict: Verdict,
         rule: &str,
     ) -> Arc<str> {
         let known = last.as_ref().map(|last| &last.rule).filter(|known| ***known == *rule);
         let rule = known.map_or_else(|| Arc::from(rule), Arc::clone);
-        *last = Some(Self { verdict, rule: Arc::clone(&rule), at: now });
+        let new = Self { verdict, rule: Arc::clone(&rule), at: now };
+        match last {
+            Some(last) => **last = new,
+            None => *last = Some(Box::new(new)),
+        }
         rule
     }
 }

@@ -250,6 +250,7 @@ pub struct Prepared<'a> {
 
 impl Prepared<'_> {
     /// Puts them into effect, as [`KeyPool::apply`] does.
+    #[expect(clippy::must_use_candidate, reason = "the change is what it is called for")]
     pub fn apply(self) -> Changes {
         let Self { pool, mut new } = self;
         let mut change = pool.change();
