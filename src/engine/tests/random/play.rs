@@ -30,7 +30,7 @@ pub(super) struct Play {
     /// The engine's names for the model's accounts and keys.
     pub(super) accounts: Vec<AccountIx>,
     pub(super) keys: Vec<KeyIx>,
-    held: Vec<(usize, Grant)>,
+    pub(super) held: Vec<(usize, Grant)>,
     next: usize,
     aloud: bool,
 }
@@ -92,7 +92,7 @@ impl Play {
             What::Wait => self.wait(rng),
             What::WakeUp => self.wake_up(),
             What::Edge => self.edge(rng),
-            What::Change => self.change(rng),
+            What::Change => self.change(rng)?,
             What::Quiet => self.quiet(rng)?,
         }
         self.look_at_the_clock();
@@ -279,6 +279,12 @@ impl Play {
             self.engine.answered(now, grant, None);
             self.world.answered(self.now, *id);
         }
+        self.judge_one(place, verdict)
+    }
+
+    pub(super) fn judge_one(&mut self, place: usize, verdict: Verdict) -> Check {
+        let now = self.time();
+        let (id, grant) = &mut self.held[place];
         self.engine.judge(now, grant, verdict, "test");
         let (id, account, lane) = (*id, grant.account, grant.lane);
         let seen = Seen {
