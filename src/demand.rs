@@ -30,6 +30,7 @@ pub struct Demand {
     pub(crate) since: Option<Instant>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) excluded: Vec<KeyId>,
+    pub(crate) pinned: Option<KeyId>,
 }
 
 impl Demand {
@@ -96,6 +97,13 @@ impl Demand {
     /// A key this request must not be sent with. May be called several times.
     pub fn exclude(mut self, key: KeyId) -> Self {
         self.excluded.push(key);
+        self
+    }
+
+    /// The only key this request may be sent with: it waits for that one, whatever room the others
+    /// have. A key that the pool has not is [`Reason::NoKey`](crate::Reason::NoKey).
+    pub fn pinned(mut self, key: KeyId) -> Self {
+        self.pinned = Some(key);
         self
     }
 }

@@ -181,6 +181,8 @@
 //! A feature only adds; none changes what is there without it.
 
 mod account;
+#[cfg(feature = "balance")]
+pub mod balance;
 mod demand;
 mod endpoint;
 mod engine;
@@ -205,6 +207,8 @@ pub mod usage;
 mod verdict;
 
 pub use account::Account;
+#[cfg(feature = "balance")]
+pub use balance::{KeyBalance, KeyEndpoint, KeyEndpoints};
 pub use demand::{Demand, Estimate};
 pub use engine::{AccountState, Event, KeyState, LaneState, MeterState, Snapshot, TenantState};
 pub use error::{BuildError, Exhausted, Reason};

@@ -98,6 +98,12 @@ impl Failures {
         self.streak = 0;
     }
 
+    /// The share, in 65,536ths.
+    #[cfg(feature = "balance")]
+    pub(crate) fn share(&self) -> u64 {
+        u64::from(self.share)
+    }
+
     /// Whether it fails so much that it should rest.
     pub(crate) fn failed(&mut self) -> bool {
         self.share += ((1 << 16) - self.share) / 8;

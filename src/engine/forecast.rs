@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{Exhausted, Reason, limit::Metered};
 
 use super::{
-    AccountIx, Ask, Engine, Time, account::Key, line::Sum, meter::Meter, room::Room,
+    AccountIx, Among, Ask, Engine, Time, account::Key, line::Sum, meter::Meter, room::Room,
     standing::Standing,
 };
 
@@ -56,8 +56,15 @@ impl Engine {
 
     /// Why a request can never be admitted, if so.
     pub(super) fn hopeless(&self, ask: &Ask) -> Option<Exhausted> {
-        let mut accounts = (0..self.accounts.len()).map(AccountIx::new);
-        if accounts.any(|account| self.opens(ask, account).is_some()) {
+        let can = match ask.among {
+            Among::One(key) => self.opens(ask, self.keys[key.index()].account).is_some(),
+            Among::None => false,
+            Among::All => {
+                let mut accounts = (0..self.accounts.len()).map(AccountIx::new);
+                accounts.any(|account| self.opens(ask, account).is_some())
+            }
+        };
+        if can {
             return None;
         }
         let reason = if self.is_keyless(ask) { Reason::NoKey } else { Reason::TooLarge };
@@ -78,7 +85,7 @@ impl Engine {
 
     fn keys_for(&self, ask: &Ask, account: AccountIx) -> impl Iterator<Item = &Key> {
         let keys = self.accounts[account.index()].keys.iter();
-        keys.filter(|key| self.is_usable(ask.lane, **key) && !ask.excluded.contains(key))
+        keys.filter(|key| self.is_usable(ask.lane, **key) && ask.allows(**key))
             .map(|key| &self.keys[key.index()])
     }
 
@@ -87,6 +94,11 @@ impl Engine {
     /// One account must have room for this demand, and the allowance of all accounts together must
     /// serve everybody ahead.
     fn forecast(&self, now: Time, ask: &Ask) -> Option<Time> {
+        if let Among::One(key) = ask.among {
+            // Those ahead may go elsewhere.
+            let fits = self.opens(ask, self.keys[key.index()].account)?;
+            return Some(fits.max(now.plus(STEP)));
+        }
         let fits = self.sample().filter_map(|account| self.opens(ask, account)).min()?;
         let fits = fits.max(now.plus(STEP));
         let lane = self.lanes[ask.lane].line.ahead_of(ask, &self.tenants);

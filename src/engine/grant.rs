@@ -178,11 +178,15 @@ impl Engine {
 
     /// An account changed for the better: every lane looks at it anew.
     pub(super) fn revive(&mut self, account: AccountIx) {
+        #[cfg(feature = "balance")]
+        self.opened.account(account);
         self.lanes.iter_mut().for_each(|lane| lane.revive(account));
     }
 
     /// The provider changed for the better.
     pub(super) fn unstall(&mut self) {
+        #[cfg(feature = "balance")]
+        self.opened.all();
         self.lanes.iter_mut().for_each(|lane| lane.stalled = None);
     }
 }

@@ -16,6 +16,7 @@ mod claims;
 mod demand;
 mod event;
 mod forecast;
+mod gate;
 mod grant;
 mod index;
 mod judge;
@@ -47,8 +48,10 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-pub(crate) use demand::{Ask, Cost, rank};
+pub(crate) use demand::{Among, Ask, Cost, rank};
 pub use event::Event;
+#[cfg(feature = "balance")]
+pub(crate) use gate::{Gate, Ordinary};
 pub(crate) use grant::Grant;
 pub(crate) use index::{AccountIx, KeyIx, LaneIx, MOST_LIMITS};
 pub(crate) use line::WaiterId;
@@ -98,6 +101,8 @@ pub(crate) struct Engine {
     wall: Timestamp,
     rng: fastrand::Rng,
     events: Vec<Event>,
+    #[cfg(feature = "balance")]
+    opened: gate::Opened,
     counters: Counters,
 }
 

@@ -119,6 +119,8 @@ impl Engine {
             wall: setup.wall,
             rng,
             events: Vec::new(),
+            #[cfg(feature = "balance")]
+            opened: super::gate::Opened::default(),
             counters: Counters::default(),
         }
     }

@@ -103,7 +103,7 @@ impl Future for Acquire {
 
 impl Core {
     fn join(&mut self, now: Time, ask: &Ask, place: &mut Place, waker: &Waker) -> Look {
-        if let Some(grant) = self.engine.admit(now, ask) {
+        if let Some(grant) = self.admit(now, ask) {
             return Look::Done(Ok(grant));
         }
         let slot = self.waiters.vacant_entry();

@@ -67,6 +67,18 @@ impl Lease {
         own.unwrap_or(&self.shared.origin)
     }
 
+    /// Where its key is sent, if not to the pool's origin.
+    #[cfg(feature = "balance")]
+    pub(crate) fn endpoint(&self) -> Option<&http::Uri> {
+        self.credential()?.endpoint.as_ref().map(Endpoint::uri)
+    }
+
+    /// Leads a request to where the key is sent, whatever host it names.
+    #[cfg(feature = "balance")]
+    pub(crate) fn lead_home<B>(&self, request: &mut Request<B>) {
+        self.home().lead(request);
+    }
+
     /// The same text with the key blotted out, if it is in there.
     pub(crate) fn blotted(&self, text: &[u8]) -> Option<Vec<u8>> {
         self.credential()?.blotted(text)

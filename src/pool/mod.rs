@@ -34,6 +34,8 @@ mod builder;
 mod clock;
 mod credentials;
 mod events;
+#[cfg(feature = "balance")]
+mod gate;
 mod key_set;
 mod lease;
 mod shared;
@@ -46,12 +48,14 @@ use tokio::time::Instant;
 pub use acquire::Acquire;
 pub use builder::KeyPoolBuilder;
 pub use events::{EventError, Events};
+#[cfg(feature = "balance")]
+pub(crate) use gate::KeyGate;
 pub use key_set::{KeyEndpointInfo, KeySet};
 pub use lease::{ForeignOrigin, Lease};
 
 use crate::{
     Attempt, Demand, Estimate, Exhausted, KeyId, Snapshot,
-    engine::{Ask, Cost, Time, rank},
+    engine::{Among, Ask, Cost, Time, rank},
     provider::{Answer, Call, Provider, Ruling},
 };
 use shared::{Core, Shared};
@@ -185,7 +189,7 @@ impl KeyPool {
     pub(crate) fn lease_or_ask(&self, wanted: &Wanted<'_>) -> Result<Lease, Ask> {
         let grant = self.shared.with_at(wanted.now, |core, now| {
             let ask = self.ask(core, now, wanted);
-            core.engine.admit(now, &ask).ok_or(ask)
+            core.admit(now, &ask).ok_or(ask)
         })?;
         Ok(Lease::new(Arc::clone(&self.shared), grant, Duration::ZERO))
     }
@@ -197,6 +201,17 @@ impl KeyPool {
 
     /// Puts together what a request wants: what its caller says goes before what was read from it.
     fn ask(&self, core: &mut Core, now: Time, wanted: &Wanted<'_>) -> Ask {
+        self.ask_among(core, now, wanted, |among| among)
+    }
+
+    /// The same among fewer keys.
+    fn ask_among(
+        &self,
+        core: &mut Core,
+        now: Time,
+        wanted: &Wanted<'_>,
+        among: impl FnOnce(Among) -> Among,
+    ) -> Ask {
         let Wanted { demand, estimate, tried, since, .. } = wanted;
         let Shared { clock, max_wait, .. } = &*self.shared;
         let since = clock.time(*since);
@@ -219,6 +234,10 @@ impl KeyPool {
             deadline,
             answer_by: demand.deadline.map(|deadline| clock.time(deadline)),
             excluded: Vec::new(),
+            among: among(match &demand.pinned {
+                None => Among::All,
+                Some(id) => self.shared.by_id.get(id).map_or(Among::None, |key| Among::One(*key)),
+            }),
         };
         // As far as it is known now; it may be earlier once more answers have been seen.
         ask.deadline = core.engine.latest_start(&ask);

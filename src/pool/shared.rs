@@ -17,7 +17,7 @@ use tokio::{
 use crate::{
     Exhausted, KeyId,
     endpoint::Endpoint,
-    engine::{Engine, Event, Grant, KeyIx, Time, WaiterId},
+    engine::{Ask, Engine, Event, Grant, KeyIx, Time, WaiterId},
     provider::{
         Answer, Provider, Rule, Ruling,
         rule::{Seen, judge},
@@ -25,6 +25,8 @@ use crate::{
     usage::UsageSink,
 };
 
+#[cfg(feature = "balance")]
+use super::gate::Gates;
 use super::{
     clock::Clock,
     credentials::{Carriers, Credential},
@@ -59,6 +61,8 @@ pub(crate) struct Core {
     pub(crate) waiters: Slab<Slot>,
     /// The waiter who holds the timer for all, and for when it is set.
     pub(crate) driver: Option<(WaiterId, Option<Time>)>,
+    #[cfg(feature = "balance")]
+    pub(crate) gates: Gates,
     /// To be woken once the lock is released.
     wake: Vec<Waker>,
 }
@@ -80,6 +84,13 @@ impl Shared {
         by_user.unwrap_or_else(|| self.provider.classify(answer))
     }
 
+    /// A look that changes nothing.
+    #[cfg(feature = "balance")]
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Core, Time) -> R) -> R {
+        let now = self.clock.now();
+        look(&self.core.lock().unwrap_or_else(PoisonError::into_inner), now)
+    }
+
     /// One step: does something, and serves whoever can be served after it.
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Core, Time) -> R) -> R {
         self.with_at(Instant::now(), act)
@@ -92,6 +103,8 @@ impl Shared {
             let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
             let result = act(&mut core, now);
             core.serve(now, None);
+            #[cfg(feature = "balance")]
+            core.open_gates();
             if core.engine.has_events() {
                 // Nobody listening is no error.
                 core.engine
@@ -109,7 +122,24 @@ impl Shared {
 
 impl Core {
     pub(crate) fn new(engine: Engine) -> Self {
-        Self { engine, waiters: Slab::new(), driver: None, wake: Vec::new() }
+        Self {
+            engine,
+            waiters: Slab::new(),
+            driver: None,
+            #[cfg(feature = "balance")]
+            gates: Gates::default(),
+            wake: Vec::new(),
+        }
+    }
+
+    /// Admits a request at once, if that can be.
+    pub(crate) fn admit(&mut self, now: Time, ask: &Ask) -> Option<Grant> {
+        let granted = self.engine.admit(now, ask);
+        #[cfg(feature = "balance")]
+        if granted.is_none() && self.let_go(now) {
+            return self.engine.admit(now, ask);
+        }
+        granted
     }
 
     /// Serves everybody who can be. Whoever is `awake` is not woken.
@@ -123,7 +153,19 @@ impl Core {
             }
             self.wake(id, awake);
         }
+        #[cfg(feature = "balance")]
+        if self.engine.has_waiting() && self.let_go(now) {
+            return self.serve(now, awake);
+        }
         self.drive(awake);
+    }
+
+    /// Wakes those whose gates may have opened.
+    #[cfg(feature = "balance")]
+    fn open_gates(&mut self) {
+        for account in self.engine.take_opened() {
+            self.wake.extend(self.gates.opened(account));
+        }
     }
 
     /// Sees to it that one waiter holds a timer, and that it is set early enough.

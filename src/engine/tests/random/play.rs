@@ -11,7 +11,7 @@ use crate::{
 
 use super::{
     super::{
-        super::{AccountIx, Ask, Cost, Engine, Grant, KeyIx, Setup, Time, WaiterId, rank},
+        super::{AccountIx, Among, Ask, Cost, Engine, Grant, KeyIx, Setup, Time, WaiterId, rank},
         model::{Check, SKEW, Seen, Told, View, Want, When, World, ensure},
     },
     setting::Setting,
@@ -118,6 +118,7 @@ impl Play {
             deadline: Time::from_nanos(want.deadline),
             answer_by: None,
             excluded: want.excluded.iter().map(|key| KeyIx::new(*key)).collect(),
+            among: Among::All,
         }
     }
 
