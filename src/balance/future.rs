@@ -110,18 +110,15 @@ where
     let mut busy: Vec<KeyId> = Vec::new();
     let mut first = None;
     loop {
-        let service = balance.service_for(&lease);
-        if let Some(mut service) = service {
+        let key = lease.key().cloned();
+        if let Some(mut service) = balance.service_for(&lease) {
             match service.poll_ready(cx) {
                 Poll::Ready(Ok(())) => return Choice::Ready(service, lease),
                 Poll::Ready(Err(error)) => return Choice::Failed(error, lease),
-                Poll::Pending => {}
+                Poll::Pending => first = first.or(Some((service, lease))),
             }
-            busy.extend(lease.key().cloned());
-            first = first.or(Some((service, lease)));
-        } else {
-            busy.extend(lease.key().cloned());
         }
+        busy.extend(key);
         let other =
             wanted(sent, Instant::now(), request, |pool, want| pool.lease_without(want, &busy));
         lease = match (other, first.take_if(|_| busy.len() >= MOST_LOOKS)) {
