@@ -43,7 +43,10 @@ type News = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 impl<F> KeyEndpoints<F> {
     /// The endpoints of a pool, and how to make their services.
-    pub fn new(pool: &KeyPool, make: F) -> Self {
+    pub fn new<S>(pool: &KeyPool, make: F) -> Self
+    where
+        F: FnMut(&KeyEndpointInfo) -> S,
+    {
         Self {
             pool: pool.clone(),
             options: Options::default(),

@@ -1,0 +1,141 @@
+//! A request through the endpoints of a pool, beside tower's balancer with a constant load, measured in
+//! turns: A B A B ... Every ratio is taken within a round, and the median over all rounds is told.
+//!
+//! ```text
+//! cargo bench --bench balance -- [--short]
+//! ```
+//!
+//! Both are asked whether they are ready and then called, with requests that are built anew, and with
+//! services that answer at once. Ours also puts a key in, keeps the limits and judges the answer.
+//! Memory is what building it leaves on the heap, over the number of endpoints; of ours, beside the pool.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    convert::Infallible,
+    env,
+    future::{Ready, ready},
+    hint::black_box,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body_util::Full;
+use tokio::{runtime::Runtime, time::Instant};
+use tower::{Service, ServiceExt, balance::p2c::Balance, discover::ServiceList, load::Constant};
+use tower_key_rotation::{Account, ApiKey, KeyBalance, KeyEndpointInfo, KeyPool, Limit, OpenAi};
+
+type Body = Full<Bytes>;
+
+const NUMBERS: [usize; 3] = [2, 100, 10_000];
+/// What is to be reached: so many times as long as tower's at most.
+const MOST: f64 = 1.5;
+const REQUESTS: usize = 1_000;
+
+/// Answers at once.
+#[derive(Clone, Debug)]
+struct Server;
+
+impl Service<Request<Body>> for Server {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        black_box(request);
+        ready(Ok(Response::new(Body::default())))
+    }
+}
+
+/// What tower offers for servers without keys.
+fn plain(number: usize) -> Balance<ServiceList<Vec<Constant<Server, u32>>>, Request<Body>> {
+    let servers: Vec<_> = (0..number).map(|_| Constant::new(Server, 1)).collect();
+    Balance::new(ServiceList::new(servers))
+}
+
+fn endpoints(pool: &KeyPool) -> KeyBalance<fn(&KeyEndpointInfo) -> Server, Server> {
+    KeyBalance::new(pool, |_: &KeyEndpointInfo| Server)
+}
+
+fn pool(number: usize) -> KeyPool {
+    let account = |i| {
+        let key = ApiKey::new("sk-not-a-real-key").endpoint(format!("https://k{i}.test"));
+        Account::new(format!("org-{i}")).limit(Limit::requests(1 << 40).per_minute()).key(key)
+    };
+    let pool = KeyPool::builder(OpenAi::default()).seed(7);
+    (0..number).fold(pool, |pool, i| pool.account(account(i))).build().unwrap()
+}
+
+/// Nanoseconds per request.
+fn turn<S>(runtime: &Runtime, service: &mut S, requests: usize) -> f64
+where
+    S: Service<Request<Body>>,
+    S::Error: std::fmt::Debug,
+{
+    let uri = Uri::from_static("https://api.openai.com/v1/models");
+    let began = Instant::now();
+    runtime.block_on(async {
+        for _ in 0..requests {
+            let request = Request::get(uri.clone()).body(Body::default()).unwrap();
+            let response = service.ready().await.unwrap().call(request).await.unwrap();
+            drop(black_box(response));
+        }
+    });
+    began.elapsed().as_nanos() as f64 / requests as f64
+}
+
+/// What the endpoints of something take on the heap once it has been used.
+fn memory<S>(runtime: &Runtime, number: usize, make: impl FnOnce() -> S) -> u64
+where
+    S: Service<Request<Body>>,
+    S::Error: std::fmt::Debug,
+{
+    let mut made = None;
+    let used = allocation_counter::measure(|| {
+        let mut service = make();
+        turn(runtime, &mut service, 1);
+        made = Some(service);
+    });
+    used.bytes_current.unsigned_abs() / number as u64
+}
+
+fn main() {
+    // A smoke run is short, and so is one without `--bench`, which cargo adds.
+    let has = |name: &str| env::args().any(|arg| arg == name);
+    let rounds = if has("--short") || !has("--bench") { 9 } else { 101 };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    println!("{:>9} | {:^17} | {:^5} | {:^19}", "", "ns/request", "", "bytes/endpoint");
+    println!("endpoints |  tower's |   ours | ratio |    tower's |   ours");
+    let mut worst: f64 = 0.0;
+    for number in NUMBERS {
+        let pool = pool(number);
+        let (mut tower, mut ours) = (plain(number), endpoints(&pool));
+        turn(&runtime, &mut tower, REQUESTS);
+        turn(&runtime, &mut ours, REQUESTS);
+        let round = |_| (turn(&runtime, &mut tower, REQUESTS), turn(&runtime, &mut ours, REQUESTS));
+        let times: Vec<_> = (0..rounds).map(round).collect();
+        let ratio = median(times.iter().map(|(tower, ours)| ours / tower));
+        let [of_tower, of_ours] =
+            [median(times.iter().map(|time| time.0)), median(times.iter().map(|time| time.1))];
+        let bytes_of_tower = memory(&runtime, number, || plain(number));
+        let bytes_of_ours = memory(&runtime, number, || endpoints(&pool));
+        println!(
+            "{number:>9} | {of_tower:>8.0} | {of_ours:>6.0} | {ratio:>5.2} | \
+             {bytes_of_tower:>10} | {bytes_of_ours:>6}"
+        );
+        worst = worst.max(ratio);
+    }
+    let met = if worst <= MOST { "target met" } else { "target missed" };
+    println!("{worst:.2} (<= {MOST}): {met}");
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
