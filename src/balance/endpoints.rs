@@ -4,7 +4,6 @@ use std::{
     collections::{HashMap, VecDeque},
     convert::Infallible,
     fmt,
-    future::Future,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -13,7 +12,9 @@ use std::{
 use futures_core::Stream;
 use tower::discover::Change;
 
-use crate::{KeyEndpointInfo, KeyId, KeyPool, KeyRotationLayer, KeySet, rotate::Options};
+use crate::{
+    KeyEndpointInfo, KeyId, KeyPool, KeyRotationLayer, KeySet, pool::News, rotate::Options,
+};
 
 use super::endpoint::KeyEndpoint;
 
@@ -22,7 +23,7 @@ use super::endpoint::KeyEndpoint;
 ///
 /// It tells the difference between what it has told and the pool's latest [`KeySet`], so whoever asks
 /// seldom is told the end of a story and not all of it, and nobody is ever held up for not asking. A
-/// key that has changed its endpoint, or that went and came again, is removed and then inserted anew.
+/// key whose endpoint or account has changed is removed and then inserted anew.
 ///
 /// `make` makes the service of each key: with a client, a connection or a bound on concurrency of its
 /// own. It is called when a key is told, never for each request, and learns no secret. The key itself is
@@ -37,9 +38,6 @@ pub struct KeyEndpoints<F> {
     set: Option<Arc<KeySet>>,
     news: Option<News>,
 }
-
-/// Ready once there is another set. Made anew for each, which is seldom.
-type News = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 impl<F> KeyEndpoints<F> {
     /// The endpoints of a pool, and how to make their services.
@@ -122,7 +120,7 @@ impl<F> KeyEndpoints<F> {
 
 /// Whether a key can keep its service.
 fn is_same(told: &KeyEndpointInfo, info: &KeyEndpointInfo) -> bool {
-    told.since == info.since && told.endpoint == info.endpoint && told.account == info.account
+    told.endpoint == info.endpoint && told.account == info.account
 }
 
 impl<F, S> Stream for KeyEndpoints<F>
@@ -139,7 +137,7 @@ where
             }
             let this = &mut *self;
             let (pool, set) = (&this.pool, &this.set);
-            let news = this.news.get_or_insert_with(|| Box::pin(pool.key_set_after(set.clone())));
+            let news = this.news.get_or_insert_with(|| pool.news_after(set.clone()));
             if news.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }

@@ -191,7 +191,6 @@ impl KeyPoolBuilder {
             account: Arc::clone(&key.account),
             weight,
             endpoint: key.endpoint.as_ref().map(|endpoint| endpoint.uri().clone()),
-            since: 1,
         });
         let key_set = watch::Sender::new(Arc::new(KeySet::new(1, infos)));
         let shared = Shared {

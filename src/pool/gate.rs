@@ -11,7 +11,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use http::{Request, Uri};
@@ -42,6 +42,20 @@ pub(crate) struct KeyGate {
     watcher: Option<(AccountIx, u64)>,
     /// Set while it is shut until a known time. The only timer there is.
     timer: Option<Pin<Box<Sleep>>>,
+    /// While the pool does not have the key: it may come again.
+    news: Option<News>,
+}
+
+/// Ready once a pool has another set of keys. Made anew for each, which is seldom.
+pub(crate) type News = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
+
+/// Whether a key could take a request.
+enum Look {
+    Open,
+    /// Not before then; `None` if no clock tells.
+    Shut(Option<Time>),
+    /// The pool does not have it.
+    Gone,
 }
 
 /// What the gates of a pool hold and wait for.
@@ -65,6 +79,7 @@ impl KeyGate {
             held: None,
             watcher: None,
             timer: None,
+            news: None,
         }
     }
 
@@ -94,13 +109,21 @@ impl KeyGate {
     pub(crate) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let shared = Arc::clone(&self.pool.shared);
-            let Some(until) = shared.with(|core, now| self.look(core, now, cx.waker())) else {
-                self.timer = None;
-                return Poll::Ready(());
-            };
-            let Some(until) = until.map(|until| shared.clock.instant(until)) else {
-                self.timer = None;
-                return Poll::Pending;
+            let set = self.pool.key_set();
+            let until = match shared.with(|core, now| self.look(core, now, cx.waker())) {
+                Look::Shut(Some(until)) => shared.clock.instant(until),
+                Look::Gone => {
+                    let pool = &self.pool;
+                    let news = self.news.get_or_insert_with(|| pool.news_after(Some(set)));
+                    ready!(news.as_mut().poll(cx));
+                    self.news = None;
+                    continue;
+                }
+                look => {
+                    self.timer = None;
+                    let is_open = matches!(look, Look::Open);
+                    return if is_open { Poll::Ready(()) } else { Poll::Pending };
+                }
             };
             match &mut self.timer {
                 Some(timer) if timer.deadline() == until => {}
@@ -113,22 +136,21 @@ impl KeyGate {
         }
     }
 
-    /// Until when it is shut, if it is; `None` inside if no clock tells.
-    fn look(&mut self, core: &mut Core, now: Time, waker: &Waker) -> Option<Option<Time>> {
+    fn look(&mut self, core: &mut Core, now: Time, waker: &Waker) -> Look {
         // What it holds itself is no reason to be shut.
         core.let_go_of(now, self.held.take());
-        let Some(key) = self.key(core) else { return Some(None) };
+        let Some(key) = self.key(core) else { return Look::Gone };
         match core.engine.gate(now, &self.like, key) {
-            Gate::Open => None,
+            Gate::Open => Look::Open,
             Gate::Scarce => {
                 // Where others wait already, the call will wait with them.
                 self.held = core.hold(now, &self.like, key);
-                None
+                Look::Open
             }
             Gate::Shut(until) => {
                 let account = core.engine.watch(key);
                 self.watcher = Some(core.gates.watch(account, self.watcher, waker));
-                Some(until)
+                Look::Shut(until)
             }
         }
     }
@@ -171,6 +193,7 @@ impl Clone for KeyGate {
             held: None,
             watcher: None,
             timer: None,
+            news: None,
         }
     }
 }
@@ -275,16 +298,13 @@ impl KeyPool {
     }
 
     /// Ready once there is another set than this one.
-    pub(crate) fn key_set_after(
-        &self,
-        known: Option<Arc<KeySet>>,
-    ) -> impl Future<Output = ()> + Send + Sync + use<> {
+    pub(crate) fn news_after(&self, known: Option<Arc<KeySet>>) -> News {
         let mut sets = self.shared.key_set.subscribe();
-        async move {
+        Box::pin(async move {
             let is_other = |set: &Arc<KeySet>| known.as_ref().is_none_or(|k| !Arc::ptr_eq(k, set));
             // The pool that is asked holds the other end.
             drop(sets.wait_for(is_other).await);
-        }
+        })
     }
 
     /// When a request gives up waiting that first asked then.

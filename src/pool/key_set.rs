@@ -43,8 +43,6 @@ pub struct KeyEndpointInfo {
     pub weight: u32,
     /// Where it is sent, if not to the pool's origin: scheme, host, port and base path.
     pub endpoint: Option<Uri>,
-    /// The version of the set that it came with: a key that went and came again is another one.
-    pub(crate) since: u64,
 }
 
 impl KeySet {

@@ -49,7 +49,7 @@ pub use acquire::Acquire;
 pub use builder::KeyPoolBuilder;
 pub use events::{EventError, Events};
 #[cfg(feature = "balance")]
-pub(crate) use gate::KeyGate;
+pub(crate) use gate::{KeyGate, News};
 pub use key_set::{KeyEndpointInfo, KeySet};
 pub use lease::{ForeignOrigin, Lease};
 

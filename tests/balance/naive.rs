@@ -182,7 +182,9 @@ async fn a_set_of_dead_keys_answers() {
 
 /// Changes that a test tells.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<VecDeque<Change<u32, Constant<Numbered, u32>>>>>);
+struct Told(Arc<Mutex<VecDeque<Numbers>>>);
+
+type Numbers = Change<u32, Constant<Numbered, u32>>;
 
 impl Told {
     fn insert(&self, number: u32, load: u32) {
@@ -192,7 +194,7 @@ impl Told {
 }
 
 impl Stream for Told {
-    type Item = Result<Change<u32, Constant<Numbered, u32>>, Infallible>;
+    type Item = Result<Numbers, Infallible>;
 
     fn poll_next(
         self: std::pin::Pin<&mut Self>,
@@ -231,7 +233,7 @@ async fn a_removal_leaves_towers_balance_with_the_index_of_another() {
     for seed in 0..64 {
         let told = Told::default();
         // Loads of 1, 1 and 10.
-        [(1, 1), (2, 1), (0, 10)].map(|(number, load)| told.insert(number, load));
+        [(1, 1), (2, 1), (0, 10)].into_iter().for_each(|(number, load)| told.insert(number, load));
         let rng = HasherRng::with_hasher(Seeded(seed));
         let mut balance = Balance::from_rng(told.clone(), rng);
         let mut polled = task::spawn(poll_fn(|cx| Service::<()>::poll_ready(&mut balance, cx)));
