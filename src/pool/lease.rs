@@ -9,7 +9,7 @@ use crate::{
     KeyId, Ruling, Usage, Verdict,
     endpoint::Endpoint,
     engine::{Cost, Grant},
-    provider::{Answer, Provider, StreamEvent},
+    provider::{Answer, Provider, StreamEvent, processing_time},
     usage::Spent,
 };
 
@@ -172,9 +172,11 @@ impl Lease {
         self.provider().readings(answer, &mut |reading| {
             free.next().into_iter().for_each(|free| *free = Some(reading));
         });
+        let header = self.provider().facts().processing_time.as_ref();
+        let processed = processing_time(answer.headers, header);
         let Some(grant) = &mut self.grant else { return };
         self.shared.with_at(now, |core, now| {
-            core.engine.answered(now, grant);
+            core.engine.answered(now, grant, processed);
             if let Some(verdict) = verdict {
                 core.engine.judge(now, grant, verdict);
             }
