@@ -31,7 +31,8 @@ type Body = Full<Bytes>;
 const NUMBERS: [usize; 3] = [2, 100, 10_000];
 /// What is to be reached: so many times as long as tower's at most.
 const MOST: f64 = 1.5;
-const REQUESTS: usize = 1_000;
+/// In one turn: few enough for most turns to be over before the scheduler interrupts them.
+const REQUESTS: usize = 200;
 
 /// Answers at once.
 #[derive(Clone, Debug)]
@@ -107,7 +108,7 @@ where
 fn main() {
     // A smoke run is short, and so is one without `--bench`, which cargo adds.
     let has = |name: &str| env::args().any(|arg| arg == name);
-    let rounds = if has("--short") || !has("--bench") { 9 } else { 101 };
+    let rounds = if has("--short") || !has("--bench") { 51 } else { 1_001 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     println!("{:>9} | {:^17} | {:^5} | {:^19}", "", "ns/request", "", "bytes/endpoint");
     println!("endpoints |  tower's |   ours | ratio |    tower's |   ours");
@@ -115,8 +116,9 @@ fn main() {
     for number in NUMBERS {
         let pool = pool(number);
         let (mut tower, mut ours) = (plain(number), endpoints(&pool));
-        turn(&runtime, &mut tower, REQUESTS);
-        turn(&runtime, &mut ours, REQUESTS);
+        // Until every endpoint has been used.
+        turn(&runtime, &mut tower, 2 * number);
+        turn(&runtime, &mut ours, 2 * number);
         let round = |_| (turn(&runtime, &mut tower, REQUESTS), turn(&runtime, &mut ours, REQUESTS));
         let times: Vec<_> = (0..rounds).map(round).collect();
         let ratio = median(times.iter().map(|(tower, ours)| ours / tower));

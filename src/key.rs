@@ -1,6 +1,6 @@
 //! One secret, with the label it is known by.
 
-use std::{borrow::Borrow, fmt, sync::Arc};
+use std::{borrow::Borrow, fmt, sync::Arc, time::SystemTime};
 
 use secrecy::SecretString;
 
@@ -75,6 +75,7 @@ pub struct ApiKey {
     pub(crate) id: Option<KeyId>,
     pub(crate) weight: u32,
     pub(crate) limits: Vec<Limit>,
+    pub(crate) expires: Option<SystemTime>,
     pub(crate) endpoint: Option<String>,
 }
 
@@ -82,7 +83,7 @@ impl ApiKey {
     /// A key from its secret, with weight 1 and an id made from its account's name.
     pub fn new(secret: impl Into<String>) -> Self {
         let secret = SecretString::from(secret.into());
-        Self { secret, id: None, weight: 1, limits: Vec::new(), endpoint: None }
+        Self { secret, id: None, weight: 1, limits: Vec::new(), expires: None, endpoint: None }
     }
 
     /// The label this key is known by. It must be unique in its pool.
@@ -94,6 +95,16 @@ impl ApiKey {
     /// A limit of this key alone, beside those of its account: a cap that its owner has set, say.
     pub fn limit(mut self, limit: Limit) -> Self {
         self.limits.push(limit);
+        self
+    }
+
+    /// Until when this key is good: no request is sent with it from then on. Never over by default.
+    ///
+    /// It is told before, seven days and one day ahead
+    /// ([`Event::KeyExpires`](crate::Event::KeyExpires)), and when it comes
+    /// ([`Event::KeyExpired`](crate::Event::KeyExpired)). A `jiff::Timestamp` is taken as well.
+    pub fn expires(mut self, at: impl Into<SystemTime>) -> Self {
+        self.expires = Some(at.into());
         self
     }
 
@@ -120,6 +131,7 @@ impl fmt::Debug for ApiKey {
             .field("id", &self.id)
             .field("weight", &self.weight)
             .field("limits", &self.limits)
+            .field("expires", &self.expires)
             .field("has_endpoint", &self.endpoint.is_some())
             .finish_non_exhaustive()
     }

@@ -201,6 +201,7 @@ pub mod retry;
 pub mod rotate;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod source;
 #[cfg(feature = "retry")]
 mod stack;
 pub mod strategy;
@@ -217,7 +218,7 @@ pub use engine::{AccountState, Event, KeyState, LaneState, MeterState, Snapshot,
 pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};
 pub use limit::{Limit, LimitError};
-pub use pool::{Events, KeyEndpointInfo, KeyPool, KeyPoolBuilder, KeySet, Lease};
+pub use pool::{Changes, Drained, Events, KeyEndpointInfo, KeyPool, KeyPoolBuilder, KeySet, Lease};
 pub use provider::{
     Anthropic, AzureOpenAi, Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Gemini, Generic,
     GitHub, Groq, Mistral, OpenAi, OpenRouter, Perplexity, Rule, Ruling, Together, XAi,

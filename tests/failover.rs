@@ -75,7 +75,10 @@ async fn a_revoked_key_dies_alone() {
     assert_eq!(load.sandbox.seen().key("org-1-1").rejected, 1, "a dead key was used again");
     assert!(matches!(
         &load.events[..],
-        [Event::KeyRejected { key, live: 2, total: 3, .. }] if key.as_str() == "k1"
+        [
+            Event::KeyRejected { key, live: 2, total: 3, .. },
+            Event::PoolShrunk { live: 2, total: 3 },
+        ] if key.as_str() == "k1"
     ));
 }
 

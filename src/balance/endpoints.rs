@@ -93,6 +93,14 @@ impl<F> KeyEndpoints<F> {
         })
     }
 
+    /// A service that is not told of.
+    pub(super) fn make<S>(&mut self, info: &KeyEndpointInfo) -> S
+    where
+        F: FnMut(&KeyEndpointInfo) -> S,
+    {
+        (self.make)(info)
+    }
+
     /// The service of a key is lost: it is made anew.
     pub(super) fn tell_again(&mut self, key: &KeyId) {
         self.told.remove(key);

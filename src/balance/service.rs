@@ -57,8 +57,8 @@ where
         Self { shared: Arc::new(Shared { pool, options, endpoints }) }
     }
 
-    /// The service of a lease's key, as `make` made it for where that key is sent; none if the key has
-    /// gone, or is sent elsewhere by now.
+    /// The service of a lease's key, as `make` made it for where that key is sent. If the key has gone
+    /// since, or is sent elsewhere by now, it is made for this request alone.
     pub(super) fn service_for(&self, lease: &Lease) -> Option<S>
     where
         S: Clone,
@@ -72,9 +72,13 @@ where
                 };
                 gone.extend(old);
             }
-            let endpoint = endpoints.by_key.get(lease.key()?)?;
-            let is_it = endpoint.gate().own_endpoint() == lease.endpoint();
-            is_it.then(|| endpoint.get_ref().clone())
+            let endpoint = endpoints.by_key.get(lease.key()?);
+            let is_it =
+                |endpoint: &&KeyEndpoint<S>| endpoint.gate().own_endpoint() == lease.endpoint();
+            match endpoint.filter(is_it) {
+                Some(endpoint) => Some(endpoint.get_ref().clone()),
+                None => Some(endpoints.discover.make(&lease.endpoint_info()?)),
+            }
         });
         // Outside the lock: whatever a client does when it is dropped.
         drop(gone);

@@ -43,7 +43,8 @@ impl Engine {
     }
 
     /// What to tell somebody who does not wait in line.
-    pub(crate) fn turned_away(&self, now: Time, ask: &Ask) -> Exhausted {
+    pub(crate) fn turned_away(&mut self, now: Time, ask: &Ask) -> Exhausted {
+        self.held_up(now, ask);
         let at_once = Ask { deadline: now, ..ask.clone() };
         self.refusal(now, &at_once).unwrap_or_else(|| self.busy(now, ask))
     }
@@ -56,15 +57,12 @@ impl Engine {
 
     /// Why a request can never be admitted, if so.
     pub(super) fn hopeless(&self, ask: &Ask) -> Option<Exhausted> {
-        let can = match ask.among {
-            Among::One(key) => self.opens(ask, self.keys[key.index()].account).is_some(),
+        let can = |account: &AccountIx| self.opens(ask, *account).is_some();
+        if match ask.among {
+            Among::All => self.order.iter().any(can),
+            Among::One(key) => can(&self.keys[key.index()].account),
             Among::None => false,
-            Among::All => {
-                let mut accounts = (0..self.accounts.len()).map(AccountIx::new);
-                accounts.any(|account| self.opens(ask, account).is_some())
-            }
-        };
-        if can {
+        } {
             return None;
         }
         let reason = if self.is_keyless(ask) { Reason::NoKey } else { Reason::TooLarge };
@@ -93,7 +91,7 @@ impl Engine {
     ///
     /// One account must have room for this demand, and the allowance of all accounts together must
     /// serve everybody ahead.
-    fn forecast(&self, now: Time, ask: &Ask) -> Option<Time> {
+    pub(super) fn forecast(&self, now: Time, ask: &Ask) -> Option<Time> {
         if let Among::One(key) = ask.among {
             // Those ahead may go elsewhere.
             let fits = self.opens(ask, self.keys[key.index()].account)?;
@@ -126,11 +124,11 @@ impl Engine {
     }
 
     pub(super) fn sample(&self) -> impl Iterator<Item = AccountIx> {
-        (0..self.accounts.len()).step_by(self.stride()).map(AccountIx::new)
+        self.order.iter().step_by(self.stride()).copied()
     }
 
     fn stride(&self) -> usize {
-        self.accounts.len().div_ceil(SAMPLE).max(1)
+        self.order.len().div_ceil(SAMPLE).max(1)
     }
 
     /// Whether, by then, everybody ahead and this request can have been admitted. `shared` looks at

@@ -1,9 +1,13 @@
 //! Putting the right key into a request, and taking every other one out.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header::AUTHORIZATION, uri};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::oneshot;
 
 use crate::{
     KeyId,
@@ -28,6 +32,8 @@ pub(crate) struct Credential {
     secret: SecretString,
     /// One sensitive value for each of the provider's carriers.
     headers: Box<[(HeaderName, HeaderValue)]>,
+    /// Is dropped along with this, once nobody uses it any more.
+    in_use: OnceLock<oneshot::Sender<()>>,
 }
 
 impl fmt::Debug for Credential {
@@ -63,7 +69,31 @@ impl Credential {
             Ok((name, value))
         };
         let headers = carriers.iter().map(header).collect::<Result<_, &'static str>>()?;
-        Ok(Self { id, account, endpoint, secret: kept, headers })
+        Ok(Self { id, account, endpoint, secret: kept, headers, in_use: OnceLock::new() })
+    }
+
+    /// The same key with another secret.
+    pub(super) fn with_secret(
+        &self,
+        secret: String,
+        carriers: &[Carrier],
+    ) -> Result<Self, &'static str> {
+        let (account, endpoint) = (Arc::clone(&self.account), self.endpoint.clone());
+        Self::new(self.id.clone(), account, endpoint, &SecretString::from(secret), carriers)
+    }
+
+    /// Whether it is sent to the same place, with the same secret.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.endpoint == other.endpoint
+            && self.secret.expose_secret() == other.secret.expose_secret()
+    }
+
+    /// It is no longer given out: what to wait for until nobody uses it any more.
+    pub(super) fn leave(&self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        // A second one would find it gone at once; nothing leaves twice.
+        drop(self.in_use.set(sender));
+        receiver
     }
 
     /// Sets the key in the provider's way. Every credential is assumed to be gone already.

@@ -11,7 +11,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
 
 use http::{Request, Uri};
@@ -24,7 +24,7 @@ use crate::{
 };
 
 use super::{
-    Wanted,
+    Wanted, exclude,
     key_set::{KeyEndpointInfo, KeySet},
     shared::Core,
 };
@@ -42,7 +42,7 @@ pub(crate) struct KeyGate {
     watcher: Option<(AccountIx, u64)>,
     /// Set while it is shut until a known time. The only timer there is.
     timer: Option<Pin<Box<Sleep>>>,
-    /// While the pool does not have the key: it may come again.
+    /// Set while it is shut: another key may come under the same name.
     news: Option<News>,
 }
 
@@ -97,10 +97,9 @@ impl KeyGate {
     }
 
     /// The key, as long as it is the one that this gate was made for.
-    fn key(&self, _: &Core) -> Option<KeyIx> {
-        let shared = &self.pool.shared;
-        let key = *shared.by_id.get(&self.id)?;
-        let endpoint = shared.credentials.get(key.index())?.endpoint.as_ref();
+    fn key(&self, core: &Core) -> Option<KeyIx> {
+        let key = core.engine.find_key(&self.id)?;
+        let endpoint = core.credentials.get(key.index())?.as_ref()?.endpoint.as_ref();
         (endpoint.map(Endpoint::uri) == self.own_endpoint()).then_some(key)
     }
 
@@ -111,19 +110,23 @@ impl KeyGate {
             let shared = Arc::clone(&self.pool.shared);
             let set = self.pool.key_set();
             let until = match shared.with(|core, now| self.look(core, now, cx.waker())) {
-                Look::Shut(Some(until)) => shared.clock.instant(until),
-                Look::Gone => {
-                    let pool = &self.pool;
-                    let news = self.news.get_or_insert_with(|| pool.news_after(Some(set)));
-                    ready!(news.as_mut().poll(cx));
-                    self.news = None;
-                    continue;
+                Look::Open => {
+                    (self.timer, self.news) = (None, None);
+                    return Poll::Ready(());
                 }
-                look => {
-                    self.timer = None;
-                    let is_open = matches!(look, Look::Open);
-                    return if is_open { Poll::Ready(()) } else { Poll::Pending };
-                }
+                Look::Shut(until) => until,
+                Look::Gone => None,
+            };
+            // Under the same name another key may come, whose account is another one too.
+            let pool = &self.pool;
+            let news = self.news.get_or_insert_with(|| pool.news_after(Some(set)));
+            if news.as_mut().poll(cx).is_ready() {
+                self.news = None;
+                continue;
+            }
+            let Some(until) = until.map(|until| shared.clock.instant(until)) else {
+                self.timer = None;
+                return Poll::Pending;
             };
             match &mut self.timer {
                 Some(timer) if timer.deadline() == until => {}
@@ -286,7 +289,7 @@ impl KeyPool {
     pub(crate) fn lease_without(&self, wanted: &Wanted<'_>, busy: &[KeyId]) -> Result<Lease, Ask> {
         let grant = self.shared.with_at(wanted.now, |core, now| {
             let mut ask = self.ask(core, now, wanted);
-            self.exclude(&mut ask, busy.iter());
+            exclude(&core.engine, &mut ask, busy.iter());
             core.admit(now, &ask).ok_or(ask)
         })?;
         Ok(Lease::new(Arc::clone(&self.shared), grant, std::time::Duration::ZERO))

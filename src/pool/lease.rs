@@ -13,7 +13,10 @@ use crate::{
     usage::Spent,
 };
 
-use super::{credentials::Credential, shared::Shared};
+use super::{
+    credentials::Credential,
+    shared::{Granted, Shared},
+};
 
 /// More limits than any provider tells of in one response.
 const MOST_READINGS: usize = 8;
@@ -28,14 +31,19 @@ pub struct Lease {
     shared: Arc<Shared>,
     /// Taken by `drop` only.
     grant: Option<Grant>,
+    /// What it is sent with, whatever becomes of the key meanwhile. Dropped after the grant has ended:
+    /// somebody may wait for that.
+    credential: Option<Arc<Credential>>,
     applied: bool,
     settled: bool,
     waited: Duration,
 }
 
 impl Lease {
-    pub(crate) fn new(shared: Arc<Shared>, grant: Grant, waited: Duration) -> Self {
-        Self { shared, grant: Some(grant), applied: false, settled: false, waited }
+    pub(crate) fn new(shared: Arc<Shared>, granted: Granted, waited: Duration) -> Self {
+        let Granted { grant, credential } = granted;
+        let grant = Some(grant);
+        Self { shared, grant, credential, applied: false, settled: false, waited }
     }
 
     /// The key's label.
@@ -57,8 +65,7 @@ impl Lease {
     }
 
     fn credential(&self) -> Option<&Credential> {
-        let grant = self.grant.as_ref()?;
-        self.shared.credentials.get(grant.key.index())
+        self.credential.as_deref()
     }
 
     /// Where its key is sent.
@@ -71,6 +78,20 @@ impl Lease {
     #[cfg(feature = "balance")]
     pub(crate) fn endpoint(&self) -> Option<&http::Uri> {
         self.credential()?.endpoint.as_ref().map(Endpoint::uri)
+    }
+
+    /// What is known of its key but the secret.
+    #[cfg(feature = "balance")]
+    pub(crate) fn endpoint_info(&self) -> Option<super::KeyEndpointInfo> {
+        let Credential { id, account, endpoint, .. } = self.credential()?;
+        let set = self.shared.key_set.borrow();
+        let declared = set.keys().iter().find(|info| info.id == *id);
+        Some(super::KeyEndpointInfo {
+            id: id.clone(),
+            account: Arc::clone(account),
+            weight: declared.map_or(1, |info| info.weight),
+            endpoint: endpoint.as_ref().map(|endpoint| endpoint.uri().clone()),
+        })
     }
 
     /// Leads a request to where the key is sent, whatever host it names.

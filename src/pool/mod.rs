@@ -31,14 +31,20 @@
 
 mod acquire;
 mod builder;
+mod change;
+mod changes;
 mod clock;
 mod credentials;
+mod declared;
+mod diff;
+mod drained;
 mod events;
 #[cfg(feature = "balance")]
 mod gate;
 mod key_set;
 mod lease;
 mod shared;
+mod watch;
 
 use std::{sync::Arc, time::Duration};
 
@@ -47,6 +53,8 @@ use tokio::time::Instant;
 
 pub use acquire::Acquire;
 pub use builder::KeyPoolBuilder;
+pub use changes::Changes;
+pub use drained::Drained;
 pub use events::{EventError, Events};
 #[cfg(feature = "balance")]
 pub(crate) use gate::{KeyGate, News};
@@ -55,7 +63,7 @@ pub use lease::{ForeignOrigin, Lease};
 
 use crate::{
     Attempt, Demand, Estimate, Exhausted, KeyId, Snapshot,
-    engine::{Among, Ask, Cost, Time, rank},
+    engine::{Among, Ask, Cost, Engine, Time, rank},
     provider::{Answer, Call, Provider, Ruling},
 };
 use shared::{Core, Shared};
@@ -155,7 +163,7 @@ impl KeyPool {
     /// How many keys it has, dead ones included.
     #[must_use]
     pub fn keys(&self) -> usize {
-        self.shared.credentials.len()
+        self.shared.with(|core, _| core.engine.total_keys())
     }
 
     /// A limit has shown itself that is wider than an account: everybody waits a moment.
@@ -167,8 +175,8 @@ impl KeyPool {
     /// Whether the account of a key is one whose limits nobody knows.
     #[cfg(feature = "retry")]
     pub(crate) fn is_pacing(&self, key: &KeyId) -> bool {
-        let key = self.shared.by_id.get(key);
-        key.is_some_and(|key| self.shared.with(|core, _| core.engine.is_pacing(*key)))
+        self.shared
+            .with(|core, _| core.engine.find_key(key).is_some_and(|key| core.engine.is_pacing(key)))
     }
 
     pub(crate) fn estimate<'a>(&self, call: &Call<'a>) -> Estimate<'a> {
@@ -187,11 +195,11 @@ impl KeyPool {
 
     /// A lease at once, or else what to wait in line for.
     pub(crate) fn lease_or_ask(&self, wanted: &Wanted<'_>) -> Result<Lease, Ask> {
-        let grant = self.shared.with_at(wanted.now, |core, now| {
+        let granted = self.shared.with_at(wanted.now, |core, now| {
             let ask = self.ask(core, now, wanted);
             core.admit(now, &ask).ok_or(ask)
         })?;
-        Ok(Lease::new(Arc::clone(&self.shared), grant, Duration::ZERO))
+        Ok(Lease::new(Arc::clone(&self.shared), granted, Duration::ZERO))
     }
 
     /// Waits in line.
@@ -236,15 +244,19 @@ impl KeyPool {
             excluded: Vec::new(),
             among: among(match &demand.pinned {
                 None => Among::All,
-                Some(id) => self.shared.by_id.get(id).map_or(Among::None, |key| Among::One(*key)),
+                Some(id) => core.engine.find_key(id).map_or(Among::None, Among::One),
             }),
         };
         // As far as it is known now; it may be earlier once more answers have been seen.
         ask.deadline = core.engine.latest_start(&ask);
-        self.exclude(&mut ask, demand.excluded.iter());
+        exclude(&core.engine, &mut ask, demand.excluded.iter());
         if !tried.is_empty() {
             let by_caller = ask.excluded.clone();
-            self.exclude(&mut ask, tried.iter().filter_map(|attempt| attempt.key.as_ref()));
+            exclude(
+                &core.engine,
+                &mut ask,
+                tried.iter().filter_map(|attempt| attempt.key.as_ref()),
+            );
             // Once every key was tried, those that may be good again are tried anew.
             if core.engine.is_keyless(&ask) {
                 ask.excluded = by_caller;
@@ -252,12 +264,12 @@ impl KeyPool {
         }
         ask
     }
+}
 
-    fn exclude<'a>(&self, ask: &mut Ask, keys: impl Iterator<Item = &'a KeyId>) {
-        for key in keys.filter_map(|id| self.shared.by_id.get(id)) {
-            if !ask.excluded.contains(key) {
-                ask.excluded.push(*key);
-            }
+fn exclude<'a>(engine: &Engine, ask: &mut Ask, keys: impl Iterator<Item = &'a KeyId>) {
+    for key in keys.filter_map(|id| engine.find_key(id)) {
+        if !ask.excluded.contains(&key) {
+            ask.excluded.push(key);
         }
     }
 }

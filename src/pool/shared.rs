@@ -1,7 +1,6 @@
 //! What all handles of a pool share.
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
     task::Waker,
@@ -15,9 +14,9 @@ use tokio::{
 };
 
 use crate::{
-    Exhausted, KeyId,
+    Exhausted,
     endpoint::Endpoint,
-    engine::{Ask, Engine, Event, Grant, KeyIx, Time, WaiterId},
+    engine::{Ask, Engine, Event, Grant, Time, WaiterId},
     provider::{
         Answer, Provider, Rule, Ruling,
         rule::{Seen, judge},
@@ -30,6 +29,7 @@ use super::gate::Gates;
 use super::{
     clock::Clock,
     credentials::{Carriers, Credential},
+    declared::Declared,
     key_set::KeySet,
 };
 
@@ -42,9 +42,8 @@ pub(crate) struct Shared {
     pub(crate) origin: Endpoint,
     pub(crate) carriers: Carriers,
     pub(crate) max_wait: Duration,
-    /// By the engine's key index.
-    pub(crate) credentials: Vec<Credential>,
-    pub(crate) by_id: HashMap<KeyId, KeyIx>,
+    /// Held by whoever changes it, for as long as that takes.
+    pub(super) declared: Mutex<Declared>,
     /// For those who keep something for each key. Only the latest set is kept, so nobody who is slow
     /// holds up a change.
     pub(crate) key_set: watch::Sender<Arc<KeySet>>,
@@ -58,6 +57,8 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) engine: Engine,
+    /// By the slot of the key; none for those that are given to nobody any more.
+    pub(super) credentials: Vec<Option<Arc<Credential>>>,
     pub(crate) waiters: Slab<Slot>,
     /// The waiter who holds the timer for all, and for when it is set.
     pub(crate) driver: Option<(WaiterId, Option<Time>)>,
@@ -71,7 +72,14 @@ pub(crate) struct Core {
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) waker: Waker,
-    pub(crate) outcome: Option<Result<Grant, Exhausted>>,
+    pub(crate) outcome: Option<Result<Granted, Exhausted>>,
+}
+
+/// A reservation, and what to send with it: the secret that its key had then.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) grant: Grant,
+    pub(crate) credential: Option<Arc<Credential>>,
 }
 
 impl Shared {
@@ -101,6 +109,7 @@ impl Shared {
         let now = self.clock.time(now);
         let (result, wake) = {
             let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+            core.engine.tell_the_time(now);
             let result = act(&mut core, now);
             core.serve(now, None);
             #[cfg(feature = "balance")]
@@ -124,6 +133,7 @@ impl Core {
     pub(crate) fn new(engine: Engine) -> Self {
         Self {
             engine,
+            credentials: Vec::new(),
             waiters: Slab::new(),
             driver: None,
             #[cfg(feature = "balance")]
@@ -133,18 +143,24 @@ impl Core {
     }
 
     /// Admits a request at once, if that can be.
-    pub(crate) fn admit(&mut self, now: Time, ask: &Ask) -> Option<Grant> {
-        let granted = self.engine.admit(now, ask);
+    pub(crate) fn admit(&mut self, now: Time, ask: &Ask) -> Option<Granted> {
+        let mut grant = self.engine.admit(now, ask);
         #[cfg(feature = "balance")]
-        if granted.is_none() && self.let_go(now) {
-            return self.engine.admit(now, ask);
+        if grant.is_none() && self.let_go(now) {
+            grant = self.engine.admit(now, ask);
         }
-        granted
+        Some(self.granted(grant?))
+    }
+
+    pub(crate) fn granted(&self, grant: Grant) -> Granted {
+        let credential = self.credentials.get(grant.key.index()).cloned().flatten();
+        Granted { grant, credential }
     }
 
     /// Serves everybody who can be. Whoever is `awake` is not woken.
     pub(crate) fn serve(&mut self, now: Time, awake: Option<WaiterId>) {
         while let Some((id, outcome)) = self.engine.serve(now) {
+            let outcome = outcome.map(|grant| self.granted(grant));
             if let Some(slot) = self.waiters.get_mut(id.0) {
                 slot.outcome = Some(outcome);
             }
@@ -204,7 +220,7 @@ impl fmt::Debug for Shared {
         f.debug_struct("KeyPool")
             .field("name", &self.name)
             .field("origin", &self.origin.to_string())
-            .field("keys", &self.credentials.len())
+            .field("keys", &self.key_set.borrow().keys().len())
             .finish_non_exhaustive()
     }
 }
