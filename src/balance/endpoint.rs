@@ -65,10 +65,6 @@ impl<S> KeyEndpoint<S> {
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
-
-    pub(super) fn gate(&self) -> &KeyGate {
-        &self.gate
-    }
 }
 
 impl<S, A, B> Service<Request<A>> for KeyEndpoint<S>

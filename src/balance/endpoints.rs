@@ -72,7 +72,7 @@ impl<F> KeyEndpoints<F> {
     }
 
     /// The next change, if there is one now.
-    pub(super) fn next_change<S>(&mut self) -> Option<Change<KeyId, KeyEndpoint<S>>>
+    pub(super) fn next_change<S>(&mut self) -> Option<Change<KeyId, (KeyEndpointInfo, S)>>
     where
         F: FnMut(&KeyEndpointInfo) -> S,
     {
@@ -86,9 +86,8 @@ impl<F> KeyEndpoints<F> {
             }
             Change::Insert(id, info) => {
                 let inner = (self.make)(&info);
-                let endpoint = KeyEndpoint::new(inner, &self.pool, &info, self.options);
-                self.told.insert(id.clone(), info);
-                Change::Insert(id, endpoint)
+                self.told.insert(id.clone(), info.clone());
+                Change::Insert(id, (info, inner))
             }
         })
     }
@@ -140,10 +139,16 @@ where
     /// Never ends, as a pool may always change.
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            if let Some(change) = self.next_change() {
-                return Poll::Ready(Some(Ok(change)));
-            }
             let this = &mut *self;
+            if let Some(change) = this.next_change() {
+                return Poll::Ready(Some(Ok(match change {
+                    Change::Remove(id) => Change::Remove(id),
+                    Change::Insert(id, (info, inner)) => {
+                        let endpoint = KeyEndpoint::new(inner, &this.pool, &info, this.options);
+                        Change::Insert(id, endpoint)
+                    }
+                })));
+            }
             let (pool, set) = (&this.pool, &this.set);
             let news = this.news.get_or_insert_with(|| pool.news_after(set.clone()));
             if news.as_mut().poll(cx).is_pending() {

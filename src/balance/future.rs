@@ -151,6 +151,8 @@ where
                     Ok(lease) => State::Choosing { lease: Some(lease) },
                     Err(exhausted) => {
                         this.state.set(State::Done);
+                        // There may be no key any more, and so nobody else who does it.
+                        this.balance.follow();
                         return Poll::Ready(Ok(this.sent.turned_away(exhausted)));
                     }
                 },

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body::Body;
 use tokio::time::Instant;
 use tower::discover::Change;
@@ -19,7 +19,7 @@ use crate::{
     rotate::{Options, ResponseBody, Sent, wanted},
 };
 
-use super::{endpoint::KeyEndpoint, endpoints::KeyEndpoints, future::BalanceFuture};
+use super::{endpoints::KeyEndpoints, future::BalanceFuture};
 
 /// The endpoints of a pool as one service: each request goes to the least loaded of two that have room
 /// for it, with that endpoint's own key; see the [module](crate::balance).
@@ -38,14 +38,47 @@ struct Shared<F, S> {
 
 struct Endpoints<F, S> {
     discover: KeyEndpoints<F>,
-    by_key: HashMap<KeyId, KeyEndpoint<S>>,
+    /// With where its key is sent.
+    by_key: HashMap<KeyId, (Option<Uri>, S)>,
+}
+
+impl<F, S> Endpoints<F, S>
+where
+    F: FnMut(&KeyEndpointInfo) -> S,
+{
+    /// Takes in what has changed, and gives back what is no longer used.
+    fn follow(&mut self) -> Vec<(Option<Uri>, S)> {
+        let mut gone = Vec::new();
+        while let Some(change) = self.discover.next_change() {
+            gone.extend(match change {
+                Change::Remove(id) => self.by_key.remove(&id),
+                Change::Insert(id, (info, service)) => {
+                    self.by_key.insert(id, (info.endpoint, service))
+                }
+            });
+        }
+        gone
+    }
+
+    fn service_for(&mut self, lease: &Lease) -> Option<S>
+    where
+        S: Clone,
+    {
+        match self.by_key.get(lease.key()?) {
+            Some((endpoint, service)) if endpoint.as_ref() == lease.endpoint() => {
+                Some(service.clone())
+            }
+            _ => Some(self.discover.make(&lease.endpoint_info()?)),
+        }
+    }
 }
 
 impl<F, S> KeyBalance<F, S>
 where
     F: FnMut(&KeyEndpointInfo) -> S,
 {
-    /// The keys of a pool, and how to make the service of each.
+    /// The keys of a pool, and how to make the service of each: see [`KeyEndpoints`]. It is called under
+    /// a lock, so it must not block, nor send anything through what is being made here.
     pub fn new(pool: &KeyPool, make: F) -> Self {
         Self::of(KeyEndpoints::new(pool, make))
     }
@@ -63,26 +96,18 @@ where
     where
         S: Clone,
     {
-        let mut gone = Vec::new();
-        let service = self.with(|endpoints| {
-            while let Some(change) = endpoints.discover.next_change() {
-                let old = match change {
-                    Change::Remove(id) => endpoints.by_key.remove(&id),
-                    Change::Insert(id, endpoint) => endpoints.by_key.insert(id, endpoint),
-                };
-                gone.extend(old);
-            }
-            let endpoint = endpoints.by_key.get(lease.key()?);
-            let is_it =
-                |endpoint: &&KeyEndpoint<S>| endpoint.gate().own_endpoint() == lease.endpoint();
-            match endpoint.filter(is_it) {
-                Some(endpoint) => Some(endpoint.get_ref().clone()),
-                None => Some(endpoints.discover.make(&lease.endpoint_info()?)),
-            }
+        let (service, gone) = self.with(|endpoints| {
+            let gone = endpoints.follow();
+            (endpoints.service_for(lease), gone)
         });
         // Outside the lock: whatever a client does when it is dropped.
         drop(gone);
         service
+    }
+
+    /// Lets go of the services of keys that have gone.
+    pub(super) fn follow(&self) {
+        drop(self.with(Endpoints::follow));
     }
 
     /// The service of a key has failed, and with it all its clones: it is made anew for the next

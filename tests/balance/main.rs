@@ -4,5 +4,6 @@
 
 mod gate;
 mod naive;
+mod random;
 mod servers;
 mod service;

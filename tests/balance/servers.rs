@@ -19,7 +19,11 @@ pub(crate) type Body = Full<Bytes>;
 
 /// All of them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Servers(Arc<Mutex<HashMap<String, State>>>);
+pub(crate) struct Servers {
+    all: Arc<Mutex<HashMap<String, State>>>,
+    /// Counts the clients that there are.
+    clients: Arc<Arc<()>>,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct State {
@@ -62,24 +66,31 @@ impl Servers {
 
     /// The service of a key, as a client that is bound to its server would be.
     pub(crate) fn client(&self, info: &KeyEndpointInfo) -> Server {
-        Server { servers: self.clone(), id: info.id.to_string() }
+        let uri = info.endpoint.as_ref().unwrap();
+        Server::new(self, uri.host().unwrap().strip_suffix(".test").unwrap())
+    }
+
+    pub(crate) fn clients(&self) -> usize {
+        Arc::strong_count(&*self.clients) - 1
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<String, State>> {
-        self.0.lock().unwrap()
+        self.all.lock().unwrap()
     }
 }
 
 /// One of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
-    servers: Servers,
+    all: Arc<Mutex<HashMap<String, State>>>,
     id: String,
+    _counted: Arc<()>,
 }
 
 impl Server {
     pub(crate) fn new(servers: &Servers, id: &str) -> Self {
-        Self { servers: servers.clone(), id: id.to_owned() }
+        let (all, counted) = (Arc::clone(&servers.all), Arc::clone(&*servers.clients));
+        Self { all, id: id.to_owned(), _counted: counted }
     }
 }
 
@@ -89,14 +100,14 @@ impl Service<Request<Body>> for Server {
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        match self.servers.all().entry(self.id.clone()).or_default().lets_in {
+        match self.all.lock().unwrap().entry(self.id.clone()).or_default().lets_in {
             true => Poll::Ready(Ok(())),
             false => Poll::Pending,
         }
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let mut servers = self.servers.all();
+        let mut servers = self.all.lock().unwrap();
         let server = servers.entry(self.id.clone()).or_default();
         let key = format!("Bearer {}", secret(&self.id));
         let is_for_it = request.uri().host() == Some(&format!("{}.test", self.id))
