@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Both are asked whether they are ready and then called, with requests that are built anew, and with
-//! services that answer at once. Ours also puts a key in, keeps the limits and judges the answer.
+//! services that answer at once. Ours also puts a key in, keeps the limits and judges the answer; what
+//! that is worth tells a balancer over as many rotations of one key each, with a pool of its own.
 //! Memory is what building it leaves on the heap, over the number of endpoints; of ours, beside the pool.
 
 #![allow(clippy::unwrap_used)]
@@ -23,8 +24,12 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::Full;
 use tokio::{runtime::Runtime, time::Instant};
-use tower::{Service, ServiceExt, balance::p2c::Balance, discover::ServiceList, load::Constant};
-use tower_key_rotation::{Account, ApiKey, KeyBalance, KeyEndpointInfo, KeyPool, Limit, OpenAi};
+use tower::{
+    BoxError, Service, ServiceExt, balance::p2c::Balance, discover::ServiceList, load::Constant,
+};
+use tower_key_rotation::{
+    Account, ApiKey, KeyBalance, KeyEndpointInfo, KeyPool, KeyRotation, Limit, OpenAi,
+};
 
 type Body = Full<Bytes>;
 
@@ -54,9 +59,21 @@ impl Service<Request<Body>> for Server {
 }
 
 /// What tower offers for servers without keys.
-fn plain(number: usize) -> Balance<ServiceList<Vec<Constant<Server, u32>>>, Request<Body>> {
-    let servers: Vec<_> = (0..number).map(|_| Constant::new(Server, 1)).collect();
-    Balance::new(ServiceList::new(servers))
+fn plain(number: usize) -> Plain<Server> {
+    balance((0..number).map(|_| Server))
+}
+
+/// The same with the work that keys are: each behind a rotation with a pool of its own.
+fn with_keys(number: usize) -> Plain<KeyRotation<Server>> {
+    balance((0..number).map(|_| KeyRotation::new(Server, &pool(1))))
+}
+
+type Plain<S> = Balance<ServiceList<Vec<Constant<S, u32>>>, Request<Body>>;
+
+fn balance<S: Service<Request<Body>, Error: Into<BoxError>>>(
+    servers: impl Iterator<Item = S>,
+) -> Plain<S> {
+    Balance::new(ServiceList::new(servers.map(|server| Constant::new(server, 1)).collect()))
 }
 
 fn endpoints(pool: &KeyPool) -> KeyBalance<fn(&KeyEndpointInfo) -> Server, Server> {
@@ -110,30 +127,45 @@ fn main() {
     let has = |name: &str| env::args().any(|arg| arg == name);
     let rounds = if has("--short") || !has("--bench") { 51 } else { 1_001 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    println!("{:>9} | {:^17} | {:^5} | {:^19}", "", "ns/request", "", "bytes/endpoint");
-    println!("endpoints |  tower's |   ours | ratio |    tower's |   ours");
-    let mut worst: f64 = 0.0;
+    println!("endpoints | row                          | ns/request | bytes/endpoint");
+    let mut ratios = Vec::new();
     for number in NUMBERS {
         let pool = pool(number);
-        let (mut tower, mut ours) = (plain(number), endpoints(&pool));
-        // Until every endpoint has been used.
-        turn(&runtime, &mut tower, 2 * number);
-        turn(&runtime, &mut ours, 2 * number);
-        let round = |_| (turn(&runtime, &mut tower, REQUESTS), turn(&runtime, &mut ours, REQUESTS));
-        let times: Vec<_> = (0..rounds).map(round).collect();
-        let ratio = median(times.iter().map(|(tower, ours)| ours / tower));
-        let [of_tower, of_ours] =
-            [median(times.iter().map(|time| time.0)), median(times.iter().map(|time| time.1))];
-        let bytes_of_tower = memory(&runtime, number, || plain(number));
-        let bytes_of_ours = memory(&runtime, number, || endpoints(&pool));
-        println!(
-            "{number:>9} | {of_tower:>8.0} | {of_ours:>6.0} | {ratio:>5.2} | \
-             {bytes_of_tower:>10} | {bytes_of_ours:>6}"
-        );
-        worst = worst.max(ratio);
+        let mut rows: [(&str, Turn<'_>, u64); 3] = [
+            ("tower's balance", turns(&runtime, plain(number), number), 0),
+            ("the same, each with a key", turns(&runtime, with_keys(number), number), 0),
+            ("ours", turns(&runtime, endpoints(&pool), number), 0),
+        ];
+        rows[0].2 = memory(&runtime, number, || plain(number));
+        rows[1].2 = memory(&runtime, number, || with_keys(number));
+        rows[2].2 = memory(&runtime, number, || endpoints(&pool));
+        let times: Vec<_> =
+            (0..rounds).map(|_| rows.each_mut().map(|(_, turn, _)| turn(REQUESTS))).collect();
+        for (place, (name, _, bytes)) in rows.iter().enumerate() {
+            let time = median(times.iter().map(|round| round[place]));
+            println!("{number:>9} | {name:<28} | {time:>10.0} | {bytes:>14}");
+        }
+        ratios.push([0, 1].map(|other| median(times.iter().map(|round| round[2] / round[other]))));
     }
-    let met = if worst <= MOST { "target met" } else { "target missed" };
-    println!("{worst:.2} (<= {MOST}): {met}");
+    println!();
+    for (place, name) in ["tower's balance", "the same, each with a key"].iter().enumerate() {
+        let worst = ratios.iter().map(|ratios| ratios[place]).fold(0.0, f64::max);
+        let met = if worst <= MOST { "target met" } else { "target missed" };
+        println!("{worst:.2} (<= {MOST}): {met}: ours / {name}");
+    }
+}
+
+/// Does so many requests, and says how long each took.
+type Turn<'a> = Box<dyn FnMut(usize) -> f64 + 'a>;
+
+fn turns<'a, S>(runtime: &'a Runtime, mut service: S, number: usize) -> Turn<'a>
+where
+    S: Service<Request<Body>> + 'a,
+    S::Error: std::fmt::Debug,
+{
+    // Until every endpoint has been used.
+    turn(runtime, &mut service, 2 * number);
+    Box::new(move |requests| turn(runtime, &mut service, requests))
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
@@ -66,21 +66,34 @@ pin_project! {
 
 impl<F, S, A, B> BalanceFuture<F, S, A, B>
 where
-    S: Service<Request<A>>,
-    B: Body,
+    F: FnMut(&KeyEndpointInfo) -> S,
+    S: Service<Request<A>, Response = Response<B>> + Clone,
+    A: 'static,
+    B: Body<Data = Bytes> + Unpin,
 {
     pub(super) fn new(
         balance: KeyBalance<F, S>,
         request: Request<A>,
-        sent: Sent,
+        mut sent: Sent,
         lease_or_ask: Result<Lease, Ask>,
     ) -> Self {
+        let mut request = Some(request);
         let state = match lease_or_ask {
-            Ok(lease) => State::Choosing { lease: Some(lease) },
             Err(ask) => State::Waiting { acquire: sent.pool.line_up(ask) },
+            // Mostly it is ready, and nobody has to be woken for that.
+            Ok(lease) => match balance.service_for(&lease).and_then(if_ready) {
+                Some(service) => send(service, lease, request.take(), &mut sent),
+                None => State::Choosing { lease: Some(lease) },
+            },
         };
-        Self { balance, sent, request: Some(request), state }
+        Self { balance, sent, request, state }
     }
+}
+
+/// A service that is ready now. Else it is asked again by whoever waits for it.
+fn if_ready<S: Service<Request<A>>, A>(mut service: S) -> Option<S> {
+    let ready = service.poll_ready(&mut Context::from_waker(Waker::noop()));
+    matches!(ready, Poll::Ready(Ok(()))).then_some(service)
 }
 
 /// The endpoint that a request goes to.
@@ -162,7 +175,7 @@ where
                     };
                     match choose(this.balance, this.sent, request, lease, cx) {
                         Choice::Ready(service, lease) => {
-                            send(service, lease, this.request, this.sent)
+                            send(service, lease, this.request.take(), this.sent)
                         }
                         Choice::Busy(service, lease) => {
                             let patience = this.sent.pool.patience(this.sent.since);
@@ -197,7 +210,7 @@ where
                         this.balance.failed(this.sent, lease);
                         return Poll::Ready(Err(error));
                     }
-                    send(service, lease, this.request, this.sent)
+                    send(service, lease, this.request.take(), this.sent)
                 }
                 StateProj::Answering { answering } => return answering.poll(this.sent, cx),
                 // Polled again after it was done: nothing is left to give.
@@ -212,7 +225,7 @@ where
 fn send<S, A, B>(
     mut service: S,
     mut lease: Lease,
-    request: &mut Option<Request<A>>,
+    request: Option<Request<A>>,
     sent: &mut Sent,
 ) -> State<S, S::Future, B>
 where
@@ -220,7 +233,7 @@ where
     A: 'static,
     B: Body<Data = Bytes> + Unpin,
 {
-    let Some(mut request) = request.take() else { return State::Done };
+    let Some(mut request) = request else { return State::Done };
     ask_usage(sent, &mut request);
     lease.lead_home(&mut request);
     let applied = lease.apply(&mut request).is_ok();

@@ -4,7 +4,10 @@ use std::{
     collections::HashMap,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -22,7 +25,7 @@ pub(crate) type Body = Full<Bytes>;
 pub(crate) struct Servers {
     all: Arc<Mutex<HashMap<String, State>>>,
     /// Counts the clients that there are.
-    clients: Arc<Arc<()>>,
+    clients: Arc<AtomicUsize>,
 }
 
 #[derive(Clone, Debug)]
@@ -71,7 +74,7 @@ impl Servers {
     }
 
     pub(crate) fn clients(&self) -> usize {
-        Arc::strong_count(&*self.clients) - 1
+        self.clients.load(Ordering::Relaxed)
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<String, State>> {
@@ -80,17 +83,32 @@ impl Servers {
 }
 
 /// One of them.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Server {
     all: Arc<Mutex<HashMap<String, State>>>,
+    clients: Arc<AtomicUsize>,
     id: String,
-    _counted: Arc<()>,
+}
+
+impl Clone for Server {
+    fn clone(&self) -> Self {
+        let Self { all, clients, id } = self;
+        clients.fetch_add(1, Ordering::Relaxed);
+        Self { all: Arc::clone(all), clients: Arc::clone(clients), id: id.clone() }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.clients.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Server {
     pub(crate) fn new(servers: &Servers, id: &str) -> Self {
-        let (all, counted) = (Arc::clone(&servers.all), Arc::clone(&*servers.clients));
-        Self { all, id: id.to_owned(), _counted: counted }
+        let clients = Arc::clone(&servers.clients);
+        clients.fetch_add(1, Ordering::Relaxed);
+        Self { all: Arc::clone(&servers.all), clients, id: id.to_owned() }
     }
 }
 
