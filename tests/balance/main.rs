@@ -5,5 +5,6 @@
 mod gate;
 mod naive;
 mod random;
+mod rotation;
 mod servers;
 mod service;
