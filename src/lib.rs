@@ -214,7 +214,9 @@ pub use account::Account;
 #[cfg(feature = "balance")]
 pub use balance::{KeyBalance, KeyEndpoint, KeyEndpoints};
 pub use demand::{Demand, Estimate};
-pub use engine::{AccountState, Event, KeyState, LaneState, MeterState, Snapshot, TenantState};
+pub use engine::{
+    AccountState, Event, KeyState, LaneState, LastRefusal, MeterState, Snapshot, TenantState,
+};
 pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};
 pub use limit::{Limit, LimitError};

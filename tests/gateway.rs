@@ -7,10 +7,14 @@
 mod gateway;
 #[path = "gateway/origin.rs"]
 mod origin;
+#[path = "gateway/reload.rs"]
+mod reload;
 #[path = "gateway/start.rs"]
 mod start;
 #[path = "gateway/streams.rs"]
 mod streams;
+#[path = "gateway/traps.rs"]
+mod traps;
 
 use std::time::Duration;
 

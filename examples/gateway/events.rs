@@ -24,17 +24,40 @@ fn line(event: &Event) -> String {
         None => String::new(),
     };
     match event {
-        Event::Cooling { account, model, verdict, wait } => {
+        Event::Cooling { account, model, verdict, rule, wait } => {
             let (model, seconds) = (of(model), wait.as_secs_f32());
-            format!("account {account} cools down for {seconds:.1} s{model}: {verdict}")
+            format!("account {account} cools down for {seconds:.1} s{model}: {verdict} ({rule})")
         }
         Event::Recovered { account, model } => format!("account {account} is back{}", of(model)),
-        Event::KeyRejected { key, account, live, total } => {
-            format!("KEY REJECTED: {key} of account {account}; {live} of {total} keys are left")
+        Event::KeyRejected { key, account, rule, live, total } => {
+            format!("KEY REJECTED: {key} of account {account} ({rule}); {live} of {total} are left")
         }
-        Event::ModelRefused { key, model } => format!("key {key} is refused{}", of(model)),
-        Event::Overloaded { wait } => {
-            format!("the provider is overloaded; all wait {:.1} s", wait.as_secs_f32())
+        Event::KeyExpires { key, account, wait } => {
+            let days = wait.as_secs_f32() / 86_400.0;
+            format!("key {key} of account {account} expires in {days:.1} days")
+        }
+        Event::KeyExpired { key, account, live, total } => {
+            format!("KEY EXPIRED: {key} of account {account}; {live} of {total} keys are left")
+        }
+        Event::PoolShrunk { live, total } => format!("{live} of {total} keys are left"),
+        Event::NearLimit { account, key, limit, remaining } => {
+            let of = key.as_ref().map_or(String::new(), |key| format!(", key {key},"));
+            format!("account {account}{of} has {remaining} left of {limit}")
+        }
+        Event::Exhausted { model, wait } => {
+            let wait = wait.map_or("nobody knows for how long".to_owned(), |wait| {
+                format!("for {:.1} s", wait.as_secs_f32())
+            });
+            format!("EXHAUSTED{}, {wait}", of(model))
+        }
+        Event::ExhaustionEnded => "no longer exhausted".to_owned(),
+        Event::ConfigChanged(changes) => changes.to_string(),
+        Event::ModelRefused { key, model, rule } => {
+            format!("key {key} is refused{} ({rule})", of(model))
+        }
+        Event::Overloaded { wait, rule } => {
+            let rule = rule.as_deref().unwrap_or("many are refused alike");
+            format!("the provider is overloaded; all wait {:.1} s ({rule})", wait.as_secs_f32())
         }
         Event::ProviderRecovered => "the provider is back".to_owned(),
         Event::PanicBegan { resting, total } => {

@@ -96,7 +96,10 @@ impl Engine {
             }
         };
         self.catch_up(ix);
-        self.accounts[account.index()].keys.push(ix);
+        let keys = &mut self.accounts[account.index()].keys;
+        // Most accounts have one key, and there may be very many.
+        keys.reserve_exact(usize::from(keys.is_empty()));
+        keys.push(ix);
         self.total_keys += 1;
         self.live_keys += 1;
         self.set_expiry(now, ix, expires);

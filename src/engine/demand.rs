@@ -4,6 +4,7 @@ use crate::limit::Metered;
 
 use super::{
     index::{KeyIx, LaneIx},
+    needs::Prior,
     tenants::TenantIx,
     time::{SECOND, Time},
 };
@@ -52,6 +53,8 @@ pub(crate) struct Ask {
     pub(crate) lane: LaneIx,
     pub(crate) tenant: TenantIx,
     pub(crate) cost: Cost,
+    /// What of the cost was a guess.
+    pub(crate) prior: Prior,
     /// Its rank in the line, the lowest first; see [`rank`].
     pub(crate) rank: Time,
     /// How long it waits at most.

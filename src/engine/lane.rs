@@ -8,10 +8,11 @@
 use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
 use super::{
-    answer_time::AnswerTime,
+    average::Average,
     index::{AccountIx, KeyIx, Meters},
     learnt::Learnt,
     line::Line,
+    needs::Needs,
     ready::Ready,
     standing::Standing,
     time::Time,
@@ -24,7 +25,9 @@ const MOST_ROUNDS: i32 = 32;
 pub(crate) struct Lane {
     pub(crate) model: Option<Arc<str>>,
     pub(crate) line: Line,
-    pub(crate) answer_time: AnswerTime,
+    /// How long answers take, in nanoseconds.
+    pub(crate) answer_time: Average,
+    pub(crate) needs: Needs,
     /// Leases that have not ended.
     pub(crate) in_flight: u64,
     pub(crate) last_used: Time,
@@ -89,7 +92,8 @@ impl Lane {
         let mut lane = Self {
             model,
             line: Line::default(),
-            answer_time: AnswerTime::default(),
+            answer_time: Average::default(),
+            needs: Needs::default(),
             in_flight: 0,
             last_used: Time::ZERO,
             refused: Vec::new(),
@@ -123,6 +127,11 @@ impl Lane {
 
     pub(crate) fn seat_mut(&mut self, account: AccountIx) -> &mut Seat {
         &mut self.seats[account.index()]
+    }
+
+    /// Makes place for so many more accounts.
+    pub(crate) fn reserve(&mut self, accounts: usize) {
+        self.seats.reserve_exact(accounts);
     }
 
     /// An account has come, at the place of one that is gone or behind all others.

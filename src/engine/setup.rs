@@ -93,6 +93,16 @@ impl Engine {
         }
     }
 
+    /// Makes place for so many accounts and keys, and not for more.
+    pub(crate) fn reserve(&mut self, accounts: usize, keys: usize) {
+        self.accounts.reserve_exact(accounts);
+        self.order.reserve_exact(accounts);
+        self.by_name.reserve(accounts);
+        self.keys.reserve_exact(keys);
+        self.by_id.reserve(keys);
+        self.lanes.iter_mut().for_each(|lane| lane.reserve(accounts));
+    }
+
     /// Begins with any account: pools of many processes do so with different ones.
     pub(crate) fn begin(&mut self) {
         let first = AccountIx::new(self.rng.usize(..self.accounts.len().max(1)));

@@ -54,17 +54,24 @@ impl KeyPool {
         &self,
         accounts: impl IntoIterator<Item = Account>,
     ) -> Result<Changes, BuildError> {
+        Ok(self.prepare(accounts)?.apply())
+    }
+
+    /// Checks a set of accounts and keys, and changes nothing so far: for those who change several
+    /// pools, or something else besides, all together or not at all.
+    ///
+    /// # Errors
+    /// [`BuildError`] with everything that is wrong.
+    pub fn prepare(
+        &self,
+        accounts: impl IntoIterator<Item = Account>,
+    ) -> Result<Prepared<'_>, BuildError> {
         let mut problems = Vec::new();
-        let mut new = Declared::check(accounts, self.provider(), &mut problems);
-        if !problems.is_empty() {
-            return Err(BuildError::change(problems));
+        let new = Declared::check(accounts, self.provider(), &mut problems);
+        match problems.is_empty() {
+            true => Ok(Prepared { pool: self, new }),
+            false => Err(BuildError::change(problems)),
         }
-        let mut change = self.change();
-        change.plan = Plan::between(&change.declared, &mut new, self.shared.clock.timestamp());
-        let old = mem::replace(&mut *change.declared, new);
-        let changes = change.carry_out();
-        drop(old);
-        Ok(changes)
     }
 
     /// Adds an account with its keys; if there is an account of that name, adds keys to it.
@@ -222,7 +229,7 @@ impl KeyPool {
             return Err(BuildError::change(wrong));
         }
         change.plan.account_limits(account, &limits);
-        account.limits = limits;
+        account.limits = limits.into();
         Ok(change.carry_out())
     }
 
@@ -230,6 +237,28 @@ impl KeyPool {
         let shared = &*self.shared;
         let declared = shared.declared.lock().unwrap_or_else(PoisonError::into_inner);
         Change { shared, declared, plan: Plan::new(shared.clock.timestamp()) }
+    }
+}
+
+/// Accounts and keys that a pool can have: see [`KeyPool::prepare`].
+#[derive(Debug)]
+#[must_use = "nothing is changed before it is applied"]
+pub struct Prepared<'a> {
+    pool: &'a KeyPool,
+    new: Declared,
+}
+
+impl Prepared<'_> {
+    /// Puts them into effect, as [`KeyPool::apply`] does.
+    #[expect(clippy::must_use_candidate, reason = "the change is what it is called for")]
+    pub fn apply(self) -> Changes {
+        let Self { pool, mut new } = self;
+        let mut change = pool.change();
+        change.plan = Plan::between(&change.declared, &mut new, pool.shared.clock.timestamp());
+        let old = mem::replace(&mut *change.declared, new);
+        let changes = change.carry_out();
+        drop(old);
+        changes
     }
 }
 
@@ -263,6 +292,9 @@ impl Change<'_> {
 impl Core {
     /// The first accounts and keys.
     pub(super) fn begin(&mut self, plan: Plan) {
+        let accounts = plan.changes.accounts_added.len();
+        self.engine.reserve(accounts, plan.changes.keys_added.len());
+        self.credentials.reserve_exact(plan.changes.keys_added.len());
         self.change(Time::ZERO, plan.steps);
         self.engine.begin();
     }

@@ -28,7 +28,7 @@ pub(crate) struct Credential {
     pub(crate) id: KeyId,
     pub(crate) account: Arc<str>,
     /// Where it is sent, if not to the pool's origin.
-    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) endpoint: Option<Box<Endpoint>>,
     secret: SecretString,
     /// One sensitive value for each of the provider's carriers.
     headers: Box<[(HeaderName, HeaderValue)]>,
@@ -68,6 +68,7 @@ impl Credential {
             drop(value.clone());
             Ok((name, value))
         };
+        let endpoint = endpoint.map(Box::new);
         let headers = carriers.iter().map(header).collect::<Result<_, &'static str>>()?;
         Ok(Self { id, account, endpoint, secret: kept, headers, in_use: OnceLock::new() })
     }
@@ -78,7 +79,8 @@ impl Credential {
         secret: String,
         carriers: &[Carrier],
     ) -> Result<Self, &'static str> {
-        let (account, endpoint) = (Arc::clone(&self.account), self.endpoint.clone());
+        let account = Arc::clone(&self.account);
+        let endpoint = self.endpoint.as_deref().cloned();
         Self::new(self.id.clone(), account, endpoint, &SecretString::from(secret), carriers)
     }
 

@@ -28,7 +28,7 @@ pub(crate) struct Declared {
 pub(crate) struct DeclaredAccount {
     pub(super) name: Arc<str>,
     pub(super) weight: u32,
-    pub(super) limits: Vec<Limit>,
+    pub(super) limits: Arc<[Limit]>,
     pub(super) keys: Vec<DeclaredKey>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct DeclaredAccount {
 pub(crate) struct DeclaredKey {
     pub(super) credential: Arc<Credential>,
     pub(super) weight: u32,
-    pub(super) limits: Vec<Limit>,
+    pub(super) limits: Box<[Limit]>,
     pub(super) expires: Option<SystemTime>,
 }
 
@@ -58,8 +58,12 @@ impl Declared {
         problems: &mut Vec<String>,
     ) -> Self {
         let carriers = provider.facts().carriers();
-        let mut check = Check { problems, carriers, names: HashSet::new(), ids: HashMap::new() };
-        let accounts: Vec<_> = accounts.into_iter().map(|account| check.account(account)).collect();
+        let (names, ids, limits) = (HashSet::new(), HashMap::new(), Arc::default());
+        let mut check = Check { problems, carriers, names, ids, limits };
+        let mut accounts: Vec<_> =
+            accounts.into_iter().map(|account| check.account(account)).collect();
+        // What is made in the place of something larger keeps all of that place.
+        accounts.shrink_to_fit();
         if accounts.is_empty() {
             problems.push("it has no account: add one with a key".into());
         }
@@ -133,6 +137,8 @@ struct Check<'a> {
     names: HashSet<Arc<str>>,
     /// Each key's account.
     ids: HashMap<KeyId, Arc<str>>,
+    /// Those of the last account.
+    limits: Arc<[Limit]>,
 }
 
 impl Check<'_> {
@@ -152,8 +158,18 @@ impl Check<'_> {
         }
         wrong_limits(&limits).into_iter().for_each(problem);
         let keys = keys.into_iter().enumerate();
-        let keys = keys.filter_map(|(place, key)| self.key(&name, place, key)).collect();
-        DeclaredAccount { name, weight, limits, keys }
+        let mut keys: Vec<_> =
+            keys.filter_map(|(place, key)| self.key(&name, place, key)).collect();
+        keys.shrink_to_fit();
+        DeclaredAccount { name, weight, limits: self.shared(limits), keys }
+    }
+
+    /// Most accounts have the same limits as the one before.
+    fn shared(&mut self, limits: Vec<Limit>) -> Arc<[Limit]> {
+        if *self.limits != *limits {
+            self.limits = limits.into();
+        }
+        Arc::clone(&self.limits)
     }
 
     fn key(&mut self, account: &Arc<str>, place: usize, key: ApiKey) -> Option<DeclaredKey> {
@@ -207,5 +223,5 @@ pub(super) fn declare(
     let endpoint = endpoint.map_err(|what| whats.push(what)).ok().flatten();
     let credential = Credential::new(id, Arc::clone(account), endpoint, &secret, carriers);
     let credential = credential.map_err(|what| whats.push(what.into())).ok()?;
-    Some(DeclaredKey { credential: Arc::new(credential), weight, limits, expires })
+    Some(DeclaredKey { credential: Arc::new(credential), weight, limits: limits.into(), expires })
 }

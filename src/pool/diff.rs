@@ -144,7 +144,7 @@ impl Plan {
     }
 
     pub(super) fn account_limits(&mut self, old: &DeclaredAccount, limits: &[Limit]) {
-        if old.limits != limits {
+        if *old.limits != *limits {
             self.account_changed(&old.name);
             let meters = self.counts.of(limits);
             self.steps.push(Step::AccountLimits(Arc::clone(&old.name), meters));

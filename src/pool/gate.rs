@@ -20,7 +20,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::{
     KeyId, KeyPool, Lease,
     endpoint::Endpoint,
-    engine::{AccountIx, Among, Ask, Cost, Gate, Grant, KeyIx, LaneIx, Ordinary, Time, rank},
+    engine::{
+        AccountIx, Among, Ask, Cost, Gate, Grant, KeyIx, LaneIx, Ordinary, Prior, Time, rank,
+    },
 };
 
 use super::{
@@ -99,7 +101,7 @@ impl KeyGate {
     /// The key, as long as it is the one that this gate was made for.
     fn key(&self, core: &Core) -> Option<KeyIx> {
         let key = core.engine.find_key(&self.id)?;
-        let endpoint = core.credentials.get(key.index())?.as_ref()?.endpoint.as_ref();
+        let endpoint = core.credentials.get(key.index())?.as_ref()?.endpoint.as_deref();
         (endpoint.map(Endpoint::uri) == self.own_endpoint()).then_some(key)
     }
 
@@ -251,6 +253,7 @@ impl Core {
             lane: like.lane,
             tenant: self.engine.tenant(None),
             cost: Cost::default(),
+            prior: Prior::default(),
             rank: rank(now, 0),
             deadline: now,
             answer_by: None,

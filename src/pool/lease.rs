@@ -6,7 +6,7 @@ use http::{HeaderMap, Request, StatusCode};
 use tokio::time::Instant;
 
 use crate::{
-    KeyId, Ruling, Usage, Verdict,
+    KeyId, Ruling, Usage,
     endpoint::Endpoint,
     engine::{Cost, Grant},
     provider::{Answer, Provider, StreamEvent, processing_time},
@@ -70,14 +70,14 @@ impl Lease {
 
     /// Where its key is sent.
     fn home(&self) -> &Endpoint {
-        let own = self.credential().and_then(|credential| credential.endpoint.as_ref());
+        let own = self.credential().and_then(|credential| credential.endpoint.as_deref());
         own.unwrap_or(&self.shared.origin)
     }
 
     /// Where its key is sent, if not to the pool's origin.
     #[cfg(feature = "balance")]
     pub(crate) fn endpoint(&self) -> Option<&http::Uri> {
-        self.credential()?.endpoint.as_ref().map(Endpoint::uri)
+        self.credential()?.endpoint.as_deref().map(Endpoint::uri)
     }
 
     /// What is known of its key but the secret.
@@ -144,7 +144,7 @@ impl Lease {
         let answer = Answer { status, headers, body, now: self.shared.clock.wall(now) };
         let is_error = status.is_client_error() || status.is_server_error();
         let ruling = if is_error { self.shared.classify(&answer) } else { Ruling::accepted() };
-        self.take_in(now, Some(ruling.verdict), &answer);
+        self.take_in(now, Some(&ruling), &answer);
         ruling
     }
 
@@ -158,14 +158,14 @@ impl Lease {
         let (status, headers) = (StatusCode::OK, &HeaderMap::new());
         let now = self.shared.clock.wall(Instant::now());
         let ruling = self.shared.classify(&Answer { status, headers, body: event.data, now });
-        self.judge(ruling.verdict);
+        self.judge(&ruling);
         Some(ruling)
     }
 
     /// The request was sent, and failed without a response.
     pub fn failed(&mut self) -> Ruling {
         let ruling = Ruling::unanswered();
-        self.judge(ruling.verdict);
+        self.judge(&ruling);
         ruling
     }
 
@@ -176,9 +176,9 @@ impl Lease {
         self.take_in(now, None, &answer);
     }
 
-    pub(crate) fn judge(&mut self, verdict: Verdict) {
+    pub(crate) fn judge(&mut self, Ruling { verdict, rule }: &Ruling) {
         if let Some(grant) = &mut self.grant {
-            self.shared.with(|core, now| core.engine.judge(now, grant, verdict));
+            self.shared.with(|core, now| core.engine.judge(now, grant, *verdict, rule));
         }
     }
 
@@ -186,7 +186,7 @@ impl Lease {
         &*self.shared.provider
     }
 
-    fn take_in(&mut self, now: Instant, verdict: Option<Verdict>, answer: &Answer<'_>) {
+    fn take_in(&mut self, now: Instant, ruling: Option<&Ruling>, answer: &Answer<'_>) {
         // Read before the lock is taken: many headers take longer than all that is done under it.
         let mut readings = [None; MOST_READINGS];
         let mut free = readings.iter_mut();
@@ -198,8 +198,8 @@ impl Lease {
         let Some(grant) = &mut self.grant else { return };
         self.shared.with_at(now, |core, now| {
             core.engine.answered(now, grant, processed);
-            if let Some(verdict) = verdict {
-                core.engine.judge(now, grant, verdict);
+            if let Some(Ruling { verdict, rule }) = ruling {
+                core.engine.judge(now, grant, *verdict, rule);
             }
             for reading in readings.into_iter().flatten() {
                 core.engine.read(now, grant, reading);
@@ -214,13 +214,18 @@ impl Lease {
     }
 
     /// The same for what was read from an answer: of it counts towards limits what the dialect says.
-    /// What was reserved is given back only if the provider gives it back too, and not for a guess.
+    /// What was guessed is put right by what was told; what the provider counts when a request arrives, its
+    /// cap, is given back only if the provider gives it back too.
     pub(crate) fn settle_read(&mut self, usage: Usage) {
-        let Some(reserved) = self.grant.as_ref().map(Grant::reserved) else { return };
+        let Some(grant) = &self.grant else { return };
+        let (reserved, prior) = (grant.reserved(), grant.prior());
         let provider = self.provider();
-        let least = match provider.gives_back() && !usage.is_estimated {
-            true => Cost::default(),
-            false => reserved,
+        let least = match usage.is_estimated {
+            true => reserved,
+            false => Cost {
+                output: if prior.cap_counts { reserved.output } else { 0 },
+                ..Cost::default()
+            },
         };
         let input = provider.counted_input(&usage).max(least.input);
         let output = usage.all_output().max(least.output);
@@ -236,7 +241,12 @@ impl Lease {
     fn settle_as(&mut self, counted: Usage, usage: Usage) {
         let Some(grant) = self.grant.as_mut().filter(|_| !self.settled) else { return };
         self.settled = true;
-        self.shared.with(|core, now| core.engine.settle(now, grant, &counted));
+        self.shared.with(|core, now| {
+            core.engine.settle(now, grant, &counted);
+            if !usage.is_estimated {
+                core.engine.learn_needs(grant, &usage);
+            }
+        });
         if let (Some(sink), Some(credential)) = (&self.shared.sink, self.credential()) {
             let Credential { id: key, account, .. } = credential;
             sink.record(&Spent { key, account, usage });

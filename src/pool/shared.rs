@@ -18,7 +18,7 @@ use crate::{
     endpoint::Endpoint,
     engine::{Ask, Engine, Event, Grant, Time, WaiterId},
     provider::{
-        Answer, Provider, Rule, Ruling,
+        Answer, Provider, Rule, Ruling, Tokenizer,
         rule::{Seen, judge},
     },
     usage::UsageSink,
@@ -50,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) sink: Option<Arc<dyn UsageSink>>,
+    pub(crate) tokenizer: Option<Arc<dyn Tokenizer>>,
     pub(crate) core: Mutex<Core>,
 }
 

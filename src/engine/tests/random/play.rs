@@ -136,6 +136,7 @@ impl Play {
             lane: self.engine.lane(self.time(), self.world.lanes[want.lane].model),
             tenant: self.engine.tenant(want.tenant),
             cost: want.cost,
+            prior: crate::engine::Prior::default(),
             rank: rank(Time::from_nanos(want.since), want.priority),
             deadline: Time::from_nanos(want.deadline),
             answer_by: None,
@@ -281,7 +282,7 @@ impl Play {
             self.engine.answered(now, grant, None);
             self.world.answered(self.now, *id);
         }
-        self.engine.judge(now, grant, verdict);
+        self.engine.judge(now, grant, verdict, "test");
         let (id, account, lane) = (*id, grant.account, grant.lane);
         let seen = Seen {
             seat: self.engine.lanes[lane].seat(account).standing.until().nanos(),
@@ -315,7 +316,7 @@ impl Play {
         self.now += 1;
         self.look_at_the_clock();
         let now = self.time();
-        self.engine.brake(now, now, None);
+        self.engine.brake(now, now, None, None);
         self.tell(|| "the provider is braked".into());
         self.world.brake(self.now, self.engine.provider.until().nanos())
     }
