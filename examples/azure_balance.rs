@@ -41,7 +41,9 @@ const CALLERS: usize = 16;
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let short = env::args().any(|arg| arg == "--short");
-    let time = Duration::from_millis(if short { 1_000 } else { 5_000 });
+    // A server that was dead is tried again after 1, 2, 4 s and so on.
+    let [well, dead, back] = if short { [1_000, 1_500, 4_000] } else { [5_000, 5_000, 10_000] }
+        .map(Duration::from_millis);
 
     let mut pool = KeyPool::builder(AzureOpenAi::new("https://sweden.openai.azure.com"));
     let mut servers = Vec::new();
@@ -68,15 +70,13 @@ async fn main() -> Result<(), BoxError> {
         }));
 
     println!("-- all are well");
-    offer(&service, time).await?.print();
+    offer(&service, well).await?.print();
     println!("-- sweden dies");
-    let dead = servers.swap_remove(0);
-    let (address, sandbox) = (dead.address, dead.sandbox.clone());
-    drop(dead);
-    offer(&service, time).await?.print();
+    let Server { address, sandbox, .. } = servers.swap_remove(0);
+    offer(&service, dead).await?.print();
     println!("-- sweden returns");
     servers.push(Server::start(sandbox, address).await?);
-    offer(&service, time).await?.print();
+    offer(&service, back).await?.print();
     Ok(())
 }
 

@@ -145,11 +145,12 @@ impl Core {
 
     /// Admits a request at once, if that can be.
     pub(crate) fn admit(&mut self, now: Time, ask: &Ask) -> Option<Granted> {
-        let mut grant = self.engine.admit(now, ask);
+        let grant = self.engine.admit(now, ask);
         #[cfg(feature = "balance")]
-        if grant.is_none() && self.let_go(now) {
-            grant = self.engine.admit(now, ask);
-        }
+        let grant = match grant {
+            None if self.let_go(now) => self.engine.admit(now, ask),
+            grant => grant,
+        };
         Some(self.granted(grant?))
     }
 
