@@ -195,3 +195,51 @@ async fn a_request_for_another_key_is_not_sent_with_this_one() {
     assert_eq!(answer.status(), 503);
     assert_eq!(servers.seen("k1"), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_key_is_ready_again_once_another_comes_under_its_name() {
+    let servers = Servers::default();
+    servers.set("k1", 401, 0);
+    let pool = keys(1).build().unwrap();
+    let mut endpoint = endpoints(&pool, &servers).remove(0);
+    assert_eq!(endpoint.ready().await.unwrap().call(request()).await.unwrap().status(), 401);
+    let mut waiting = readying!(endpoint);
+    assert_pending!(waiting.poll());
+    pool.remove_account("k1").unwrap().await;
+    assert_pending!(waiting.poll());
+    pool.insert(Account::new("k1").key(super::servers::key("k1"))).unwrap();
+    assert!(waiting.is_woken());
+    assert_ready_ok!(waiting.poll());
+}
+
+#[tokio::test]
+async fn whoever_asks_seldom_is_told_the_end_of_the_story() {
+    let (pool, servers) = (keys(2).build().unwrap(), Servers::default());
+    let client = servers.clone();
+    let mut told = KeyEndpoints::new(&pool, move |info| client.client(info));
+    let mut tell = || -> Vec<String> {
+        let mut changes = Vec::new();
+        while let Poll::Ready(Some(Ok(change))) = task::spawn(told.next()).poll() {
+            changes.push(match change {
+                Change::Insert(id, _) => format!("+{id}"),
+                Change::Remove(id) => format!("-{id}"),
+            });
+        }
+        changes.sort();
+        changes
+    };
+    assert_eq!(tell(), ["+k1", "+k2"]);
+    assert!(tell().is_empty());
+    let account = |server: &str| Account::new("k3").key(super::servers::key(server).id("k3"));
+    for i in 0..10_000 {
+        pool.insert(account(&format!("s{i}"))).unwrap();
+        drop(pool.remove_account("k3").unwrap());
+    }
+    assert!(tell().is_empty(), "it came and went");
+    pool.insert(account("s1")).unwrap();
+    drop(pool.remove_account("k1").unwrap());
+    assert_eq!(tell(), ["+k3", "-k1"]);
+    drop(pool.remove_account("k3").unwrap());
+    pool.insert(account("s2")).unwrap();
+    assert_eq!(tell(), ["+k3", "-k3"], "another server");
+}
