@@ -215,8 +215,7 @@ async fn a_dead_key_is_ready_again_once_another_comes_under_its_name() {
 #[tokio::test]
 async fn whoever_asks_seldom_is_told_the_end_of_the_story() {
     let (pool, servers) = (keys(2).build().unwrap(), Servers::default());
-    let client = servers.clone();
-    let mut told = KeyEndpoints::new(&pool, move |info| client.client(info));
+    let mut told = KeyEndpoints::new(&pool, move |info| servers.client(info));
     let mut tell = || -> Vec<String> {
         let mut changes = Vec::new();
         while let Poll::Ready(Some(Ok(change))) = task::spawn(told.next()).poll() {
