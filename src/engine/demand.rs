@@ -1,5 +1,7 @@
 //! What one request asks of the engine.
 
+use std::sync::Arc;
+
 use crate::limit::Metered;
 
 use super::{
@@ -59,6 +61,8 @@ pub(crate) struct Ask {
     /// When it must have been answered, if its caller says so.
     pub(crate) answer_by: Option<Time>,
     pub(crate) excluded: Vec<KeyIx>,
+    /// What its usage is booked under.
+    pub(crate) tag: Option<Arc<str>>,
 }
 
 /// What a step of priority is worth: so long a wait.

@@ -1,5 +1,7 @@
 //! What was reserved for one request, and its end.
 
+use std::sync::Arc;
+
 use crate::Usage;
 
 use super::{
@@ -27,6 +29,9 @@ pub(crate) struct Grant {
     pub(super) settled: bool,
     /// Whether the provider accepted it.
     pub(super) accepted: bool,
+    /// The model and the tag that its usage is booked under.
+    pub(crate) model: Option<Arc<str>>,
+    pub(crate) tag: Option<Arc<str>>,
 }
 
 /// What a request is to each standing that it was admitted by.
@@ -40,6 +45,11 @@ pub(super) struct Parts {
 impl Grant {
     pub(crate) fn reserved(&self) -> Cost {
         self.reserved
+    }
+
+    /// Whether the provider accepted it, as far as it has said anything.
+    pub(crate) fn is_accepted(&self) -> bool {
+        self.accepted
     }
 }
 
@@ -70,6 +80,8 @@ impl Engine {
             counted,
             settled: false,
             accepted: false,
+            model: self.lanes[ask.lane].model.clone(),
+            tag: ask.tag.clone(),
         };
         if counted {
             self.begin_unknown(now, &grant);

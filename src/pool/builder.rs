@@ -14,7 +14,7 @@ use crate::{
     origin::Origin,
     provider::{Provider, Rule},
     strategy::Strategy,
-    usage::UsageSink,
+    usage::{Prices, UsageSink},
 };
 
 use super::{
@@ -38,6 +38,7 @@ pub struct KeyPoolBuilder {
     setup: Setup,
     seed: Option<u64>,
     sink: Option<Arc<dyn UsageSink>>,
+    prices: Prices,
 }
 
 impl KeyPoolBuilder {
@@ -52,6 +53,7 @@ impl KeyPoolBuilder {
             setup: Setup::new(0, jiff::Timestamp::UNIX_EPOCH),
             seed: None,
             sink: None,
+            prices: Prices::builtin(),
         }
     }
 
@@ -163,6 +165,13 @@ impl KeyPoolBuilder {
         self
     }
 
+    /// What tokens cost; [`Prices::builtin`] by default. Limits on spending count by it what a request has
+    /// really used, where the provider does not say.
+    pub fn prices(mut self, prices: &Prices) -> Self {
+        self.prices = prices.clone();
+        self
+    }
+
     /// Builds the pool.
     ///
     /// # Errors
@@ -196,6 +205,7 @@ impl KeyPoolBuilder {
             clock,
             events: broadcast::Sender::new(KEPT_EVENTS),
             sink: self.sink,
+            prices: self.prices,
             core: Mutex::new(Core::new(engine)),
         };
         Ok(KeyPool { shared: Arc::new(shared) })

@@ -9,7 +9,7 @@ use crate::{
     KeyId, Ruling, Usage, Verdict,
     engine::{Cost, Grant},
     provider::{Answer, Provider, StreamEvent},
-    usage::Spent,
+    usage::{Charge, Spent, Tariff},
 };
 
 use super::{credentials::Credential, shared::Shared};
@@ -29,12 +29,14 @@ pub struct Lease {
     grant: Option<Grant>,
     applied: bool,
     settled: bool,
+    /// Whether anything is known of what became of it.
+    judged: bool,
     waited: Duration,
 }
 
 impl Lease {
     pub(crate) fn new(shared: Arc<Shared>, grant: Grant, waited: Duration) -> Self {
-        Self { shared, grant: Some(grant), applied: false, settled: false, waited }
+        Self { shared, grant: Some(grant), applied: false, settled: false, judged: false, waited }
     }
 
     /// The key's label.
@@ -131,6 +133,7 @@ impl Lease {
     }
 
     pub(crate) fn judge(&mut self, verdict: Verdict) {
+        self.judged = true;
         if let Some(grant) = &mut self.grant {
             self.shared.with(|core, now| core.engine.judge(now, grant, verdict));
         }
@@ -147,6 +150,7 @@ impl Lease {
         self.provider().readings(answer, &mut |reading| {
             free.next().into_iter().for_each(|free| *free = Some(reading));
         });
+        self.judged |= verdict.is_some();
         let Some(grant) = &mut self.grant else { return };
         self.shared.with_at(now, |core, now| {
             core.engine.answered(now, grant);
@@ -176,8 +180,7 @@ impl Lease {
         };
         let input = provider.counted_input(&usage).max(least.input);
         let output = usage.all_output().max(least.output);
-        let nano_dollars = usage.nano_dollars;
-        self.settle_as(Usage { nano_dollars, ..Usage::tokens(input, output) }, usage);
+        self.settle_as(Usage::tokens(input, output), usage);
     }
 
     /// How many tokens of prompt were reserved.
@@ -186,18 +189,57 @@ impl Lease {
     }
 
     fn settle_as(&mut self, counted: Usage, usage: Usage) {
-        let Some(grant) = self.grant.as_mut().filter(|_| !self.settled) else { return };
+        if self.settled {
+            return;
+        }
+        let charge = self.charge(&usage);
+        let counted = Usage { nano_dollars: self.counted_spend(&usage, charge), ..counted };
+        let Some(grant) = &mut self.grant else { return };
         self.settled = true;
         self.shared.with(|core, now| core.engine.settle(now, grant, &counted));
-        if let (Some(sink), Some(credential)) = (&self.shared.sink, self.credential()) {
-            let Credential { id: key, account, .. } = credential;
-            sink.record(&Spent { key, account, usage });
+        self.book(Some(usage), charge);
+    }
+
+    fn charge(&self, usage: &Usage) -> Charge {
+        let model = self.grant.as_ref().and_then(|grant| grant.model.as_deref());
+        let dialect = &self.provider().facts().name;
+        self.shared.prices.charge(dialect, model.unwrap_or_default(), usage, Tariff::Standard)
+    }
+
+    /// What limits on spending count. Less than was reserved only if it is known.
+    fn counted_spend(&self, usage: &Usage, charge: Charge) -> Option<u64> {
+        let reserved = self.grant.as_ref().map_or(0, |grant| grant.reserved().spend);
+        let is_known = charge.unpriced_tokens == 0 && !usage.is_estimated;
+        Some(if is_known { charge.nano_dollars } else { charge.nano_dollars.max(reserved) })
+    }
+
+    fn book(&self, usage: Option<Usage>, charge: Charge) {
+        let (Some(sink), Some(grant)) = (&self.shared.sink, &self.grant) else { return };
+        let Some(Credential { id: key, account, .. }) = self.credential() else { return };
+        let at = self.shared.clock.wall(Instant::now());
+        let (model, tag) = (grant.model.as_ref(), grant.tag.as_ref());
+        let pool = &self.shared.name;
+        sink.record(&Spent { pool, account, key, model, tag, at, usage, charge });
+    }
+
+    /// Books a request that ended without having told what it used.
+    fn book_unsettled(&self) {
+        let Some(grant) = self.grant.as_ref().filter(|_| self.applied && !self.settled) else {
+            return;
+        };
+        if grant.is_accepted() {
+            self.book(None, Charge::default());
+        } else if !self.judged {
+            // Its caller gave it up. The provider may have read it all the same.
+            let usage = Usage { is_estimated: true, ..Usage::tokens(grant.reserved().input, 0) };
+            self.book(Some(usage), self.charge(&usage));
         }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        self.book_unsettled();
         if let Some(grant) = self.grant.take() {
             self.shared.with(|core, now| match self.applied {
                 true => core.engine.end(now, grant),

@@ -211,6 +211,7 @@ impl KeyPool {
             deadline,
             answer_by: demand.deadline.map(|deadline| clock.time(deadline)),
             excluded: Vec::new(),
+            tag: demand.tag.clone(),
         };
         // As far as it is known now; it may be earlier once more answers have been seen.
         ask.deadline = core.engine.latest_start(&ask);

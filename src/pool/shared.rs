@@ -19,7 +19,7 @@ use crate::{
         Answer, Provider, Rule, Ruling,
         rule::{Seen, judge},
     },
-    usage::UsageSink,
+    usage::{Prices, UsageSink},
 };
 
 use super::{
@@ -41,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) sink: Option<Arc<dyn UsageSink>>,
+    pub(crate) prices: Prices,
     pub(crate) core: Mutex<Core>,
 }
 

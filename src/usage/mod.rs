@@ -22,7 +22,9 @@
 //! assert_eq!(usage.total(), 16);
 //! ```
 
+mod ledger;
 mod object;
+mod price;
 mod reader;
 mod running;
 mod sink;
@@ -30,6 +32,8 @@ mod sink;
 mod tests;
 mod told;
 
+pub use ledger::{By, Ledger, Line, Per, Query, QueryError, Report, ReportLine, Totals, Whose};
+pub use price::{Charge, PriceError, Prices, Tariff};
 pub use reader::UsageReader;
 pub(crate) use running::Running;
 pub use sink::{Spent, UsageSink};

@@ -29,7 +29,8 @@ struct Kept(Mutex<Vec<(String, Usage)>>);
 
 impl UsageSink for Kept {
     fn record(&self, spent: &Spent<'_>) {
-        self.0.lock().unwrap().push((spent.key.to_string(), spent.usage));
+        let usage = spent.usage.expect("every answer here tells what it used");
+        self.0.lock().unwrap().push((spent.key.to_string(), usage));
     }
 }
 

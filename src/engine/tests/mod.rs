@@ -52,6 +52,7 @@ fn ask(engine: &mut Engine, now: Time, patience: f64) -> Ask {
         deadline: now.plus((patience * SECOND as f64) as u64),
         answer_by: None,
         excluded: Vec::new(),
+        tag: None,
     }
 }
 

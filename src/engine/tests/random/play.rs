@@ -118,6 +118,7 @@ impl Play {
             deadline: Time::from_nanos(want.deadline),
             answer_by: None,
             excluded: want.excluded.iter().map(|key| KeyIx::new(*key)).collect(),
+            tag: None,
         }
     }
 
