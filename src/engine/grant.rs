@@ -46,11 +46,6 @@ impl Grant {
     pub(crate) fn reserved(&self) -> Cost {
         self.reserved
     }
-
-    /// Whether the provider accepted it, as far as it has said anything.
-    pub(crate) fn is_accepted(&self) -> bool {
-        self.accepted
-    }
 }
 
 impl Engine {

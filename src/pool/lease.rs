@@ -6,10 +6,9 @@ use http::{HeaderMap, Request, StatusCode};
 use tokio::time::Instant;
 
 use crate::{
-    KeyId, Ruling, Usage, Verdict,
-    engine::{Cost, Grant},
+    KeyId, Ruling, Verdict,
+    engine::Grant,
     provider::{Answer, Provider, StreamEvent},
-    usage::{Charge, Spent, Tariff},
 };
 
 use super::{credentials::Credential, shared::Shared};
@@ -24,19 +23,36 @@ const MOST_READINGS: usize = 8;
 /// counted the request; unless it was never [`apply`](Self::apply)'d, then everything is given back.
 #[must_use = "a lease that is dropped gives its reservation back"]
 pub struct Lease {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// Taken by `drop` only.
-    grant: Option<Grant>,
-    applied: bool,
-    settled: bool,
-    /// Whether anything is known of what became of it.
-    judged: bool,
+    pub(super) grant: Option<Grant>,
+    pub(super) applied: bool,
+    pub(super) settled: bool,
+    pub(super) heard: Heard,
     waited: Duration,
+}
+
+/// What has been heard of a request since it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    Nothing,
+    /// A head that promises well.
+    Head,
+    Accepted,
+    /// A refusal, or that it got nowhere.
+    Refused,
 }
 
 impl Lease {
     pub(crate) fn new(shared: Arc<Shared>, grant: Grant, waited: Duration) -> Self {
-        Self { shared, grant: Some(grant), applied: false, settled: false, judged: false, waited }
+        Self {
+            shared,
+            grant: Some(grant),
+            applied: false,
+            settled: false,
+            heard: Heard::Nothing,
+            waited,
+        }
     }
 
     /// The key's label.
@@ -57,7 +73,7 @@ impl Lease {
         self.waited
     }
 
-    fn credential(&self) -> Option<&Credential> {
+    pub(super) fn credential(&self) -> Option<&Credential> {
         let grant = self.grant.as_ref()?;
         self.shared.credentials.get(grant.key.index())
     }
@@ -120,8 +136,18 @@ impl Lease {
 
     /// The request was sent, and failed without a response.
     pub fn failed(&mut self) -> Ruling {
-        let ruling = Ruling::unanswered();
+        let was = self.heard;
+        let ruling = self.late();
+        // What breaks off had begun, and may be charged for.
+        self.heard = if was == Heard::Nothing { Heard::Refused } else { was };
+        ruling
+    }
+
+    /// The request was sent, and nobody waits for its response any more.
+    pub(crate) fn late(&mut self) -> Ruling {
+        let (was, ruling) = (self.heard, Ruling::unanswered());
         self.judge(ruling.verdict);
+        self.heard = was;
         ruling
     }
 
@@ -133,10 +159,27 @@ impl Lease {
     }
 
     pub(crate) fn judge(&mut self, verdict: Verdict) {
-        self.judged = true;
+        self.hear(verdict);
         if let Some(grant) = &mut self.grant {
             self.shared.with(|core, now| core.engine.judge(now, grant, verdict));
         }
+    }
+
+    fn hear(&mut self, verdict: Verdict) {
+        self.heard = match (verdict, self.heard) {
+            (Verdict::Accepted, _) | (_, Heard::Accepted) => Heard::Accepted,
+            _ => Heard::Refused,
+        };
+    }
+
+    /// It was refused by its status. Why, its body has yet to tell.
+    pub(crate) fn refused(&mut self) {
+        self.heard = Heard::Refused;
+    }
+
+    /// Whether it was refused, or got nowhere.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.heard == Heard::Refused
     }
 
     pub(crate) fn provider(&self) -> &dyn Provider {
@@ -150,7 +193,10 @@ impl Lease {
         self.provider().readings(answer, &mut |reading| {
             free.next().into_iter().for_each(|free| *free = Some(reading));
         });
-        self.judged |= verdict.is_some();
+        match verdict {
+            Some(verdict) => self.hear(verdict),
+            None => self.heard = Heard::Head,
+        }
         let Some(grant) = &mut self.grant else { return };
         self.shared.with_at(now, |core, now| {
             core.engine.answered(now, grant);
@@ -161,79 +207,6 @@ impl Lease {
                 core.engine.read(now, grant, reading);
             }
         });
-    }
-
-    /// Tells what was really used. The first call counts. Without one, what was reserved stays
-    /// charged.
-    pub fn settle(&mut self, usage: Usage) {
-        self.settle_as(usage, usage);
-    }
-
-    /// The same for what was read from an answer: of it counts towards limits what the dialect says.
-    /// What was reserved is given back only if the provider gives it back too, and not for a guess.
-    pub(crate) fn settle_read(&mut self, usage: Usage) {
-        let Some(reserved) = self.grant.as_ref().map(Grant::reserved) else { return };
-        let provider = self.provider();
-        let least = match provider.gives_back() && !usage.is_estimated {
-            true => Cost::default(),
-            false => reserved,
-        };
-        let input = provider.counted_input(&usage).max(least.input);
-        let output = usage.all_output().max(least.output);
-        self.settle_as(Usage::tokens(input, output), usage);
-    }
-
-    /// How many tokens of prompt were reserved.
-    pub(crate) fn reserved_input(&self) -> u64 {
-        self.grant.as_ref().map_or(0, |grant| grant.reserved().input)
-    }
-
-    fn settle_as(&mut self, counted: Usage, usage: Usage) {
-        if self.settled {
-            return;
-        }
-        let charge = self.charge(&usage);
-        let counted = Usage { nano_dollars: self.counted_spend(&usage, charge), ..counted };
-        let Some(grant) = &mut self.grant else { return };
-        self.settled = true;
-        self.shared.with(|core, now| core.engine.settle(now, grant, &counted));
-        self.book(Some(usage), charge);
-    }
-
-    fn charge(&self, usage: &Usage) -> Charge {
-        let model = self.grant.as_ref().and_then(|grant| grant.model.as_deref());
-        let dialect = &self.provider().facts().name;
-        self.shared.prices.charge(dialect, model.unwrap_or_default(), usage, Tariff::Standard)
-    }
-
-    /// What limits on spending count. Less than was reserved only if it is known.
-    fn counted_spend(&self, usage: &Usage, charge: Charge) -> Option<u64> {
-        let reserved = self.grant.as_ref().map_or(0, |grant| grant.reserved().spend);
-        let is_known = charge.unpriced_tokens == 0 && !usage.is_estimated;
-        Some(if is_known { charge.nano_dollars } else { charge.nano_dollars.max(reserved) })
-    }
-
-    fn book(&self, usage: Option<Usage>, charge: Charge) {
-        let (Some(sink), Some(grant)) = (&self.shared.sink, &self.grant) else { return };
-        let Some(Credential { id: key, account, .. }) = self.credential() else { return };
-        let at = self.shared.clock.wall(Instant::now());
-        let (model, tag) = (grant.model.as_ref(), grant.tag.as_ref());
-        let pool = &self.shared.name;
-        sink.record(&Spent { pool, account, key, model, tag, at, usage, charge });
-    }
-
-    /// Books a request that ended without having told what it used.
-    fn book_unsettled(&self) {
-        let Some(grant) = self.grant.as_ref().filter(|_| self.applied && !self.settled) else {
-            return;
-        };
-        if grant.is_accepted() {
-            self.book(None, Charge::default());
-        } else if !self.judged {
-            // Its caller gave it up. The provider may have read it all the same.
-            let usage = Usage { is_estimated: true, ..Usage::tokens(grant.reserved().input, 0) };
-            self.book(Some(usage), self.charge(&usage));
-        }
     }
 }
 

@@ -35,6 +35,7 @@ mod clock;
 mod credentials;
 mod events;
 mod lease;
+mod settle;
 mod shared;
 
 use std::{sync::Arc, time::Duration};
