@@ -237,6 +237,19 @@ async fn without_any_good_key_the_answer_is_503() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_key_is_tried_before_a_request_fails() {
+    let (sandbox, pool) = accounts(8, |_| per_minute(60));
+    let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
+    let client = client(&pool, &sandbox);
+    for i in 1..=8 {
+        assert!(i == 3 || sandbox.fail(Fault::revoke(secret(i))));
+    }
+    let answers = offer(&client, 10, Duration::from_millis(10), |_| chat()).await;
+    assert!(answers.iter().all(|answer| answer.status() == 200), "rotation ran out of attempts");
+    assert!(sandbox.seen().total().requests <= 10 + 7, "a dead key was tried twice");
+}
+
+#[tokio::test(start_paused = true)]
 async fn many_accounts_refusing_one_request_stop_it() {
     let (sandbox, pool) = accounts(10, |_| per_minute(60));
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());

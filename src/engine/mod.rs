@@ -4,7 +4,7 @@
 //! plain function call on a plain struct, and effects come back as values. The pool is the shell
 //! around it.
 //!
-//! A request's life here: [`Engine::ask`] says what it wants, [`Engine::admit`] reserves all of it
+//! A request's life here: an [`Ask`] says what it wants, [`Engine::admit`] reserves all of it
 //! on one account or nothing, or else [`Engine::line_up`] and [`Engine::serve`] let it wait. The
 //! [`Grant`] is then judged, settled, and ended.
 

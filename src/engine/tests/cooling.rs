@@ -148,3 +148,34 @@ fn refusals_count_as_alike_by_the_last_of_each_account() {
     assert!(!refuse(1.0, 0) && !refuse(1.9, 0) && !refuse(2.5, 1));
     assert!(refuse(2.8, 2), "three accounts within a second");
 }
+
+#[test]
+fn failures_among_successes_bench_nobody() {
+    let mut engine = engine(1, &[]);
+    for i in 0..1_000 {
+        let now = at(f64::from(i));
+        let mut grant = admit(&mut engine, now).unwrap();
+        let verdict = if i % 3 == 0 { Verdict::Transient } else { Verdict::Accepted };
+        engine.judge(now, &mut grant, verdict);
+        engine.end(now, grant);
+        assert!(cooling_for(&engine, now, 0) <= 0.0, "benched at the {i}th of 1,000 requests");
+    }
+}
+
+#[test]
+fn a_refusal_cools_what_it_is_about_and_nothing_wider() {
+    let mut engine = engine(2, &[]);
+    let mut grant = admit(&mut engine, at(0.0)).unwrap();
+    let refused = grant.account;
+    engine.judge(at(0.0), &mut grant, limited(60));
+    let model = |engine: &mut Engine, model| Ask {
+        lane: engine.lane(at(1.0), Some(model)),
+        ..ask(engine, at(1.0), 0.0)
+    };
+    let (same, other) = (model(&mut engine, "m"), model(&mut engine, "n"));
+    let accounts = |engine: &mut Engine, ask: &Ask| {
+        (0..10).map(|_| engine.admit(at(1.0), ask).unwrap().account).collect::<Vec<_>>()
+    };
+    assert!(!accounts(&mut engine, &same).contains(&refused));
+    assert!(accounts(&mut engine, &other).contains(&refused), "the other model was benched too");
+}
