@@ -205,7 +205,9 @@ mod verdict;
 
 pub use account::Account;
 pub use demand::{Demand, Estimate};
-pub use engine::{AccountState, Event, KeyState, LaneState, MeterState, Snapshot, TenantState};
+pub use engine::{
+    AccountState, Event, KeyState, LaneState, MeterState, Saved, Snapshot, TenantState,
+};
 pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};
 pub use limit::{Limit, LimitError};

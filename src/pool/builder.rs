@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::broadcast;
 
 use crate::{
-    Account, BuildError, KeyId, KeyPool,
+    Account, BuildError, KeyId, KeyPool, Saved,
     engine::{Engine, KeyIx, MOST_LIMITS, Setup},
     origin::Origin,
     provider::{Provider, Rule},
@@ -39,6 +39,7 @@ pub struct KeyPoolBuilder {
     seed: Option<u64>,
     sink: Option<Arc<dyn UsageSink>>,
     prices: Prices,
+    saved: Option<Saved>,
 }
 
 impl KeyPoolBuilder {
@@ -54,6 +55,7 @@ impl KeyPoolBuilder {
             seed: None,
             sink: None,
             prices: Prices::builtin(),
+            saved: None,
         }
     }
 
@@ -172,6 +174,14 @@ impl KeyPoolBuilder {
         self
     }
 
+    /// Takes up what an earlier pool had [saved](KeyPool::save): what is spent of limits, for as long as it
+    /// counts, cooldowns that are not over, and dead keys whose secret is the same. Accounts, keys and limits
+    /// are known by their names, and what there is no longer is passed over.
+    pub fn restore(mut self, saved: Saved) -> Self {
+        self.saved = Some(saved);
+        self
+    }
+
     /// Builds the pool.
     ///
     /// # Errors
@@ -189,7 +199,11 @@ impl KeyPoolBuilder {
         let ids: Vec<_> = credentials.iter().map(|credential| credential.id.clone()).collect();
         let seed = self.seed.unwrap_or_else(|| fastrand::Rng::new().u64(..));
         let setup = Setup { seed, wall: clock.timestamp(), ..self.setup };
-        let engine = Engine::new(&self.accounts, &ids, setup);
+        let mut engine = Engine::new(&self.accounts, &ids, setup);
+        let salt = self.saved.as_ref().map_or_else(|| fastrand::Rng::new().u64(..), Saved::salt);
+        if let Some(saved) = self.saved {
+            engine.restore(clock.now(), &saved.of(&credentials));
+        }
         let name = self.name.as_deref().unwrap_or(&self.provider.facts().name);
         let by_id = ids.iter().cloned().zip((0..).map(KeyIx::new)).collect();
         let carriers = Carriers::new(&*self.provider);
@@ -206,6 +220,7 @@ impl KeyPoolBuilder {
             events: broadcast::Sender::new(KEPT_EVENTS),
             sink: self.sink,
             prices: self.prices,
+            salt,
             core: Mutex::new(Core::new(engine)),
         };
         Ok(KeyPool { shared: Arc::new(shared) })

@@ -35,6 +35,7 @@ mod clock;
 mod credentials;
 mod events;
 mod lease;
+mod saved;
 mod settle;
 mod shared;
 

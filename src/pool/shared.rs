@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) sink: Option<Arc<dyn UsageSink>>,
     pub(crate) prices: Prices,
+    /// What goes into the fingerprints of secrets.
+    pub(crate) salt: u64,
     pub(crate) core: Mutex<Core>,
 }
 
