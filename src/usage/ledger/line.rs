@@ -45,8 +45,9 @@ impl Whose {
             pool: Arc::clone(spent.pool),
             account: Arc::clone(spent.account),
             key: spent.key.clone(),
-            model: spent.model.map(bounded),
-            tag: spent.tag.map(bounded),
+            // No name, and one without a letter, are the same.
+            model: spent.model.filter(|model| !model.is_empty()).map(bounded),
+            tag: spent.tag.filter(|tag| !tag.is_empty()).map(bounded),
         }
     }
 }
