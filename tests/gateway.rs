@@ -7,10 +7,14 @@
 mod gateway;
 #[path = "gateway/origin.rs"]
 mod origin;
+#[path = "gateway/process.rs"]
+mod process;
 #[path = "gateway/start.rs"]
 mod start;
 #[path = "gateway/streams.rs"]
 mod streams;
+#[path = "gateway/usage.rs"]
+mod usage;
 
 use std::time::Duration;
 

@@ -46,7 +46,8 @@ impl Pool {
         let keys = rules.into_iter().fold(keys, |keys, rule| keys.rule(rule));
         let keys =
             accounts.into_iter().fold(keys, |keys, account| keys.account(account)).build()?;
-        let stack = RotationStack::new(&keys).rotation(rotation(&keys, streams));
+        let stack =
+            RotationStack::new(&keys).rotation(rotation(&keys, streams).ask_usage(opened.asks()));
         let stack = ServiceBuilder::new().layer(stack).service(upstream);
         let models = models.iter().map(|pattern| WildMatch::new(pattern)).collect();
         Ok(Self { name: name.into(), dialect, base, keys, models, stack })

@@ -75,9 +75,10 @@ impl Reader<'_> {
         let prices = table.take("prices").and_then(|prices| prices.text(value::path)).map(path);
         let database = table.take("database").and_then(|file| file.text(value::path)).map(path);
         let tag_header = table.take("tag_header").and_then(|name| name.text(value::header));
+        let ask = table.take("ask").and_then(Value::boolean);
         table.finish();
         let tag_header = tag_header.unwrap_or(default.tag_header);
-        UsageConfig { prices, database, tag_header }
+        UsageConfig { prices, database, tag_header, ask: ask.unwrap_or(default.ask) }
     }
 
     fn tenants(&self, table: &mut Table<'_, '_>) -> Vec<Tenant> {

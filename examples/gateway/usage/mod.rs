@@ -30,12 +30,14 @@ pub(crate) struct UsageConfig {
     pub(crate) database: Option<PathBuf>,
     /// The header in which callers say what a request is booked under.
     pub(crate) tag_header: HeaderName,
+    /// Whether streams are asked to tell what they used, where their caller has not.
+    pub(crate) ask: bool,
 }
 
 impl Default for UsageConfig {
     fn default() -> Self {
         let tag_header = HeaderName::from_static("x-usage-tag");
-        Self { prices: None, database: None, tag_header }
+        Self { prices: None, database: None, tag_header, ask: true }
     }
 }
 
@@ -62,6 +64,8 @@ pub(crate) struct UsageStatus {
     database: Option<String>,
     /// What is lost if the process is killed.
     at_risk: &'static str,
+    /// Whether something is not written yet.
+    is_behind: bool,
     /// Why it is not kept at the moment.
     problem: Option<String>,
     prices: Option<String>,
@@ -88,6 +92,11 @@ impl Opened {
             Some(saved) => pool.restore(saved),
             None => pool,
         }
+    }
+
+    /// Whether streams are asked to tell what they used.
+    pub(crate) fn asks(&self) -> bool {
+        self.config.ask
     }
 
     /// From here on it is kept.
@@ -153,6 +162,7 @@ impl Usage {
         UsageStatus {
             database: self.config.database.as_ref().map(shown),
             at_risk,
+            is_behind: self.store.as_ref().is_some_and(Store::is_behind),
             problem: self.store.as_ref().and_then(Store::problem),
             prices: self.config.prices.as_ref().map(shown),
             builtin_prices: Prices::BUILTIN_DATE,

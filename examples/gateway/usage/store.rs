@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     thread::JoinHandle,
@@ -77,28 +78,42 @@ impl Database {
 pub(crate) struct Store {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    problem: Arc<Mutex<Option<String>>>,
+    ledger: Arc<Ledger>,
+    state: Arc<State>,
+}
+
+/// What can be seen of the thread.
+#[derive(Default)]
+struct State {
+    is_writing: AtomicBool,
+    problem: Mutex<Option<String>>,
 }
 
 impl Store {
     pub(crate) fn start(database: Database, ledger: Arc<Ledger>, pools: Vec<KeyPool>) -> Self {
         let (stop, stopped) = channel();
-        let problem = Arc::default();
+        let state = Arc::default();
         let writer = Writer {
             name: database.path.display().to_string(),
             connection: database.connection,
             written: pools.iter().map(|_| Saved::default()).collect(),
-            ledger,
+            ledger: Arc::clone(&ledger),
             pools,
-            problem: Arc::clone(&problem),
+            state: Arc::clone(&state),
         };
         let thread = std::thread::spawn(move || writer.run(&stopped));
-        Self { stop: Some(stop), thread: Some(thread), problem }
+        Self { stop: Some(stop), thread: Some(thread), ledger, state }
+    }
+
+    /// Whether something is not written yet.
+    pub(crate) fn is_behind(&self) -> bool {
+        // In this order: what is taken from the ledger is being written.
+        self.ledger.has_changed() || self.state.is_writing.load(Ordering::SeqCst)
     }
 
     /// Why what is used is not kept at the moment.
     pub(crate) fn problem(&self) -> Option<String> {
-        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -117,15 +132,20 @@ struct Writer {
     pools: Vec<KeyPool>,
     /// What was last written of each pool.
     written: Vec<Saved>,
-    problem: Arc<Mutex<Option<String>>>,
+    state: Arc<State>,
 }
 
 impl Writer {
     fn run(mut self, stopped: &Receiver<()>) {
-        while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
+        loop {
+            let is_last = stopped.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout);
+            self.state.is_writing.store(true, Ordering::SeqCst);
             self.write();
+            self.state.is_writing.store(false, Ordering::SeqCst);
+            if is_last {
+                return;
+            }
         }
-        self.write();
     }
 
     fn write(&mut self) {
@@ -157,7 +177,7 @@ impl Writer {
 
     /// Tells what is wrong when it changes.
     fn tell(&self, problem: Option<String>) {
-        let mut known = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.state.problem.lock().unwrap_or_else(PoisonError::into_inner);
         if *known != problem {
             match &problem {
                 Some(problem) => {

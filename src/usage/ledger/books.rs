@@ -124,6 +124,10 @@ impl Books {
         }
     }
 
+    pub(super) fn has_changed(&self) -> bool {
+        self.times.iter().flat_map(BTreeMap::values).any(|time| time.changed)
+    }
+
     /// What was taken could not be kept: it has changed still.
     pub(super) fn mark_changed(&mut self, line: &Line) {
         let Some(time) = self.times[line.per as usize].get_mut(&line.begin) else { return };

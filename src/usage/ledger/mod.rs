@@ -101,6 +101,12 @@ impl Ledger {
         lines
     }
 
+    /// Whether there are any.
+    #[must_use]
+    pub fn has_changed(&self) -> bool {
+        self.books().has_changed()
+    }
+
     /// Lines that were taken and could not be kept, to be taken again.
     pub fn give_back(&self, lines: &[Line]) {
         let mut books = self.books();
