@@ -49,9 +49,9 @@ impl Engine {
     }
 
     /// The head of an answer has come: so long it is to the provider and back.
-    pub(crate) fn answered(&mut self, now: Time, grant: &Grant) {
+    pub(crate) fn answered(&mut self, now: Time, grant: &Grant, processed: Option<Duration>) {
         let account = &mut self.accounts[grant.account.index()];
-        if !account.way.note(grant.sent, now) {
+        if !account.way.note(grant.sent, now, processed) {
             return;
         }
         let way = account.way;

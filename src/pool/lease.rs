@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::{
     KeyId, Ruling, Verdict,
     engine::Grant,
-    provider::{Answer, Provider, StreamEvent},
+    provider::{Answer, Provider, StreamEvent, processing_time},
 };
 
 use super::{credentials::Credential, shared::Shared};
@@ -197,9 +197,11 @@ impl Lease {
             Some(verdict) => self.hear(verdict),
             None => self.heard = Heard::Head,
         }
+        let header = self.provider().facts().processing_time.as_ref();
+        let processed = processing_time(answer.headers, header);
         let Some(grant) = &mut self.grant else { return };
         self.shared.with_at(now, |core, now| {
-            core.engine.answered(now, grant);
+            core.engine.answered(now, grant, processed);
             if let Some(verdict) = verdict {
                 core.engine.judge(now, grant, verdict);
             }

@@ -67,6 +67,9 @@ pub struct Facts {
     pub usage: &'static [UsageShape],
     /// Headers that tell the tokens an answer used.
     pub usage_headers: Option<&'static UsageHeaders>,
+    /// The header of an answer that tells how long the provider worked on it, in milliseconds. What
+    /// is left of a round trip is the way, and how far that varies is how exactly limits can be kept.
+    pub processing_time: Option<HeaderName>,
     /// Whether a POST may be sent again after a broken connection or a 5xx.
     pub repeats_post: bool,
     pub(super) model_path: Option<ModelPath>,
@@ -98,6 +101,7 @@ impl Facts {
             counts_cache_reads: true,
             usage: &[],
             usage_headers: None,
+            processing_time: None,
             repeats_post: false,
             error_shape: ErrorShape::Plain,
         }
@@ -198,6 +202,13 @@ impl Facts {
     /// Headers that tell the tokens an answer used.
     pub fn usage_headers(mut self, headers: &'static UsageHeaders) -> Self {
         self.usage_headers = Some(headers);
+        self
+    }
+
+    /// The header of an answer that tells how long the provider worked on it, in milliseconds: a plain
+    /// number, or the last `dur=` of a `server-timing`.
+    pub fn processing_time(mut self, header: HeaderName) -> Self {
+        self.processing_time = Some(header);
         self
     }
 

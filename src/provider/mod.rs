@@ -53,6 +53,7 @@ mod in_stream;
 mod limits;
 mod mend;
 mod model_path;
+mod processing_time;
 mod refusal_body;
 mod request_body;
 mod retry_after;
@@ -67,6 +68,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 
 pub(crate) use self::decode::{Decoder, Encoding, unpacked};
+pub(crate) use self::processing_time::processing_time;
 pub use self::{
     dialects::*,
     facts::Facts,

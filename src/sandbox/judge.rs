@@ -142,6 +142,8 @@ impl Case<'_> {
         }
         let mut headers = self.headers(&context);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type()));
+        let delay = script.latency.saturating_add(*jitter).saturating_add(ruling.slow);
+        self.route.tongue.tell_time(&mut headers, delay);
         if !self.shared.silent {
             self.route.tongue.tell_left(&mut headers, &ruling.left, &context);
         }
@@ -149,7 +151,6 @@ impl Case<'_> {
         let ticket = Ticket::new(self.shared, *place, asked);
         let mut response = Response::new(SandboxBody::answer(answer, script.gap, *fault, ticket));
         *response.headers_mut() = headers;
-        let delay = script.latency.saturating_add(*jitter).saturating_add(ruling.slow);
         Judgement { delay, response }
     }
 

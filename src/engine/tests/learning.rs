@@ -118,10 +118,10 @@ fn what_is_on_its_way_is_not_in_what_is_told() {
     let mut engine = learning(1, &[Limit::requests(60).per_minute().burst(40)]);
     // Answers take half a second.
     let first = admit(&mut engine, at(0.0)).unwrap();
-    engine.answered(at(0.5), &first);
+    engine.answered(at(0.5), &first, None);
     let second = admit(&mut engine, at(10.0)).unwrap();
     let _under_way = admitted(&mut engine, at(10.4), 3);
-    engine.answered(at(10.5), &second);
+    engine.answered(at(10.5), &second, None);
     // Somebody else has used most of it. The three had not arrived when this was told.
     engine.read(at(10.5), &second, told(Metered::Requests, 60, 8, 52.0));
     let left = admitted(&mut engine, at(10.5), 100).len();

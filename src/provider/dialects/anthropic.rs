@@ -34,6 +34,7 @@ pub struct Anthropic {}
 static FACTS: LazyLock<Facts> = LazyLock::new(|| {
     Facts::new("anthropic", "https://api.anthropic.com")
         .carrier(Carrier::Header(HeaderName::from_static("x-api-key")))
+        .processing_time(HeaderName::from_static("x-envoy-upstream-service-time"))
         .carrier_on("/chat/completions", Carrier::Bearer)
         .header(
             HeaderName::from_static("anthropic-version"),

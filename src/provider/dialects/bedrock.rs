@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use http::HeaderName;
+
 use crate::{
     Scope,
     provider::{
@@ -21,6 +23,7 @@ use crate::{
 ///   (<https://docs.aws.amazon.com/bedrock/latest/userguide/quotas-token-burndown.html>)
 /// - Streams of converse and invoke are `application/vnd.amazon.eventstream`, which is not read here:
 ///   errors in them pass unseen, and what they used is not known.
+/// - `x-amzn-bedrock-invocation-latency` tells how long an answer took there.
 /// - `x-amzn-errortype` names the error; a 403 may mean four things.
 ///   (<https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html>)
 ///
@@ -54,6 +57,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         .limits(Limits::of(Scope::Model, Refill::Rolling))
         .rules(rules())
         .reads_bodies()
+        .processing_time(HeaderName::from_static("x-amzn-bedrock-invocation-latency"))
         .model_path(ModelPath::Behind { part: "model", stream: Some("-stream") })
         .output_cap(OutputCap::Reserved)
         .without_cache_reads()

@@ -32,6 +32,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         .carrier(Carrier::Header(HeaderName::from_static("x-goog-api-key")))
         .carrier_on("/openai/", Carrier::Bearer)
         .query_carrier("key")
+        .processing_time(HeaderName::from_static("server-timing"))
         .limits(Limits::of(Scope::Model, Refill::Fixed))
         .rules(rules())
         .reads_bodies()

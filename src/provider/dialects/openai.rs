@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use http::HeaderName;
+
 use crate::{
     Scope,
     provider::{
@@ -22,6 +24,8 @@ use crate::{
 /// - An error may come in a stream: of chat completions in place of a chunk, of responses in
 ///   `response.failed` or `error`. A stream of chat completions tells its usage only if it is asked for.
 ///   (<https://platform.openai.com/docs/api-reference/responses-streaming>)
+/// - `openai-processing-ms` tells how long an answer took there.
+///   (<https://platform.openai.com/docs/api-reference/debugging-requests>)
 /// - A POST may be repeated: the official SDKs do so after a broken connection or a 5xx
 ///   (`_base_client.py` of openai-python).
 ///
@@ -46,6 +50,7 @@ pub(super) fn like(name: &'static str, origin: &'static str) -> Facts {
         .rules(rules())
         .reads_bodies()
         .output_cap(OutputCap::Reserved)
+        .processing_time(HeaderName::from_static("openai-processing-ms"))
         .errors_in(&[Framing::Events])
         .usage(&[UsageShape::CHAT, UsageShape::RESPONSES])
         .repeats_post()

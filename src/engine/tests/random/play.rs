@@ -253,7 +253,7 @@ impl Play {
         let now = self.time();
         let (id, grant) = &mut self.held[place];
         if rng.u8(0..4) > 0 {
-            self.engine.answered(now, grant);
+            self.engine.answered(now, grant, None);
             self.world.answered(self.now, *id);
         }
         self.engine.judge(now, grant, verdict);
