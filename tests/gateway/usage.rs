@@ -69,6 +69,24 @@ async fn it_is_told_by_whatever_is_asked_in_both_formats() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_stops_writes_all_there_is() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("stopped");
+    drop(fs::remove_dir_all(&folder));
+    fs::create_dir_all(&folder).unwrap();
+    let usage = format!("[usage]\ndatabase = {:?}", folder.join("usage.sqlite"));
+    for round in 1..=3 {
+        let (mut gateway, _) = gateway(&usage).await;
+        ask(&gateway, "gpt-4o", false, None).await;
+        let (_, report) = gateway.json(gateway.get("/-/usage")).await;
+        assert_eq!(report["total"]["requests"], round);
+        let (_, status) = gateway.json(gateway.get("/-/status")).await;
+        assert_eq!(status["usage"]["at_risk"], "the last second, if the process is killed");
+        gateway.stop.take().unwrap().send(()).unwrap();
+        gateway.served.await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn only_the_admin_sees_it() {
     let (gateway, _) = gateway("client_tokens = [\"t-one\"]\nadmin_token = \"a-canary\"").await;
     let with = |token| {

@@ -242,7 +242,7 @@ fn write_lines(transaction: &Transaction<'_>, lines: &[Line]) -> rusqlite::Resul
 
 fn lines(connection: &Connection) -> rusqlite::Result<Vec<Line>> {
     let mut statement = connection.prepare("SELECT * FROM usage ORDER BY per, begin")?;
-    let lines = statement.query_map([], |row| line(row))?;
+    let lines = statement.query_map([], line)?;
     // A kind of line that this version does not know is passed over.
     lines.filter_map(Result::transpose).collect()
 }

@@ -28,6 +28,9 @@ pub struct Report {
     pub total: Totals,
     /// The models with tokens that nobody knows a price of, and how many.
     pub unpriced: BTreeMap<Arc<str>, u64>,
+    /// Whether there is a line for each minute, hour or day.
+    #[serde(skip)]
+    is_timed: bool,
 }
 
 /// One line of a report. What was not asked for is none.
@@ -87,7 +90,8 @@ impl Report {
                 by: query.by.clone(),
             }
         });
-        Self { by: query.by.clone(), per, from, to, lines: lines.collect(), total, unpriced }
+        let (by, lines, is_timed) = (query.by.clone(), lines.collect(), query.per.is_some());
+        Self { by, per, from, to, lines, total, unpriced, is_timed }
     }
 
     /// The same as CSV (RFC 4180): a line of names, and one for each line, with the cost in dollars, to
@@ -97,8 +101,7 @@ impl Report {
     /// apostrophe put before it.
     #[must_use]
     pub fn to_csv(&self) -> String {
-        let is_timed = self.lines.iter().any(|line| line.begin.is_some());
-        let begin = is_timed.then_some("begin");
+        let begin = self.is_timed.then_some("begin");
         let names = begin.into_iter().chain(self.by.iter().map(|by| by.name()));
         let mut csv = names.chain(Totals::NAMES).chain(["dollars"]).collect::<Vec<_>>().join(",");
         csv.push_str("\r\n");

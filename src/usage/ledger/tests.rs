@@ -94,6 +94,7 @@ fn sums_are_told_apart_by_whatever_is_asked() {
         "moved outwards to the full minute, and no further"
     );
     assert_eq!(told("by=day&from=2026-11-26"), lines(&[]));
+    assert!(ask(&ledger, "by=day,key&from=2026-11-26").to_csv().starts_with("begin,key,requests,"));
     assert_eq!(told("from=2026-11-25T01:00:59Z"), lines(&[("", 1)]));
     assert_eq!(
         told(&format!("from={}&to={}", DAY_BEGINS + 60, DAY_BEGINS + 120)),
