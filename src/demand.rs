@@ -81,7 +81,7 @@ impl Demand {
     }
 
     /// What its usage is booked under, beside its key and model: a team, a feature, a customer; nothing
-    /// by default. See [`Ledger`](crate::usage::Ledger).
+    /// by default. Of a longer one, the [`Ledger`](crate::usage::Ledger) keeps 256 bytes.
     pub fn tag(mut self, tag: impl AsRef<str>) -> Self {
         self.tag = Some(Arc::from(tag.as_ref()));
         self

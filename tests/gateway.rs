@@ -13,6 +13,8 @@ mod process;
 mod start;
 #[path = "gateway/streams.rs"]
 mod streams;
+#[path = "gateway/traps.rs"]
+mod traps;
 #[path = "gateway/usage.rs"]
 mod usage;
 

@@ -1,11 +1,10 @@
 //! What one request asks of the engine.
 
-use std::sync::Arc;
-
 use crate::limit::Metered;
 
 use super::{
     index::{KeyIx, LaneIx},
+    needs::Prior,
     tenants::TenantIx,
     time::{SECOND, Time},
 };
@@ -54,6 +53,8 @@ pub(crate) struct Ask {
     pub(crate) lane: LaneIx,
     pub(crate) tenant: TenantIx,
     pub(crate) cost: Cost,
+    /// What of the cost was a guess.
+    pub(crate) prior: Prior,
     /// Its rank in the line, the lowest first; see [`rank`].
     pub(crate) rank: Time,
     /// How long it waits at most.
@@ -61,8 +62,6 @@ pub(crate) struct Ask {
     /// When it must have been answered, if its caller says so.
     pub(crate) answer_by: Option<Time>,
     pub(crate) excluded: Vec<KeyIx>,
-    /// What its usage is booked under.
-    pub(crate) tag: Option<Arc<str>>,
 }
 
 /// What a step of priority is worth: so long a wait.

@@ -10,7 +10,7 @@
 
 mod account;
 mod alike;
-mod answer_time;
+mod average;
 mod choice;
 mod claims;
 mod demand;
@@ -24,10 +24,12 @@ mod lanes;
 mod learnt;
 mod line;
 mod meter;
+mod needs;
 mod pace;
 mod period;
 mod ready;
 mod recent;
+mod refusal;
 mod rolling;
 mod room;
 mod round_trip;
@@ -53,9 +55,12 @@ pub use event::Event;
 pub(crate) use grant::Grant;
 pub(crate) use index::{AccountIx, KeyIx, LaneIx, MOST_LIMITS};
 pub(crate) use line::WaiterId;
+pub(crate) use needs::{Needs, Prior};
 pub use saved::Saved;
 pub(crate) use setup::Setup;
-pub use snapshot::{AccountState, KeyState, LaneState, MeterState, Snapshot, TenantState};
+pub use snapshot::{
+    AccountState, KeyState, LaneState, LastRefusal, MeterState, Snapshot, TenantState,
+};
 pub(crate) use tenants::TenantIx;
 pub(crate) use time::Time;
 
@@ -107,6 +112,11 @@ impl Engine {
     /// The lane of a model.
     pub(crate) fn lane(&mut self, now: Time, model: Option<&str>) -> LaneIx {
         self.lanes.resolve(now, model, &self.accounts)
+    }
+
+    /// What requests of a lane turned out to need so far.
+    pub(crate) fn needs(&self, lane: LaneIx) -> &Needs {
+        &self.lanes[lane].needs
     }
 
     /// The tenant of a name.

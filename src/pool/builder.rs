@@ -12,7 +12,7 @@ use crate::{
     Account, BuildError, KeyId, KeyPool, Saved,
     engine::{Engine, KeyIx, MOST_LIMITS, Setup},
     origin::Origin,
-    provider::{Provider, Rule},
+    provider::{Provider, Rule, Tokenizer},
     strategy::Strategy,
     usage::{Prices, UsageSink},
 };
@@ -40,6 +40,7 @@ pub struct KeyPoolBuilder {
     sink: Option<Arc<dyn UsageSink>>,
     prices: Prices,
     saved: Option<Saved>,
+    tokenizer: Option<Arc<dyn Tokenizer>>,
 }
 
 impl KeyPoolBuilder {
@@ -56,6 +57,7 @@ impl KeyPoolBuilder {
             sink: None,
             prices: Prices::builtin(),
             saved: None,
+            tokenizer: None,
         }
     }
 
@@ -182,6 +184,17 @@ impl KeyPoolBuilder {
         self
     }
 
+    /// Who counts the tokens of prompts; by default they are estimated from their bytes
+    /// ([`Facts::tokens`](crate::provider::Facts::tokens)).
+    ///
+    /// Either way the count is corrected by what answers tell: the ratio of what prompts of a model really
+    /// had to what they were taken for, between a quarter and four. What a
+    /// [`Demand`](crate::Demand::input_tokens) says stays as it is.
+    pub fn tokenizer(mut self, tokenizer: impl Tokenizer) -> Self {
+        self.tokenizer = Some(Arc::new(tokenizer));
+        self
+    }
+
     /// Builds the pool.
     ///
     /// # Errors
@@ -221,6 +234,7 @@ impl KeyPoolBuilder {
             sink: self.sink,
             prices: self.prices,
             salt,
+            tokenizer: self.tokenizer,
             core: Mutex::new(Core::new(engine)),
         };
         Ok(KeyPool { shared: Arc::new(shared) })

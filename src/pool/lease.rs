@@ -29,6 +29,8 @@ pub struct Lease {
     pub(super) applied: bool,
     pub(super) settled: bool,
     pub(super) heard: Heard,
+    /// What its usage is booked under.
+    pub(super) tag: Option<Arc<str>>,
     waited: Duration,
 }
 
@@ -44,15 +46,14 @@ pub(super) enum Heard {
 }
 
 impl Lease {
-    pub(crate) fn new(shared: Arc<Shared>, grant: Grant, waited: Duration) -> Self {
-        Self {
-            shared,
-            grant: Some(grant),
-            applied: false,
-            settled: false,
-            heard: Heard::Nothing,
-            waited,
-        }
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        grant: Grant,
+        tag: Option<Arc<str>>,
+        waited: Duration,
+    ) -> Self {
+        let (grant, heard) = (Some(grant), Heard::Nothing);
+        Self { shared, grant, applied: false, settled: false, heard, tag, waited }
     }
 
     /// The key's label.
@@ -116,7 +117,7 @@ impl Lease {
         let answer = Answer { status, headers, body, now: self.shared.clock.wall(now) };
         let is_error = status.is_client_error() || status.is_server_error();
         let ruling = if is_error { self.shared.classify(&answer) } else { Ruling::accepted() };
-        self.take_in(now, Some(ruling.verdict), &answer);
+        self.take_in(now, Some(&ruling), &answer);
         ruling
     }
 
@@ -130,7 +131,7 @@ impl Lease {
         let (status, headers) = (StatusCode::OK, &HeaderMap::new());
         let now = self.shared.clock.wall(Instant::now());
         let ruling = self.shared.classify(&Answer { status, headers, body: event.data, now });
-        self.judge(ruling.verdict);
+        self.judge(&ruling);
         Some(ruling)
     }
 
@@ -146,7 +147,7 @@ impl Lease {
     /// The request was sent, and nobody waits for its response any more.
     pub(crate) fn late(&mut self) -> Ruling {
         let (was, ruling) = (self.heard, Ruling::unanswered());
-        self.judge(ruling.verdict);
+        self.judge(&ruling);
         self.heard = was;
         ruling
     }
@@ -158,10 +159,10 @@ impl Lease {
         self.take_in(now, None, &answer);
     }
 
-    pub(crate) fn judge(&mut self, verdict: Verdict) {
-        self.hear(verdict);
+    pub(crate) fn judge(&mut self, Ruling { verdict, rule }: &Ruling) {
+        self.hear(*verdict);
         if let Some(grant) = &mut self.grant {
-            self.shared.with(|core, now| core.engine.judge(now, grant, verdict));
+            self.shared.with(|core, now| core.engine.judge(now, grant, *verdict, rule));
         }
     }
 
@@ -186,15 +187,15 @@ impl Lease {
         &*self.shared.provider
     }
 
-    fn take_in(&mut self, now: Instant, verdict: Option<Verdict>, answer: &Answer<'_>) {
+    fn take_in(&mut self, now: Instant, ruling: Option<&Ruling>, answer: &Answer<'_>) {
         // Read before the lock is taken: many headers take longer than all that is done under it.
         let mut readings = [None; MOST_READINGS];
         let mut free = readings.iter_mut();
         self.provider().readings(answer, &mut |reading| {
             free.next().into_iter().for_each(|free| *free = Some(reading));
         });
-        match verdict {
-            Some(verdict) => self.hear(verdict),
+        match ruling {
+            Some(ruling) => self.hear(ruling.verdict),
             None => self.heard = Heard::Head,
         }
         let header = self.provider().facts().processing_time.as_ref();
@@ -202,8 +203,8 @@ impl Lease {
         let Some(grant) = &mut self.grant else { return };
         self.shared.with_at(now, |core, now| {
             core.engine.answered(now, grant, processed);
-            if let Some(verdict) = verdict {
-                core.engine.judge(now, grant, verdict);
+            if let Some(Ruling { verdict, rule }) = ruling {
+                core.engine.judge(now, grant, *verdict, rule);
             }
             for reading in readings.into_iter().flatten() {
                 core.engine.read(now, grant, reading);

@@ -51,8 +51,8 @@ pub use lease::{ForeignOrigin, Lease};
 
 use crate::{
     Attempt, Demand, Estimate, Exhausted, KeyId, Snapshot,
-    engine::{Ask, Cost, Time, rank},
-    provider::{Answer, Call, Provider, Ruling},
+    engine::{Ask, Cost, Prior, Time, rank},
+    provider::{self, Answer, Call, Provider, Ruling},
 };
 use shared::{Core, Shared};
 
@@ -120,7 +120,8 @@ impl KeyPool {
         let now = Instant::now();
         let since = demand.since.map_or(now, |since| since.min(now));
         let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since, now };
-        self.line_up(self.shared.with(|core, now| self.ask(core, now, &wanted)))
+        let ask = self.shared.with(|core, now| self.ask(core, now, &wanted));
+        self.line_up(ask, demand.tag.clone())
     }
 
     /// What a refusal says: by the pool's own rules, and else by the provider's. It changes nothing.
@@ -151,7 +152,7 @@ impl KeyPool {
     /// A limit has shown itself that is wider than an account: everybody waits a moment.
     #[cfg(feature = "retry")]
     pub(crate) fn brake(&self) {
-        self.shared.with(|core, now| core.engine.brake(now, now, None));
+        self.shared.with(|core, now| core.engine.brake(now, now, None, None));
     }
 
     /// Whether the account of a key is one whose limits nobody knows.
@@ -162,7 +163,15 @@ impl KeyPool {
     }
 
     pub(crate) fn estimate<'a>(&self, call: &Call<'a>) -> Estimate<'a> {
-        self.shared.provider.estimate(call)
+        let Shared { provider, tokenizer, .. } = &*self.shared;
+        let mut estimate = provider.estimate(call);
+        if let (Some(tokenizer), true) = (tokenizer, provider.facts().reads_bodies) {
+            let model = estimate.model.as_deref();
+            let count = |text: &str| tokenizer.count(model, text);
+            let counted = provider::count(call.body, provider.facts().tokens, count);
+            estimate.input_tokens = counted.unwrap_or(estimate.input_tokens);
+        }
+        estimate
     }
 
     /// Removes every header that may hold a key.
@@ -181,18 +190,19 @@ impl KeyPool {
             let ask = self.ask(core, now, wanted);
             core.engine.admit(now, &ask).ok_or(ask)
         })?;
-        Ok(Lease::new(Arc::clone(&self.shared), grant, Duration::ZERO))
+        let tag = wanted.demand.tag.clone();
+        Ok(Lease::new(Arc::clone(&self.shared), grant, tag, Duration::ZERO))
     }
 
     /// Waits in line.
-    pub(crate) fn line_up(&self, ask: Ask) -> Acquire {
-        Acquire::new(Arc::clone(&self.shared), ask)
+    pub(crate) fn line_up(&self, ask: Ask, tag: Option<Arc<str>>) -> Acquire {
+        Acquire::new(Arc::clone(&self.shared), ask, tag)
     }
 
     /// Puts together what a request wants: what its caller says goes before what was read from it.
     fn ask(&self, core: &mut Core, now: Time, wanted: &Wanted<'_>) -> Ask {
         let Wanted { demand, estimate, tried, since, .. } = wanted;
-        let Shared { clock, max_wait, .. } = &*self.shared;
+        let Shared { clock, max_wait, provider, .. } = &*self.shared;
         let since = clock.time(*since);
         let model = demand.model.as_deref().or(estimate.model.as_deref());
         let lane = core.engine.lane(now, model);
@@ -201,19 +211,26 @@ impl KeyPool {
             // It is among the first in line, and has waited: it is not turned away for a moment.
             deadline = deadline.max(now.after(*max_wait / GRACE));
         }
+        let needs = core.engine.needs(lane);
+        let cap = demand.output_tokens.or(Some(estimate.output_tokens).filter(|cap| *cap > 0));
+        let cap_counts = cap.is_some() && !provider.gives_back();
+        let input = demand.input_tokens.is_none().then_some(estimate.input_tokens);
+        let prior = Prior { input, cap_counts };
+        let input = demand.input_tokens.unwrap_or_else(|| needs.input(estimate.input_tokens));
+        let output = needs.output(cap, cap_counts);
         let mut ask = Ask {
             lane,
             tenant: core.engine.tenant(demand.tenant.as_deref()),
             cost: Cost {
-                input: demand.input_tokens.unwrap_or(estimate.input_tokens).min(MOST),
-                output: demand.output_tokens.unwrap_or(estimate.output_tokens).min(MOST),
+                input: input.min(MOST),
+                output: output.min(MOST),
                 spend: demand.nano_dollars.min(MOST),
             },
+            prior,
             rank: rank(since, demand.priority),
             deadline,
             answer_by: demand.deadline.map(|deadline| clock.time(deadline)),
             excluded: Vec::new(),
-            tag: demand.tag.clone(),
         };
         // As far as it is known now; it may be earlier once more answers have been seen.
         ask.deadline = core.engine.latest_start(&ask);

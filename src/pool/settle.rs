@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use crate::{
     Lease, Usage,
-    engine::{Cost, Grant},
+    engine::Cost,
     usage::{Charge, Spent, Tariff},
 };
 
@@ -18,13 +18,18 @@ impl Lease {
     }
 
     /// The same for what was read from an answer: of it counts towards limits what the dialect says.
-    /// What was reserved is given back only if the provider gives it back too, and not for a guess.
+    /// What was guessed is put right by what was told; what the provider counts when a request arrives, its
+    /// cap, is given back only if the provider gives it back too.
     pub(crate) fn settle_read(&mut self, usage: Usage) {
-        let Some(reserved) = self.grant.as_ref().map(Grant::reserved) else { return };
+        let Some(grant) = &self.grant else { return };
+        let (reserved, prior) = (grant.reserved(), grant.prior());
         let provider = self.provider();
-        let least = match provider.gives_back() && !usage.is_estimated {
-            true => Cost::default(),
-            false => reserved,
+        let least = match usage.is_estimated {
+            true => reserved,
+            false => Cost {
+                output: if prior.cap_counts { reserved.output } else { 0 },
+                ..Cost::default()
+            },
         };
         let input = provider.counted_input(&usage).max(least.input);
         let output = usage.all_output().max(least.output);
@@ -44,7 +49,12 @@ impl Lease {
         let counted = Usage { nano_dollars: self.counted_spend(&usage, charge), ..counted };
         let Some(grant) = &mut self.grant else { return };
         self.settled = true;
-        self.shared.with(|core, now| core.engine.settle(now, grant, &counted));
+        self.shared.with(|core, now| {
+            core.engine.settle(now, grant, &counted);
+            if !usage.is_estimated {
+                core.engine.learn_needs(grant, &usage);
+            }
+        });
         self.book(Some(usage), charge);
     }
 
@@ -65,7 +75,7 @@ impl Lease {
         let (Some(sink), Some(grant)) = (&self.shared.sink, &self.grant) else { return };
         let Some(Credential { id: key, account, .. }) = self.credential() else { return };
         let at = self.shared.clock.wall(Instant::now());
-        let (model, tag) = (grant.model.as_ref(), grant.tag.as_ref());
+        let (model, tag) = (grant.model.as_ref(), self.tag.as_ref());
         let pool = &self.shared.name;
         sink.record(&Spent { pool, account, key, model, tag, at, usage, charge });
     }

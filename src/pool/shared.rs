@@ -16,7 +16,7 @@ use crate::{
     engine::{Engine, Event, Grant, KeyIx, Time, WaiterId},
     origin::Origin,
     provider::{
-        Answer, Provider, Rule, Ruling,
+        Answer, Provider, Rule, Ruling, Tokenizer,
         rule::{Seen, judge},
     },
     usage::{Prices, UsageSink},
@@ -44,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) prices: Prices,
     /// What goes into the fingerprints of secrets.
     pub(crate) salt: u64,
+    pub(crate) tokenizer: Option<Arc<dyn Tokenizer>>,
     pub(crate) core: Mutex<Core>,
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::{HeaderName, HeaderValue, Method, Uri};
 
 use super::{
-    Carrier, Framing, Limits, OutputCap, Refill, Rule, UsageHeaders, UsageShape, Wait,
+    Carrier, Framing, Limits, OutputCap, Refill, Rule, TokenSize, UsageHeaders, UsageShape, Wait,
     model_path::ModelPath, refusal_body::ErrorShape,
 };
 use crate::Scope;
@@ -57,6 +57,8 @@ pub struct Facts {
     pub rules: Vec<Rule>,
     /// Whether the model and the tokens of a request are read from its JSON body.
     pub reads_bodies: bool,
+    /// How many tokens a prompt has by its size, about.
+    pub tokens: TokenSize,
     /// How the output cap of a request counts against limits on tokens.
     pub output_cap: OutputCap,
     /// In which bodies errors may come though the response began well.
@@ -96,6 +98,7 @@ impl Facts {
             rules: Vec::new(),
             reads_bodies: false,
             model_path: None,
+            tokens: TokenSize::USUAL,
             output_cap: OutputCap::Unknown,
             errors_in: &[],
             counts_cache_reads: true,
@@ -172,6 +175,12 @@ impl Facts {
     /// The model stands in the path too, and goes before one in the body.
     pub(super) fn model_path(mut self, path: ModelPath) -> Self {
         self.model_path = Some(path);
+        self
+    }
+
+    /// How many tokens a prompt has by its size, about; four bytes a token by default.
+    pub fn tokens(mut self, size: TokenSize) -> Self {
+        self.tokens = size;
         self
     }
 

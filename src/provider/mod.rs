@@ -60,6 +60,7 @@ mod retry_after;
 pub mod rule;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod usage_shape;
 
 use std::{fmt, time::Duration, time::SystemTime};
@@ -67,13 +68,17 @@ use std::{fmt, time::Duration, time::SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 
-pub(crate) use self::decode::{Decoder, Encoding, unpacked};
-pub(crate) use self::processing_time::processing_time;
+pub(crate) use self::{
+    decode::{Decoder, Encoding, unpacked},
+    processing_time::processing_time,
+    request_body::count,
+};
 pub use self::{
     dialects::*,
     facts::Facts,
     limits::{Limits, Line},
     rule::{Match, Rule, Ruling, Wait},
+    tokens::{TokenSize, Tokenizer},
     usage_shape::{Cost, OutputCap, UsageHeaders, UsageShape},
 };
 pub use crate::stream::{Framing, StreamEvent};
@@ -276,7 +281,7 @@ impl Provider for Facts {
 impl Facts {
     fn estimate<'a>(&self, call: &Call<'a>) -> Estimate<'a> {
         let mut estimate = match self.reads_bodies {
-            true => request_body::estimate(call.body),
+            true => request_body::estimate(call.body, self.tokens),
             false => Estimate::default(),
         };
         if let Some((model, stream)) = self.model_path.and_then(|path| path.read(call.uri)) {

@@ -10,7 +10,7 @@ use crate::sandbox::{
     body::Ticket,
     books::Arrival,
     clock,
-    dialect::{Answer, Context, Route},
+    dialect::{Answer, Context, Form, Route},
     faults::StreamFault,
     limits::{Cost, Left},
     refusal::Refusal,
@@ -29,8 +29,11 @@ pub(super) fn judge(shared: &Arc<Shared>, request: &Parts, body: &[u8]) -> Judge
     let secret = request::credential(&request.headers, &request.uri, route.tongue);
     let find = |secret: &str| shared.directory.find(secret).ok_or(Refusal::UnknownKey);
     let place = secret.and_then(find);
-    let asked = request::read(&route, body);
+    let asked = request::read(&route, body, shared.count.as_ref());
     let case = Case { shared, now: shared.clock.elapsed(), route, place, asked };
+    if let Some(response) = case.scripted(&mut shared.state()) {
+        return Judgement { delay: Duration::ZERO, response };
+    }
     let ruling = case.rule(&mut shared.state());
     match &ruling.granted {
         Ok(granted) => case.answer(&ruling, granted),
@@ -64,6 +67,14 @@ struct Granted {
 }
 
 impl Case<'_> {
+    /// What a fault puts in place of every answer.
+    fn scripted(&self, state: &mut State) -> Option<Response<SandboxBody>> {
+        self.place.as_ref().ok()?;
+        let response = state.faults.answers.take()?;
+        self.enter(state, &Err(Refusal::Error(response.status())));
+        Some(response.map(SandboxBody::whole))
+    }
+
     fn rule(&self, state: &mut State) -> Ruling {
         let granted = self.grant(state);
         self.enter(state, &granted);
@@ -92,7 +103,13 @@ impl Case<'_> {
             if !self.shared.has_model(model) {
                 return Err(Refusal::UnknownModel);
             }
-            let output = asked.most.unwrap_or(self.shared.script.tokens);
+            let produced = self.shared.script.tokens;
+            let output = match asked.most {
+                // Anthropic counts what is produced, whatever the maximum.
+                Some(most) if asked.form == Form::Messages => most.min(produced),
+                Some(most) => most,
+                None => produced,
+            };
             let cost = Cost { input: asked.prompt, output };
             let meters = state.meters.get_mut(place.account);
             meters

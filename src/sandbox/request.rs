@@ -89,7 +89,10 @@ pub(super) enum Streaming {
     List,
 }
 
-pub(super) fn read(route: &Route, body: &[u8]) -> Result<Asked, Refusal> {
+/// Counts the tokens of a text.
+pub(super) type Count = Arc<dyn Fn(&str) -> u64 + Send + Sync>;
+
+pub(super) fn read(route: &Route, body: &[u8], count: Option<&Count>) -> Result<Asked, Refusal> {
     let form = route.form.ok_or(Refusal::UnknownPath)?;
     if form == Form::Models {
         let streaming = Streaming::No;
@@ -130,11 +133,18 @@ pub(super) fn read(route: &Route, body: &[u8]) -> Result<Asked, Refusal> {
         _ => route.streaming,
     };
     let include_usage = body.get("stream_options").and_then(|options| options.get("include_usage"));
-    let prompt = body.iter().filter(|(name, _)| is_prompt(name)).map(|(_, value)| bytes(value));
+    let texts = |of: &dyn Fn(&str) -> u64| -> u64 {
+        let prompt = body.iter().filter(|(name, _)| is_prompt(name));
+        prompt.map(|(_, value)| measure(value, of)).sum()
+    };
+    let prompt = match count {
+        Some(count) => texts(&**count),
+        None => texts(&|text| text.len() as u64).div_ceil(4),
+    };
     Ok(Asked {
         form,
         model,
-        prompt: prompt.sum::<u64>().div_ceil(4),
+        prompt,
         most,
         streaming,
         include_usage: include_usage.and_then(Value::as_bool).unwrap_or_default(),
@@ -155,14 +165,14 @@ fn is_prompt(name: &str) -> bool {
     )
 }
 
-/// The bytes of all text in a prompt, without the words that only say what is what.
-fn bytes(prompt: &Value) -> u64 {
+/// The measure of all text in a prompt, without the words that only say what is what.
+fn measure(prompt: &Value, of: &dyn Fn(&str) -> u64) -> u64 {
     match prompt {
-        Value::String(text) => u64::try_from(text.len()).unwrap_or(u64::MAX),
-        Value::Array(all) => all.iter().map(bytes).sum(),
+        Value::String(text) => of(text),
+        Value::Array(all) => all.iter().map(|part| measure(part, of)).sum(),
         Value::Object(fields) => {
             let text = fields.iter().filter(|(name, _)| !matches!(name.as_str(), "role" | "type"));
-            text.map(|(_, value)| bytes(value)).sum()
+            text.map(|(_, value)| measure(value, of)).sum()
         }
         _ => 0,
     }

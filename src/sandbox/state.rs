@@ -10,7 +10,10 @@ use http::HeaderValue;
 
 use crate::{
     KeyId,
-    sandbox::{Dialect, Script, books::Ledger, clock::Clock, faults::Faults, limits::Meters},
+    sandbox::{
+        Dialect, Script, books::Ledger, clock::Clock, faults::Faults, limits::Meters,
+        request::Count,
+    },
 };
 
 pub(super) struct Shared {
@@ -21,6 +24,8 @@ pub(super) struct Shared {
     pub(super) directory: Directory,
     pub(super) clock: Clock,
     pub(super) silent: bool,
+    /// How the tokens of prompts are counted, if not by their bytes.
+    pub(super) count: Option<Count>,
     state: Mutex<State>,
 }
 
@@ -50,7 +55,8 @@ impl Shared {
             rng: fastrand::Rng::with_seed(seed),
         };
         let clock = Clock::start();
-        Self { dialect, script, models, directory, clock, silent, state: Mutex::new(state) }
+        let (count, state) = (None, Mutex::new(state));
+        Self { dialect, script, models, directory, clock, silent, count, state }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

@@ -162,3 +162,35 @@ async fn ten_thousand_mixed_requests_are_booked_as_the_provider_books_them() {
         assert_eq!(pool.snapshot().accounts.iter().map(|a| a.in_flight).sum::<u64>(), 0);
     }
 }
+
+/// One goes at once, and the other is the second in line.
+#[tokio::test(start_paused = true)]
+async fn a_tag_is_kept_in_line() {
+    let ledger = Arc::new(Ledger::new());
+    let pool = KeyPool::builder(OpenAi::default())
+        .account(Account::new("org").limit(Limit::concurrent(1)).key(ApiKey::new("sk-1").id("k1")))
+        .usage_sink(Arc::clone(&ledger))
+        .build()
+        .unwrap();
+    let script = Script::new().latency(Duration::from_secs(1));
+    let sandbox = Sandbox::builder(Dialect::OpenAi).account("org", [], ["sk-1"]).answer(script);
+    let stack = RotationStack::new(&pool).layer(sandbox.build());
+    let ask = |tag: &'static str| {
+        let mut request = Api::Chat.request(true);
+        request.extensions_mut().insert(Demand::new().tag(tag));
+        let client = stack.clone();
+        async move { drop(read(client.oneshot(request).await.unwrap().into_body()).await) }
+    };
+    let by_hand = async {
+        let mut lease = pool.acquire(&Demand::new().model("m").tag("by hand")).await.unwrap();
+        lease.settle(Usage::tokens(1, 1));
+    };
+    tokio::join!(ask("first"), ask("second"), by_hand);
+    let report = ledger.query(&"by=tag,model".parse().unwrap());
+    let lines = report.lines.iter();
+    let lines: Vec<_> = lines.map(|line| (line.tag.as_deref(), line.model.as_deref())).collect();
+    assert_eq!(
+        lines,
+        [(Some("by hand"), Some("m")), (Some("first"), Some("m")), (Some("second"), Some("m"))]
+    );
+}

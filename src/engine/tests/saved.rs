@@ -86,7 +86,7 @@ fn cooldowns_go_on_and_end_in_time() {
     let two_hours = Some(Duration::from_secs(7_200));
     let mut first = begun(9.0, 1, &[]);
     let mut grant = admit(&mut first, at(0.0)).unwrap();
-    first.judge(at(0.0), &mut grant, quota(two_hours));
+    first.judge(at(0.0), &mut grant, quota(two_hours), "test");
     let saved = first.save(at(1.0));
     let mut second = restored(10.0, 1, &[], &saved);
     assert_eq!(admitted(&mut second, 0.99, 3), 0);
@@ -100,7 +100,7 @@ fn cooldowns_go_on_and_end_in_time() {
     let mut first = begun(9.0, 1, &[]);
     let mut grant = admit(&mut first, at(0.0)).unwrap();
     let no_hint = Verdict::QuotaExhausted { retry_after: None, scope: Scope::Model };
-    first.judge(at(0.0), &mut grant, no_hint);
+    first.judge(at(0.0), &mut grant, no_hint, "test");
     let mut second = restored(9.0, 1, &[], &first.save(at(1.0)));
     let other = Ask { lane: second.lane(at(1.0), Some("n")), ..ask(&mut second, at(1.0), 1.0) };
     assert!(second.admit(at(1.0), &other).is_some());
@@ -108,7 +108,7 @@ fn cooldowns_go_on_and_end_in_time() {
 
     // The whole provider.
     let mut first = begun(9.0, 2, &[]);
-    first.brake(at(0.0), at(0.0), Some(Duration::from_secs(600)));
+    first.brake(at(0.0), at(0.0), Some(Duration::from_secs(600)), None);
     let mut second = restored(9.0, 2, &[], &first.save(at(1.0)));
     assert_eq!((admitted(&mut second, 0.1, 3), admitted(&mut second, 0.2, 3)), (0, 3));
 }
@@ -117,8 +117,8 @@ fn cooldowns_go_on_and_end_in_time() {
 fn dead_keys_and_refused_models_stay_so() {
     let mut first = begun(9.0, 3, &[]);
     let mut keys: Vec<_> = (0..3).map(|_| admit(&mut first, at(0.0)).unwrap()).collect();
-    first.judge(at(0.0), &mut keys[0], Verdict::KeyRejected);
-    first.judge(at(0.0), &mut keys[1], Verdict::ModelRefused);
+    first.judge(at(0.0), &mut keys[0], Verdict::KeyRejected, "test");
+    first.judge(at(0.0), &mut keys[1], Verdict::ModelRefused, "test");
     let mut second = restored(9.0, 3, &[], &first.save(at(1.0)));
     let key = |grant: Option<Grant>| grant.map(|grant| grant.key);
     let expected = Some(keys[2].key);
@@ -141,6 +141,7 @@ fn what_has_not_changed_is_equal_and_what_is_over_is_nothing() {
         at(0.0),
         &mut grant,
         Verdict::RateLimited { retry_after: Some(Duration::from_secs(10)), scope: Scope::Account },
+        "test",
     );
     let saved = engine.save(at(0.1));
     assert_eq!(engine.save(at(0.2)), saved);

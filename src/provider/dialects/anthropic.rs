@@ -8,7 +8,7 @@ use crate::{
     Scope,
     limit::Metered,
     provider::{
-        Carrier, Facts, Framing, Limits, Line, Match, OutputCap, Provider, Refill, Rule,
+        Carrier, Facts, Framing, Limits, Line, Match, OutputCap, Provider, Refill, Rule, TokenSize,
         UsageShape, Wait, refusal_body::ErrorShape,
     },
 };
@@ -43,6 +43,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         .limits(limits())
         .rules(rules())
         .reads_bodies()
+        .tokens(TokenSize::ANTHROPIC)
         .output_cap(OutputCap::Produced)
         .without_cache_reads()
         .errors_in(&[Framing::Events])

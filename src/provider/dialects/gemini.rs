@@ -7,8 +7,8 @@ use http::HeaderName;
 use crate::{
     Estimate, Scope,
     provider::{
-        Call, Carrier, Facts, Framing, Limits, Match, Provider, Refill, Rule, UsageShape, Wait,
-        model_path::ModelPath, refusal_body::ErrorShape,
+        Call, Carrier, Facts, Framing, Limits, Match, Provider, Refill, Rule, TokenSize,
+        UsageShape, Wait, model_path::ModelPath, refusal_body::ErrorShape,
     },
 };
 
@@ -36,6 +36,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         .limits(Limits::of(Scope::Model, Refill::Fixed))
         .rules(rules())
         .reads_bodies()
+        .tokens(TokenSize::GEMINI)
         .model_path(ModelPath::BeforeColon { stream: "streamGenerateContent" })
         .errors_in(&[Framing::Events, Framing::List])
         .usage(&[UsageShape::GENERATE, INTERACTIONS, UsageShape::CHAT])

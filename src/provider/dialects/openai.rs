@@ -7,8 +7,8 @@ use http::HeaderName;
 use crate::{
     Scope,
     provider::{
-        Facts, Framing, Limits, Line, OutputCap, Provider, Refill, Rule, UsageShape, Wait,
-        refusal_body::ErrorShape,
+        Facts, Framing, Limits, Line, OutputCap, Provider, Refill, Rule, TokenSize, UsageShape,
+        Wait, refusal_body::ErrorShape,
     },
 };
 
@@ -34,7 +34,8 @@ use crate::{
 #[non_exhaustive]
 pub struct OpenAi {}
 
-static FACTS: LazyLock<Facts> = LazyLock::new(|| like("openai", "https://api.openai.com"));
+static FACTS: LazyLock<Facts> =
+    LazyLock::new(|| like("openai", "https://api.openai.com").tokens(TokenSize::OPENAI));
 
 impl Provider for OpenAi {
     fn facts(&self) -> &Facts {
@@ -42,7 +43,7 @@ impl Provider for OpenAi {
     }
 }
 
-/// All that is OpenAI's, for another provider that speaks its dialect.
+/// All that is OpenAI's but its models, for another provider that speaks its dialect.
 pub(super) fn like(name: &'static str, origin: &'static str) -> Facts {
     Facts::new(name, origin)
         .limits(limits())

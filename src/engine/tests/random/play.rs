@@ -114,11 +114,11 @@ impl Play {
             lane: self.engine.lane(self.time(), self.world.lanes[want.lane].model),
             tenant: self.engine.tenant(want.tenant),
             cost: want.cost,
+            prior: crate::engine::Prior::default(),
             rank: rank(Time::from_nanos(want.since), want.priority),
             deadline: Time::from_nanos(want.deadline),
             answer_by: None,
             excluded: want.excluded.iter().map(|key| KeyIx::new(*key)).collect(),
-            tag: None,
         }
     }
 
@@ -256,7 +256,7 @@ impl Play {
             self.engine.answered(now, grant, None);
             self.world.answered(self.now, *id);
         }
-        self.engine.judge(now, grant, verdict);
+        self.engine.judge(now, grant, verdict, "test");
         let (id, account, lane) = (*id, grant.account, grant.lane);
         let seen = Seen {
             seat: self.engine.lanes[lane].seat(account).standing.until().nanos(),
@@ -289,7 +289,7 @@ impl Play {
     fn brake(&mut self) -> Check {
         self.now += 1;
         let now = self.time();
-        self.engine.brake(now, now, None);
+        self.engine.brake(now, now, None, None);
         self.tell(|| "the provider is braked".into());
         self.world.brake(self.now, self.engine.provider.until().nanos())
     }
