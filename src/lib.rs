@@ -206,7 +206,7 @@ mod verdict;
 pub use account::Account;
 pub use demand::{Demand, Estimate};
 pub use engine::{
-    AccountState, Event, KeyState, LaneState, LastRefusal, MeterState, Snapshot, TenantState,
+    AccountState, Event, KeyState, LaneState, LastRefusal, MeterState, Saved, Snapshot, TenantState,
 };
 pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};

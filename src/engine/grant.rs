@@ -1,5 +1,7 @@
 //! What was reserved for one request, and its end.
 
+use std::sync::Arc;
+
 use crate::{Usage, Verdict};
 
 use super::{
@@ -29,6 +31,8 @@ pub(crate) struct Grant {
     pub(super) settled: bool,
     /// What the provider said to it last.
     pub(super) judged: Option<Verdict>,
+    /// The model that its usage is booked under.
+    pub(crate) model: Option<Arc<str>>,
 }
 
 /// What a request is to each standing that it was admitted by.
@@ -77,6 +81,7 @@ impl Engine {
             counted,
             settled: false,
             judged: None,
+            model: self.lanes[ask.lane].model.clone(),
         };
         if counted {
             self.begin_unknown(now, &grant);

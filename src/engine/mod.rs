@@ -33,6 +33,7 @@ mod refusal;
 mod rolling;
 mod room;
 mod round_trip;
+mod saved;
 mod serve;
 mod setup;
 mod shadow;
@@ -55,6 +56,7 @@ pub(crate) use grant::Grant;
 pub(crate) use index::{AccountIx, KeyIx, LaneIx, MOST_LIMITS};
 pub(crate) use line::WaiterId;
 pub(crate) use needs::{Needs, Prior};
+pub use saved::Saved;
 pub(crate) use setup::Setup;
 pub use snapshot::{
     AccountState, KeyState, LaneState, LastRefusal, MeterState, Snapshot, TenantState,

@@ -9,12 +9,12 @@ use std::{
 use tokio::sync::broadcast;
 
 use crate::{
-    Account, BuildError, KeyId, KeyPool,
+    Account, BuildError, KeyId, KeyPool, Saved,
     engine::{Engine, KeyIx, MOST_LIMITS, Setup},
     origin::Origin,
     provider::{Provider, Rule, Tokenizer},
     strategy::Strategy,
-    usage::UsageSink,
+    usage::{Prices, UsageSink},
 };
 
 use super::{
@@ -38,6 +38,8 @@ pub struct KeyPoolBuilder {
     setup: Setup,
     seed: Option<u64>,
     sink: Option<Arc<dyn UsageSink>>,
+    prices: Prices,
+    saved: Option<Saved>,
     tokenizer: Option<Arc<dyn Tokenizer>>,
 }
 
@@ -53,6 +55,8 @@ impl KeyPoolBuilder {
             setup: Setup::new(0, jiff::Timestamp::UNIX_EPOCH),
             seed: None,
             sink: None,
+            prices: Prices::builtin(),
+            saved: None,
             tokenizer: None,
         }
     }
@@ -165,6 +169,21 @@ impl KeyPoolBuilder {
         self
     }
 
+    /// What tokens cost; [`Prices::builtin`] by default. Limits on spending count by it what a request has
+    /// really used, where the provider does not say.
+    pub fn prices(mut self, prices: &Prices) -> Self {
+        self.prices = prices.clone();
+        self
+    }
+
+    /// Takes up what an earlier pool had [saved](KeyPool::save): what is spent of limits, for as long as it
+    /// counts, cooldowns that are not over, and dead keys whose secret is the same. Accounts, keys and limits
+    /// are known by their names, and what there is no longer is passed over.
+    pub fn restore(mut self, saved: Saved) -> Self {
+        self.saved = Some(saved);
+        self
+    }
+
     /// Who counts the tokens of prompts; by default they are estimated from their bytes
     /// ([`Facts::tokens`](crate::provider::Facts::tokens)).
     ///
@@ -193,7 +212,11 @@ impl KeyPoolBuilder {
         let ids: Vec<_> = credentials.iter().map(|credential| credential.id.clone()).collect();
         let seed = self.seed.unwrap_or_else(|| fastrand::Rng::new().u64(..));
         let setup = Setup { seed, wall: clock.timestamp(), ..self.setup };
-        let engine = Engine::new(&self.accounts, &ids, setup);
+        let mut engine = Engine::new(&self.accounts, &ids, setup);
+        let salt = self.saved.as_ref().map_or_else(|| fastrand::Rng::new().u64(..), Saved::salt);
+        if let Some(saved) = self.saved {
+            engine.restore(clock.now(), &saved.of(&credentials));
+        }
         let name = self.name.as_deref().unwrap_or(&self.provider.facts().name);
         let by_id = ids.iter().cloned().zip((0..).map(KeyIx::new)).collect();
         let carriers = Carriers::new(&*self.provider);
@@ -209,6 +232,8 @@ impl KeyPoolBuilder {
             clock,
             events: broadcast::Sender::new(KEPT_EVENTS),
             sink: self.sink,
+            prices: self.prices,
+            salt,
             tokenizer: self.tokenizer,
             core: Mutex::new(Core::new(engine)),
         };

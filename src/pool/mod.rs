@@ -35,6 +35,8 @@ mod clock;
 mod credentials;
 mod events;
 mod lease;
+mod saved;
+mod settle;
 mod shared;
 
 use std::{sync::Arc, time::Duration};
@@ -118,7 +120,8 @@ impl KeyPool {
         let now = Instant::now();
         let since = demand.since.map_or(now, |since| since.min(now));
         let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since, now };
-        self.line_up(self.shared.with(|core, now| self.ask(core, now, &wanted)))
+        let ask = self.shared.with(|core, now| self.ask(core, now, &wanted));
+        self.line_up(ask, demand.tag.clone())
     }
 
     /// What a refusal says: by the pool's own rules, and else by the provider's. It changes nothing.
@@ -187,12 +190,13 @@ impl KeyPool {
             let ask = self.ask(core, now, wanted);
             core.engine.admit(now, &ask).ok_or(ask)
         })?;
-        Ok(Lease::new(Arc::clone(&self.shared), grant, Duration::ZERO))
+        let tag = wanted.demand.tag.clone();
+        Ok(Lease::new(Arc::clone(&self.shared), grant, tag, Duration::ZERO))
     }
 
     /// Waits in line.
-    pub(crate) fn line_up(&self, ask: Ask) -> Acquire {
-        Acquire::new(Arc::clone(&self.shared), ask)
+    pub(crate) fn line_up(&self, ask: Ask, tag: Option<Arc<str>>) -> Acquire {
+        Acquire::new(Arc::clone(&self.shared), ask, tag)
     }
 
     /// Puts together what a request wants: what its caller says goes before what was read from it.

@@ -6,6 +6,7 @@ mod learning;
 mod line;
 mod model;
 mod random;
+mod saved;
 mod tenants;
 mod windows;
 
