@@ -4,15 +4,21 @@ use std::{fmt, time::Duration};
 
 use http::StatusCode;
 
-/// Why a pool could not be built: everything that is wrong with it, at once.
+/// Why a pool could not be built, or not be changed: everything that is wrong, at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildError {
     problems: Vec<String>,
+    attempt: &'static str,
 }
 
 impl BuildError {
     pub(crate) fn new(problems: Vec<String>) -> Self {
-        Self { problems }
+        Self { problems, attempt: "build" }
+    }
+
+    /// Nothing was changed.
+    pub(crate) fn change(problems: Vec<String>) -> Self {
+        Self { problems, attempt: "change" }
     }
 
     /// Each problem in a sentence that names the account, key or limit. Never a secret.
@@ -24,10 +30,11 @@ impl BuildError {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let attempt = self.attempt;
         match self.problems.as_slice() {
-            [one] => write!(f, "cannot build the key pool: {one}"),
+            [one] => write!(f, "cannot {attempt} the key pool: {one}"),
             many => {
-                write!(f, "cannot build the key pool, {} problems:", many.len())?;
+                write!(f, "cannot {attempt} the key pool, {} problems:", many.len())?;
                 many.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
             }
         }

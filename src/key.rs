@@ -1,6 +1,6 @@
 //! One secret, with the label it is known by.
 
-use std::{borrow::Borrow, fmt, sync::Arc};
+use std::{borrow::Borrow, fmt, sync::Arc, time::SystemTime};
 
 use secrecy::SecretString;
 
@@ -81,12 +81,15 @@ pub struct ApiKey {
     pub(crate) id: Option<KeyId>,
     pub(crate) weight: u32,
     pub(crate) limits: Vec<Limit>,
+    pub(crate) expires: Option<SystemTime>,
+    pub(crate) endpoint: Option<String>,
 }
 
 impl ApiKey {
     /// A key from its secret, with weight 1 and an id made from its account's name.
     pub fn new(secret: impl Into<String>) -> Self {
-        Self { secret: SecretString::from(secret.into()), id: None, weight: 1, limits: Vec::new() }
+        let secret = SecretString::from(secret.into());
+        Self { secret, id: None, weight: 1, limits: Vec::new(), expires: None, endpoint: None }
     }
 
     /// The label this key is known by. It must be unique in its pool.
@@ -98,6 +101,26 @@ impl ApiKey {
     /// A limit of this key alone, beside those of its account: a cap that its owner has set, say.
     pub fn limit(mut self, limit: Limit) -> Self {
         self.limits.push(limit);
+        self
+    }
+
+    /// Until when this key is good: no request is sent with it from then on. Never over by default.
+    ///
+    /// It is told before, seven days and one day ahead
+    /// ([`Event::KeyExpires`](crate::Event::KeyExpires)), and when it comes
+    /// ([`Event::KeyExpired`](crate::Event::KeyExpired)). A `jiff::Timestamp` is taken as well.
+    pub fn expires(mut self, at: impl Into<SystemTime>) -> Self {
+        self.expires = Some(at.into());
+        self
+    }
+
+    /// A server of this key's own, such as `https://eu.openai.azure.com` or
+    /// `https://gateway.example.com/eu`: the key is sent there and nowhere else, in place of the pool's
+    /// origin. Requests that it is put into are led there: scheme, host and port become the
+    /// endpoint's, and its path goes before theirs. Plain http is for loopback addresses only; a
+    /// mistake in it is a [`BuildError`](crate::BuildError).
+    pub fn endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoint = Some(url.into());
         self
     }
 
@@ -114,6 +137,8 @@ impl fmt::Debug for ApiKey {
             .field("id", &self.id)
             .field("weight", &self.weight)
             .field("limits", &self.limits)
+            .field("expires", &self.expires)
+            .field("has_endpoint", &self.endpoint.is_some())
             .finish_non_exhaustive()
     }
 }

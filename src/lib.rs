@@ -182,6 +182,7 @@
 
 mod account;
 mod demand;
+mod endpoint;
 mod engine;
 mod error;
 mod key;
@@ -195,6 +196,7 @@ pub mod retry;
 pub mod rotate;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod source;
 #[cfg(feature = "retry")]
 mod stack;
 pub mod strategy;
@@ -211,7 +213,7 @@ pub use engine::{
 pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};
 pub use limit::{Limit, LimitError};
-pub use pool::{Events, KeyPool, KeyPoolBuilder, Lease};
+pub use pool::{Changes, Drained, Events, KeyEndpointInfo, KeyPool, KeyPoolBuilder, KeySet, Lease};
 pub use provider::{
     Anthropic, AzureOpenAi, Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Gemini, Generic,
     GitHub, Groq, Mistral, OpenAi, OpenRouter, Perplexity, Rule, Ruling, Together, XAi,

@@ -17,20 +17,29 @@ pub(crate) struct Origin {
 impl Origin {
     /// Reads an origin; what is wrong with it is a sentence for its author.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let problem = |what: &str| format!("origin {:?}: {what}", without_userinfo(text));
+        let (origin, uri) = Self::parse_base("origin", text)?;
+        match uri.path() {
+            "" | "/" => Ok(origin),
+            _ => Err(problem("origin", text, "it must end after the host and port")),
+        }
+    }
+
+    /// Reads an origin that a path may follow, of something by that name.
+    pub(crate) fn parse_base(name: &str, text: &str) -> Result<(Self, Uri), String> {
+        let problem = |what: &str| problem(name, text, what);
         let uri: Uri = text.parse().map_err(|_| problem("it is not a URL"))?;
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             return Err(problem("it must not hold a user name or password"));
         }
-        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-            return Err(problem("it must end after the host and port"));
+        if uri.query().is_some() {
+            return Err(problem("it must not hold a query"));
         }
         let origin = Self::of(&uri)
             .ok_or_else(|| problem("it must begin with https:// or http:// and name a host"))?;
         if !origin.https && !origin.is_loopback() {
             return Err(problem("keys go over plain http to loopback addresses only; use https"));
         }
-        Ok(origin)
+        Ok((origin, uri))
     }
 
     /// The origin of an absolute URI.
@@ -69,6 +78,10 @@ impl Origin {
 
 fn default_port(https: bool) -> u16 {
     if https { 443 } else { 80 }
+}
+
+fn problem(name: &str, text: &str, what: &str) -> String {
+    format!("{name} {:?}: {what}", without_userinfo(text))
 }
 
 fn without_userinfo(text: &str) -> &str {

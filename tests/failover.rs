@@ -75,8 +75,10 @@ async fn a_revoked_key_dies_alone() {
     assert_eq!(load.sandbox.seen().key("org-1-1").rejected, 1, "a dead key was used again");
     assert!(matches!(
         &load.events[..],
-        [Event::KeyRejected { key, live: 2, total: 3, rule, .. }]
-        if key.as_str() == "k1" && &**rule == "openai/invalid-key"
+        [
+            Event::KeyRejected { key, live: 2, total: 3, rule, .. },
+            Event::PoolShrunk { live: 2, total: 3 },
+        ] if key.as_str() == "k1" && &**rule == "openai/invalid-key"
     ));
 }
 

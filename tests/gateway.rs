@@ -9,6 +9,8 @@ mod gateway;
 mod origin;
 #[path = "gateway/process.rs"]
 mod process;
+#[path = "gateway/reload.rs"]
+mod reload;
 #[path = "gateway/start.rs"]
 mod start;
 #[path = "gateway/streams.rs"]

@@ -15,7 +15,9 @@ use http_body_util::{BodyExt, Full};
 use tower::{Layer, Service, ServiceExt};
 use tower_key_rotation::{
     Account, Anthropic, ApiKey, Demand, Gemini, Generic, KeyPool, KeyRotationLayer, OpenAi,
-    QuotaAwareRetry, RotationStack, provider::Provider,
+    QuotaAwareRetry, RotationStack,
+    provider::Provider,
+    source::{KeyFile, SecretSource},
 };
 
 const CANARY: &str = "sk-canary-7f3a9c51d2e84b60";
@@ -65,6 +67,46 @@ async fn no_type_prints_it() {
     lease.apply(&mut request).unwrap();
     assert!(request.headers()["authorization"].to_str().unwrap().contains(CANARY), "no key at all");
     assert_debug_clean("a request with the key", &request);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_change_of_keys_shows_them() {
+    const OTHER: &str = "sk-canary-7f3a9c51d2e84b60-2";
+    let pool = pool_of(OpenAi::default());
+    let mut events = pool.events();
+    let org = |secret: &str| Account::new("label").key(ApiKey::new(secret).id("label"));
+    assert_debug_clean("Prepared", &pool.prepare([org(OTHER)]).unwrap());
+    assert_debug_clean("Changes", &pool.apply([org(OTHER)]).unwrap());
+    assert_debug_clean("Drained", &pool.replace_secret("label", CANARY).unwrap());
+    for error in [
+        pool.apply([org(&format!("{CANARY}\n"))]).unwrap_err(),
+        pool.insert(org(CANARY)).unwrap_err(),
+        pool.replace_secret("label", format!("{CANARY}\0")).map(drop).unwrap_err(),
+    ] {
+        assert_debug_clean("BuildError", &error);
+        assert_clean("BuildError", &error.to_string());
+    }
+    let path = std::env::temp_dir().join(format!("tkr-secrets-{}.txt", std::process::id()));
+    for text in [CANARY.to_owned(), format!("label {OTHER}"), format!("label {CANARY} {OTHER}")] {
+        std::fs::write(&path, text).unwrap();
+        let source = KeyFile::new(&path);
+        assert_debug_clean("KeyFile", &source);
+        let loaded = source.load().await;
+        assert_debug_clean("what was loaded", &loaded);
+        drop(loaded.map(|accounts| pool.apply(accounts).unwrap()));
+    }
+    let every = std::time::Duration::from_secs(1);
+    let watch = pool.watch(KeyFile::new(&path), every);
+    assert!(tokio::time::timeout(every * 3, watch).await.is_err());
+    std::fs::remove_file(&path).unwrap();
+    let mut told = 0;
+    while let Ok(Some(event)) = events.try_recv() {
+        assert_debug_clean("Event", &event);
+        told += 1;
+    }
+    assert!(told >= 4, "{told} events");
+    assert_debug_clean("KeySet", &pool.key_set());
+    assert_debug_clean("KeyPool", &pool);
 }
 
 #[test]

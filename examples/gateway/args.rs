@@ -15,6 +15,8 @@ One endpoint in front of many API keys.
   --listen ADDR   where to listen, 127.0.0.1:8080 if nothing else is said; port 0 takes any free port
   --help          this text
 
+The file is read again when it changes, and on SIGHUP; a bad one changes nothing.
+
 Without a file, the environment also gives
   PORT                  the port to listen on (it goes before the file's, too)
   GATEWAY_TOKENS        t1,t2: who may call; needed when others than this machine can reach the address
@@ -22,7 +24,7 @@ Without a file, the environment also gives
 ";
 
 /// What the command line asks for.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Args {
     pub(crate) config: Option<PathBuf>,
     pub(crate) listen: Option<SocketAddr>,

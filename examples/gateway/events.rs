@@ -32,6 +32,26 @@ fn line(event: &Event) -> String {
         Event::KeyRejected { key, account, rule, live, total } => {
             format!("KEY REJECTED: {key} of account {account} ({rule}); {live} of {total} are left")
         }
+        Event::KeyExpires { key, account, wait } => {
+            let days = wait.as_secs_f32() / 86_400.0;
+            format!("key {key} of account {account} expires in {days:.1} days")
+        }
+        Event::KeyExpired { key, account, live, total } => {
+            format!("KEY EXPIRED: {key} of account {account}; {live} of {total} keys are left")
+        }
+        Event::PoolShrunk { live, total } => format!("{live} of {total} keys are left"),
+        Event::NearLimit { account, key, limit, remaining } => {
+            let of = key.as_ref().map_or(String::new(), |key| format!(", key {key},"));
+            format!("account {account}{of} has {remaining} left of {limit}")
+        }
+        Event::Exhausted { model, wait } => {
+            let wait = wait.map_or("nobody knows for how long".to_owned(), |wait| {
+                format!("for {:.1} s", wait.as_secs_f32())
+            });
+            format!("EXHAUSTED{}, {wait}", of(model))
+        }
+        Event::ExhaustionEnded => "no longer exhausted".to_owned(),
+        Event::ConfigChanged(changes) => changes.to_string(),
         Event::ModelRefused { key, model, rule } => {
             format!("key {key} is refused{} ({rule})", of(model))
         }

@@ -17,7 +17,7 @@
 //! -> [`pool`] (the stack of this crate) -> [`upstream`] (the provider).
 
 mod access;
-mod args;
+pub(crate) mod args;
 mod classify;
 pub(crate) mod config;
 mod demo;
@@ -28,6 +28,7 @@ mod headers;
 mod joined;
 mod model;
 mod pool;
+pub(crate) mod reload;
 mod reply;
 pub(crate) mod routes;
 pub(crate) mod serve;
@@ -41,6 +42,7 @@ use tokio::net::TcpListener;
 use self::{
     args::{Args, HELP},
     config::{Config, Problems, Surroundings},
+    reload::Followed,
     routes::Gateway,
     upstream::Upstream,
 };
@@ -70,6 +72,7 @@ pub(crate) async fn run(args: impl IntoIterator<Item = String>) -> Result<(), Pr
         say(format_args!("{}", classify::classify(words, config)?));
         return Ok(());
     }
+    let file = Followed::new(args.clone());
     let mut config = Config::load(&args, &around)?;
     let is_demo = config.pools.is_empty();
     let upstream = if is_demo {
@@ -87,6 +90,7 @@ pub(crate) async fn run(args: impl IntoIterator<Item = String>) -> Result<(), Pr
     if let Some((file, prices)) = gateway.usage().prices() {
         tokio::spawn(usage::prices::watch(file, prices));
     }
+    tokio::spawn(file.follow(Arc::clone(&gateway)));
     let listener =
         TcpListener::bind(listen).await.map_err(problem(&format!("listening on {listen}")))?;
     let address = listener.local_addr().map_err(problem("listening"))?;

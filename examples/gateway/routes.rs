@@ -1,6 +1,9 @@
 //! The routes: `/v1/...` by model, `/{pool}/...` as it comes, and `/-/...` about the gateway itself.
 
-use std::sync::Arc;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use axum::{
     Router,
@@ -19,20 +22,24 @@ use super::{
     guard::Guard,
     model::read_model,
     pool::Pool,
+    reload::Fixed,
     reply,
     upstream::Upstream,
     usage::{Opened, Usage, UsageStatus},
 };
 
 pub(crate) struct Gateway {
-    guard: Guard,
+    guard: RwLock<Arc<Guard>>,
     pools: Vec<Pool>,
     usage: Usage,
+    listen: SocketAddr,
+    fixed: Fixed,
 }
 
 impl Gateway {
     pub(crate) fn new(config: Config, upstream: &Upstream) -> Result<Self, Problems> {
-        let guard = Guard::new(&config);
+        let guard = RwLock::new(Arc::new(Guard::new(&config)));
+        let (listen, fixed) = (config.listen, Fixed::new(&config));
         let tenants = config.tenants;
         let mut opened = Opened::open(config.usage)?;
         let (mut pools, mut problems) = (Vec::new(), Vec::new());
@@ -48,7 +55,40 @@ impl Gateway {
             return Err(Problems(problems));
         }
         let usage = opened.start(pools.iter().map(|pool: &Pool| pool.keys.clone()).collect());
-        Ok(Self { guard, pools, usage })
+        Ok(Self { guard, pools, usage, listen, fixed })
+    }
+
+    /// Takes another configuration into use, all of it or nothing, and says what of it waits for a
+    /// restart.
+    pub(crate) fn reload(&self, mut config: Config) -> Result<Vec<String>, Problems> {
+        let later = self.fixed.differs(&Fixed::new(&config));
+        // It is reached from where it was when it began.
+        config.listen = self.listen;
+        let mut problems = config.check_reach().into_iter().collect::<Vec<_>>();
+        let guard = Guard::new(&config);
+        let mut prepared = Vec::new();
+        for new in config.pools {
+            let Some(pool) = self.pools.iter().find(|pool| *pool.name == *new.name) else {
+                continue;
+            };
+            let in_pool = |problem| format!("pool {:?}: {problem}", new.name);
+            match pool.keys.prepare(new.accounts) {
+                Ok(accounts) => prepared.push(accounts),
+                Err(error) => problems.extend(error.problems().iter().map(in_pool)),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
+        for accounts in prepared {
+            accounts.apply();
+        }
+        *self.guard.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(guard);
+        Ok(later)
+    }
+
+    fn guard(&self) -> Arc<Guard> {
+        Arc::clone(&self.guard.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn pools(&self) -> &[Pool] {
@@ -98,7 +138,7 @@ struct Status {
 /// The state of every pool, account and key.
 async fn status(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
     let (head, _) = request.into_parts();
-    if let Err(denied) = gateway.guard.admit_admin(&head) {
+    if let Err(denied) = gateway.guard().admit_admin(&head) {
         return reply::denied(denied);
     }
     let pools = gateway.pools.iter().map(|pool| pool.keys.snapshot()).collect();
@@ -111,7 +151,7 @@ async fn status(State(gateway): Shared, request: Request<Body>) -> Response<Body
 /// What was used and what it cost.
 async fn usage(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
     let (head, _) = request.into_parts();
-    match gateway.guard.admit_admin(&head) {
+    match gateway.guard().admit_admin(&head) {
         Ok(()) => gateway.usage.page(head.uri.query().unwrap_or_default()),
         Err(denied) => reply::denied(denied),
     }
@@ -120,7 +160,8 @@ async fn usage(State(gateway): Shared, request: Request<Body>) -> Response<Body>
 /// The OpenAI-compatible endpoint: the body's `model` says which pool.
 async fn unified(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let tenant = match gateway.guard.admit(&head) {
+    let guard = gateway.guard();
+    let tenant = match guard.admit(&head) {
         Ok(tenant) => tenant,
         Err(denied) => return reply::denied(denied),
     };
@@ -143,7 +184,8 @@ async fn unified(State(gateway): Shared, request: Request<Body>) -> Response<Bod
 /// A provider's own API, streaming both ways.
 async fn native(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let tenant = match gateway.guard.admit(&head) {
+    let guard = gateway.guard();
+    let tenant = match guard.admit(&head) {
         Ok(tenant) => tenant,
         Err(denied) => return reply::denied(denied),
     };

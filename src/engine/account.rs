@@ -1,12 +1,14 @@
 //! Accounts and their keys, as the engine sees them.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
-use crate::{KeyId, limit::Metered};
+use crate::{KeyId, Limit, limit::Metered};
 
 use super::{
+    change::{NewAccount, NewKey},
     demand::Cost,
-    index::{AccountIx, KeyIx, Meters},
+    grant::Grant,
+    index::{AccountIx, KeyIx, MOST_LIMITS, Meters},
     lane::Seat,
     meter::{Meter, Source},
     refusal::Refusal,
@@ -20,7 +22,11 @@ use super::{
 pub(crate) struct Account {
     pub(crate) name: Arc<str>,
     pub(crate) weight: u32,
+    /// Their places stay as they are: seats and requests under way name them.
     pub(crate) meters: Vec<Meter>,
+    /// Places of limits that are no more.
+    pub(crate) unused: Meters,
+    /// Those that new requests may be sent with.
     pub(crate) keys: Vec<KeyIx>,
     pub(crate) standing: Standing,
     pub(crate) failures: Failures,
@@ -28,21 +34,99 @@ pub(crate) struct Account {
     pub(crate) way: RoundTrip,
     pub(crate) served: u64,
     pub(crate) in_flight: u64,
+    /// It is no longer declared, and is forgotten once its last request has ended.
+    pub(crate) is_leaving: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct Key {
+    pub(crate) ix: KeyIx,
     pub(crate) id: KeyId,
     pub(crate) account: AccountIx,
     pub(crate) weight: u32,
     pub(crate) meters: Vec<Meter>,
-    pub(crate) alive: bool,
+    pub(crate) life: Life,
+    /// How often its secret was replaced.
+    pub(crate) secret: u32,
+    pub(crate) expires: Option<Time>,
+    /// When something is to be told or done about that.
+    pub(super) notice: Option<Time>,
     pub(crate) refusal: Option<Arc<Refusal>>,
     pub(crate) served: u64,
+    /// What it has served beside the other keys of its account, by its weight.
+    pub(crate) load: u64,
     pub(crate) in_flight: u64,
 }
 
+/// Whether a key may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    Good,
+    /// The provider does not accept it.
+    Rejected,
+    /// Its time is over.
+    Expired,
+    /// It is no longer declared: what was sent with it ends, and nothing more is sent.
+    Leaving,
+    /// Nobody refers to it any more, and its slot is free.
+    Gone,
+}
+
 impl Account {
+    pub(super) fn new(new: NewAccount) -> Self {
+        Self {
+            name: new.name,
+            weight: new.weight,
+            meters: new.meters,
+            unused: 0,
+            keys: Vec::new(),
+            standing: Standing::default(),
+            failures: Failures::default(),
+            refusal: None,
+            way: RoundTrip::default(),
+            served: 0,
+            in_flight: 0,
+            is_leaving: false,
+        }
+    }
+
+    /// Has these limits from now on.
+    pub(super) fn declare(&mut self, now: Time, new: Vec<Meter>, epoch: u64) {
+        let is_unused = |place: usize| self.unused >> place & 1 == 1;
+        let kept = successors(&self.meters, is_unused, &new);
+        let declared = self.meters.iter().enumerate();
+        let declared = declared.filter(|(_, meter)| meter.is_declared());
+        self.unused = declared.fold(0, |unused, (place, _)| unused | 1 << place);
+        let mut others = Vec::new();
+        for (meter, place) in new.into_iter().zip(kept) {
+            match place {
+                Some(place) => {
+                    self.unused &= !(1 << place);
+                    self.meters[place].declare(now, &meter.limit, &self.way);
+                }
+                None => others.push(meter),
+            }
+        }
+        for meter in others {
+            self.add(meter.beginning_with(epoch));
+        }
+    }
+
+    /// Adds a limit where there is place; what was only told makes place if there is no other.
+    fn add(&mut self, mut meter: Meter) {
+        meter.set_margin(&self.way);
+        if self.unused == 0 && self.meters.len() < MOST_LIMITS {
+            self.meters.push(meter);
+            return;
+        }
+        let told = self.meters.iter().position(|meter| !meter.is_declared());
+        let unused = Some(self.unused.trailing_zeros() as usize).filter(|_| self.unused != 0);
+        if let Some(place) = unused.or(told) {
+            self.unused &= !(1 << place);
+            self.meters[place] = meter;
+        }
+    }
+
     /// When a demand fits into all meters that count it, and may be sent.
     pub(crate) fn room(&self, seat: &Seat, cost: &Cost) -> Room {
         let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
@@ -63,6 +147,13 @@ impl Account {
             .map(|(_, m)| m)
     }
 
+    /// Those that a request under way is counted by: not one that has come since, at the place of
+    /// another.
+    pub(crate) fn counting_grant(&mut self, grant: &Grant) -> impl Iterator<Item = &mut Meter> {
+        let (meters, epoch) = (grant.meters & !self.unused, grant.epoch);
+        self.counting_mut(meters).filter(move |meter| meter.since <= epoch)
+    }
+
     /// The spent share of its allowance in a lane, in 65,536ths: of the limit that is nearest to its
     /// end. How many may go at once until something is known is no allowance.
     pub(crate) fn used_share(&self, seat: &Seat, now: Time) -> u64 {
@@ -74,6 +165,48 @@ impl Account {
 }
 
 impl Key {
+    pub(super) fn new(ix: KeyIx, account: AccountIx, new: NewKey, way: &RoundTrip) -> Self {
+        let mut meters = new.meters;
+        meters.iter_mut().for_each(|meter| meter.set_margin(way));
+        Self {
+            ix,
+            id: new.id,
+            account,
+            weight: new.weight,
+            meters,
+            life: Life::Good,
+            secret: 0,
+            expires: None,
+            notice: None,
+            refusal: None,
+            served: 0,
+            load: 0,
+            in_flight: 0,
+        }
+    }
+
+    /// Has these limits from now on.
+    pub(super) fn declare(&mut self, now: Time, new: Vec<Meter>, epoch: u64, way: &RoundTrip) {
+        let kept = successors(&self.meters, |_| false, &new);
+        let mut old: Vec<_> = mem::take(&mut self.meters).into_iter().map(Some).collect();
+        for (new, place) in new.into_iter().zip(kept) {
+            let mut meter = match place.and_then(|place| old[place].take()) {
+                Some(mut meter) => {
+                    meter.declare(now, &new.limit, way);
+                    meter
+                }
+                None => new.beginning_with(epoch),
+            };
+            meter.set_margin(way);
+            self.meters.push(meter);
+        }
+    }
+
+    /// What a request is worth beside the other keys.
+    pub(crate) fn turn(&self) -> u64 {
+        (1 << 20) / u64::from(self.weight.max(1))
+    }
+
     /// When a demand fits into the key's own limits.
     pub(crate) fn room(&self, cost: &Cost) -> Room {
         let rooms = self.meters.iter().map(|meter| meter.room(cost));
@@ -85,6 +218,24 @@ impl Key {
         let meters = self.meters.iter().filter(|meter| meter.limit.metered() == metered);
         meters.filter_map(|meter| meter.free_by(now, then)).min().unwrap_or(u64::MAX)
     }
+}
+
+/// For each new limit the place of the count that goes on for it: of the same limit, or else of one that
+/// has only another amount.
+fn successors(
+    old: &[Meter],
+    is_unused: impl Fn(usize) -> bool,
+    new: &[Meter],
+) -> Vec<Option<usize>> {
+    let mut free: Vec<_> = (0..old.len()).map(|place| !is_unused(place)).collect();
+    let mut find = |is_same: fn(&Meter, &Limit) -> bool, new: &Meter| {
+        let mut places = free.iter().zip(old);
+        let place = places.position(|(free, old)| *free && is_same(old, &new.limit))?;
+        free[place] = false;
+        Some(place)
+    };
+    let same: Vec<_> = new.iter().map(|new| find(Meter::is_declared_as, new)).collect();
+    new.iter().zip(same).map(|(new, same)| same.or_else(|| find(Meter::is_of, new))).collect()
 }
 
 /// The recent share of failures nobody is to blame for yet: a moving average over about eight

@@ -16,6 +16,11 @@ pub(crate) struct Alike {
 }
 
 impl Alike {
+    /// An account is no more.
+    pub(crate) fn forget(&mut self, account: AccountIx) {
+        self.recent.retain(|(_, other)| *other != account);
+    }
+
     /// An account was refused. Whether at least half of all accounts, and three, were so within a
     /// second: then it is not the accounts.
     pub(crate) fn note(&mut self, now: Time, account: AccountIx, accounts: usize) -> bool {

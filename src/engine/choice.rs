@@ -4,6 +4,7 @@ use crate::strategy::{Candidate, Look};
 
 use super::{
     Engine,
+    account::Life,
     demand::{Ask, Cost},
     index::{AccountIx, KeyIx, LaneIx},
     room::Room,
@@ -157,9 +158,8 @@ impl Engine {
                     none.excluded = true;
                 }
                 Room::At(open) if open <= now => {
-                    let served = (state.served << 16) / u64::from(state.weight.max(1));
-                    if best.is_none_or(|(least, _)| served < least) {
-                        best = Some((served, key));
+                    if best.is_none_or(|(least, _)| state.load < least) {
+                        best = Some((state.load, key));
                     }
                 }
                 room => none.room = none.room.min(room),
@@ -178,7 +178,9 @@ impl Engine {
     }
 
     pub(super) fn is_usable(&self, lane: LaneIx, key: KeyIx) -> bool {
-        self.keys[key.index()].alive && !self.lanes[lane].refused.contains(&key)
+        let state = &self.keys[key.index()];
+        // Whoever excludes a key may do so for longer than there is one.
+        state.ix == key && state.life == Life::Good && !self.lanes[lane].refused.contains(&key)
     }
 
     /// Whether no key is left that this request could ever be sent with.

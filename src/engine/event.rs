@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{KeyId, Limit, Verdict};
+use crate::{Changes, KeyId, Limit, Verdict};
 
 /// Something changed in a pool. It names keys and accounts by their labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,55 @@ pub enum Event {
         account: Arc<str>,
         /// The rule that says so.
         rule: Arc<str>,
+        /// How many keys of the pool are left.
+        live: usize,
+        /// How many it has.
+        total: usize,
+    },
+    /// A key comes to the end of its time ([`ApiKey::expires`](crate::ApiKey::expires)). Told seven days
+    /// and one day before, and at once for a key that comes later than that.
+    KeyExpires {
+        /// The key.
+        key: KeyId,
+        /// Its account.
+        account: Arc<str>,
+        /// How long from now.
+        wait: Duration,
+    },
+    /// The time of a key is over; it stays out of use until it is replaced.
+    KeyExpired {
+        /// The key.
+        key: KeyId,
+        /// Its account.
+        account: Arc<str>,
+        /// How many keys of the pool are left.
+        live: usize,
+        /// How many it has.
+        total: usize,
+    },
+    /// Nine tenths of a limit in windows of an hour or longer are spent. Told once for each window.
+    NearLimit {
+        /// The account.
+        account: Arc<str>,
+        /// The key, if it is a limit of one key alone.
+        key: Option<KeyId>,
+        /// The limit.
+        limit: Limit,
+        /// How much is left of it in this window.
+        remaining: u64,
+    },
+    /// A request found no account with room, and no such request would have. Not told again before
+    /// [`ExhaustionEnded`](Self::ExhaustionEnded).
+    Exhausted {
+        /// The model, if the request had one.
+        model: Option<Arc<str>>,
+        /// How long until there is room, where that is known.
+        wait: Option<Duration>,
+    },
+    /// Requests are admitted at once again, and none found the pool exhausted for ten seconds.
+    ExhaustionEnded,
+    /// Fewer keys than before may be used: some were rejected, have expired or were removed.
+    PoolShrunk {
         /// How many keys of the pool are left.
         live: usize,
         /// How many it has.
@@ -95,6 +144,14 @@ pub enum Event {
         account: Arc<str>,
         /// The model, if the requests had one.
         model: Option<Arc<str>>,
+    },
+    /// Keys or accounts were added, removed or changed.
+    ConfigChanged(Arc<Changes>),
+    /// A new set of keys and accounts could not be had, or not be used: all stays as it was
+    /// ([`KeyPool::watch`](crate::KeyPool::watch)).
+    ConfigRefused {
+        /// What was wrong, without any secret.
+        why: String,
     },
     /// In shadow mode: requests went out that would have been held back. Told once a second at most.
     ShadowHeldBack {

@@ -43,7 +43,8 @@ impl Engine {
     }
 
     /// What to tell somebody who does not wait in line.
-    pub(crate) fn turned_away(&self, now: Time, ask: &Ask) -> Exhausted {
+    pub(crate) fn turned_away(&mut self, now: Time, ask: &Ask) -> Exhausted {
+        self.held_up(now, ask);
         let at_once = Ask { deadline: now, ..ask.clone() };
         self.refusal(now, &at_once).unwrap_or_else(|| self.busy(now, ask))
     }
@@ -56,8 +57,8 @@ impl Engine {
 
     /// Why a request can never be admitted, if so.
     pub(super) fn hopeless(&self, ask: &Ask) -> Option<Exhausted> {
-        let mut accounts = (0..self.accounts.len()).map(AccountIx::new);
-        if accounts.any(|account| self.opens(ask, account).is_some()) {
+        let mut accounts = self.order.iter();
+        if accounts.any(|&account| self.opens(ask, account).is_some()) {
             return None;
         }
         let reason = if self.is_keyless(ask) { Reason::NoKey } else { Reason::TooLarge };
@@ -86,7 +87,7 @@ impl Engine {
     ///
     /// One account must have room for this demand, and the allowance of all accounts together must
     /// serve everybody ahead.
-    fn forecast(&self, now: Time, ask: &Ask) -> Option<Time> {
+    pub(super) fn forecast(&self, now: Time, ask: &Ask) -> Option<Time> {
         let fits = self.sample().filter_map(|account| self.opens(ask, account)).min()?;
         let fits = fits.max(now.plus(STEP));
         let lane = self.lanes[ask.lane].line.ahead_of(ask, &self.tenants);
@@ -114,11 +115,11 @@ impl Engine {
     }
 
     pub(super) fn sample(&self) -> impl Iterator<Item = AccountIx> {
-        (0..self.accounts.len()).step_by(self.stride()).map(AccountIx::new)
+        self.order.iter().step_by(self.stride()).copied()
     }
 
     fn stride(&self) -> usize {
-        self.accounts.len().div_ceil(SAMPLE).max(1)
+        self.order.len().div_ceil(SAMPLE).max(1)
     }
 
     /// Whether, by then, everybody ahead and this request can have been admitted. `shared` looks at

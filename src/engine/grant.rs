@@ -22,6 +22,10 @@ pub(crate) struct Grant {
     pub(crate) key: KeyIx,
     pub(super) lane: LaneIx,
     pub(super) meters: Meters,
+    /// How often declared limits had been changed.
+    pub(super) epoch: u64,
+    /// Which of the key's secrets it is sent with.
+    pub(super) secret: u32,
     pub(super) sent: Time,
     pub(super) reserved: Cost,
     pub(super) prior: Prior,
@@ -74,6 +78,8 @@ impl Engine {
             key,
             lane: ask.lane,
             meters: seat.meters,
+            epoch: self.epoch,
+            secret: self.keys[key.index()].secret,
             sent: now,
             reserved: ask.cost,
             prior: ask.prior,
@@ -94,7 +100,14 @@ impl Engine {
                 shared.for_each(|lane| lane.stalled = None);
             }
             let way = self.accounts[account.index()].way;
-            self.meters_of(&grant).for_each(|meter| meter.take(now, &ask.cost, &way));
+            let mut is_news = false;
+            for meter in self.meters_of(&grant) {
+                meter.take(now, &ask.cost, &way);
+                is_news |= meter.is_news();
+            }
+            if is_news {
+                self.tell_near_limits(now, &grant);
+            }
         }
         self.lanes[ask.lane].in_flight += 1;
         let state = &mut self.accounts[account.index()];
@@ -102,6 +115,7 @@ impl Engine {
         state.in_flight += 1;
         let state = &mut self.keys[key.index()];
         state.served += 1;
+        state.load += state.turn();
         state.in_flight += 1;
         grant
     }
@@ -159,7 +173,7 @@ impl Engine {
         if grant.judged == Some(Verdict::Accepted) {
             lane.answer_time.note(now.since(grant.sent));
         }
-        let Grant { account, sent, parts, .. } = grant;
+        let Grant { account, key, sent, parts, .. } = grant;
         freed |= self.lanes[grant.lane].seat_mut(account).standing.ended(parts.seat, sent);
         freed |= self.accounts[account.index()].standing.ended(parts.account, sent);
         if freed {
@@ -168,6 +182,7 @@ impl Engine {
         if self.provider.ended(parts.provider, sent) {
             self.unstall();
         }
+        self.let_go(key);
     }
 
     /// The request was never sent: all that it reserved is free, as if it had not been.
@@ -177,7 +192,9 @@ impl Engine {
                 meter.refund(now, grant.sent, &grant.reserved);
             }
             self.accounts[grant.account.index()].served -= 1;
-            self.keys[grant.key.index()].served -= 1;
+            let key = &mut self.keys[grant.key.index()];
+            key.served -= 1;
+            key.load = key.load.saturating_sub(key.turn());
             self.revive(grant.account);
         }
         self.end(now, grant);
@@ -188,8 +205,9 @@ impl Engine {
     pub(super) fn meters_of(&mut self, grant: &Grant) -> impl Iterator<Item = &mut Meter> {
         let seat = self.lanes[grant.lane].seat_mut(grant.account);
         let learnt = seat.learnt.iter_mut().flat_map(|learnt| &mut learnt.meters);
-        let account = self.accounts[grant.account.index()].counting_mut(grant.meters);
-        let key = &mut self.keys[grant.key.index()].meters;
+        let account = self.accounts[grant.account.index()].counting_grant(grant);
+        let key = self.keys[grant.key.index()].meters.iter_mut();
+        let key = key.filter(|meter| meter.since <= grant.epoch);
         account.chain(learnt).chain(key).filter(|_| grant.counted)
     }
 

@@ -24,13 +24,33 @@ index!(
     AccountIx
 );
 index!(
-    /// Which key.
-    KeyIx
-);
-index!(
     /// Which lane.
     LaneIx
 );
+
+/// Which key: its slot, and the how manieth key that is in there. A slot is used again once its key is
+/// gone; the names of keys that were in it before are no names of the one that is in it now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct KeyIx {
+    slot: u32,
+    generation: u32,
+}
+
+impl KeyIx {
+    /// The first key of a slot.
+    pub(crate) fn new(slot: usize) -> Self {
+        Self { slot: slot as u32, generation: 0 }
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.slot as usize
+    }
+
+    /// The next key of the same slot.
+    pub(super) fn next(self) -> Self {
+        Self { generation: self.generation.wrapping_add(1), ..self }
+    }
+}
 
 impl AccountIx {
     /// The one after it, if there is one.

@@ -6,6 +6,7 @@ use crate::{Limit, Scope, Verdict};
 
 use super::{
     AccountIx, Engine, Event, Grant, Time,
+    account::Life,
     learnt::{Lesson, News},
     pace::Rates,
     refusal::Refusal,
@@ -27,7 +28,7 @@ impl Engine {
         let key = &mut self.keys[grant.key.index()];
         let rule = Refusal::note(&mut key.refusal, now, verdict, rule);
         let account = &mut self.accounts[grant.account.index()];
-        account.refusal = key.refusal.clone();
+        account.refusal.clone_from(&key.refusal);
         match verdict {
             Verdict::Accepted | Verdict::CallerFault => {}
             Verdict::RateLimited { retry_after, scope } => {
@@ -40,7 +41,7 @@ impl Engine {
                 // What is refused on the way to find a pace is the account's own.
                 if lesson == Lesson::Nothing
                     && verdict.may_be_wider()
-                    && self.alike.note(now, grant.account, self.accounts.len())
+                    && self.alike.note(now, grant.account, self.order.len())
                 {
                     self.brake(now, grant.sent, None, None);
                 }
@@ -173,9 +174,11 @@ impl Engine {
 
     fn reject_key(&mut self, grant: &Grant, rule: Arc<str>) {
         let key = &mut self.keys[grant.key.index()];
-        if !std::mem::replace(&mut key.alive, false) {
+        // A refusal of the secret that it had before says nothing about the one that it has now.
+        if key.life != Life::Good || key.secret != grant.secret {
             return;
         }
+        key.life = Life::Rejected;
         // A dead key is out everywhere; what one model said of it no longer counts.
         self.lanes.iter_mut().for_each(|lane| lane.refused.retain(|refused| *refused != grant.key));
         self.live_keys -= 1;
@@ -184,13 +187,14 @@ impl Engine {
             account: self.accounts[key.account.index()].name.clone(),
             rule,
             live: self.live_keys,
-            total: self.keys.len(),
+            total: self.total_keys,
         });
         self.unstall();
     }
 
     fn refuse_model(&mut self, grant: &Grant, rule: Arc<str>) {
-        if !self.is_usable(grant.lane, grant.key) {
+        let is_old = self.keys[grant.key.index()].secret != grant.secret;
+        if is_old || !self.is_usable(grant.lane, grant.key) {
             return;
         }
         let lane = &mut self.lanes[grant.lane];
@@ -225,7 +229,7 @@ impl Engine {
         if 2 * (resting + 1) <= total {
             self.cool(now, grant, told, Scope::Account, None, standing::FAILURE);
         } else if self.panic.replace(now).is_none() {
-            self.events.push(Event::PanicBegan { resting, total: self.accounts.len() });
+            self.events.push(Event::PanicBegan { resting, total: self.order.len() });
         }
     }
 

@@ -60,7 +60,7 @@ pub(crate) struct Seat {
     pub(crate) standing: Standing,
     /// What is known of the account's limits for this model beyond what was declared.
     pub(crate) learnt: Option<Box<Learnt>>,
-    weight: u32,
+    pub(crate) weight: u32,
     /// How often it may be the first to be taken before others are; less than none if others were
     /// passed over for it.
     turns: i32,
@@ -88,20 +88,8 @@ impl Lane {
         accounts: impl Iterator<Item = (Meters, u32)>,
         turn: AccountIx,
     ) -> Self {
-        let mut seats: Vec<_> = accounts
-            .map(|(meters, weight)| Seat {
-                place: Place::Ready,
-                meters,
-                standing: Standing::default(),
-                learnt: None,
-                weight,
-                turns: 0,
-            })
-            .collect();
-        if let Some(seat) = seats.get_mut(turn.index()) {
-            seat.turns = turns_of(seat.weight);
-        }
-        Self {
+        let seats: Vec<_> = accounts.map(|(meters, weight)| Seat::new(meters, weight)).collect();
+        let mut lane = Self {
             model,
             line: Line::default(),
             answer_time: Average::default(),
@@ -115,6 +103,16 @@ impl Lane {
             seats,
             sleepers: BinaryHeap::new(),
             short_of: 0,
+        };
+        lane.begin_with(turn);
+        lane
+    }
+
+    /// It is an account's turn first.
+    pub(crate) fn begin_with(&mut self, turn: AccountIx) {
+        self.turn = turn;
+        if let Some(seat) = self.seats.get_mut(turn.index()) {
+            seat.turns = turns_of(seat.weight);
         }
     }
 
@@ -129,6 +127,29 @@ impl Lane {
 
     pub(crate) fn seat_mut(&mut self, account: AccountIx) -> &mut Seat {
         &mut self.seats[account.index()]
+    }
+
+    /// Makes place for so many more accounts.
+    pub(crate) fn reserve(&mut self, accounts: usize) {
+        self.seats.reserve_exact(accounts);
+    }
+
+    /// An account has come, at the place of one that is gone or behind all others.
+    pub(crate) fn seat_new(&mut self, account: AccountIx, meters: Meters, weight: u32) {
+        let seat = Seat::new(meters, weight);
+        match self.seats.get_mut(account.index()) {
+            Some(free) => *free = seat,
+            None => self.seats.push(seat),
+        }
+        self.ready.make_place(self.seats.len());
+        self.revive(account);
+    }
+
+    /// An account is gone.
+    pub(crate) fn unseat(&mut self, account: AccountIx) {
+        self.block(account);
+        self.seats[account.index()] =
+            Seat { place: Place::Blocked, ..Seat::new(Meters::default(), 1) };
     }
 
     /// A look at those who are ready, in turn or in their declared order.
@@ -246,6 +267,13 @@ impl Lane {
     fn make_ready(&mut self, account: AccountIx) {
         self.ready.insert(account);
         self.seats[account.index()].place = Place::Ready;
+    }
+}
+
+impl Seat {
+    fn new(meters: Meters, weight: u32) -> Self {
+        let (standing, learnt) = (Standing::default(), None);
+        Self { place: Place::Ready, meters, standing, learnt, weight, turns: 0 }
     }
 }
 

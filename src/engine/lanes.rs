@@ -30,17 +30,21 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
-    pub(crate) fn new(accounts: &[Account], first: AccountIx) -> Self {
-        let default =
-            accounts.iter().map(|account| (meters_counting(account, None), account.weight));
+    pub(crate) fn new() -> Self {
+        let first = AccountIx::new(0);
         Self {
-            lanes: vec![Lane::new(None, default, first)],
+            lanes: vec![Lane::new(None, std::iter::empty(), first)],
             by_model: HashMap::new(),
             overflow: None,
             first,
-            // A lane costs about 100 bytes an account; all of them together stay below half a GiB.
-            most: ((1 << 22) / accounts.len().max(1)).clamp(16, 1_023),
+            most: most(0),
         }
+    }
+
+    /// It is an account's turn first, here and in new lanes.
+    pub(crate) fn begin_with(&mut self, first: AccountIx) {
+        self.first = first;
+        self.lanes.iter_mut().for_each(|lane| lane.begin_with(first));
     }
 
     /// The lane of a model, made if need be.
@@ -108,6 +112,34 @@ impl Lanes {
             .min_by_key(|&lane| self[lane].last_used)
     }
 
+    /// An account has come.
+    pub(crate) fn seat_new(&mut self, ix: AccountIx, account: &Account) {
+        self.most = self.most.min(most(ix.index() + 1));
+        for place in self.all() {
+            let meters = self.meters_of(place, account);
+            self[place].seat_new(ix, meters, account.weight);
+        }
+    }
+
+    /// The limits of an account are other ones.
+    pub(crate) fn recount(&mut self, ix: AccountIx, account: &Account) {
+        for place in self.all() {
+            let meters = self.meters_of(place, account);
+            let seat = self[place].seat_mut(ix);
+            seat.meters = meters;
+            if meters != 0 {
+                seat.learnt.iter_mut().for_each(|learnt| learnt.know());
+            }
+        }
+    }
+
+    fn meters_of(&self, place: LaneIx, account: &Account) -> Meters {
+        match Some(place) == self.overflow {
+            true => all_meters(account),
+            false => meters_counting(account, self[place].model.as_deref()),
+        }
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = LaneIx> + use<> {
         (0..self.lanes.len()).map(LaneIx::new)
     }
@@ -135,6 +167,11 @@ impl std::ops::IndexMut<LaneIx> for Lanes {
     }
 }
 
+/// A lane costs about 100 bytes an account; all of them together stay below half a GiB.
+fn most(accounts: usize) -> usize {
+    ((1 << 22) / accounts.max(1)).clamp(16, 1_023)
+}
+
 /// Limits without a pattern count every request; those with one only the models that match.
 fn meters_counting(account: &Account, model: Option<&str>) -> Meters {
     let counts = |pattern: Option<&str>| match (pattern, model) {
@@ -145,9 +182,10 @@ fn meters_counting(account: &Account, model: Option<&str>) -> Meters {
     (0..)
         .zip(&account.meters)
         .filter(|(_, meter)| counts(meter.limit.model_pattern()))
-        .fold(0, |meters, (bit, _)| meters | 1 << bit)
+        .fold(0, |meters: Meters, (bit, _)| meters | 1 << bit)
+        & !account.unused
 }
 
 fn all_meters(account: &Account) -> Meters {
-    (0..account.meters.len()).fold(0, |meters, bit| meters | 1 << bit)
+    (0..account.meters.len()).fold(0, |meters: Meters, bit| meters | 1 << bit) & !account.unused
 }

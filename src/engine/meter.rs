@@ -16,6 +16,9 @@ use super::{
 pub(crate) struct Meter {
     pub(crate) limit: Arc<Limit>,
     pub(crate) source: Source,
+    /// From which change of the declared limits on there is such a limit: what was admitted before is
+    /// not counted by it.
+    pub(crate) since: u64,
     gauge: Gauge,
     recent: Recent,
 }
@@ -24,7 +27,7 @@ pub(crate) struct Meter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// The pool's user; so much, before the provider said less.
-    Declared { amount: u64 },
+    Declared { amount: u64, burst: Option<u64> },
     /// The provider, in headers.
     Told,
     /// The provider, by refusing.
@@ -52,7 +55,7 @@ pub(crate) struct Told<'a> {
 impl Meter {
     /// `wall` is the time of day at the engine's beginning.
     pub(crate) fn new(limit: Arc<Limit>, wall: Timestamp) -> Self {
-        let source = Source::Declared { amount: limit.amount() };
+        let source = Source::Declared { amount: limit.amount(), burst: limit.burst };
         Self::of(limit, source, wall)
     }
 
@@ -80,7 +83,49 @@ impl Meter {
             (_, Edges::Rolling) => Gauge::Rolling(Rolling::new(&limit, largest(&limit, source))),
             (_, Edges::Fixed { .. }) => Gauge::Window(Window::new(&limit, wall)),
         };
-        Self { limit, source, gauge, recent: Recent::default() }
+        Self { limit, source, since: 0, gauge, recent: Recent::default() }
+    }
+
+    /// Counts what is admitted from a change of the declared limits on.
+    pub(crate) fn beginning_with(mut self, epoch: u64) -> Self {
+        self.since = epoch;
+        self
+    }
+
+    pub(crate) fn is_declared(&self) -> bool {
+        matches!(self.source, Source::Declared { .. })
+    }
+
+    /// Whether this is the count against a declared limit, perhaps with another amount.
+    pub(crate) fn is_of(&self, limit: &Limit) -> bool {
+        self.is_declared()
+            && self.limit.metered() == limit.metered()
+            && self.limit.period() == limit.period()
+            && self.limit.window == limit.window
+            && self.limit.models == limit.models
+    }
+
+    /// Whether the limit was declared with just this amount.
+    pub(crate) fn is_declared_as(&self, limit: &Limit) -> bool {
+        let Limit { amount, burst, .. } = *limit;
+        self.is_of(limit) && self.source == Source::Declared { amount, burst }
+    }
+
+    /// The limit was declared anew. Where its amount is another, what the provider said of it is
+    /// forgotten, and what was taken stays taken.
+    pub(crate) fn declare(&mut self, now: Time, limit: &Arc<Limit>, way: &RoundTrip) {
+        if self.is_declared_as(limit) {
+            return;
+        }
+        self.limit = Arc::clone(limit);
+        self.source = Source::Declared { amount: limit.amount(), burst: limit.burst };
+        match &mut self.gauge {
+            Gauge::Rolling(rolling) => {
+                rolling.declare(now, limit, largest(limit, self.source), way.margin());
+            }
+            Gauge::Window(window) => window.set_amount(limit.amount()),
+            Gauge::InFlight { most, .. } => *most = limit.amount(),
+        }
     }
 
     /// Counts against another amount from now on; what was taken stays taken.
@@ -161,6 +206,18 @@ impl Meter {
                 *open = open.saturating_sub(1);
                 was_full
             }
+        }
+    }
+
+    /// Whether little is left of a long window, and nobody was told so.
+    pub(crate) fn is_news(&self) -> bool {
+        matches!(&self.gauge, Gauge::Window(window) if window.is_news())
+    }
+
+    /// Somebody is told.
+    pub(crate) fn tell(&mut self) {
+        if let Gauge::Window(window) = &mut self.gauge {
+            window.tell();
         }
     }
 

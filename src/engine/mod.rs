@@ -9,12 +9,15 @@
 //! [`Grant`] is then judged, settled, and ended.
 
 mod account;
+mod alarm;
 mod alike;
 mod average;
+mod change;
 mod choice;
 mod claims;
 mod demand;
 mod event;
+mod expiry;
 mod forecast;
 mod grant;
 mod index;
@@ -46,18 +49,24 @@ mod tests;
 mod time;
 mod window;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
+pub(crate) use change::{NewAccount, NewKey};
 pub(crate) use demand::{Ask, Cost, rank};
 pub use event::Event;
 pub(crate) use grant::Grant;
 pub(crate) use index::{AccountIx, KeyIx, LaneIx, MOST_LIMITS};
 pub(crate) use line::WaiterId;
+pub(crate) use meter::Meter;
 pub(crate) use needs::{Needs, Prior};
 pub use saved::Saved;
-pub(crate) use setup::Setup;
+pub(crate) use setup::{Counts, Setup};
 pub use snapshot::{
     AccountState, KeyState, LaneState, LastRefusal, MeterState, Snapshot, TenantState,
 };
@@ -73,13 +82,24 @@ use snapshot::Counters;
 use standing::Standing;
 use tenants::Tenants;
 
-use crate::{Exhausted, strategy::Strategy};
+use crate::{Exhausted, KeyId, strategy::Strategy};
 
 /// The pure core.
 #[derive(Debug)]
 pub(crate) struct Engine {
+    /// By slot; a slot is used again once nothing refers any more to what was in it.
     accounts: Vec<Account>,
     keys: Vec<Key>,
+    free_accounts: Vec<AccountIx>,
+    free_keys: Vec<KeyIx>,
+    /// The declared accounts, in order.
+    order: Vec<AccountIx>,
+    by_name: HashMap<Arc<str>, AccountIx>,
+    by_id: HashMap<KeyId, KeyIx>,
+    /// How often declared limits were changed.
+    epoch: u64,
+    /// When keys come to their end, or are spoken of for it.
+    notices: BTreeSet<(Time, KeyIx)>,
     /// The provider as a whole: all stop while it is overloaded.
     provider: Standing,
     alike: Alike,
@@ -99,8 +119,13 @@ pub(crate) struct Engine {
     /// Those who gave up their place to somebody of another tenant, and must be told.
     crowded_out: Vec<(WaiterId, Exhausted)>,
     live_keys: usize,
+    total_keys: usize,
+    /// How many live keys there were when that was last looked at.
+    told_live: usize,
     /// Since when more accounts fail than may be benched for it.
     panic: Option<Time>,
+    /// When the pool was last found exhausted, as long as that is not over.
+    exhausted: Option<Time>,
     /// The time of day at the beginning.
     wall: Timestamp,
     rng: fastrand::Rng,
@@ -136,6 +161,7 @@ impl Engine {
     pub(crate) fn admit(&mut self, now: Time, ask: &Ask) -> Option<Grant> {
         let is_first = self.lanes[ask.lane].line.is_empty();
         if is_first && let Ok((account, key)) = self.choose(now, ask, None) {
+            self.went_through(now);
             return Some(self.grant(now, ask, account, key, true));
         }
         self.admit_anyway(now, ask)
@@ -147,10 +173,19 @@ impl Engine {
 
     /// What has happened since the last call.
     pub(crate) fn take_events(&mut self) -> Vec<Event> {
+        let (live, total) = (self.live_keys, self.total_keys);
+        if live < std::mem::replace(&mut self.told_live, live) {
+            self.events.push(Event::PoolShrunk { live, total });
+        }
         std::mem::take(&mut self.events)
     }
 
+    /// Something that is told along with what happens here.
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
     pub(crate) fn has_events(&self) -> bool {
-        !self.events.is_empty()
+        !self.events.is_empty() || self.told_live != self.live_keys
     }
 }

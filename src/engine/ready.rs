@@ -27,6 +27,26 @@ impl Ready {
         }
     }
 
+    /// Makes place for so many accounts; the new ones are not in the set.
+    pub(super) fn make_place(&mut self, number: usize) {
+        let mut of = number;
+        for height in 0.. {
+            let words = of.div_ceil(BITS).max(1);
+            match self.levels.get_mut(height) {
+                Some(level) => level.resize(words.max(level.len()), 0),
+                // The level below has outgrown one word.
+                None => {
+                    let below = self.levels[height - 1].chunks(BITS);
+                    self.levels.push(below.map(non_empty).collect());
+                }
+            }
+            if self.levels[height].len() == 1 {
+                return;
+            }
+            of = self.levels[height].len();
+        }
+    }
+
     pub(super) fn number(&self) -> usize {
         self.number
     }
@@ -90,6 +110,12 @@ impl Ready {
     }
 }
 
+/// Which of these words are not empty.
+fn non_empty(words: &[u64]) -> u64 {
+    let bits = words.iter().enumerate().map(|(place, word)| u64::from(*word != 0) << place);
+    bits.fold(0, |all, bit| all | bit)
+}
+
 fn low_bits(number: usize) -> u64 {
     if number >= BITS { u64::MAX } else { (1 << number) - 1 }
 }
@@ -99,6 +125,18 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn it_grows_and_keeps_what_is_in_it() {
+        let mut grown = Ready::all(1);
+        for number in 1..5_000 {
+            assert_eq!(grown.next(AccountIx::new(number)), None, "a new one is in the set");
+            grown.make_place(number + 1);
+            grown.insert(AccountIx::new(number));
+            assert_eq!(grown.next(AccountIx::new(number)), Some(AccountIx::new(number)));
+        }
+        assert_eq!(grown.levels, Ready::all(5_000).levels);
+    }
 
     #[test]
     fn it_is_an_ordered_set() {

@@ -65,6 +65,19 @@ impl Rolling {
         self.reach = self.span(burst) - margin.min(self.span(burst) / 4);
     }
 
+    /// The limit was declared anew: as many units are taken of it as of the old one. What was reserved
+    /// before is not given back.
+    pub(crate) fn declare(&mut self, now: Time, limit: &Limit, largest: u64, margin: u64) {
+        let (ahead, old) = (u128::from(self.paid.since(now)), self.unit.max(1));
+        self.largest = largest;
+        self.set(limit, margin);
+        let taken = (ahead << 64) / old;
+        let span = taken.saturating_mul(self.unit).div_ceil(1 << 64);
+        self.claims = Claims::default();
+        self.claims.claim(now, now.plus(u64::try_from(span).unwrap_or(u64::MAX)));
+        self.paid = self.claims.paid();
+    }
+
     pub(crate) fn set_largest(&mut self, largest: u64) {
         self.largest = largest;
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{KeyId, Limit};
 
-use super::{AccountIx, Engine, KeyIx, Time, account::Account, meter::Meter, standing::Standing};
+use super::{Engine, KeyIx, Time, account::Life, meter::Meter, standing::Standing};
 
 /// What of a pool must not be forgotten when its process ends: how much of each limit is spent, who
 /// cools down until when, and which keys are dead. To be written as JSON, or anything else that serde
@@ -94,7 +94,7 @@ enum SavedMeter {
 
 /// The same in the engine's own time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Spent {
+pub(crate) enum Spent {
     Paid(Time),
     Used { amount: u64, ends: Time },
 }
@@ -104,24 +104,25 @@ impl Engine {
     pub(crate) fn save(&self, now: Time) -> Saved {
         let clock = Clock(self.wall);
         let mut keys: BTreeMap<KeyId, SavedKey> = BTreeMap::new();
-        for key in &self.keys {
-            let meters = clock.meters(now, &key.meters);
-            if !meters.is_empty() || !key.alive {
-                let saved = SavedKey { dead: !key.alive, meters, ..SavedKey::default() };
-                keys.insert(key.id.clone(), saved);
+        for ix in self.declared().flat_map(|(_, account)| &account.keys) {
+            let key = &self.keys[ix.index()];
+            let meters = clock.meters(now, key.meters.iter());
+            let dead = key.life == Life::Rejected;
+            if !meters.is_empty() || dead {
+                keys.insert(key.id.clone(), SavedKey { dead, meters, ..SavedKey::default() });
             }
         }
-        let accounts = self.accounts.iter().filter_map(|account| {
+        let accounts = self.declared().filter_map(|(_, account)| {
             let standing = clock.standing(now, &account.standing);
-            let meters = clock.meters(now, &account.meters);
+            let meters = clock.meters(now, account.counting(!account.unused));
             let is_news = standing.is_some() || !meters.is_empty();
             is_news.then(|| (Arc::clone(&account.name), SavedAccount { standing, meters }))
         });
         let accounts = accounts.collect();
         let mut lanes = Vec::new();
         for lane in self.lanes.iter() {
-            for (index, account) in self.accounts.iter().enumerate() {
-                let standing = &lane.seat(AccountIx::new(index)).standing;
+            for (ix, account) in self.declared() {
+                let standing = &lane.seat(ix).standing;
                 lanes.extend(clock.standing(now, standing).map(|standing| SavedLane {
                     model: lane.model.clone(),
                     account: Arc::clone(&account.name),
@@ -150,13 +151,15 @@ impl Engine {
         for account in &mut self.accounts {
             let Some(saved) = saved.accounts.get(&account.name) else { continue };
             saved.standing.iter().for_each(|standing| restore(&mut account.standing, standing));
-            clock.restore(now, &mut account.meters, &saved.meters);
+            let unused = account.unused;
+            clock.restore(now, account.counting_mut(!unused), &saved.meters);
         }
         for index in 0..self.keys.len() {
             let key = &mut self.keys[index];
             let Some(saved) = saved.keys.get(&key.id) else { continue };
-            clock.restore(now, &mut key.meters, &saved.meters);
-            if saved.dead && std::mem::replace(&mut key.alive, false) {
+            clock.restore(now, key.meters.iter_mut(), &saved.meters);
+            if saved.dead && key.life == Life::Good {
+                key.life = Life::Rejected;
                 self.live_keys -= 1;
             }
             for model in saved.refused.iter().filter(|_| !saved.dead) {
@@ -167,10 +170,9 @@ impl Engine {
             }
         }
         for SavedLane { model, account, standing } in &saved.lanes {
-            let is_it = |known: &Account| known.name == *account;
-            let Some(account) = self.accounts.iter().position(is_it) else { continue };
+            let Some(account) = self.find_account(account) else { continue };
             let lane = self.lane(now, model.as_deref());
-            restore(&mut self.lanes[lane].seat_mut(AccountIx::new(account)).standing, standing);
+            restore(&mut self.lanes[lane].seat_mut(account).standing, standing);
         }
     }
 }
@@ -197,8 +199,12 @@ impl Clock {
         Some(SavedStanding { until: self.wall(until), rung, is_probed })
     }
 
-    fn meters(self, now: Time, meters: &[Meter]) -> BTreeMap<String, SavedMeter> {
-        let saved = meters.iter().filter_map(|meter| {
+    fn meters<'a>(
+        self,
+        now: Time,
+        meters: impl Iterator<Item = &'a Meter>,
+    ) -> BTreeMap<String, SavedMeter> {
+        let saved = meters.filter_map(|meter| {
             let saved = match meter.spent(now)? {
                 Spent::Paid(paid) => SavedMeter::Paid(self.wall(paid)),
                 Spent::Used { amount, ends } => SavedMeter::Used(amount, self.wall(ends)),
@@ -208,7 +214,12 @@ impl Clock {
         saved.collect()
     }
 
-    fn restore(self, now: Time, meters: &mut [Meter], saved: &BTreeMap<String, SavedMeter>) {
+    fn restore<'a>(
+        self,
+        now: Time,
+        meters: impl Iterator<Item = &'a mut Meter>,
+        saved: &BTreeMap<String, SavedMeter>,
+    ) {
         for meter in meters {
             match saved.get(&what(&meter.limit)) {
                 Some(SavedMeter::Paid(paid)) => meter.spend(now, Spent::Paid(self.time(*paid))),

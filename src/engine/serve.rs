@@ -17,6 +17,7 @@ use super::{
 impl Engine {
     /// Joins the line, unless it is already clear that it would wait in vain.
     pub(crate) fn line_up(&mut self, now: Time, ask: Ask, id: WaiterId) -> Result<(), Exhausted> {
+        self.held_up(now, &ask);
         if let Some(refusal) = self.refusal(now, &ask) {
             return Err(refusal);
         }
@@ -142,7 +143,12 @@ impl Engine {
 
     /// When [`serve`](Self::serve) should be called next if nothing else happens.
     pub(crate) fn wake_at(&self) -> Option<Time> {
-        self.waiting_lanes().filter_map(|lane| lane.stalled?.until).min()
+        if self.waiting == 0 {
+            return None;
+        }
+        let served = self.waiting_lanes().filter_map(|lane| lane.stalled?.until).min();
+        // Whoever waits for a key in vain is told so when its time is over.
+        [served, self.next_notice()].into_iter().flatten().min()
     }
 
     /// Who will most likely be served then: the one to hold the timer.

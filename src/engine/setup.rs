@@ -1,25 +1,21 @@
 //! Building an engine from what a user declared.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
 use crate::{
-    Account as Declared, KeyId, Limit,
+    Limit,
     strategy::{Headroom, Strategy},
 };
 
 use super::{
-    AccountIx, Engine, KeyIx, MOST_LIMITS,
-    account::{Account, Failures, Key},
-    alike::Alike,
-    lanes::Lanes,
-    meter::Meter,
-    round_trip::RoundTrip,
-    shadow::Shadow,
-    snapshot::Counters,
-    standing::Standing,
-    tenants::Tenants,
+    AccountIx, Engine, MOST_LIMITS, alike::Alike, lanes::Lanes, meter::Meter, shadow::Shadow,
+    snapshot::Counters, standing::Standing, tenants::Tenants,
 };
 
 /// What an engine is like, beside its accounts.
@@ -59,56 +55,22 @@ impl Setup {
 }
 
 impl Engine {
-    /// An engine over accounts that have been checked. `ids` has the id of each key, in order.
-    pub(crate) fn new(declared: &[Declared], ids: &[KeyId], setup: Setup) -> Self {
-        // Most accounts have the same limits.
-        let mut known: Vec<Arc<Limit>> = Vec::new();
-        let mut meters = |limits: &[Limit]| -> Vec<_> {
-            let limits = limits.iter().map(|limit| shared(&mut known, limit));
-            limits.map(|limit| Meter::new(limit, setup.wall)).collect()
-        };
-        let mut keys = Vec::with_capacity(ids.len());
-        let mut ids = ids.iter();
-        let accounts: Vec<_> = declared
-            .iter()
-            .enumerate()
-            .map(|(index, account)| {
-                let first = keys.len();
-                keys.extend(account.keys.iter().zip(ids.by_ref()).map(|(key, id)| Key {
-                    id: id.clone(),
-                    account: AccountIx::new(index),
-                    weight: key.weight,
-                    meters: meters(&key.limits),
-                    alive: true,
-                    refusal: None,
-                    served: 0,
-                    in_flight: 0,
-                }));
-                Account {
-                    name: account.name.clone(),
-                    weight: account.weight,
-                    meters: meters(&account.limits),
-                    keys: (first..keys.len()).map(KeyIx::new).collect(),
-                    standing: Standing::default(),
-                    failures: Failures::default(),
-                    refusal: None,
-                    way: RoundTrip::default(),
-                    served: 0,
-                    in_flight: 0,
-                }
-            })
-            .collect();
-        // Pools of many processes begin with different accounts.
-        let mut rng = fastrand::Rng::with_seed(setup.seed);
-        let first = AccountIx::new(rng.usize(..accounts.len().max(1)));
+    /// An engine without accounts so far.
+    pub(crate) fn new(setup: Setup) -> Self {
         Self {
-            lanes: Lanes::new(&accounts, first),
-            tenants: Tenants::new(setup.tenants),
-            accounts,
-            live_keys: keys.len(),
-            keys,
+            accounts: Vec::new(),
+            keys: Vec::new(),
+            free_accounts: Vec::new(),
+            free_keys: Vec::new(),
+            order: Vec::new(),
+            by_name: HashMap::new(),
+            by_id: HashMap::new(),
+            epoch: 0,
+            notices: BTreeSet::new(),
             provider: Standing::default(),
             alike: Alike::default(),
+            lanes: Lanes::new(),
+            tenants: Tenants::new(setup.tenants),
             strategy: setup.strategy,
             shadow: setup.shadow.then(Shadow::default),
             learns: setup.learns,
@@ -117,12 +79,51 @@ impl Engine {
             longest_line: setup.longest_line,
             waiting: 0,
             crowded_out: Vec::new(),
+            live_keys: 0,
+            total_keys: 0,
+            told_live: 0,
             panic: None,
+            exhausted: None,
             wall: setup.wall,
-            rng,
+            rng: fastrand::Rng::with_seed(setup.seed),
             events: Vec::new(),
             counters: Counters::default(),
         }
+    }
+
+    /// Makes place for so many accounts and keys, and not for more.
+    pub(crate) fn reserve(&mut self, accounts: usize, keys: usize) {
+        self.accounts.reserve_exact(accounts);
+        self.order.reserve_exact(accounts);
+        self.by_name.reserve(accounts);
+        self.keys.reserve_exact(keys);
+        self.by_id.reserve(keys);
+        self.lanes.iter_mut().for_each(|lane| lane.reserve(accounts));
+    }
+
+    /// Begins with any account: pools of many processes do so with different ones.
+    pub(crate) fn begin(&mut self) {
+        let first = AccountIx::new(self.rng.usize(..self.accounts.len().max(1)));
+        self.lanes.begin_with(first);
+    }
+}
+
+/// Makes the counts against declared limits. Most accounts have the same ones.
+#[derive(Debug)]
+pub(crate) struct Counts {
+    wall: Timestamp,
+    known: Vec<Arc<Limit>>,
+}
+
+impl Counts {
+    /// `wall` is the time of day at the engine's beginning.
+    pub(crate) fn new(wall: Timestamp) -> Self {
+        Self { wall, known: Vec::new() }
+    }
+
+    pub(crate) fn of(&mut self, limits: &[Limit]) -> Vec<Meter> {
+        let limits = limits.iter().map(|limit| shared(&mut self.known, limit));
+        limits.map(|limit| Meter::new(limit, self.wall)).collect()
     }
 }
 

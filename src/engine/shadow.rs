@@ -41,9 +41,9 @@ impl Engine {
 
     /// One that is not out of use, if there is one; of these, one that does little.
     fn best_without_room(&self, now: Time, ask: &Ask) -> Option<(AccountIx, KeyIx)> {
-        let number = self.accounts.len();
+        let number = self.order.len();
         let first = self.shadow.as_ref().map_or(0, |shadow| shadow.held_back) as usize;
-        let accounts = (0..number).map(|place| AccountIx::new((first + place) % number));
+        let accounts = (0..number).map(|place| self.order[(first + place) % number]);
         let usable = accounts.filter_map(|account| {
             let keys = self.accounts[account.index()].keys.iter();
             let mut usable =

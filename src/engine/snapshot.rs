@@ -8,7 +8,7 @@ use crate::{KeyId, Verdict};
 
 use super::{
     AccountIx, Engine, Time,
-    account::{Account, Key},
+    account::{Account, Key, Life},
     lane::Lane,
     meter::{Meter, Source},
     refusal::Refusal,
@@ -178,13 +178,17 @@ impl Engine {
             shadow_held_back: self.shadow.as_ref().map(|shadow| shadow.held_back),
             verdicts: self.counters.verdicts(),
             accounts: self
-                .accounts
-                .iter()
-                .map(|account| self.account_state(now, account))
+                .declared()
+                .map(|(_, account)| self.account_state(now, account))
                 .collect(),
             lanes: self.lanes.iter().map(|lane| self.lane_state(now, lane)).collect(),
             tenants: self.tenant_states().collect(),
         }
+    }
+
+    /// The declared accounts, in order.
+    pub(super) fn declared(&self) -> impl Iterator<Item = (AccountIx, &Account)> {
+        self.order.iter().map(|&ix| (ix, &self.accounts[ix.index()]))
     }
 
     fn tenant_states(&self) -> impl Iterator<Item = TenantState> {
@@ -200,18 +204,21 @@ impl Engine {
             in_flight: account.in_flight,
             cooling_for: cooling(&account.standing, now),
             last_refusal: last_refusal(now, account.refusal.as_deref()),
-            meters: account.meters.iter().map(|meter| meter_state(now, meter)).collect(),
+            meters: account
+                .counting(!account.unused)
+                .map(|meter| meter_state(now, meter))
+                .collect(),
             keys: keys.collect(),
         }
     }
 
     fn lane_state(&self, now: Time, lane: &Lane) -> LaneState {
-        let cooling = self.accounts.iter().enumerate().filter_map(|(index, account)| {
-            let standing = &lane.seat(AccountIx::new(index)).standing;
+        let cooling = self.declared().filter_map(|(ix, account)| {
+            let standing = &lane.seat(ix).standing;
             Some((account.name.clone(), cooling(standing, now)?))
         });
-        let learnt = self.accounts.iter().enumerate().filter_map(|(index, account)| {
-            let learnt = lane.seat(AccountIx::new(index)).learnt.as_ref()?;
+        let learnt = self.declared().filter_map(|(ix, account)| {
+            let learnt = lane.seat(ix).learnt.as_ref()?;
             let meters: Vec<_> =
                 learnt.meters.iter().map(|meter| meter_state(now, meter)).collect();
             (!meters.is_empty()).then(|| (account.name.clone(), meters))
@@ -229,7 +236,7 @@ impl Engine {
 
 fn meter_state(now: Time, meter: &Meter) -> MeterState {
     let (source, declared) = match meter.source {
-        Source::Declared { amount } => ("declared", Some(amount)),
+        Source::Declared { amount, .. } => ("declared", Some(amount)),
         Source::Told => ("told", None),
         Source::Paced => ("pace", None),
         Source::Start => ("start", None),
@@ -249,7 +256,7 @@ fn meter_state(now: Time, meter: &Meter) -> MeterState {
 fn key_state(now: Time, key: &Key) -> KeyState {
     KeyState {
         id: key.id.clone(),
-        alive: key.alive,
+        alive: key.life == Life::Good,
         last_refusal: last_refusal(now, key.refusal.as_deref()),
         served: key.served,
         in_flight: key.in_flight,

@@ -36,7 +36,8 @@ impl Engine {
         for meter in self.meters_of(grant).filter(|meter| is_about(meter, &reading)) {
             is_known = true;
             if let Some(window) = window_instead(meter, &reading) {
-                *meter = told_meter(now, &window, &told, wall, &way);
+                let since = meter.since;
+                *meter = told_meter(now, &window, &told, wall, &way).beginning_with(since);
                 sooner = true;
             } else {
                 sooner |= meter.lower(now, &told, &way);
@@ -47,6 +48,9 @@ impl Engine {
         }
         if sooner {
             self.revive(grant.account);
+        }
+        if self.meters_of(grant).any(|meter| meter.is_news()) {
+            self.tell_near_limits(now, grant);
         }
     }
 
@@ -65,9 +69,9 @@ impl Engine {
         let same = |meter: &&mut Meter| {
             meter.limit.metered() == reading.metered && is_period(meter.limit.period(), period)
         };
-        if let Some(meter) = account.counting_mut(grant.meters).find(same) {
+        if let Some(meter) = account.counting_grant(grant).find(same) {
             let most = match meter.source {
-                Source::Declared { amount } => amount,
+                Source::Declared { amount, .. } => amount,
                 _ => MOST,
             };
             // A lower limit than the provider's is somebody's choice.

@@ -1,6 +1,8 @@
 //! The engine's own time: it never looks at a clock.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
 
 /// A second in nanoseconds.
 pub(crate) const SECOND: u64 = 1_000_000_000;
@@ -34,6 +36,12 @@ impl Time {
     /// This much later.
     pub(crate) fn after(self, duration: Duration) -> Self {
         self.plus(nanos(duration))
+    }
+
+    /// A moment that was given as a time of day; `wall` is that of the beginning.
+    pub(crate) fn of(moment: SystemTime, wall: Timestamp) -> Self {
+        let later = moment.duration_since(SystemTime::from(wall)).unwrap_or_default();
+        Self::ZERO.after(later)
     }
 
     /// Nanoseconds since `earlier`, 0 if it is not earlier.

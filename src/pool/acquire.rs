@@ -13,12 +13,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{
     Exhausted,
-    engine::{Ask, Grant, Time, WaiterId},
+    engine::{Ask, Time, WaiterId},
 };
 
 use super::{
+    credentials::Credential,
     lease::Lease,
-    shared::{Core, Shared, Slot},
+    shared::{Core, Granted, Shared, Slot},
 };
 
 pin_project! {
@@ -41,7 +42,8 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if let Place::InLine(id) = *this.place {
-                this.shared.with(|core, now| core.leave(now, id, this.ask));
+                // What it may have been given is dropped outside the lock.
+                drop(this.shared.with(|core, now| core.leave(now, id, this.ask)));
             }
         }
     }
@@ -56,7 +58,7 @@ enum Place {
 
 /// What one look at the pool tells somebody in line.
 enum Look {
-    Done(Result<Grant, Exhausted>),
+    Done(Result<Granted, Exhausted>),
     /// Look again then, if nothing happens before.
     Wait(Time),
 }
@@ -85,7 +87,7 @@ impl Future for Acquire {
                     this.timer.set(None);
                     let waited = this.began.elapsed();
                     let tag = this.tag.take();
-                    let lease = |grant| Lease::new(Arc::clone(this.shared), grant, tag, waited);
+                    let lease = |granted| Lease::new(Arc::clone(this.shared), granted, tag, waited);
                     return Poll::Ready(outcome.map(lease));
                 }
                 Look::Wait(until) => this.shared.clock.instant(until),
@@ -107,7 +109,7 @@ impl Future for Acquire {
 impl Core {
     fn join(&mut self, now: Time, ask: &Ask, place: &mut Place, waker: &Waker) -> Look {
         if let Some(grant) = self.engine.admit(now, ask) {
-            return Look::Done(Ok(grant));
+            return Look::Done(Ok(self.granted(grant)));
         }
         let slot = self.waiters.vacant_entry();
         let id = WaiterId(slot.key());
@@ -140,15 +142,19 @@ impl Core {
         Look::Wait(until)
     }
 
-    fn leave(&mut self, now: Time, id: WaiterId, ask: &Ask) {
+    fn leave(&mut self, now: Time, id: WaiterId, ask: &Ask) -> Option<Arc<Credential>> {
         if self.driver.is_some_and(|(driver, _)| driver == id) {
             self.driver = None;
         }
         match self.waiters.try_remove(id.0).and_then(|slot| slot.outcome) {
-            Some(Ok(grant)) => self.engine.refund(now, grant),
+            Some(Ok(Granted { grant, credential })) => {
+                self.engine.refund(now, grant);
+                return credential;
+            }
             Some(Err(_)) => {}
             None => self.engine.leave(ask, id),
         }
+        None
     }
 }
 

@@ -1,17 +1,16 @@
 //! Declaring a pool, and checking all of it at once.
 
 use std::{
-    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::{
-    Account, BuildError, KeyId, KeyPool, Saved,
-    engine::{Engine, KeyIx, MOST_LIMITS, Setup},
-    origin::Origin,
+    Account, BuildError, KeyPool, Saved,
+    endpoint::Endpoint,
+    engine::{Engine, Setup},
     provider::{Provider, Rule, Tokenizer},
     strategy::Strategy,
     usage::{Prices, UsageSink},
@@ -19,7 +18,9 @@ use crate::{
 
 use super::{
     clock::Clock,
-    credentials::{Carriers, Credential},
+    credentials::Carriers,
+    declared::Declared,
+    diff::Plan,
     shared::{Core, Shared},
 };
 
@@ -77,6 +78,12 @@ impl KeyPoolBuilder {
     /// Adds an account with its limits and keys.
     pub fn account(mut self, account: Account) -> Self {
         self.accounts.push(account);
+        self
+    }
+
+    /// Adds accounts: those of a [source](crate::source), say.
+    pub fn accounts(mut self, accounts: impl IntoIterator<Item = Account>) -> Self {
+        self.accounts.extend(accounts);
         self
     }
 
@@ -202,23 +209,24 @@ impl KeyPoolBuilder {
     pub fn build(self) -> Result<KeyPool, BuildError> {
         let mut problems = Vec::new();
         self.check(&mut problems);
+        let declared = Declared::check(self.accounts, &*self.provider, &mut problems);
         let origin = self.origin.as_deref().unwrap_or(&self.provider.facts().origin);
-        let origin = Origin::parse(origin).map_err(|problem| problems.push(problem));
-        let credentials = self.credentials(&mut problems);
+        let origin = Endpoint::parse_origin(origin).map_err(|problem| problems.push(problem));
         let (Ok(origin), []) = (origin, problems.as_slice()) else {
             return Err(BuildError::new(problems));
         };
         let clock = Clock::start();
-        let ids: Vec<_> = credentials.iter().map(|credential| credential.id.clone()).collect();
         let seed = self.seed.unwrap_or_else(|| fastrand::Rng::new().u64(..));
         let setup = Setup { seed, wall: clock.timestamp(), ..self.setup };
-        let mut engine = Engine::new(&self.accounts, &ids, setup);
+        let plan = Plan::of(&declared, setup.wall);
+        let mut core = Core::new(Engine::new(setup));
+        core.begin(plan);
         let salt = self.saved.as_ref().map_or_else(|| fastrand::Rng::new().u64(..), Saved::salt);
         if let Some(saved) = self.saved {
-            engine.restore(clock.now(), &saved.of(&credentials));
+            let saved = saved.of(core.credentials.iter().flatten());
+            core.engine.restore(clock.now(), &saved);
         }
         let name = self.name.as_deref().unwrap_or(&self.provider.facts().name);
-        let by_id = ids.iter().cloned().zip((0..).map(KeyIx::new)).collect();
         let carriers = Carriers::new(&*self.provider);
         let shared = Shared {
             name: Arc::from(name),
@@ -227,15 +235,15 @@ impl KeyPoolBuilder {
             origin,
             carriers,
             max_wait: self.max_wait,
-            credentials,
-            by_id,
+            key_set: watch::Sender::new(Arc::new(declared.key_set(1))),
+            declared: Mutex::new(declared),
             clock,
             events: broadcast::Sender::new(KEPT_EVENTS),
             sink: self.sink,
             prices: self.prices,
             salt,
             tokenizer: self.tokenizer,
-            core: Mutex::new(Core::new(engine)),
+            core: Mutex::new(core),
         };
         Ok(KeyPool { shared: Arc::new(shared) })
     }
@@ -247,77 +255,10 @@ impl KeyPoolBuilder {
         if self.setup.start == 0 {
             problems.push("start: 0 requests at once can never begin: give at least 1".into());
         }
-        if self.accounts.is_empty() {
-            problems.push("it has no account: add one with a key".into());
-        }
         for rule in &self.rules {
             if let Some(problem) = rule.problem() {
                 problems.push(format!("rule {:?}: {problem}", rule.name()));
             }
         }
-        let mut names = HashSet::new();
-        for account in &self.accounts {
-            let name = &account.name;
-            let mut problem = |what: String| problems.push(format!("account {name:?}: {what}"));
-            if name.is_empty() {
-                problem("its name is empty".into());
-            } else if !names.insert(name) {
-                problem("another account has the same name".into());
-            }
-            if account.weight == 0 {
-                problem("its weight is 0: leave it out instead".into());
-            }
-            if account.keys.is_empty() {
-                problem("it has no key".into());
-            }
-            if account.limits.len() > MOST_LIMITS {
-                problem(format!("it has more than {MOST_LIMITS} limits"));
-            }
-            for limit in &account.limits {
-                if let Some(what) = limit.problem() {
-                    problem(format!("limit \"{limit}\": {what}"));
-                }
-            }
-        }
-    }
-
-    fn credentials(&self, problems: &mut Vec<String>) -> Vec<Credential> {
-        let mut credentials = Vec::new();
-        let mut seen: HashMap<KeyId, &str> = HashMap::new();
-        for account in &self.accounts {
-            for (place, key) in account.keys.iter().enumerate() {
-                let default = || KeyId::new(format!("{}-{}", account.name, place + 1));
-                let id = key.id.clone().unwrap_or_else(default);
-                let mut problem = |what: &str| {
-                    problems.push(format!("account {:?}: key {id:?}: {what}", account.name))
-                };
-                if id.as_str().is_empty() {
-                    problem("its id is empty");
-                } else if let Some(other) = seen.insert(id.clone(), &account.name) {
-                    problem(&format!("a key of account {other:?} has the same id"));
-                }
-                if key.weight == 0 {
-                    problem("its weight is 0: leave it out instead");
-                }
-                for limit in &key.limits {
-                    let what = match limit.model_pattern() {
-                        Some(_) => {
-                            Some("a key's own limit counts every model: leave out the pattern")
-                        }
-                        None => limit.problem(),
-                    };
-                    if let Some(what) = what {
-                        problem(&format!("limit \"{limit}\": {what}"));
-                    }
-                }
-                let carriers = self.provider.facts().carriers();
-                match Credential::new(id.clone(), Arc::clone(&account.name), &key.secret, carriers)
-                {
-                    Ok(credential) => credentials.push(credential),
-                    Err(what) => problem(what),
-                }
-            }
-        }
-        credentials
     }
 }

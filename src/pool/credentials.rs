@@ -3,14 +3,16 @@
 use std::{
     fmt,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header::AUTHORIZATION, uri};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::oneshot;
 
 use crate::{
     KeyId,
+    endpoint::Endpoint,
     provider::{Carrier, Provider},
 };
 
@@ -26,9 +28,13 @@ static CARRIERS: [HeaderName; 4] = [
 pub(crate) struct Credential {
     pub(crate) id: KeyId,
     pub(crate) account: Arc<str>,
+    /// Where it is sent, if not to the pool's origin.
+    pub(crate) endpoint: Option<Box<Endpoint>>,
     secret: SecretString,
     /// One sensitive value for each of the provider's carriers.
     headers: Box<[(HeaderName, HeaderValue)]>,
+    /// Is dropped along with this, once nobody uses it any more.
+    in_use: OnceLock<oneshot::Sender<()>>,
 }
 
 impl fmt::Debug for Credential {
@@ -42,6 +48,7 @@ impl Credential {
     pub(crate) fn new(
         id: KeyId,
         account: Arc<str>,
+        endpoint: Option<Endpoint>,
         secret: &SecretString,
         carriers: &[Carrier],
     ) -> Result<Self, &'static str> {
@@ -62,8 +69,34 @@ impl Credential {
             drop(value.clone());
             Ok((name, value))
         };
+        let endpoint = endpoint.map(Box::new);
         let headers = carriers.iter().map(header).collect::<Result<_, &'static str>>()?;
-        Ok(Self { id, account, secret: kept, headers })
+        Ok(Self { id, account, endpoint, secret: kept, headers, in_use: OnceLock::new() })
+    }
+
+    /// The same key with another secret.
+    pub(super) fn with_secret(
+        &self,
+        secret: String,
+        carriers: &[Carrier],
+    ) -> Result<Self, &'static str> {
+        let account = Arc::clone(&self.account);
+        let endpoint = self.endpoint.as_deref().cloned();
+        Self::new(self.id.clone(), account, endpoint, &SecretString::from(secret), carriers)
+    }
+
+    /// Whether it is sent to the same place, with the same secret.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.endpoint == other.endpoint
+            && self.secret.expose_secret() == other.secret.expose_secret()
+    }
+
+    /// It is no longer given out: what to wait for until nobody uses it any more.
+    pub(super) fn leave(&self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        // A second one would find it gone at once; nothing leaves twice.
+        drop(self.in_use.set(sender));
+        receiver
     }
 
     /// Sets the key in the provider's way. Every credential is assumed to be gone already.

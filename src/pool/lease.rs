@@ -7,11 +7,15 @@ use tokio::time::Instant;
 
 use crate::{
     KeyId, Ruling, Verdict,
+    endpoint::Endpoint,
     engine::Grant,
     provider::{Answer, Provider, StreamEvent, processing_time},
 };
 
-use super::{credentials::Credential, shared::Shared};
+use super::{
+    credentials::Credential,
+    shared::{Granted, Shared},
+};
 
 /// More limits than any provider tells of in one response.
 const MOST_READINGS: usize = 8;
@@ -26,6 +30,9 @@ pub struct Lease {
     pub(super) shared: Arc<Shared>,
     /// Taken by `drop` only.
     pub(super) grant: Option<Grant>,
+    /// What it is sent with, whatever becomes of the key meanwhile. Dropped after the grant has ended:
+    /// somebody may wait for that.
+    credential: Option<Arc<Credential>>,
     pub(super) applied: bool,
     pub(super) settled: bool,
     pub(super) heard: Heard,
@@ -48,12 +55,13 @@ pub(super) enum Heard {
 impl Lease {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        grant: Grant,
+        granted: Granted,
         tag: Option<Arc<str>>,
         waited: Duration,
     ) -> Self {
+        let Granted { grant, credential } = granted;
         let (grant, heard) = (Some(grant), Heard::Nothing);
-        Self { shared, grant, applied: false, settled: false, heard, tag, waited }
+        Self { shared, grant, credential, applied: false, settled: false, heard, tag, waited }
     }
 
     /// The key's label.
@@ -75,8 +83,13 @@ impl Lease {
     }
 
     pub(super) fn credential(&self) -> Option<&Credential> {
-        let grant = self.grant.as_ref()?;
-        self.shared.credentials.get(grant.key.index())
+        self.credential.as_deref()
+    }
+
+    /// Where its key is sent.
+    fn home(&self) -> &Endpoint {
+        let own = self.credential().and_then(|credential| credential.endpoint.as_deref());
+        own.unwrap_or(&self.shared.origin)
     }
 
     /// The same text with the key blotted out, if it is in there.
@@ -85,17 +98,23 @@ impl Lease {
     }
 
     /// Removes every credential from a request, inserts the key's, and adds the headers that the
-    /// provider demands where they are missing.
+    /// provider demands where they are missing. If the key has an endpoint of its own, the request is
+    /// led there.
     ///
     /// # Errors
-    /// [`ForeignOrigin`] if the request leads to another origin than the pool's. Its credentials are
-    /// removed all the same.
+    /// [`ForeignOrigin`] if the request leads to another origin than the pool's, and not to the key's
+    /// endpoint either. Its credentials are removed all the same.
     pub fn apply<B>(&mut self, request: &mut Request<B>) -> Result<(), ForeignOrigin> {
         self.shared.carriers.strip(request);
-        if !self.shared.origin.covers(request.uri()) {
-            return Err(ForeignOrigin(self.shared.origin.to_string()));
+        let home = self.home();
+        if !home.covers(request.uri()) && !self.shared.origin.covers(request.uri()) {
+            return Err(ForeignOrigin(home.to_string()));
         }
         let carrier = self.shared.provider.facts().carrier_of(request.uri());
+        if !home.covers(request.uri()) {
+            let led = home.lead_here(request.uri());
+            *request.uri_mut() = led.ok_or_else(|| ForeignOrigin(home.to_string()))?;
+        }
         if let Some(credential) = self.credential() {
             credential.insert(carrier, request.headers_mut());
             self.applied = true;
@@ -237,7 +256,7 @@ pub struct ForeignOrigin(String);
 
 impl fmt::Display for ForeignOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "keys of this pool may be sent to {} only", self.0)
+        write!(f, "this key may be sent to {} only", self.0)
     }
 }
 

@@ -31,13 +31,20 @@
 
 mod acquire;
 mod builder;
+mod change;
+mod changes;
 mod clock;
 mod credentials;
+mod declared;
+mod diff;
+mod drained;
 mod events;
+mod key_set;
 mod lease;
 mod saved;
 mod settle;
 mod shared;
+mod watch;
 
 use std::{sync::Arc, time::Duration};
 
@@ -46,12 +53,16 @@ use tokio::time::Instant;
 
 pub use acquire::Acquire;
 pub use builder::KeyPoolBuilder;
+pub use change::Prepared;
+pub use changes::Changes;
+pub use drained::Drained;
 pub use events::{EventError, Events};
+pub use key_set::{KeyEndpointInfo, KeySet};
 pub use lease::{ForeignOrigin, Lease};
 
 use crate::{
     Attempt, Demand, Estimate, Exhausted, KeyId, Snapshot,
-    engine::{Ask, Cost, Prior, Time, rank},
+    engine::{Ask, Cost, Engine, Prior, Time, rank},
     provider::{self, Answer, Call, Provider, Ruling},
 };
 use shared::{Core, Shared};
@@ -143,10 +154,16 @@ impl KeyPool {
         Events::new(self.shared.events.subscribe())
     }
 
+    /// Its keys at this moment, dead ones included, and where each is sent.
+    #[must_use]
+    pub fn key_set(&self) -> Arc<KeySet> {
+        Arc::clone(&self.shared.key_set.borrow())
+    }
+
     /// How many keys it has, dead ones included.
     #[must_use]
     pub fn keys(&self) -> usize {
-        self.shared.credentials.len()
+        self.shared.with(|core, _| core.engine.total_keys())
     }
 
     /// A limit has shown itself that is wider than an account: everybody waits a moment.
@@ -158,8 +175,8 @@ impl KeyPool {
     /// Whether the account of a key is one whose limits nobody knows.
     #[cfg(feature = "retry")]
     pub(crate) fn is_pacing(&self, key: &KeyId) -> bool {
-        let key = self.shared.by_id.get(key);
-        key.is_some_and(|key| self.shared.with(|core, _| core.engine.is_pacing(*key)))
+        self.shared
+            .with(|core, _| core.engine.find_key(key).is_some_and(|key| core.engine.is_pacing(key)))
     }
 
     pub(crate) fn estimate<'a>(&self, call: &Call<'a>) -> Estimate<'a> {
@@ -186,12 +203,13 @@ impl KeyPool {
 
     /// A lease at once, or else what to wait in line for.
     pub(crate) fn lease_or_ask(&self, wanted: &Wanted<'_>) -> Result<Lease, Ask> {
-        let grant = self.shared.with_at(wanted.now, |core, now| {
+        let granted = self.shared.with_at(wanted.now, |core, now| {
             let ask = self.ask(core, now, wanted);
-            core.engine.admit(now, &ask).ok_or(ask)
+            let grant = core.engine.admit(now, &ask).ok_or(ask)?;
+            Ok(core.granted(grant))
         })?;
         let tag = wanted.demand.tag.clone();
-        Ok(Lease::new(Arc::clone(&self.shared), grant, tag, Duration::ZERO))
+        Ok(Lease::new(Arc::clone(&self.shared), granted, tag, Duration::ZERO))
     }
 
     /// Waits in line.
@@ -234,10 +252,14 @@ impl KeyPool {
         };
         // As far as it is known now; it may be earlier once more answers have been seen.
         ask.deadline = core.engine.latest_start(&ask);
-        self.exclude(&mut ask, demand.excluded.iter());
+        exclude(&core.engine, &mut ask, demand.excluded.iter());
         if !tried.is_empty() {
             let by_caller = ask.excluded.clone();
-            self.exclude(&mut ask, tried.iter().filter_map(|attempt| attempt.key.as_ref()));
+            exclude(
+                &core.engine,
+                &mut ask,
+                tried.iter().filter_map(|attempt| attempt.key.as_ref()),
+            );
             // Once every key was tried, those that may be good again are tried anew.
             if core.engine.is_keyless(&ask) {
                 ask.excluded = by_caller;
@@ -245,12 +267,12 @@ impl KeyPool {
         }
         ask
     }
+}
 
-    fn exclude<'a>(&self, ask: &mut Ask, keys: impl Iterator<Item = &'a KeyId>) {
-        for key in keys.filter_map(|id| self.shared.by_id.get(id)) {
-            if !ask.excluded.contains(key) {
-                ask.excluded.push(*key);
-            }
+fn exclude<'a>(engine: &Engine, ask: &mut Ask, keys: impl Iterator<Item = &'a KeyId>) {
+    for key in keys.filter_map(|id| engine.find_key(id)) {
+        if !ask.excluded.contains(&key) {
+            ask.excluded.push(key);
         }
     }
 }

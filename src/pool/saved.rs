@@ -1,5 +1,7 @@
 //! What a pool saves: the engine's part, and fingerprints of secrets.
 
+use std::sync::Arc;
+
 use crate::{KeyPool, Saved};
 
 use super::credentials::Credential;
@@ -10,9 +12,10 @@ impl KeyPool {
     #[must_use]
     pub fn save(&self) -> Saved {
         let salt = self.shared.salt;
-        let mut saved = self.shared.with(|core, now| core.engine.save(now));
+        let (mut saved, credentials) =
+            self.shared.with(|core, now| (core.engine.save(now), core.credentials.clone()));
         saved.salt = salt;
-        for credential in &self.shared.credentials {
+        for credential in credentials.iter().flatten() {
             if let Some(key) = saved.keys.get_mut(&credential.id).filter(|key| key.is_blamed()) {
                 key.fingerprint = Some(credential.fingerprint(salt));
             }
@@ -27,7 +30,7 @@ impl Saved {
     }
 
     /// The same without what is said of other secrets than these.
-    pub(super) fn of(mut self, credentials: &[Credential]) -> Self {
+    pub(super) fn of<'a>(mut self, credentials: impl Iterator<Item = &'a Arc<Credential>>) -> Self {
         for credential in credentials {
             if let Some(key) = self.keys.get_mut(&credential.id).filter(|key| key.is_blamed())
                 && key.fingerprint != Some(credential.fingerprint(self.salt))

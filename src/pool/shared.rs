@@ -1,7 +1,6 @@
 //! What all handles of a pool share.
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
     task::Waker,
@@ -9,12 +8,15 @@ use std::{
 };
 
 use slab::Slab;
-use tokio::{sync::broadcast, time::Instant};
+use tokio::{
+    sync::{broadcast, watch},
+    time::Instant,
+};
 
 use crate::{
-    Exhausted, KeyId,
-    engine::{Engine, Event, Grant, KeyIx, Time, WaiterId},
-    origin::Origin,
+    Exhausted,
+    endpoint::Endpoint,
+    engine::{Engine, Event, Grant, Time, WaiterId},
     provider::{
         Answer, Provider, Rule, Ruling, Tokenizer,
         rule::{Seen, judge},
@@ -25,6 +27,8 @@ use crate::{
 use super::{
     clock::Clock,
     credentials::{Carriers, Credential},
+    declared::Declared,
+    key_set::KeySet,
 };
 
 pub(crate) struct Shared {
@@ -32,12 +36,15 @@ pub(crate) struct Shared {
     pub(crate) provider: Arc<dyn Provider>,
     /// The user's own, which go before the provider's.
     pub(crate) rules: Vec<Rule>,
-    pub(crate) origin: Origin,
+    /// Of keys without an endpoint of their own.
+    pub(crate) origin: Endpoint,
     pub(crate) carriers: Carriers,
     pub(crate) max_wait: Duration,
-    /// By the engine's key index.
-    pub(crate) credentials: Vec<Credential>,
-    pub(crate) by_id: HashMap<KeyId, KeyIx>,
+    /// Held by whoever changes it, for as long as that takes.
+    pub(super) declared: Mutex<Declared>,
+    /// For those who keep something for each key. Only the latest set is kept, so nobody who is slow
+    /// holds up a change.
+    pub(crate) key_set: watch::Sender<Arc<KeySet>>,
     pub(crate) clock: Clock,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) sink: Option<Arc<dyn UsageSink>>,
@@ -52,6 +59,8 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) engine: Engine,
+    /// By the slot of the key; none for those that are given to nobody any more.
+    pub(super) credentials: Vec<Option<Arc<Credential>>>,
     pub(crate) waiters: Slab<Slot>,
     /// The waiter who holds the timer for all, and for when it is set.
     pub(crate) driver: Option<(WaiterId, Option<Time>)>,
@@ -63,7 +72,14 @@ pub(crate) struct Core {
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) waker: Waker,
-    pub(crate) outcome: Option<Result<Grant, Exhausted>>,
+    pub(crate) outcome: Option<Result<Granted, Exhausted>>,
+}
+
+/// A reservation, and what to send with it: the secret that its key had then.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) grant: Grant,
+    pub(crate) credential: Option<Arc<Credential>>,
 }
 
 impl Shared {
@@ -86,6 +102,7 @@ impl Shared {
         let now = self.clock.time(now);
         let (result, wake) = {
             let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+            core.engine.tell_the_time(now);
             let result = act(&mut core, now);
             core.serve(now, None);
             if core.engine.has_events() {
@@ -105,12 +122,19 @@ impl Shared {
 
 impl Core {
     pub(crate) fn new(engine: Engine) -> Self {
-        Self { engine, waiters: Slab::new(), driver: None, wake: Vec::new() }
+        let (credentials, waiters) = (Vec::new(), Slab::new());
+        Self { engine, credentials, waiters, driver: None, wake: Vec::new() }
+    }
+
+    pub(crate) fn granted(&self, grant: Grant) -> Granted {
+        let credential = self.credentials.get(grant.key.index()).cloned().flatten();
+        Granted { grant, credential }
     }
 
     /// Serves everybody who can be. Whoever is `awake` is not woken.
     pub(crate) fn serve(&mut self, now: Time, awake: Option<WaiterId>) {
         while let Some((id, outcome)) = self.engine.serve(now) {
+            let outcome = outcome.map(|grant| self.granted(grant));
             if let Some(slot) = self.waiters.get_mut(id.0) {
                 slot.outcome = Some(outcome);
             }
@@ -158,7 +182,7 @@ impl fmt::Debug for Shared {
         f.debug_struct("KeyPool")
             .field("name", &self.name)
             .field("origin", &self.origin.to_string())
-            .field("keys", &self.credentials.len())
+            .field("keys", &self.key_set.borrow().keys().len())
             .finish_non_exhaustive()
     }
 }

@@ -178,8 +178,10 @@ impl Reader<'_> {
         let secret = table.need("secret").and_then(|secret| self.secret(secret));
         let weight = table.take("weight").and_then(weight);
         let limits = limits(&mut table);
+        let expires = table.take("expires").map(|expires| expires.text(value::time));
         table.finish();
         let key = ApiKey::new(secret?.expose_secret()).weight(weight.unwrap_or(1));
+        let key = optional(expires)?.into_iter().fold(key, ApiKey::expires);
         let key = limits.into_iter().fold(key, ApiKey::limit);
         Some(match id {
             Some(id) => key.id(id),

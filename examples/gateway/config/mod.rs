@@ -126,6 +126,12 @@ impl Config {
             None => environment::load(listen, around),
         }
     }
+
+    /// Whether others than this machine could call without a token.
+    pub(crate) fn check_reach(&self) -> Option<String> {
+        let has_tokens = !self.client_tokens.is_empty() || !self.tenants.is_empty();
+        check_reach(self.listen, has_tokens, "set client_tokens")
+    }
 }
 
 /// What goes before a configuration's own address: `--listen`, or else the port in `PORT`.

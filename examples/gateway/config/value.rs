@@ -79,6 +79,11 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || ip.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
+/// `2027-01-31T12:00:00Z`.
+pub(super) fn time(text: &str) -> Result<jiff::Timestamp, &'static str> {
+    text.parse().map_err(|_| "must be a time such as \"2027-01-31T12:00:00Z\"")
+}
+
 /// `500ms`, `30s`, `2m` or `1h`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());

@@ -16,7 +16,7 @@ fn keys_with(limits: &[Limit], accounts: &[&[Option<Limit>]]) -> Engine {
     let declared: Vec<_> = accounts.iter().enumerate().map(account).collect();
     let keys = accounts.iter().map(|keys| keys.len()).sum();
     let ids: Vec<_> = (0..keys).map(|i| KeyId::new(format!("k{i}"))).collect();
-    Engine::new(&declared, &ids, as_declared())
+    build(&declared, &ids, as_declared())
 }
 
 fn excluding(engine: &mut Engine, now: Time, keys: &[usize]) -> Ask {

@@ -36,7 +36,37 @@ fn engine_with(accounts: usize, limits: &[Limit], setup: Setup) -> Engine {
         })
         .collect();
     let ids: Vec<_> = (0..accounts).map(|i| KeyId::new(format!("k{i}"))).collect();
-    Engine::new(&declared, &ids, setup)
+    build(&declared, &ids, setup)
+}
+
+/// An engine over accounts; `ids` has the id of each key, in order.
+fn build(declared: &[Declared], ids: &[KeyId], setup: Setup) -> Engine {
+    let mut counts = Counts::new(setup.wall);
+    let mut engine = Engine::new(setup);
+    let mut ids = ids.iter().cloned();
+    for account in declared {
+        let ix = insert_account(&mut engine, &mut counts, Time::ZERO, account);
+        for (key, id) in account.keys.iter().zip(ids.by_ref()) {
+            let new = new_key(&mut counts, key, id);
+            engine.insert_key(Time::ZERO, ix, new);
+        }
+    }
+    engine.begin();
+    engine
+}
+
+fn insert_account(
+    engine: &mut Engine,
+    counts: &mut Counts,
+    now: Time,
+    account: &Declared,
+) -> AccountIx {
+    let (name, weight) = (account.name.clone(), account.weight);
+    engine.insert_account(now, NewAccount { name, weight, meters: counts.of(&account.limits) })
+}
+
+fn new_key(counts: &mut Counts, key: &ApiKey, id: KeyId) -> NewKey {
+    NewKey { id, weight: key.weight, meters: counts.of(&key.limits), expires: None }
 }
 
 /// Limits are as they were declared.
@@ -153,7 +183,7 @@ fn requests_are_spread_evenly_and_by_weight() {
         };
         let declared: Vec<_> = weights.iter().enumerate().map(account).collect();
         let ids: Vec<_> = (0..weights.len()).map(|i| KeyId::new(format!("k{i}"))).collect();
-        let mut engine = Engine::new(&declared, &ids, as_declared());
+        let mut engine = build(&declared, &ids, as_declared());
         let mut rng = fastrand::Rng::with_seed(7);
         let mut held = Vec::new();
         for i in 0..10_000 {

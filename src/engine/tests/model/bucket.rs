@@ -68,6 +68,21 @@ impl Bucket {
         self.rest = if self.limit.burst_amount() > 1 { margin.min(burst / 4) } else { 0 };
     }
 
+    /// The limit is another from now on: it holds as many units as before, and nobody remembers whose.
+    pub(super) fn declare(&mut self, now: u64, limit: &Limit, margin: u64) {
+        let (ran_out, unit) = (self.ran_out(now), self.unit);
+        let (least, most) = ((self.least - ran_out).max(0), (self.most - ran_out).max(0));
+        self.limit = limit.clone();
+        self.leak = i128::from(limit.amount()) * 100;
+        self.set_margin(margin);
+        let rough = self.rough(limit.largest_demand());
+        // Parts are of another size now.
+        let least = self.ran_out(now) + times(least, self.unit, unit) - rough;
+        let most = self.ran_out(now) + times(most, self.unit, unit) + rough;
+        self.log = vec![Entry { at: now, what: What::Told { least, most } }];
+        self.pour_again();
+    }
+
     /// What rounding may make of so many units.
     fn rough(&self, units: u64) -> i128 {
         self.leak * (2 + i128::from(units >> 30))
@@ -181,4 +196,11 @@ impl Bucket {
         }
         Ok(())
     }
+}
+
+/// Some parts of one size in parts of another.
+fn times(parts: i128, unit: i128, of: i128) -> i128 {
+    // Both are whole hundreds of nanoseconds, and the quotient is what matters.
+    let whole = parts / of * unit;
+    whole + parts % of * unit / of
 }

@@ -12,6 +12,8 @@ use super::{super::super::Cost, Check, View, When, bucket::Bucket, windows::Wind
 #[derive(Debug)]
 pub(in super::super) struct Meter {
     pub(in super::super) limit: Limit,
+    /// What was sent before is not counted.
+    pub(super) since: u64,
     gauge: Gauge,
     /// When how much was taken.
     taken: Vec<(u64, u64)>,
@@ -51,7 +53,27 @@ impl Meter {
                 Gauge::Windows(Windows::new(limit, zone.is_some(), wall))
             }
         };
-        Self { limit: limit.clone(), gauge, taken: Vec::new() }
+        Self { limit: limit.clone(), since: 0, gauge, taken: Vec::new() }
+    }
+
+    /// Whether a limit differs at most in its amount.
+    pub(super) fn is_like(&self, limit: &Limit) -> bool {
+        let Limit { metered, period, window, models, .. } = &self.limit;
+        (metered, period, window, models)
+            == (&limit.metered, &limit.period, &limit.window, &limit.models)
+    }
+
+    /// Counts against another amount.
+    pub(super) fn declare(&mut self, now: u64, limit: &Limit, margin: u64) {
+        if self.limit == *limit {
+            return;
+        }
+        self.limit = limit.clone();
+        match &mut self.gauge {
+            Gauge::Bucket(bucket) => bucket.declare(now, limit, margin),
+            Gauge::Windows(windows) => windows.declare(limit),
+            Gauge::Open(_) => {}
+        }
     }
 
     pub(super) fn set_margin(&mut self, margin: u64) {

@@ -5,6 +5,7 @@
 //! that may fit; a refusal must be of something that is not sure to.
 
 mod bucket;
+mod changes;
 mod meter;
 mod standing;
 mod verdict;

@@ -22,6 +22,7 @@ impl World {
     ) -> Check {
         let Some(grant) = self.grants.get(&id) else { return Ok(()) };
         let (account, key, lane, sent) = (grant.account, grant.key, grant.lane, grant.sent);
+        let secret = grant.secret;
         match verdict {
             Verdict::Accepted => {
                 self.accounts[account].failures.push(false);
@@ -47,7 +48,14 @@ impl World {
                 let hint = retry_after.map(|hint| hint.as_nanos() as u64);
                 self.provider.refused(now, sent, hint, OVERLOAD, seen.provider)?;
             }
-            Verdict::KeyRejected => self.keys[key].alive = false,
+            // Of a secret that was replaced, or a key that is gone, it says nothing.
+            Verdict::KeyRejected | Verdict::ModelRefused
+                if secret != self.keys[key].secret || !self.keys[key].declared => {}
+            Verdict::KeyRejected => {
+                self.keys[key].alive = false;
+                self.lanes.iter_mut().for_each(|lane| lane.refused.retain(|other| *other != key));
+            }
+            Verdict::ModelRefused if !self.keys[key].alive => {}
             Verdict::ModelRefused => self.lanes[lane].refused.push(key),
             Verdict::Transient => self.failed(now, id, account, seen)?,
             Verdict::CallerFault => {}
@@ -84,7 +92,7 @@ impl World {
         let mut accounts: Vec<_> = within.map(|(_, account)| *account).collect();
         accounts.sort_unstable();
         accounts.dedup();
-        accounts.len() >= 3 && 2 * accounts.len() >= self.accounts.len()
+        accounts.len() >= 3 && 2 * accounts.len() >= self.declared_accounts().count()
     }
 
     /// It rests if it failed three times in a row and mostly of late, and if no more than half of
@@ -96,19 +104,21 @@ impl World {
             .iter()
             .fold(0.0, |share, failed| share * 0.875 + f64::from(u8::from(*failed)) / 8.0);
         let in_a_row = failures.iter().rev().take_while(|failed| **failed).count();
-        let others = self.accounts.iter().enumerate().filter(|(other, _)| *other != account);
-        let troubled = others.filter(|(_, other)| other.standing.is_troubled(now)).count();
-        let rests = in_a_row >= 3 && share > 0.5 && 2 * (troubled + 1) <= self.accounts.len();
+        let total = self.declared_accounts().count();
+        let others = self.declared_accounts().filter(|other| *other != account);
+        let is_troubled = |other: &usize| self.accounts[*other].standing.is_troubled(now);
+        let troubled = others.filter(is_troubled).count();
+        let rests = in_a_row >= 3 && share > 0.5 && 2 * (troubled + 1) <= total;
         if rests {
             self.cool(now, id, Scope::Account, None, FAILURE, seen)?;
             self.accounts[account].rests = seen.account;
+            let resting =
+                self.declared_accounts().filter(|a| self.accounts[*a].rests > now).count();
+            ensure!(
+                2 * resting <= total,
+                "{resting} of {total} accounts rest for failures nobody is proven to blame for"
+            );
         }
-        let resting = self.accounts.iter().filter(|account| account.rests > now).count();
-        ensure!(
-            2 * resting <= self.accounts.len(),
-            "{resting} of {} accounts rest for failures nobody is proven to blame for",
-            self.accounts.len()
-        );
         Ok(())
     }
 }

@@ -91,6 +91,11 @@ impl Windows {
         }
     }
 
+    /// The amount is another from now on.
+    pub(super) fn declare(&mut self, limit: &Limit) {
+        self.amount = limit.amount();
+    }
+
     pub(super) fn set_margin(&mut self, margin: u64) {
         self.next_skew = margin;
     }

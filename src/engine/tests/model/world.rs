@@ -12,6 +12,8 @@ use super::{
 
 #[derive(Debug)]
 pub(in super::super) struct World {
+    pub(super) wall: Timestamp,
+    /// All that ever were: no number is used again.
     pub(in super::super) accounts: Vec<Account>,
     pub(in super::super) keys: Vec<Key>,
     pub(in super::super) lanes: Vec<Lane>,
@@ -23,6 +25,8 @@ pub(in super::super) struct World {
 
 #[derive(Debug)]
 pub(in super::super) struct Account {
+    pub(in super::super) name: usize,
+    pub(in super::super) declared: bool,
     pub(in super::super) meters: Vec<Meter>,
     pub(in super::super) standing: Standing,
     pub(super) way: Way,
@@ -35,7 +39,11 @@ pub(in super::super) struct Account {
 pub(in super::super) struct Key {
     pub(in super::super) account: usize,
     pub(in super::super) meters: Vec<Meter>,
+    pub(in super::super) id: usize,
+    pub(in super::super) declared: bool,
     pub(in super::super) alive: bool,
+    pub(super) secret: u32,
+    pub(in super::super) expires: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -65,6 +73,8 @@ pub(in super::super) struct Grant {
     pub(in super::super) lane: usize,
     pub(in super::super) sent: u64,
     pub(super) cost: Cost,
+    /// Which of the key's secrets it was sent with.
+    pub(super) secret: u32,
     settled: bool,
 }
 
@@ -74,38 +84,29 @@ impl World {
         models: &[Option<&'static str>],
         wall: Timestamp,
     ) -> Self {
-        let meters =
-            |limits: &[crate::Limit]| limits.iter().map(|limit| Meter::new(limit, wall)).collect();
-        let account = |account: &Declared| Account {
-            meters: meters(&account.limits),
-            standing: Standing::default(),
-            way: Way::default(),
-            failures: Vec::new(),
-            rests: 0,
-        };
-        let keys = declared.iter().enumerate().flat_map(|(account, declared)| {
-            let key = move |key: &crate::ApiKey| (account, key.limits.clone());
-            declared.keys.iter().map(key)
-        });
-        let key = |(account, limits): (usize, Vec<_>)| Key {
-            account,
-            meters: meters(&limits),
-            alive: true,
-        };
         let lane = |model: &Option<&'static str>| Lane {
             model: *model,
-            seats: vec![Standing::default(); declared.len()],
+            seats: Vec::new(),
             refused: Vec::new(),
             line: Vec::new(),
         };
-        Self {
-            accounts: declared.iter().map(account).collect(),
-            keys: keys.map(key).collect(),
+        let mut world = Self {
+            wall,
+            accounts: Vec::new(),
+            keys: Vec::new(),
             lanes: models.iter().map(lane).collect(),
             provider: Standing::default(),
             grants: BTreeMap::new(),
             refusals: Vec::new(),
+        };
+        for (name, account) in declared.iter().enumerate() {
+            let account_ix = world.insert_account(0, name, &account.limits);
+            for key in &account.keys {
+                let id = world.keys.len();
+                world.insert_key(0, account_ix, id, &key.limits, None);
+            }
         }
+        world
     }
 
     /// The keys that a request may ever be sent with.
@@ -115,7 +116,7 @@ impl World {
 
     fn usable(&self, lane: usize) -> impl Iterator<Item = usize> {
         let refused = &self.lanes[lane].refused;
-        (0..self.keys.len()).filter(|key| self.keys[*key].alive && !refused.contains(key))
+        self.declared_keys().filter(|key| self.keys[*key].alive && !refused.contains(key))
     }
 
     fn meters(&self, lane: usize, key: usize) -> impl Iterator<Item = &Meter> {
@@ -124,10 +125,17 @@ impl World {
         account.filter(move |meter| meter.counts(model)).chain(&key.meters)
     }
 
-    fn meters_mut(&mut self, lane: usize, key: usize) -> impl Iterator<Item = &mut Meter> {
+    /// Those that count a request that was sent then.
+    fn meters_mut(
+        &mut self,
+        lane: usize,
+        key: usize,
+        sent: u64,
+    ) -> impl Iterator<Item = &mut Meter> {
         let (key, model) = (&mut self.keys[key], self.lanes[lane].model);
         let account = self.accounts[key.account].meters.iter_mut();
-        account.filter(move |meter| meter.counts(model)).chain(&mut key.meters)
+        let all = account.filter(move |meter| meter.counts(model)).chain(&mut key.meters);
+        all.filter(move |meter| meter.since <= sent)
     }
 
     /// When a key has room for a request.
@@ -195,9 +203,11 @@ impl World {
 
     pub(in super::super) fn take(&mut self, now: u64, id: usize, want: &Want, key: usize) -> Check {
         let account = self.keys[key].account;
-        self.meters_mut(want.lane, key).for_each(|meter| meter.take(now, id, &want.cost));
+        self.meters_mut(want.lane, key, now).for_each(|meter| meter.take(now, id, &want.cost));
         let (lane, cost) = (want.lane, want.cost);
-        self.grants.insert(id, Grant { account, key, lane, sent: now, cost, settled: false });
+        let secret = self.keys[key].secret;
+        let grant = Grant { account, key, lane, sent: now, cost, secret, settled: false };
+        self.grants.insert(id, grant);
         self.provider.sending(id)?;
         self.accounts[account].standing.sending(id)?;
         self.lanes[lane].seats[account].sending(id)
@@ -208,19 +218,19 @@ impl World {
         if std::mem::replace(&mut grant.settled, true) {
             return;
         }
-        let (lane, key, cost) = (grant.lane, grant.key, grant.cost);
+        let (lane, key, cost, sent) = (grant.lane, grant.key, grant.cost, grant.sent);
         let used = Cost {
             input: usage.all_input(),
             output: usage.all_output(),
             spend: usage.nano_dollars.unwrap_or(cost.spend),
         };
-        self.meters_mut(lane, key).for_each(|meter| meter.settle(now, id, &cost, &used));
+        self.meters_mut(lane, key, sent).for_each(|meter| meter.settle(now, id, &cost, &used));
     }
 
     pub(in super::super) fn end(&mut self, now: u64, id: usize, refund: bool) {
         let Some(grant) = self.grants.remove(&id) else { return };
-        let Grant { account, key, lane, cost, settled, .. } = grant;
-        for meter in self.meters_mut(lane, key) {
+        let Grant { account, key, lane, cost, sent, settled, .. } = grant;
+        for meter in self.meters_mut(lane, key, sent) {
             if refund && !settled {
                 meter.refund(now, id, &cost);
             }
@@ -229,15 +239,16 @@ impl World {
         self.provider.ended(id);
         self.accounts[account].standing.ended(id);
         self.lanes[lane].seats[account].ended(id);
+        self.forget();
     }
 
     /// A header speaks of all limits of this kind and amount that count the request.
     pub(in super::super) fn read(&mut self, now: u64, id: usize, told: Told) {
         let Some(grant) = self.grants.get(&id) else { return };
-        let (lane, key) = (grant.lane, grant.key);
+        let (lane, key, sent) = (grant.lane, grant.key, grant.sent);
         let round_trip = self.accounts[grant.account].way.shortest();
         let told = Told { cost: grant.cost, round_trip, ..told };
-        self.meters_mut(lane, key)
+        self.meters_mut(lane, key, sent)
             .filter(|meter| meter.limit.metered == told.metered)
             .filter(|meter| meter.limit.amount() == told.amount)
             .for_each(|meter| meter.lower(now, told));

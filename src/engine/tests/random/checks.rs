@@ -82,7 +82,9 @@ impl Play {
     fn check_standings(&mut self) -> Check {
         let provider = self.engine.provider.until().nanos();
         ensure!(provider == self.world.provider.until, "the provider's cooldown changed");
-        for account in 0..self.world.accounts.len() {
+        let accounts = 0..self.world.accounts.len();
+        for account in accounts.filter(|account| !self.world.is_gone(*account)).collect::<Vec<_>>()
+        {
             let until = self.world.accounts[account].standing.until;
             ensure!(self.until_of(account) == until, "the cooldown of account {account} changed");
             for lane in 0..self.world.lanes.len() {
@@ -100,19 +102,21 @@ impl Play {
             let grants = self.world.grants.values();
             grants.map(|g| (g.account, g.key, g.lane)).filter(counted).count() as u64
         };
-        for (i, account) in self.engine.accounts.iter().enumerate() {
+        let accounts = 0..self.world.accounts.len();
+        for i in accounts.filter(|account| !self.world.is_gone(*account)) {
+            let account = &self.engine.accounts[self.accounts[i].index()];
             let open = count(&|(account, ..)| *account == i);
             ensure!(account.in_flight == open, "account {i}: {open}, not {}", account.in_flight);
         }
-        for (i, key) in self.engine.keys.iter().enumerate() {
+        for i in (0..self.world.keys.len()).filter(|key| !self.world.is_key_gone(*key)) {
+            let key = &self.engine.keys[self.keys[i].index()];
             let open = count(&|(_, key, _)| *key == i);
             ensure!(key.in_flight == open, "key {i}: {open}, not {} in flight", key.in_flight);
-            ensure!(key.alive == self.world.keys[i].alive, "key {i} died, or did not");
         }
         let (waiting, ours) = (self.engine.waiting, self.world.waiting());
         ensure!(waiting == ours, "{waiting} wait, not {ours}");
         ensure!(self.engine.has_waiting() == (ours > 0), "has_waiting is wrong");
-        Ok(())
+        self.check_declared()
     }
 
     /// After everything has ended.

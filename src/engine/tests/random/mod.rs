@@ -5,6 +5,7 @@
 //! leaving out steps.
 
 mod checks;
+mod hot;
 mod play;
 mod setting;
 mod step;

@@ -11,7 +11,8 @@ use crate::{
 
 use super::{
     super::{
-        super::{AccountIx, Ask, Cost, Engine, Grant, KeyIx, Setup, Time, WaiterId, rank},
+        super::{AccountIx, Ask, Cost, Counts, Engine, Grant, KeyIx, Setup, Time, WaiterId, rank},
+        build,
         model::{Check, SKEW, Seen, Told, View, Want, When, World, ensure},
     },
     setting::Setting,
@@ -25,7 +26,11 @@ pub(super) struct Play {
     pub(super) engine: Engine,
     pub(super) world: World,
     pub(super) now: u64,
-    held: Vec<(usize, Grant)>,
+    pub(super) counts: Counts,
+    /// The engine's names for the model's accounts and keys.
+    pub(super) accounts: Vec<AccountIx>,
+    pub(super) keys: Vec<KeyIx>,
+    pub(super) held: Vec<(usize, Grant)>,
     next: usize,
     aloud: bool,
 }
@@ -42,19 +47,31 @@ impl Play {
             learns: false,
             ..Setup::new(seed, *wall)
         };
-        let engine = Engine::new(accounts, &ids, setup);
+        let (counts, numbers) = (Counts::new(*wall), accounts.len());
+        let engine = build(accounts, &ids, setup);
         let world = World::new(accounts, models, *wall);
         if aloud {
             println!("{setting}");
         }
-        Self { setting, engine, world, now: 1, held: Vec::new(), next: 0, aloud }
+        Self {
+            setting,
+            engine,
+            world,
+            now: 1,
+            counts,
+            accounts: (0..numbers).map(AccountIx::new).collect(),
+            keys: (0..keys).map(KeyIx::new).collect(),
+            held: Vec::new(),
+            next: 0,
+            aloud,
+        }
     }
 
     pub(super) fn time(&self) -> Time {
         Time::from_nanos(self.now)
     }
 
-    fn tell(&self, what: impl FnOnce() -> String) {
+    pub(super) fn tell(&self, what: impl FnOnce() -> String) {
         if self.aloud {
             println!("{:>16.9} {}", self.now as f64 / 1e9, what());
         }
@@ -62,6 +79,7 @@ impl Play {
 
     pub(super) fn step(&mut self, step: &Step) -> Check {
         let rng = &mut Rng::with_seed(step.seed);
+        self.look_at_the_clock();
         match step.what {
             What::Ask => self.ask(rng)?,
             What::Leave => self.leave(rng),
@@ -74,8 +92,10 @@ impl Play {
             What::Wait => self.wait(rng),
             What::WakeUp => self.wake_up(),
             What::Edge => self.edge(rng),
+            What::Change => self.change(rng)?,
             What::Quiet => self.quiet(rng)?,
         }
+        self.look_at_the_clock();
         self.serve()?;
         self.expire()?;
         self.serve()?;
@@ -118,7 +138,7 @@ impl Play {
             rank: rank(Time::from_nanos(want.since), want.priority),
             deadline: Time::from_nanos(want.deadline),
             answer_by: None,
-            excluded: want.excluded.iter().map(|key| KeyIx::new(*key)).collect(),
+            excluded: want.excluded.iter().map(|key| self.keys[*key]).collect(),
         }
     }
 
@@ -162,9 +182,11 @@ impl Play {
     }
 
     pub(super) fn granted(&mut self, id: usize, want: &Want, grant: Grant) -> Check {
-        let key = grant.key.index();
-        self.tell(|| format!("{id} gets key {key} of account {}", grant.account.index()));
-        ensure!(self.world.keys[key].account == grant.account.index(), "a key of somebody else");
+        // The last that had this name in the engine.
+        let key = self.keys.iter().rposition(|ix| *ix == grant.key).ok_or("a key of nobody")?;
+        let account = self.world.keys[key].account;
+        self.tell(|| format!("{id} gets key {key} of account {account}"));
+        ensure!(self.accounts[account] == grant.account, "a key of somebody else");
         ensure!(self.world.permitted(want).any(|other| other == key), "key {key} is not permitted");
         let when = self.world.when(self.now, want, key, View::Maybe);
         ensure!(when == When::At(self.now), "over a limit, or out of its time: room {when:?}");
@@ -249,6 +271,7 @@ impl Play {
         let Some(place) = self.draw(rng) else { return Ok(()) };
         // Nothing is sent at the very moment of a verdict.
         self.now += 1;
+        self.look_at_the_clock();
         let verdict = self.verdict(rng);
         let now = self.time();
         let (id, grant) = &mut self.held[place];
@@ -256,6 +279,12 @@ impl Play {
             self.engine.answered(now, grant, None);
             self.world.answered(self.now, *id);
         }
+        self.judge_one(place, verdict)
+    }
+
+    pub(super) fn judge_one(&mut self, place: usize, verdict: Verdict) -> Check {
+        let now = self.time();
+        let (id, grant) = &mut self.held[place];
         self.engine.judge(now, grant, verdict, "test");
         let (id, account, lane) = (*id, grant.account, grant.lane);
         let seen = Seen {
@@ -288,6 +317,7 @@ impl Play {
 
     fn brake(&mut self) -> Check {
         self.now += 1;
+        self.look_at_the_clock();
         let now = self.time();
         self.engine.brake(now, now, None, None);
         self.tell(|| "the provider is braked".into());
@@ -298,8 +328,10 @@ impl Play {
         let Some(place) = self.draw(rng) else { return };
         // Nor at that of a header.
         self.now += 1;
+        self.look_at_the_clock();
         let (id, grant) = &self.held[place];
-        let meters = &self.world.accounts[grant.account.index()].meters;
+        let account = self.world.grants[id].account;
+        let meters = &self.world.accounts[account].meters;
         let Some(meter) = rng.choice(meters) else { return };
         let (metered, amount) = (meter.limit.metered(), meter.limit.amount());
         let remaining = rng.u64(0..=amount);
@@ -366,6 +398,10 @@ impl Play {
             self.check_refusal(&Want { deadline: self.now, ..want.clone() }, refusal)?;
             if let Some(after) = refusal.retry_after() {
                 self.now += after.as_nanos() as u64;
+                // Nobody is told that a key comes to its end before that.
+                if self.look_at_the_clock() {
+                    return self.serve();
+                }
                 self.tell(|| format!("{id} comes again, as told"));
                 // Others may have been admitted here meanwhile, and be under way.
                 while !self.held.is_empty() {
@@ -378,11 +414,11 @@ impl Play {
     }
 
     pub(super) fn until_of(&self, account: usize) -> u64 {
-        self.engine.accounts[account].standing.until().nanos()
+        self.engine.accounts[self.accounts[account].index()].standing.until().nanos()
     }
 
     pub(super) fn seat_until(&mut self, lane: usize, account: usize) -> u64 {
         let lane = self.engine.lane(self.time(), self.world.lanes[lane].model);
-        self.engine.lanes[lane].seat(AccountIx::new(account)).standing.until().nanos()
+        self.engine.lanes[lane].seat(self.accounts[account]).standing.until().nanos()
     }
 }

@@ -95,6 +95,18 @@ impl Setting {
     }
 }
 
+impl Setting {
+    /// Limits for an account that comes later.
+    pub(super) fn limits(&self, rng: &mut fastrand::Rng) -> Vec<Limit> {
+        limits(rng, self.tokens)
+    }
+
+    /// A limit for a key.
+    pub(super) fn limit(&self, rng: &mut fastrand::Rng) -> Limit {
+        limit(rng, self.tokens)
+    }
+}
+
 /// Mostly few: then there is more to wait for.
 fn most_accounts(seed: u64) -> usize {
     [0, 1, 1, 2, 3, 6][(seed % 6) as usize]

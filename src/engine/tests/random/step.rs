@@ -22,6 +22,8 @@ pub(super) enum What {
     Wait,
     /// Until the engine wants to be called.
     WakeUp,
+    /// Keys, accounts or limits come, change or go.
+    Change,
     /// Until about the end of a window, or of a later one.
     Edge,
     /// Everybody leaves and everything ends, and then somebody comes alone.
@@ -44,6 +46,7 @@ pub(super) fn list(rng: &mut fastrand::Rng, length: usize) -> Vec<Step> {
         (WakeUp, 12),
         (Edge, 4),
         (Quiet, 1),
+        (Change, 10),
     ];
     let weights = usual.map(|(what, weight)| (what, weight * [1, 2, 4][rng.usize(0..3)]));
     let sum: u32 = weights.iter().map(|(_, weight)| weight).sum();

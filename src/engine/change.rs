@@ -1,0 +1,224 @@
+//! Accounts and keys that come, change and go while requests are under way.
+//!
+//! A key or an account that is no longer declared takes no new requests, and leaves once the last of
+//! those under way has ended. Until then it can be declared again, and goes on as what it was. After
+//! that its slot is free: no grant and no seat refers to it any more, and requests that exclude it do
+//! so by a name that no other key gets.
+
+use std::sync::Arc;
+
+use crate::KeyId;
+
+use super::{
+    Engine, Time,
+    account::{Account, Key, Life},
+    index::{AccountIx, KeyIx},
+    meter::Meter,
+};
+
+/// An account that is to be declared.
+#[derive(Debug)]
+pub(crate) struct NewAccount {
+    pub(crate) name: Arc<str>,
+    pub(crate) weight: u32,
+    pub(crate) meters: Vec<Meter>,
+}
+
+/// A key that is to be declared.
+#[derive(Debug)]
+pub(crate) struct NewKey {
+    pub(crate) id: KeyId,
+    pub(crate) weight: u32,
+    pub(crate) meters: Vec<Meter>,
+    pub(crate) expires: Option<Time>,
+}
+
+impl Engine {
+    /// The account of a name, if it is declared or still leaving.
+    pub(crate) fn find_account(&self, name: &str) -> Option<AccountIx> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The key of an id, if it is declared or still leaving.
+    pub(crate) fn find_key(&self, id: &KeyId) -> Option<KeyIx> {
+        self.by_id.get(id).copied()
+    }
+
+    /// How many keys are declared.
+    pub(crate) fn total_keys(&self) -> usize {
+        self.total_keys
+    }
+
+    /// Declares an account, without keys so far.
+    pub(crate) fn insert_account(&mut self, now: Time, new: NewAccount) -> AccountIx {
+        if let Some(ix) = self.find_account(&new.name) {
+            self.accounts[ix.index()].is_leaving = false;
+            self.order.push(ix);
+            self.set_account_weight(ix, new.weight);
+            self.set_account_limits(now, ix, new.meters);
+            return ix;
+        }
+        let ix = self.free_accounts.pop().unwrap_or(AccountIx::new(self.accounts.len()));
+        self.by_name.insert(Arc::clone(&new.name), ix);
+        self.order.push(ix);
+        let account = Account::new(new);
+        self.lanes.seat_new(ix, &account);
+        match self.accounts.get_mut(ix.index()) {
+            Some(free) => *free = account,
+            None => self.accounts.push(account),
+        }
+        ix
+    }
+
+    /// Declares a key.
+    pub(crate) fn insert_key(&mut self, now: Time, account: AccountIx, new: NewKey) -> KeyIx {
+        let expires = new.expires;
+        let leaving = self.find_key(&new.id);
+        let leaving = leaving.filter(|ix| self.keys[ix.index()].account == account);
+        let ix = match leaving {
+            Some(ix) => {
+                let key = &mut self.keys[ix.index()];
+                key.life = Life::Good;
+                key.secret = key.secret.wrapping_add(1);
+                key.weight = new.weight;
+                self.set_key_limits(now, ix, new.meters);
+                ix
+            }
+            None => {
+                let ix = self.free_keys.pop().unwrap_or(KeyIx::new(self.keys.len()));
+                self.by_id.insert(new.id.clone(), ix);
+                let key = Key::new(ix, account, new, &self.accounts[account.index()].way);
+                match self.keys.get_mut(ix.index()) {
+                    Some(free) => *free = key,
+                    None => self.keys.push(key),
+                }
+                ix
+            }
+        };
+        self.catch_up(ix);
+        let keys = &mut self.accounts[account.index()].keys;
+        // Most accounts have one key, and there may be very many.
+        keys.reserve_exact(usize::from(keys.is_empty()));
+        keys.push(ix);
+        self.total_keys += 1;
+        self.live_keys += 1;
+        self.set_expiry(now, ix, expires);
+        self.revive(account);
+        ix
+    }
+
+    /// A key has a new secret: what was said of the old one is forgotten.
+    pub(crate) fn renew_key(&mut self, now: Time, ix: KeyIx, expires: Option<Time>) {
+        self.forget_refusals(ix);
+        let key = &mut self.keys[ix.index()];
+        key.secret = key.secret.wrapping_add(1);
+        let account = key.account;
+        if key.life != Life::Good {
+            key.life = Life::Good;
+            self.live_keys += 1;
+            self.catch_up(ix);
+        }
+        self.set_expiry(now, ix, expires);
+        self.revive(account);
+    }
+
+    /// A key is no longer declared.
+    pub(crate) fn remove_key(&mut self, ix: KeyIx) {
+        self.set_notice(ix, None);
+        self.forget_refusals(ix);
+        let key = &mut self.keys[ix.index()];
+        let was_good = key.life == Life::Good;
+        key.life = Life::Leaving;
+        self.accounts[key.account.index()].keys.retain(|other| *other != ix);
+        self.total_keys -= 1;
+        self.live_keys -= usize::from(was_good);
+        self.unstall();
+        self.let_go(ix);
+    }
+
+    /// Accounts without keys are no longer declared.
+    pub(crate) fn remove_accounts(&mut self, accounts: &[AccountIx]) {
+        for ix in accounts {
+            self.accounts[ix.index()].is_leaving = true;
+        }
+        self.order.retain(|ix| !self.accounts[ix.index()].is_leaving);
+        self.unstall();
+        accounts.iter().for_each(|ix| self.let_go_account(*ix));
+    }
+
+    /// The declared accounts are in this order.
+    pub(crate) fn arrange(&mut self, order: Vec<AccountIx>) {
+        self.order = order;
+    }
+
+    pub(crate) fn set_account_weight(&mut self, ix: AccountIx, weight: u32) {
+        self.accounts[ix.index()].weight = weight;
+        self.lanes.iter_mut().for_each(|lane| lane.seat_mut(ix).weight = weight);
+    }
+
+    pub(crate) fn set_key_weight(&mut self, ix: KeyIx, weight: u32) {
+        self.keys[ix.index()].weight = weight;
+    }
+
+    /// A limit that is still declared goes on counting, also if its amount is another. A new one counts
+    /// what is admitted from now on.
+    pub(crate) fn set_account_limits(&mut self, now: Time, ix: AccountIx, new: Vec<Meter>) {
+        self.epoch += 1;
+        self.accounts[ix.index()].declare(now, new, self.epoch);
+        self.lanes.recount(ix, &self.accounts[ix.index()]);
+        self.revive(ix);
+    }
+
+    /// The same for a key alone.
+    pub(crate) fn set_key_limits(&mut self, now: Time, ix: KeyIx, new: Vec<Meter>) {
+        self.epoch += 1;
+        let key = &mut self.keys[ix.index()];
+        let account = key.account;
+        key.declare(now, new, self.epoch, &self.accounts[account.index()].way);
+        self.revive(account);
+    }
+
+    /// Whoever comes new does not have to serve first what the others have served before.
+    pub(super) fn catch_up(&mut self, ix: KeyIx) {
+        let key = &self.keys[ix.index()];
+        let others = self.accounts[key.account.index()].keys.iter().filter(|other| **other != ix);
+        let others = others.map(|other| &self.keys[other.index()]);
+        let least = others.filter(|other| other.life == Life::Good).map(|other| other.load).min();
+        let key = &mut self.keys[ix.index()];
+        key.load = key.load.max(least.unwrap_or(0));
+    }
+
+    pub(super) fn forget_refusals(&mut self, ix: KeyIx) {
+        self.lanes.iter_mut().for_each(|lane| lane.refused.retain(|refused| *refused != ix));
+    }
+
+    /// Frees the slot of a key that has left.
+    pub(super) fn let_go(&mut self, ix: KeyIx) {
+        let key = &mut self.keys[ix.index()];
+        let account = key.account;
+        if key.life == Life::Leaving && key.in_flight == 0 {
+            key.life = Life::Gone;
+            key.meters = Vec::new();
+            // By now its id may be another key's.
+            if self.by_id.get(&key.id) == Some(&ix) {
+                self.by_id.remove(&key.id);
+            }
+            self.free_keys.push(ix.next());
+        }
+        if self.accounts[account.index()].is_leaving {
+            self.let_go_account(account);
+        }
+    }
+
+    fn let_go_account(&mut self, ix: AccountIx) {
+        let account = &mut self.accounts[ix.index()];
+        if account.in_flight > 0 || self.by_name.get(&account.name) != Some(&ix) {
+            return;
+        }
+        self.by_name.remove(&account.name);
+        account.meters = Vec::new();
+        self.lanes.iter_mut().for_each(|lane| lane.unseat(ix));
+        self.alike.forget(ix);
+        self.free_accounts.push(ix);
+    }
+}

@@ -1,0 +1,71 @@
+//! Keys that are good until a date.
+
+use super::{Engine, Event, Time, account::Life, index::KeyIx};
+
+const DAY: u64 = 86_400 * super::time::SECOND;
+/// So long before its end a key is spoken of.
+const WARNINGS: [u64; 2] = [7 * DAY, DAY];
+
+impl Engine {
+    /// A key is good until then.
+    pub(crate) fn set_expiry(&mut self, now: Time, ix: KeyIx, expires: Option<Time>) {
+        let key = &mut self.keys[ix.index()];
+        key.expires = expires;
+        if key.life == Life::Expired && expires.is_none_or(|expires| expires > now) {
+            key.life = Life::Good;
+            let account = key.account;
+            self.live_keys += 1;
+            self.catch_up(ix);
+            self.revive(account);
+        }
+        // Whoever comes within the last week is spoken of at once.
+        let first = expires.map(|expires| expires.minus(WARNINGS[0]).max(now));
+        self.set_notice(ix, first);
+        self.tell_the_time(now);
+    }
+
+    pub(super) fn set_notice(&mut self, ix: KeyIx, notice: Option<Time>) {
+        let key = &mut self.keys[ix.index()];
+        if let Some(old) = std::mem::replace(&mut key.notice, notice) {
+            self.notices.remove(&(old, ix));
+        }
+        self.notices.extend(notice.map(|notice| (notice, ix)));
+    }
+
+    /// Does and tells what is due by now. To be called before anything else is done at a moment.
+    pub(crate) fn tell_the_time(&mut self, now: Time) {
+        while let Some(&(due, ix)) = self.notices.first()
+            && due <= now
+        {
+            self.notice(now, ix);
+        }
+    }
+
+    fn notice(&mut self, now: Time, ix: KeyIx) {
+        let key = &mut self.keys[ix.index()];
+        let Some(expires) = key.expires else { return self.set_notice(ix, None) };
+        let (id, account) = (key.id.clone(), self.accounts[key.account.index()].name.clone());
+        if expires > now {
+            let later = WARNINGS.map(|before| expires.minus(before));
+            let next = later.into_iter().find(|then| *then > now).unwrap_or(expires);
+            self.set_notice(ix, Some(next));
+            let wait = now.until(expires);
+            self.events.push(Event::KeyExpires { key: id, account, wait });
+            return;
+        }
+        if key.life == Life::Good {
+            key.life = Life::Expired;
+            self.live_keys -= 1;
+            self.forget_refusals(ix);
+            self.unstall();
+        }
+        self.set_notice(ix, None);
+        let (live, total) = (self.live_keys, self.total_keys);
+        self.events.push(Event::KeyExpired { key: id, account, live, total });
+    }
+
+    /// When the next key comes to its end, or is spoken of.
+    pub(super) fn next_notice(&self) -> Option<Time> {
+        self.notices.first().map(|(due, _)| *due)
+    }
+}

@@ -1,0 +1,75 @@
+//! Keeping a pool at what a source of keys says.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use tokio::time::{sleep, timeout};
+
+use crate::{Event, KeyPool, source::SecretSource};
+
+/// A source that takes longer has nothing to say: a minute.
+const LONGEST_LOAD: Duration = Duration::from_secs(60);
+
+impl KeyPool {
+    /// Keeps the pool at what a source says, asking it at once and then about that often: up to a tenth
+    /// more or less each time, so that many processes do not ask at the same moment. What it says is
+    /// put into effect as by [`apply`](Self::apply).
+    ///
+    /// The future is the caller's to drive, in a task or beside something else; it ends when the pool
+    /// is gone, and may be dropped at any point. If the source fails, takes longer than a minute, or
+    /// says something that cannot be used, all stays as it was, and
+    /// [`Event::ConfigRefused`] tells why, once until that changes.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use tower_key_rotation::{KeyPool, OpenAi, source::{KeyFile, SecretSource}};
+    ///
+    /// # let path = std::env::temp_dir().join("tower-key-rotation-watch-example.txt");
+    /// # std::fs::write(&path, "a1 sk-not-a-real-key\n")?;
+    /// let source = KeyFile::new(path);
+    /// let pool = KeyPool::builder(OpenAi::default()).accounts(source.load().await?).build()?;
+    /// tokio::spawn(pool.watch(source, Duration::from_secs(30)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn watch<S: SecretSource>(
+        &self,
+        source: S,
+        every: Duration,
+    ) -> impl Future<Output = ()> + Send + use<S> {
+        let pool = Arc::downgrade(&self.shared);
+        async move {
+            let mut told = None;
+            loop {
+                let loaded = timeout(LONGEST_LOAD, source.load()).await;
+                let Some(shared) = pool.upgrade() else { return };
+                let loaded = loaded
+                    .map_err(|_| "the source of keys took longer than a minute".to_owned())
+                    .and_then(|loaded| loaded.map_err(|error| error.to_string()));
+                let this = Self { shared };
+                let applied = loaded
+                    .and_then(|accounts| this.apply(accounts).map_err(|error| error.to_string()));
+                let refused = applied.err();
+                if let Some(why) = refused.clone().filter(|_| refused != told) {
+                    this.tell(Event::ConfigRefused { why });
+                }
+                told = refused;
+                drop(this);
+                sleep(jittered(every)).await;
+            }
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        self.shared.with(|core, _| core.engine.tell(event));
+    }
+}
+
+/// Up to a tenth more or less, and at least a millisecond.
+fn jittered(every: Duration) -> Duration {
+    let tenth = every / 10;
+    let some = u64::try_from(tenth.as_nanos()).unwrap_or(u64::MAX / 2);
+    let some = Duration::from_nanos(fastrand::u64(0..=some.saturating_mul(2)));
+    (every - tenth).saturating_add(some).max(Duration::from_millis(1))
+}

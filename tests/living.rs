@@ -1,0 +1,120 @@
+//! Keys and accounts that come, change and go while requests are under way.
+#![cfg(all(feature = "sandbox", feature = "retry"))]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+mod support;
+
+use std::time::Duration;
+
+use support::{Client, chat, client, offer, per_minute, seconds};
+use tokio::task::JoinHandle;
+use tokio_test::task;
+use tower_key_rotation::{
+    Account, ApiKey, KeyPool, Limit, OpenAi,
+    sandbox::{Dialect, Fault, Sandbox, Script},
+};
+
+const OLD: &str = "sk-old";
+const NEW: &str = "sk-new";
+
+/// So many accounts with an old and a new secret each; the pool knows the old ones.
+fn sandbox(number: usize) -> Sandbox {
+    let script = Script::new().latency(Duration::from_millis(900));
+    let mut sandbox = Sandbox::builder(Dialect::OpenAi).seed(7).answer(script);
+    for i in 0..number {
+        let secrets = [format!("{OLD}-{i}"), format!("{NEW}-{i}")];
+        let secrets = secrets.each_ref().map(String::as_str);
+        sandbox = sandbox.account(format!("org-{i}"), per_minute(600), secrets);
+    }
+    sandbox.build()
+}
+
+fn account(i: usize, key: &str, secret: &str) -> Account {
+    let key = ApiKey::new(format!("{secret}-{i}")).id(format!("{key}-{i}"));
+    Account::new(format!("org-{i}")).limit(Limit::requests(600).per_minute()).key(key)
+}
+
+fn pool(accounts: impl IntoIterator<Item = Account>) -> KeyPool {
+    let pool = KeyPool::builder(OpenAi::default()).seed(7);
+    accounts.into_iter().fold(pool, |pool, account| pool.account(account)).build().unwrap()
+}
+
+/// Requests at an even pace: what their callers got.
+fn load(client: &Client, gap: Duration, number: usize) -> JoinHandle<Vec<u16>> {
+    let client = client.clone();
+    tokio::spawn(async move {
+        let answers = offer(&client, number, gap, |_| chat()).await;
+        answers.iter().map(|answer| answer.status().as_u16()).collect()
+    })
+}
+
+const KEYS: usize = 100;
+
+/// Does something to each key, one by one, while requests go on, and says whether it is still in use
+/// then. Once nobody uses the old secret any more the provider does not know it any more.
+async fn rotate(change: impl Fn(&KeyPool, usize) -> tower_key_rotation::Drained) {
+    let (sandbox, pool) = (sandbox(KEYS), pool((0..KEYS).map(|i| account(i, "old", OLD))));
+    let client = client(&pool, &sandbox);
+    let load = load(&client, Duration::from_millis(10), 6_000);
+    let mut gone = Vec::new();
+    let mut in_use = 0;
+    seconds(1.0).await;
+    for i in 0..KEYS {
+        let mut drained = task::spawn(change(&pool, i));
+        in_use += usize::from(drained.poll().is_pending());
+        drained.await;
+        assert!(sandbox.fail(Fault::revoke(format!("{OLD}-{i}"))));
+        gone.push(sandbox.seen().key(&format!("org-{i}-1")).requests);
+        seconds(0.05).await;
+    }
+    let statuses = load.await.unwrap();
+    assert_eq!(statuses.len(), 6_000);
+    assert!(statuses.iter().all(|status| *status == 200), "a caller saw an error");
+    assert!(in_use > KEYS / 4, "hardly any key was in use when it went: {in_use}");
+    let seen = sandbox.seen();
+    for (i, requests) in gone.into_iter().enumerate() {
+        let (old, new) = (seen.key(&format!("org-{i}-1")), seen.key(&format!("org-{i}-2")));
+        assert!(requests > 0, "{OLD}-{i} was never used");
+        assert_eq!(old.requests, requests, "{OLD}-{i} was used after it was drained");
+        assert_eq!(old.rejected, 0, "{OLD}-{i} was sent once more");
+        assert!(new.accepted > 0, "{NEW}-{i} is not used");
+    }
+    assert_eq!(seen.total().rate_limited, 0, "limits were forgotten");
+    assert_eq!(pool.snapshot().live_keys, KEYS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_keys_are_rotated_one_by_one_under_load_and_nobody_sees_it() {
+    rotate(|pool, i| {
+        let key = ApiKey::new(format!("{NEW}-{i}")).id(format!("new-{i}"));
+        pool.insert(Account::new(format!("org-{i}")).key(key)).unwrap();
+        pool.remove(format!("old-{i}")).unwrap()
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_secrets_are_replaced_one_by_one_under_load_and_nobody_sees_it() {
+    rotate(|pool, i| pool.replace_secret(format!("old-{i}"), format!("{NEW}-{i}")).unwrap()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_new_set_under_load_is_seen_by_nobody() {
+    let (sandbox, pool) = (sandbox(KEYS), pool((0..KEYS / 2).map(|i| account(i, "old", OLD))));
+    let client = client(&pool, &sandbox);
+    let load = load(&client, Duration::from_millis(5), 2_000);
+    for round in 0..20 {
+        seconds(0.4).await;
+        // Half of them go and half of them come, and of those that stay the secrets change.
+        let first = if round % 2 == 0 { KEYS / 4 } else { 0 };
+        let secret = if round % 4 < 2 { NEW } else { OLD };
+        let set = (first..first + KEYS / 2).map(|i| account(i, "old", secret));
+        let changes = pool.apply(set).unwrap();
+        assert_eq!(changes.keys_added.len(), KEYS / 4);
+        assert_eq!(changes.keys_removed.len(), KEYS / 4);
+    }
+    let statuses = load.await.unwrap();
+    assert!(statuses.iter().all(|status| *status == 200), "a caller saw an error");
+    assert_eq!(sandbox.seen().total().rate_limited, 0, "limits were forgotten");
+    assert_eq!(pool.snapshot().accounts.iter().map(|account| account.in_flight).sum::<u64>(), 0);
+}
