@@ -27,6 +27,7 @@ pub struct Demand {
     pub(crate) nano_dollars: u64,
     pub(crate) priority: i8,
     pub(crate) tenant: Option<Arc<str>>,
+    pub(crate) tag: Option<Arc<str>>,
     pub(crate) since: Option<Instant>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) excluded: Vec<KeyId>,
@@ -77,6 +78,13 @@ impl Demand {
     /// there; priority then orders the requests of one tenant.
     pub fn tenant(mut self, name: impl AsRef<str>) -> Self {
         self.tenant = Some(Arc::from(name.as_ref()));
+        self
+    }
+
+    /// What its usage is booked under, beside its key and model: a team, a feature, a customer; nothing
+    /// by default. Of a longer one, the [`Ledger`](crate::usage::Ledger) keeps 256 bytes.
+    pub fn tag(mut self, tag: impl AsRef<str>) -> Self {
+        self.tag = Some(Arc::from(tag.as_ref()));
         self
     }
 

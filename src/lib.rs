@@ -215,7 +215,7 @@ pub use account::Account;
 pub use balance::{KeyBalance, KeyEndpoint, KeyEndpoints};
 pub use demand::{Demand, Estimate};
 pub use engine::{
-    AccountState, Event, KeyState, LaneState, LastRefusal, MeterState, Snapshot, TenantState,
+    AccountState, Event, KeyState, LaneState, LastRefusal, MeterState, Saved, Snapshot, TenantState,
 };
 pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};

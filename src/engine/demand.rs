@@ -1,5 +1,7 @@
 //! What one request asks of the engine.
 
+use std::sync::Arc;
+
 use crate::limit::Metered;
 
 use super::{
@@ -52,6 +54,8 @@ impl Cost {
 pub(crate) struct Ask {
     pub(crate) lane: LaneIx,
     pub(crate) tenant: TenantIx,
+    /// What its usage is booked under.
+    pub(crate) tag: Option<Arc<str>>,
     pub(crate) cost: Cost,
     /// What of the cost was a guess.
     pub(crate) prior: Prior,

@@ -37,6 +37,7 @@ mod refusal;
 mod rolling;
 mod room;
 mod round_trip;
+mod saved;
 mod serve;
 mod setup;
 mod shadow;
@@ -67,6 +68,7 @@ pub(crate) use index::{AccountIx, KeyIx, LaneIx, MOST_LIMITS};
 pub(crate) use line::WaiterId;
 pub(crate) use meter::Meter;
 pub(crate) use needs::{Needs, Prior};
+pub use saved::Saved;
 pub(crate) use setup::{Counts, Setup};
 pub use snapshot::{
     AccountState, KeyState, LaneState, LastRefusal, MeterState, Snapshot, TenantState,

@@ -258,6 +258,7 @@ impl Core {
             deadline: now,
             answer_by: None,
             excluded: Vec::new(),
+            tag: None,
             among: Among::One(key),
         };
         let grant = self.engine.admit(now, &ask)?;

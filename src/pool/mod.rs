@@ -43,6 +43,8 @@ mod events;
 mod gate;
 mod key_set;
 mod lease;
+mod saved;
+mod settle;
 mod shared;
 mod watch;
 
@@ -133,7 +135,8 @@ impl KeyPool {
         let now = Instant::now();
         let since = demand.since.map_or(now, |since| since.min(now));
         let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since, now };
-        self.line_up(self.shared.with(|core, now| self.ask(core, now, &wanted)))
+        let ask = self.shared.with(|core, now| self.ask(core, now, &wanted));
+        self.line_up(ask)
     }
 
     /// What a refusal says: by the pool's own rules, and else by the provider's. It changes nothing.
@@ -249,6 +252,7 @@ impl KeyPool {
         let mut ask = Ask {
             lane,
             tenant: core.engine.tenant(demand.tenant.as_deref()),
+            tag: demand.tag.clone(),
             cost: Cost {
                 input: input.min(MOST),
                 output: output.min(MOST),

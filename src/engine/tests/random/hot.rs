@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-use crate::{Account, KeyId, engine::NewKey};
+use crate::{Account, KeyId, Verdict, engine::NewKey};
 
 use super::{
     super::{
@@ -20,18 +20,19 @@ const MOST_KEYS: usize = 4;
 
 impl Play {
     /// Something about keys and accounts changes. Nothing else happens at that very moment.
-    pub(super) fn change(&mut self, rng: &mut Rng) {
+    pub(super) fn change(&mut self, rng: &mut Rng) -> Check {
         self.now += 1;
         self.look_at_the_clock();
-        match rng.u8(0..10) {
+        match rng.u8(0..13) {
             0 | 1 => self.insert_account(rng),
             2 | 3 => self.insert_key(rng),
             4 => self.remove_account(rng),
             5 | 6 => self.remove_key(rng),
-            7 => self.renew(rng),
-            8 => self.set_limits(rng),
+            7 | 8 => return self.renew(rng),
+            9..12 => self.set_limits(rng),
             _ => self.set_weights(rng),
         }
+        Ok(())
     }
 
     /// Whether a key's time is over.
@@ -121,12 +122,23 @@ impl Play {
         self.world.remove_key(key);
     }
 
-    fn renew(&mut self, rng: &mut Rng) {
-        let Some(key) = self.a_key(rng) else { return };
+    /// A new secret, and perhaps late news of the old one.
+    fn renew(&mut self, rng: &mut Rng) -> Check {
+        let in_use: Vec<_> = self.world.grants.values().map(|grant| grant.key).collect();
+        let in_use = in_use.into_iter().filter(|key| self.world.keys[*key].declared);
+        let in_use = rng.choice(in_use.collect::<Vec<_>>()).filter(|_| rng.u8(0..4) > 0);
+        let Some(key) = in_use.or_else(|| self.a_key(rng)) else { return Ok(()) };
         let expires = self.expiry(rng);
         self.tell(|| format!("key {key} has a new secret until {expires:?}"));
         self.engine.renew_key(self.time(), self.keys[key], expires.map(Time::from_nanos));
         self.world.renew(key, expires);
+        let sent_before = |id: &usize| self.world.grants[id].key == key;
+        let late = self.held.iter().position(|(id, _)| sent_before(id));
+        match late.filter(|_| rng.bool()) {
+            Some(late) if rng.bool() => self.judge_one(late, Verdict::KeyRejected),
+            Some(late) => self.judge_one(late, Verdict::ModelRefused),
+            None => Ok(()),
+        }
     }
 
     fn set_limits(&mut self, rng: &mut Rng) {

@@ -32,7 +32,7 @@ pub(super) struct Play {
     /// The engine's names for the model's accounts and keys.
     pub(super) accounts: Vec<AccountIx>,
     pub(super) keys: Vec<KeyIx>,
-    held: Vec<(usize, Grant)>,
+    pub(super) held: Vec<(usize, Grant)>,
     next: usize,
     aloud: bool,
 }
@@ -94,7 +94,7 @@ impl Play {
             What::Wait => self.wait(rng),
             What::WakeUp => self.wake_up(),
             What::Edge => self.edge(rng),
-            What::Change => self.change(rng),
+            What::Change => self.change(rng)?,
             What::Quiet => self.quiet(rng)?,
         }
         self.look_at_the_clock();
@@ -133,6 +133,7 @@ impl Play {
 
     fn asked(&mut self, want: &Want) -> Ask {
         Ask {
+            tag: None,
             lane: self.engine.lane(self.time(), self.world.lanes[want.lane].model),
             tenant: self.engine.tenant(want.tenant),
             cost: want.cost,
@@ -282,6 +283,12 @@ impl Play {
             self.engine.answered(now, grant, None);
             self.world.answered(self.now, *id);
         }
+        self.judge_one(place, verdict)
+    }
+
+    pub(super) fn judge_one(&mut self, place: usize, verdict: Verdict) -> Check {
+        let now = self.time();
+        let (id, grant) = &mut self.held[place];
         self.engine.judge(now, grant, verdict, "test");
         let (id, account, lane) = (*id, grant.account, grant.lane);
         let seen = Seen {

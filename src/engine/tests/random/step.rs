@@ -46,7 +46,7 @@ pub(super) fn list(rng: &mut fastrand::Rng, length: usize) -> Vec<Step> {
         (WakeUp, 12),
         (Edge, 4),
         (Quiet, 1),
-        (Change, 5),
+        (Change, 10),
     ];
     let weights = usual.map(|(what, weight)| (what, weight * [1, 2, 4][rng.usize(0..3)]));
     let sum: u32 = weights.iter().map(|(_, weight)| weight).sum();
