@@ -27,9 +27,11 @@ pub struct Demand {
     pub(crate) nano_dollars: u64,
     pub(crate) priority: i8,
     pub(crate) tenant: Option<Arc<str>>,
+    pub(crate) tag: Option<Arc<str>>,
     pub(crate) since: Option<Instant>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) excluded: Vec<KeyId>,
+    pub(crate) pinned: Option<KeyId>,
 }
 
 impl Demand {
@@ -79,6 +81,13 @@ impl Demand {
         self
     }
 
+    /// What its usage is booked under, beside its key and model: a team, a feature, a customer; nothing
+    /// by default. Of a longer one, the [`Ledger`](crate::usage::Ledger) keeps 256 bytes.
+    pub fn tag(mut self, tag: impl AsRef<str>) -> Self {
+        self.tag = Some(Arc::from(tag.as_ref()));
+        self
+    }
+
     /// When it was first asked for; now, by default. It is its place in the line, and `max_wait` is
     /// counted from then on: for another attempt of a request that was refused.
     pub fn since(mut self, since: Instant) -> Self {
@@ -96,6 +105,13 @@ impl Demand {
     /// A key this request must not be sent with. May be called several times.
     pub fn exclude(mut self, key: KeyId) -> Self {
         self.excluded.push(key);
+        self
+    }
+
+    /// The only key this request may be sent with: it waits for that one, whatever room the others
+    /// have. A key that the pool has not is [`Reason::NoKey`](crate::Reason::NoKey).
+    pub fn pinned(mut self, key: KeyId) -> Self {
+        self.pinned = Some(key);
         self
     }
 }

@@ -70,6 +70,18 @@ impl Endpoint {
     }
 }
 
+impl Endpoint {
+    /// Leads a request here, whatever host it names.
+    #[cfg(feature = "balance")]
+    pub(crate) fn lead<B>(&self, request: &mut http::Request<B>) {
+        if !self.covers(request.uri())
+            && let Some(here) = self.lead_here(request.uri())
+        {
+            *request.uri_mut() = here;
+        }
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.origin, self.base)

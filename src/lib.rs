@@ -89,6 +89,8 @@
 //!   other layer, and no client inside, retry as well.
 //! - [`KeyRotation`] is the innermost: nothing between it and the client may follow redirects or
 //!   add credentials. It never sends a key to another origin than the pool's.
+//! - [`KeyBalance`] stands in the place of [`KeyRotation`] and the client, where keys have servers and
+//!   clients of their own: see [`balance`].
 //! - A timeout goes outside; [`KeyPoolBuilder::max_wait`] bounds the wait in line by itself.
 //! - `tower::load_shed` and `tower::buffer` have no place here: the pool has its own bounded line.
 //!
@@ -175,12 +177,15 @@
 //! | feature | default | adds |
 //! | --- | --- | --- |
 //! | `retry` | yes | [`QuotaAwareRetry`], [`RotationStack`], and tower as a dependency |
+//! | `balance` | yes | [`KeyBalance`], [`KeyEndpoints`], [`KeyEndpoint`], and tower as a dependency |
 //! | `sandbox` | no | [`sandbox`] |
-//! | `full` | no | both |
+//! | `full` | no | all of them |
 //!
 //! A feature only adds; none changes what is there without it.
 
 mod account;
+#[cfg(feature = "balance")]
+pub mod balance;
 mod demand;
 mod endpoint;
 mod engine;
@@ -206,9 +211,11 @@ pub mod usage;
 mod verdict;
 
 pub use account::Account;
+#[cfg(feature = "balance")]
+pub use balance::{KeyBalance, KeyEndpoint, KeyEndpoints};
 pub use demand::{Demand, Estimate};
 pub use engine::{
-    AccountState, Event, KeyState, LaneState, LastRefusal, MeterState, Snapshot, TenantState,
+    AccountState, Event, KeyState, LaneState, LastRefusal, MeterState, Saved, Snapshot, TenantState,
 };
 pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};

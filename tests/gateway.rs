@@ -7,6 +7,8 @@
 mod gateway;
 #[path = "gateway/origin.rs"]
 mod origin;
+#[path = "gateway/process.rs"]
+mod process;
 #[path = "gateway/reload.rs"]
 mod reload;
 #[path = "gateway/start.rs"]
@@ -15,6 +17,8 @@ mod start;
 mod streams;
 #[path = "gateway/traps.rs"]
 mod traps;
+#[path = "gateway/usage.rs"]
+mod usage;
 
 use std::time::Duration;
 

@@ -14,26 +14,30 @@ use super::{
     joined::Joined,
     pool::Pool,
     reply,
+    routes::Gateway,
 };
 
 /// Sends a request of a tenant to `path` of a pool's provider.
 pub(crate) async fn forward(
+    gateway: &Gateway,
     pool: &Pool,
     tenant: Option<&str>,
     path: &str,
-    head: Parts,
+    mut head: Parts,
     body: Body,
 ) -> Response<Body> {
     let trail = Trail::new();
     let access = Access::new(&pool.name, &head.method, head.uri.path(), trail.clone());
+    let tag = gateway.usage().take_tag(&mut head.headers);
     let Some(mut request) = outgoing(pool, path, head, body) else {
         let refusal = reply::error(StatusCode::BAD_REQUEST, "bad_path", "the path leaves its API");
         return logged(refusal, access, None);
     };
     request.extensions_mut().insert(trail);
-    if let Some(tenant) = tenant {
-        request.extensions_mut().insert(Demand::new().tenant(tenant));
-    }
+    let demand = tenant.map_or(Demand::new(), |tenant| Demand::new().tenant(tenant));
+    // Who says nothing else is booked under whom it calls for.
+    let demand = tag.as_deref().or(tenant).map_or(demand.clone(), |tag| demand.tag(tag));
+    request.extensions_mut().insert(demand);
     match pool.call(request).await {
         Ok(answer) => {
             let note = note(&answer);

@@ -13,6 +13,7 @@ use wildmatch::WildMatch;
 use super::{
     config::{Admission, Base, Dialect, PoolConfig, Strategy, Streams, Tenant},
     upstream::{Upstream, UpstreamError},
+    usage::Opened,
 };
 
 /// The whole stack: body kept for repetition, retry, rotation, and the way to the provider.
@@ -32,6 +33,7 @@ impl Pool {
     pub(crate) fn new(
         config: PoolConfig,
         tenants: &[Tenant],
+        opened: &mut Opened,
         upstream: Upstream,
     ) -> Result<Self, BuildError> {
         let PoolConfig { name, dialect, base, models, max_wait, queue, .. } = config;
@@ -40,10 +42,12 @@ impl Pool {
         let keys = admit(keys, admission);
         let keys =
             tenants.iter().fold(keys, |keys, tenant| keys.tenant(&tenant.name, tenant.weight));
+        let keys = opened.furnish(&name, keys);
         let keys = rules.into_iter().fold(keys, |keys, rule| keys.rule(rule));
         let keys =
             accounts.into_iter().fold(keys, |keys, account| keys.account(account)).build()?;
-        let stack = RotationStack::new(&keys).rotation(rotation(&keys, streams));
+        let stack =
+            RotationStack::new(&keys).rotation(rotation(&keys, streams).ask_usage(opened.asks()));
         let stack = ServiceBuilder::new().layer(stack).service(upstream);
         let models = models.iter().map(|pattern| WildMatch::new(pattern)).collect();
         Ok(Self { name: name.into(), dialect, base, keys, models, stack })

@@ -25,11 +25,13 @@ use super::{
     reload::Fixed,
     reply,
     upstream::Upstream,
+    usage::{Opened, Usage, UsageStatus},
 };
 
 pub(crate) struct Gateway {
     guard: RwLock<Arc<Guard>>,
     pools: Vec<Pool>,
+    usage: Usage,
     listen: SocketAddr,
     fixed: Fixed,
 }
@@ -39,11 +41,12 @@ impl Gateway {
         let guard = RwLock::new(Arc::new(Guard::new(&config)));
         let (listen, fixed) = (config.listen, Fixed::new(&config));
         let tenants = config.tenants;
+        let mut opened = Opened::open(config.usage)?;
         let (mut pools, mut problems) = (Vec::new(), Vec::new());
         for pool in config.pools {
             let name = pool.name.clone();
             let in_pool = |problem| format!("pool {name:?}: {problem}");
-            match Pool::new(pool, &tenants, upstream.clone()) {
+            match Pool::new(pool, &tenants, &mut opened, upstream.clone()) {
                 Ok(pool) => pools.push(pool),
                 Err(error) => problems.extend(error.problems().iter().map(in_pool)),
             }
@@ -51,7 +54,8 @@ impl Gateway {
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
-        Ok(Self { guard, pools, listen, fixed })
+        let usage = opened.start(pools.iter().map(|pool: &Pool| pool.keys.clone()).collect());
+        Ok(Self { guard, pools, usage, listen, fixed })
     }
 
     /// Takes another configuration into use, all of it or nothing, and says what of it waits for a
@@ -91,11 +95,16 @@ impl Gateway {
         &self.pools
     }
 
+    pub(crate) fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
     /// The application, to be served.
     pub(crate) fn router(self: Arc<Self>) -> Router {
         Router::new()
             .route("/-/health", get(health))
             .route("/-/status", get(status))
+            .route("/-/usage", get(usage))
             .route("/v1/{*path}", any(unified))
             .fallback(native)
             .with_state(self)
@@ -123,6 +132,7 @@ async fn health() -> Response<Body> {
 #[derive(Serialize)]
 struct Status {
     pools: Vec<Snapshot>,
+    usage: UsageStatus,
 }
 
 /// The state of every pool, account and key.
@@ -132,9 +142,18 @@ async fn status(State(gateway): Shared, request: Request<Body>) -> Response<Body
         return reply::denied(denied);
     }
     let pools = gateway.pools.iter().map(|pool| pool.keys.snapshot()).collect();
-    match serde_json::to_string_pretty(&Status { pools }) {
+    match serde_json::to_string_pretty(&Status { pools, usage: gateway.usage.status() }) {
         Ok(text) => reply::json(StatusCode::OK, text),
         Err(_) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, "status", "no status"),
+    }
+}
+
+/// What was used and what it cost.
+async fn usage(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
+    let (head, _) = request.into_parts();
+    match gateway.guard().admit_admin(&head) {
+        Ok(()) => gateway.usage.page(head.uri.query().unwrap_or_default()),
+        Err(denied) => reply::denied(denied),
     }
 }
 
@@ -159,7 +178,7 @@ async fn unified(State(gateway): Shared, request: Request<Body>) -> Response<Bod
     };
     let rest = head.uri.path().strip_prefix("/v1").unwrap_or_default();
     let path = format!("{}{rest}", pool.dialect.unified_path());
-    forward(pool, tenant, &path, head, body).await
+    forward(&gateway, pool, tenant, &path, head, body).await
 }
 
 /// A provider's own API, streaming both ways.
@@ -176,5 +195,6 @@ async fn native(State(gateway): Shared, request: Request<Body>) -> Response<Body
     let Some(pool) = gateway.pools.iter().find(|pool| *pool.name == *name) else {
         return reply::unknown_pool(name, &gateway.paths());
     };
-    forward(pool, tenant, if rest.is_empty() { "/" } else { rest }, head, body).await
+    let rest = if rest.is_empty() { "/" } else { rest };
+    forward(&gateway, pool, tenant, rest, head, body).await
 }

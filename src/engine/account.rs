@@ -30,7 +30,7 @@ pub(crate) struct Account {
     pub(crate) keys: Vec<KeyIx>,
     pub(crate) standing: Standing,
     pub(crate) failures: Failures,
-    pub(crate) refusal: Option<Box<Refusal>>,
+    pub(crate) refusal: Option<Arc<Refusal>>,
     pub(crate) way: RoundTrip,
     pub(crate) served: u64,
     pub(crate) in_flight: u64,
@@ -51,7 +51,7 @@ pub(crate) struct Key {
     pub(crate) expires: Option<Time>,
     /// When something is to be told or done about that.
     pub(super) notice: Option<Time>,
-    pub(crate) refusal: Option<Box<Refusal>>,
+    pub(crate) refusal: Option<Arc<Refusal>>,
     pub(crate) served: u64,
     /// What it has served beside the other keys of its account, by its weight.
     pub(crate) load: u64,
@@ -250,6 +250,12 @@ impl Failures {
     pub(crate) fn succeeded(&mut self) {
         self.share -= self.share / 8;
         self.streak = 0;
+    }
+
+    /// The share, in 65,536ths.
+    #[cfg(feature = "balance")]
+    pub(crate) fn share(&self) -> u64 {
+        u64::from(self.share)
     }
 
     /// Whether it fails so much that it should rest.

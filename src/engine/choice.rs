@@ -5,7 +5,7 @@ use crate::strategy::{Candidate, Look};
 use super::{
     Engine,
     account::Life,
-    demand::{Ask, Cost},
+    demand::{Among, Ask, Cost},
     index::{AccountIx, KeyIx, LaneIx},
     room::Room,
     time::Time,
@@ -50,6 +50,11 @@ impl Engine {
             Room::At(open) if open <= now => {}
             Room::At(open) => return Err(Blocked { until: Some(open), ..Blocked::default() }),
             Room::OnChange | Room::Never => return Err(Blocked::default()),
+        }
+        match ask.among {
+            Among::All => {}
+            Among::One(key) => return self.choose_only(now, ask, key, passing),
+            Among::None => return Err(Blocked::default()),
         }
         self.lanes[ask.lane].wake(now);
         // Those who sleep may be what somebody ahead waits for.
@@ -171,7 +176,7 @@ impl Engine {
     /// When a key of an account has room that the request may be sent with.
     fn room_of_keys(&self, account: AccountIx, ask: &Ask) -> Room {
         let keys = self.accounts[account.index()].keys.iter();
-        keys.filter(|key| self.is_usable(ask.lane, **key) && !ask.excluded.contains(key))
+        keys.filter(|key| self.is_usable(ask.lane, **key) && ask.allows(**key))
             .map(|key| self.keys[key.index()].room(&ask.cost))
             .min()
             .unwrap_or(Room::Never)
@@ -185,6 +190,11 @@ impl Engine {
 
     /// Whether no key is left that this request could ever be sent with.
     pub(crate) fn is_keyless(&self, ask: &Ask) -> bool {
+        match ask.among {
+            Among::All => {}
+            Among::One(key) => return !self.is_usable(ask.lane, key) || !ask.allows(key),
+            Among::None => return true,
+        }
         let refused = self.lanes[ask.lane].refused.len();
         let excluded = ask.excluded.iter().filter(|key| self.is_usable(ask.lane, **key)).count();
         self.live_keys <= refused + excluded

@@ -1,5 +1,7 @@
 //! What one request asks of the engine.
 
+use std::sync::Arc;
+
 use crate::limit::Metered;
 
 use super::{
@@ -52,6 +54,8 @@ impl Cost {
 pub(crate) struct Ask {
     pub(crate) lane: LaneIx,
     pub(crate) tenant: TenantIx,
+    /// What its usage is booked under.
+    pub(crate) tag: Option<Arc<str>>,
     pub(crate) cost: Cost,
     /// What of the cost was a guess.
     pub(crate) prior: Prior,
@@ -62,6 +66,30 @@ pub(crate) struct Ask {
     /// When it must have been answered, if its caller says so.
     pub(crate) answer_by: Option<Time>,
     pub(crate) excluded: Vec<KeyIx>,
+    pub(crate) among: Among,
+}
+
+/// Which keys a request may be sent with, beside those it excludes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Among {
+    #[default]
+    All,
+    /// It is bound to this one.
+    One(KeyIx),
+    /// It is bound to one that there is not.
+    None,
+}
+
+impl Ask {
+    /// Whether it may be sent with a key, as far as that is its own to say.
+    pub(super) fn allows(&self, key: KeyIx) -> bool {
+        let is_among = match self.among {
+            Among::All => true,
+            Among::One(only) => only == key,
+            Among::None => false,
+        };
+        is_among && !self.excluded.contains(&key)
+    }
 }
 
 /// What a step of priority is worth: so long a wait.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{Exhausted, Reason, limit::Metered};
 
 use super::{
-    AccountIx, Ask, Engine, Time, account::Key, line::Sum, meter::Meter, room::Room,
+    AccountIx, Among, Ask, Engine, Time, account::Key, line::Sum, meter::Meter, room::Room,
     standing::Standing,
 };
 
@@ -57,8 +57,12 @@ impl Engine {
 
     /// Why a request can never be admitted, if so.
     pub(super) fn hopeless(&self, ask: &Ask) -> Option<Exhausted> {
-        let mut accounts = self.order.iter();
-        if accounts.any(|&account| self.opens(ask, account).is_some()) {
+        let can = |account: &AccountIx| self.opens(ask, *account).is_some();
+        if match ask.among {
+            Among::All => self.order.iter().any(can),
+            Among::One(key) => can(&self.keys[key.index()].account),
+            Among::None => false,
+        } {
             return None;
         }
         let reason = if self.is_keyless(ask) { Reason::NoKey } else { Reason::TooLarge };
@@ -79,7 +83,7 @@ impl Engine {
 
     fn keys_for(&self, ask: &Ask, account: AccountIx) -> impl Iterator<Item = &Key> {
         let keys = self.accounts[account.index()].keys.iter();
-        keys.filter(|key| self.is_usable(ask.lane, **key) && !ask.excluded.contains(key))
+        keys.filter(|key| self.is_usable(ask.lane, **key) && ask.allows(**key))
             .map(|key| &self.keys[key.index()])
     }
 
@@ -88,6 +92,11 @@ impl Engine {
     /// One account must have room for this demand, and the allowance of all accounts together must
     /// serve everybody ahead.
     pub(super) fn forecast(&self, now: Time, ask: &Ask) -> Option<Time> {
+        if let Among::One(key) = ask.among {
+            // Those ahead may go elsewhere.
+            let fits = self.opens(ask, self.keys[key.index()].account)?;
+            return Some(fits.max(now.plus(STEP)));
+        }
         let fits = self.sample().filter_map(|account| self.opens(ask, account)).min()?;
         let fits = fits.max(now.plus(STEP));
         let lane = self.lanes[ask.lane].line.ahead_of(ask, &self.tenants);

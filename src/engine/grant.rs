@@ -1,5 +1,7 @@
 //! What was reserved for one request, and its end.
 
+use std::sync::Arc;
+
 use crate::{Usage, Verdict};
 
 use super::{
@@ -33,6 +35,9 @@ pub(crate) struct Grant {
     pub(super) settled: bool,
     /// What the provider said to it last.
     pub(super) judged: Option<Verdict>,
+    /// The model and the tag that its usage is booked under.
+    pub(crate) model: Option<Arc<str>>,
+    pub(crate) tag: Option<Arc<str>>,
 }
 
 /// What a request is to each standing that it was admitted by.
@@ -83,6 +88,8 @@ impl Engine {
             counted,
             settled: false,
             judged: None,
+            model: self.lanes[ask.lane].model.clone(),
+            tag: ask.tag.clone(),
         };
         if counted {
             self.begin_unknown(now, &grant);
@@ -208,11 +215,15 @@ impl Engine {
 
     /// An account changed for the better: every lane looks at it anew.
     pub(super) fn revive(&mut self, account: AccountIx) {
+        #[cfg(feature = "balance")]
+        self.opened.account(account);
         self.lanes.iter_mut().for_each(|lane| lane.revive(account));
     }
 
     /// The provider changed for the better.
     pub(super) fn unstall(&mut self) {
+        #[cfg(feature = "balance")]
+        self.opened.all();
         self.lanes.iter_mut().for_each(|lane| lane.stalled = None);
     }
 }

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use crate::limit::{Limit, Metered, Window as Edges};
 
 use super::{
-    demand::Cost, recent::Recent, rolling::Rolling, room::Room, round_trip::RoundTrip, time::Time,
-    window::Window,
+    demand::Cost, recent::Recent, rolling::Rolling, room::Room, round_trip::RoundTrip,
+    saved::Spent, time::Time, window::Window,
 };
 
 /// The running count against one limit of one account.
@@ -241,6 +241,29 @@ impl Meter {
         match &mut self.gauge {
             Gauge::Rolling(rolling) => rolling.lower(now, left),
             Gauge::Window(_) | Gauge::InFlight { .. } => {}
+        }
+    }
+
+    /// What must not be forgotten of it; nothing if nothing is spent.
+    pub(crate) fn spent(&self, now: Time) -> Option<Spent> {
+        match &self.gauge {
+            Gauge::Rolling(rolling) => rolling.spent(now),
+            Gauge::Window(window) => window.spent(now),
+            Gauge::InFlight { .. } => None,
+        }
+    }
+
+    /// So much was spent before: it counts as far as it is more than what is known.
+    pub(crate) fn spend(&mut self, now: Time, spent: Spent) {
+        match (&mut self.gauge, spent) {
+            (Gauge::Rolling(rolling), Spent::Paid(paid)) => {
+                // What takes longer than a period to come back is debt, or a clock that was wrong.
+                rolling.spend(now, paid.min(now.after(self.limit.period())));
+            }
+            (Gauge::Window(window), Spent::Used { amount, ends }) => {
+                window.spend(now, amount, ends);
+            }
+            _ => {}
         }
     }
 

@@ -19,6 +19,7 @@ mod demand;
 mod event;
 mod expiry;
 mod forecast;
+mod gate;
 mod grant;
 mod index;
 mod judge;
@@ -36,6 +37,7 @@ mod refusal;
 mod rolling;
 mod room;
 mod round_trip;
+mod saved;
 mod serve;
 mod setup;
 mod shadow;
@@ -57,13 +59,16 @@ use std::{
 use jiff::Timestamp;
 
 pub(crate) use change::{NewAccount, NewKey};
-pub(crate) use demand::{Ask, Cost, rank};
+pub(crate) use demand::{Among, Ask, Cost, rank};
 pub use event::Event;
+#[cfg(feature = "balance")]
+pub(crate) use gate::{Gate, Ordinary};
 pub(crate) use grant::Grant;
 pub(crate) use index::{AccountIx, KeyIx, LaneIx, MOST_LIMITS};
 pub(crate) use line::WaiterId;
 pub(crate) use meter::Meter;
 pub(crate) use needs::{Needs, Prior};
+pub use saved::Saved;
 pub(crate) use setup::{Counts, Setup};
 pub use snapshot::{
     AccountState, KeyState, LaneState, LastRefusal, MeterState, Snapshot, TenantState,
@@ -128,6 +133,8 @@ pub(crate) struct Engine {
     wall: Timestamp,
     rng: fastrand::Rng,
     events: Vec<Event>,
+    #[cfg(feature = "balance")]
+    opened: gate::Opened,
     counters: Counters,
 }
 

@@ -7,7 +7,7 @@ use crate::Verdict;
 use super::time::Time;
 
 /// The last response that was no success, of an account or a key.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) verdict: Verdict,
     pub(crate) rule: Arc<str>,
@@ -17,18 +17,14 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// Takes the place of an older one. A rule that fires again and again costs nothing.
     pub(crate) fn note(
-        last: &mut Option<Box<Self>>,
+        last: &mut Option<Arc<Self>>,
         now: Time,
         verdict: Verdict,
         rule: &str,
     ) -> Arc<str> {
         let known = last.as_ref().map(|last| &last.rule).filter(|known| ***known == *rule);
         let rule = known.map_or_else(|| Arc::from(rule), Arc::clone);
-        let new = Self { verdict, rule: Arc::clone(&rule), at: now };
-        match last {
-            Some(last) => **last = new,
-            None => *last = Some(Box::new(new)),
-        }
+        *last = Some(Arc::new(Self { verdict, rule: Arc::clone(&rule), at: now }));
         rule
     }
 }

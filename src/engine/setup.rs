@@ -87,6 +87,8 @@ impl Engine {
             wall: setup.wall,
             rng: fastrand::Rng::with_seed(setup.seed),
             events: Vec::new(),
+            #[cfg(feature = "balance")]
+            opened: super::gate::Opened::default(),
             counters: Counters::default(),
         }
     }

@@ -47,7 +47,7 @@ impl Engine {
         let usable = accounts.filter_map(|account| {
             let keys = self.accounts[account.index()].keys.iter();
             let mut usable =
-                keys.filter(|key| self.is_usable(ask.lane, **key) && !ask.excluded.contains(key));
+                keys.filter(|key| self.is_usable(ask.lane, **key) && ask.allows(**key));
             Some((account, *usable.next()?))
         });
         usable.take(SAMPLE).min_by_key(|(account, _)| {

@@ -187,7 +187,7 @@ impl Engine {
     }
 
     /// The declared accounts, in order.
-    fn declared(&self) -> impl Iterator<Item = (AccountIx, &Account)> {
+    pub(super) fn declared(&self) -> impl Iterator<Item = (AccountIx, &Account)> {
         self.order.iter().map(|&ix| (ix, &self.accounts[ix.index()]))
     }
 

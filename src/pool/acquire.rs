@@ -105,8 +105,8 @@ impl Future for Acquire {
 
 impl Core {
     fn join(&mut self, now: Time, ask: &Ask, place: &mut Place, waker: &Waker) -> Look {
-        if let Some(grant) = self.engine.admit(now, ask) {
-            return Look::Done(Ok(self.granted(grant)));
+        if let Some(granted) = self.admit(now, ask) {
+            return Look::Done(Ok(granted));
         }
         let slot = self.waiters.vacant_entry();
         let id = WaiterId(slot.key());

@@ -8,12 +8,12 @@ use std::{
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    Account, BuildError, KeyPool,
+    Account, BuildError, KeyPool, Saved,
     endpoint::Endpoint,
     engine::{Engine, Setup},
     provider::{Provider, Rule, Tokenizer},
     strategy::Strategy,
-    usage::UsageSink,
+    usage::{Prices, UsageSink},
 };
 
 use super::{
@@ -39,6 +39,8 @@ pub struct KeyPoolBuilder {
     setup: Setup,
     seed: Option<u64>,
     sink: Option<Arc<dyn UsageSink>>,
+    prices: Prices,
+    saved: Option<Saved>,
     tokenizer: Option<Arc<dyn Tokenizer>>,
 }
 
@@ -54,6 +56,8 @@ impl KeyPoolBuilder {
             setup: Setup::new(0, jiff::Timestamp::UNIX_EPOCH),
             seed: None,
             sink: None,
+            prices: Prices::builtin(),
+            saved: None,
             tokenizer: None,
         }
     }
@@ -172,6 +176,21 @@ impl KeyPoolBuilder {
         self
     }
 
+    /// What tokens cost; [`Prices::builtin`] by default. Limits on spending count by it what a request has
+    /// really used, where the provider does not say.
+    pub fn prices(mut self, prices: &Prices) -> Self {
+        self.prices = prices.clone();
+        self
+    }
+
+    /// Takes up what an earlier pool had [saved](KeyPool::save): what is spent of limits, for as long as it
+    /// counts, cooldowns that are not over, and dead keys whose secret is the same. Accounts, keys and limits
+    /// are known by their names, and what there is no longer is passed over.
+    pub fn restore(mut self, saved: Saved) -> Self {
+        self.saved = Some(saved);
+        self
+    }
+
     /// Who counts the tokens of prompts; by default they are estimated from their bytes
     /// ([`Facts::tokens`](crate::provider::Facts::tokens)).
     ///
@@ -202,6 +221,11 @@ impl KeyPoolBuilder {
         let plan = Plan::of(&declared, setup.wall);
         let mut core = Core::new(Engine::new(setup));
         core.begin(plan);
+        let salt = self.saved.as_ref().map_or_else(|| fastrand::Rng::new().u64(..), Saved::salt);
+        if let Some(saved) = self.saved {
+            let saved = saved.of(core.credentials.iter().flatten());
+            core.engine.restore(clock.now(), &saved);
+        }
         let name = self.name.as_deref().unwrap_or(&self.provider.facts().name);
         let carriers = Carriers::new(&*self.provider);
         let shared = Shared {
@@ -216,6 +240,8 @@ impl KeyPoolBuilder {
             clock,
             events: broadcast::Sender::new(KEPT_EVENTS),
             sink: self.sink,
+            prices: self.prices,
+            salt,
             tokenizer: self.tokenizer,
             core: Mutex::new(core),
         };

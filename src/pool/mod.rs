@@ -39,8 +39,12 @@ mod declared;
 mod diff;
 mod drained;
 mod events;
+#[cfg(feature = "balance")]
+mod gate;
 mod key_set;
 mod lease;
+mod saved;
+mod settle;
 mod shared;
 mod watch;
 
@@ -55,12 +59,14 @@ pub use change::Prepared;
 pub use changes::Changes;
 pub use drained::Drained;
 pub use events::{EventError, Events};
+#[cfg(feature = "balance")]
+pub(crate) use gate::{KeyGate, News};
 pub use key_set::{KeyEndpointInfo, KeySet};
 pub use lease::{ForeignOrigin, Lease};
 
 use crate::{
     Attempt, Demand, Estimate, Exhausted, KeyId, Snapshot,
-    engine::{Ask, Cost, Engine, Prior, Time, rank},
+    engine::{Among, Ask, Cost, Engine, Prior, Time, rank},
     provider::{self, Answer, Call, Provider, Ruling},
 };
 use shared::{Core, Shared};
@@ -129,7 +135,8 @@ impl KeyPool {
         let now = Instant::now();
         let since = demand.since.map_or(now, |since| since.min(now));
         let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since, now };
-        self.line_up(self.shared.with(|core, now| self.ask(core, now, &wanted)))
+        let ask = self.shared.with(|core, now| self.ask(core, now, &wanted));
+        self.line_up(ask)
     }
 
     /// What a refusal says: by the pool's own rules, and else by the provider's. It changes nothing.
@@ -202,8 +209,7 @@ impl KeyPool {
     pub(crate) fn lease_or_ask(&self, wanted: &Wanted<'_>) -> Result<Lease, Ask> {
         let granted = self.shared.with_at(wanted.now, |core, now| {
             let ask = self.ask(core, now, wanted);
-            let grant = core.engine.admit(now, &ask).ok_or(ask)?;
-            Ok(core.granted(grant))
+            core.admit(now, &ask).ok_or(ask)
         })?;
         Ok(Lease::new(Arc::clone(&self.shared), granted, Duration::ZERO))
     }
@@ -215,6 +221,17 @@ impl KeyPool {
 
     /// Puts together what a request wants: what its caller says goes before what was read from it.
     fn ask(&self, core: &mut Core, now: Time, wanted: &Wanted<'_>) -> Ask {
+        self.ask_among(core, now, wanted, |among| among)
+    }
+
+    /// The same among fewer keys.
+    fn ask_among(
+        &self,
+        core: &mut Core,
+        now: Time,
+        wanted: &Wanted<'_>,
+        among: impl FnOnce(Among) -> Among,
+    ) -> Ask {
         let Wanted { demand, estimate, tried, since, .. } = wanted;
         let Shared { clock, max_wait, provider, .. } = &*self.shared;
         let since = clock.time(*since);
@@ -235,6 +252,7 @@ impl KeyPool {
         let mut ask = Ask {
             lane,
             tenant: core.engine.tenant(demand.tenant.as_deref()),
+            tag: demand.tag.clone(),
             cost: Cost {
                 input: input.min(MOST),
                 output: output.min(MOST),
@@ -245,6 +263,10 @@ impl KeyPool {
             deadline,
             answer_by: demand.deadline.map(|deadline| clock.time(deadline)),
             excluded: Vec::new(),
+            among: among(match &demand.pinned {
+                None => Among::All,
+                Some(id) => core.engine.find_key(id).map_or(Among::None, Among::One),
+            }),
         };
         // As far as it is known now; it may be earlier once more answers have been seen.
         ask.deadline = core.engine.latest_start(&ask);

@@ -16,14 +16,16 @@ use tokio::{
 use crate::{
     Exhausted,
     endpoint::Endpoint,
-    engine::{Engine, Event, Grant, Time, WaiterId},
+    engine::{Ask, Engine, Event, Grant, Time, WaiterId},
     provider::{
         Answer, Provider, Rule, Ruling, Tokenizer,
         rule::{Seen, judge},
     },
-    usage::UsageSink,
+    usage::{Prices, UsageSink},
 };
 
+#[cfg(feature = "balance")]
+use super::gate::Gates;
 use super::{
     clock::Clock,
     credentials::{Carriers, Credential},
@@ -48,6 +50,9 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) sink: Option<Arc<dyn UsageSink>>,
+    pub(crate) prices: Prices,
+    /// What goes into the fingerprints of secrets.
+    pub(crate) salt: u64,
     pub(crate) tokenizer: Option<Arc<dyn Tokenizer>>,
     pub(crate) core: Mutex<Core>,
 }
@@ -61,6 +66,8 @@ pub(crate) struct Core {
     pub(crate) waiters: Slab<Slot>,
     /// The waiter who holds the timer for all, and for when it is set.
     pub(crate) driver: Option<(WaiterId, Option<Time>)>,
+    #[cfg(feature = "balance")]
+    pub(crate) gates: Gates,
     /// To be woken once the lock is released.
     wake: Vec<Waker>,
 }
@@ -89,6 +96,13 @@ impl Shared {
         by_user.unwrap_or_else(|| self.provider.classify(answer))
     }
 
+    /// A look that changes nothing.
+    #[cfg(feature = "balance")]
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Core, Time) -> R) -> R {
+        let now = self.clock.now();
+        look(&self.core.lock().unwrap_or_else(PoisonError::into_inner), now)
+    }
+
     /// One step: does something, and serves whoever can be served after it.
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Core, Time) -> R) -> R {
         self.with_at(Instant::now(), act)
@@ -102,6 +116,8 @@ impl Shared {
             core.engine.tell_the_time(now);
             let result = act(&mut core, now);
             core.serve(now, None);
+            #[cfg(feature = "balance")]
+            core.open_gates();
             if core.engine.has_events() {
                 // Nobody listening is no error.
                 core.engine
@@ -119,8 +135,26 @@ impl Shared {
 
 impl Core {
     pub(crate) fn new(engine: Engine) -> Self {
-        let (credentials, waiters) = (Vec::new(), Slab::new());
-        Self { engine, credentials, waiters, driver: None, wake: Vec::new() }
+        Self {
+            engine,
+            credentials: Vec::new(),
+            waiters: Slab::new(),
+            driver: None,
+            #[cfg(feature = "balance")]
+            gates: Gates::default(),
+            wake: Vec::new(),
+        }
+    }
+
+    /// Admits a request at once, if that can be.
+    pub(crate) fn admit(&mut self, now: Time, ask: &Ask) -> Option<Granted> {
+        let grant = self.engine.admit(now, ask);
+        #[cfg(feature = "balance")]
+        let grant = match grant {
+            None if self.let_go(now) => self.engine.admit(now, ask),
+            grant => grant,
+        };
+        Some(self.granted(grant?))
     }
 
     pub(crate) fn granted(&self, grant: Grant) -> Granted {
@@ -140,7 +174,19 @@ impl Core {
             }
             self.wake(id, awake);
         }
+        #[cfg(feature = "balance")]
+        if self.engine.has_waiting() && self.let_go(now) {
+            return self.serve(now, awake);
+        }
         self.drive(awake);
+    }
+
+    /// Wakes those whose gates may have opened.
+    #[cfg(feature = "balance")]
+    fn open_gates(&mut self) {
+        for account in self.engine.take_opened() {
+            self.wake.extend(self.gates.opened(account));
+        }
     }
 
     /// Sees to it that one waiter holds a timer, and that it is set early enough.

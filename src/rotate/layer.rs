@@ -80,6 +80,13 @@ impl KeyRotationLayer {
     }
 }
 
+#[cfg(feature = "balance")]
+impl KeyRotationLayer {
+    pub(crate) fn options(&self) -> Options {
+        self.options
+    }
+}
+
 impl<S> Layer<S> for KeyRotationLayer {
     type Service = KeyRotation<S>;
 

@@ -44,6 +44,8 @@
 
 mod ahead;
 mod answer;
+mod answering;
+mod ask;
 mod body;
 mod future;
 mod held;
@@ -61,3 +63,10 @@ pub use body::ResponseBody;
 pub use future::ResponseFuture;
 pub use layer::KeyRotationLayer;
 pub use service::KeyRotation;
+#[cfg(feature = "balance")]
+pub(crate) use {
+    answering::Answering,
+    ask::{ask_usage, lease_or_ask, wanted},
+    options::Options,
+    sent::Sent,
+};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// What the layer is told.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Options {
+pub(crate) struct Options {
     /// Whether accepted responses tell the key that was used.
     pub(super) annotate: bool,
     /// Whether streams are asked for their usage.

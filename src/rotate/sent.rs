@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Extensions, Response, header::CONTENT_LENGTH};
+use http::{Extensions, Request, Response, header::CONTENT_LENGTH};
 use http_body::Body;
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -19,11 +19,11 @@ use super::{
 
 /// What is known of a request beside the request itself.
 #[derive(Debug)]
-pub(super) struct Sent {
-    pub(super) pool: KeyPool,
+pub(crate) struct Sent {
+    pub(crate) pool: KeyPool,
     pub(super) trail: Option<Trail>,
     /// When it first asked for a key.
-    pub(super) since: Instant,
+    pub(crate) since: Instant,
     pub(super) options: Options,
     /// Whether it asked for a stream, as far as that could be read.
     pub(super) streamed: bool,
@@ -32,6 +32,25 @@ pub(super) struct Sent {
 }
 
 impl Sent {
+    /// A request of which nothing was read yet.
+    pub(crate) fn new<A>(
+        pool: &KeyPool,
+        options: Options,
+        now: Instant,
+        request: &Request<A>,
+    ) -> Self {
+        let trail = request.extensions().get::<Trail>().cloned();
+        let since = trail.as_ref().map_or(now, Trail::since);
+        let pool = pool.clone();
+        Self { pool, trail, since, options, streamed: false, hides_usage: false }
+    }
+
+    /// A request that leads elsewhere.
+    pub(super) fn elsewhere(pool: KeyPool) -> Self {
+        let (since, options) = (Instant::now(), Options::default());
+        Self { pool, trail: None, since, options, streamed: false, hides_usage: false }
+    }
+
     /// When the first token of a stream is late, for a request that is sent now.
     pub(super) fn first_token(&self) -> Option<Sleep> {
         self.options.first_token.filter(|_| self.streamed).map(sleep)
@@ -46,7 +65,7 @@ impl Sent {
     }
 
     /// No lease in time.
-    pub(super) fn turned_away<B: Body<Data = Bytes>>(
+    pub(crate) fn turned_away<B: Body<Data = Bytes>>(
         &self,
         exhausted: Exhausted,
     ) -> Response<ResponseBody<B>> {
@@ -60,7 +79,7 @@ impl Sent {
     }
 
     /// The call failed.
-    pub(super) fn failed(&self, mut lease: Lease) {
+    pub(crate) fn failed(&self, mut lease: Lease) {
         let Ruling { verdict, rule } = lease.failed();
         if let Some(trail) = &self.trail {
             let (key, account) = (lease.key().cloned(), lease.account().cloned());
@@ -75,7 +94,7 @@ impl Sent {
     ) -> Response<ResponseBody<B>> {
         let mut response = self.turned_away(Exhausted::new(Reason::TimedOut, None));
         if let Some(mut lease) = lease {
-            let ruling = lease.failed();
+            let ruling = lease.late();
             self.annotate(response.extensions_mut(), &lease, ruling, None);
         }
         response

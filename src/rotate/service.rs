@@ -1,25 +1,18 @@
 //! The service: demand, admission, key, call.
 
-use std::{
-    any::Any,
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{
-    Request, Response,
-    header::{self, Entry},
-};
+use http::{Request, Response};
 use http_body::Body;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use crate::{
-    Demand, KeyPool, Lease, Trail, engine::Ask, pool::Wanted, provider::Call, provider::Provider,
-    replay::ReplayBody,
-};
+use crate::KeyPool;
 
-use super::{body::ResponseBody, future::ResponseFuture, options::Options, sent::Sent};
+use super::{
+    ask::lease_or_ask, body::ResponseBody, future::ResponseFuture, options::Options, sent::Sent,
+};
 
 /// Puts a key of a pool on each request; see the [module](crate::rotate).
 ///
@@ -86,16 +79,9 @@ where
             self.pool.strip(&mut request);
             return ResponseFuture::passing(self.inner.call(request), self.pool.clone());
         }
-        let trail = request.extensions().get::<Trail>().cloned();
         let now = Instant::now();
-        let since = trail.as_ref().map_or(now, Trail::since);
-        let (pool, options) = (self.pool.clone(), self.options);
-        let mut sent = Sent { pool, trail, since, options, streamed: false, hides_usage: false };
-        let lease_or_ask = lease_or_ask(&mut sent, now, &request);
-        if options.ask_usage && sent.streamed {
-            sent.hides_usage = ask_usage(self.pool.provider(), &mut request);
-        }
-        match lease_or_ask {
+        let mut sent = Sent::new(&self.pool, self.options, now, &request);
+        match lease_or_ask(&mut sent, now, &mut request, KeyPool::lease_or_ask) {
             Ok(mut lease) => match lease.apply(&mut request) {
                 Ok(()) => ResponseFuture::calling(self.inner.call(request), lease, sent),
                 // Cannot be: the origin was checked above. The lease gives back what it holds.
@@ -110,57 +96,4 @@ where
             }
         }
     }
-}
-
-fn lease_or_ask<A: 'static>(
-    sent: &mut Sent,
-    now: Instant,
-    request: &Request<A>,
-) -> Result<Lease, Ask> {
-    let said = request.extensions().get::<Demand>();
-    let call = call(request);
-    let estimate = sent.pool.estimate(&call);
-    sent.streamed = estimate.stream;
-    let unsaid = Demand::new();
-    let lease_or_ask = |tried: &[_]| {
-        let demand = said.unwrap_or(&unsaid);
-        let since = sent.since;
-        sent.pool.lease_or_ask(&Wanted { demand, estimate: &estimate, tried, since, now })
-    };
-    match &sent.trail {
-        Some(trail) => trail.visit(lease_or_ask),
-        None => lease_or_ask(&[]),
-    }
-}
-
-/// Puts into a request that its stream is to tell its usage. False if it does so anyhow, or cannot be
-/// asked.
-fn ask_usage<A: 'static>(provider: &dyn Provider, request: &mut Request<A>) -> bool {
-    let Some(asking) = provider.ask_usage(&call(request)) else { return false };
-    let length = asking.len();
-    let body: &mut dyn Any = request.body_mut();
-    let Some(body) = body.downcast_mut::<ReplayBody>() else { return false };
-    body.replace(asking);
-    let headers = request.headers_mut();
-    // What is compressed cannot have anything left out.
-    headers.remove(header::ACCEPT_ENCODING);
-    if let Entry::Occupied(mut told) = headers.entry(header::CONTENT_LENGTH) {
-        told.insert(length.into());
-    }
-    true
-}
-
-fn call<A: 'static>(request: &Request<A>) -> Call<'_> {
-    Call {
-        method: request.method(),
-        uri: request.uri(),
-        headers: request.headers(),
-        body: buffered(request.body()),
-    }
-}
-
-/// The bytes of a body that has been buffered. Any other body is left alone, whatever its type.
-fn buffered<A: 'static>(body: &A) -> &[u8] {
-    let body: &dyn Any = body;
-    body.downcast_ref::<ReplayBody>().and_then(ReplayBody::bytes).map_or(&[], |bytes| bytes)
 }

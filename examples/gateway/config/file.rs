@@ -1,6 +1,9 @@
 //! The fields of `keys.toml`.
 
-use std::{collections::HashSet, path::Path};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use tower_key_rotation::{Account, ApiKey, Limit};
@@ -8,7 +11,7 @@ use tower_key_rotation::{Account, ApiKey, Limit};
 use super::{
     super::args::address,
     Admission, Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, Listen,
-    PoolConfig, Problems, Strategy, Streams, Surroundings, Tenant, check_reach,
+    PoolConfig, Problems, Strategy, Streams, Surroundings, Tenant, UsageConfig, check_reach,
     document::{Document, Table, Value},
     rule::rule,
     secret, value,
@@ -59,9 +62,23 @@ impl Reader<'_> {
         let tokens = tokens.into_iter();
         let client_tokens = tokens.filter_map(|token| self.secret(token)).collect();
         let admin_token = table.take("admin_token").and_then(|token| self.secret(token));
+        let usage = table.take("usage").and_then(Value::table);
+        let usage = usage.map(|usage| self.usage(usage)).unwrap_or_default();
         let pools = self.pools(&mut table);
         table.finish();
-        Config { listen, client_tokens, tenants, admin_token, pools }
+        Config { listen, client_tokens, tenants, admin_token, usage, pools }
+    }
+
+    fn usage(&self, mut table: Table<'_, '_>) -> UsageConfig {
+        let path = |path: PathBuf| self.around.folder.join(path);
+        let default = UsageConfig::default();
+        let prices = table.take("prices").and_then(|prices| prices.text(value::path)).map(path);
+        let database = table.take("database").and_then(|file| file.text(value::path)).map(path);
+        let tag_header = table.take("tag_header").and_then(|name| name.text(value::header));
+        let ask = table.take("ask").and_then(Value::boolean);
+        table.finish();
+        let tag_header = tag_header.unwrap_or(default.tag_header);
+        UsageConfig { prices, database, tag_header, ask: ask.unwrap_or(default.ask) }
     }
 
     fn tenants(&self, table: &mut Table<'_, '_>) -> Vec<Tenant> {

@@ -21,7 +21,7 @@ pub(crate) use environment::Surroundings;
 pub(crate) use file::read as read_file;
 pub(crate) use value::{Base, is_loopback};
 
-use super::args::Args;
+use super::{args::Args, usage::UsageConfig};
 
 const DEFAULT_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
 pub(crate) const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(30);
@@ -36,6 +36,7 @@ pub(crate) struct Config {
     /// Who may call too, and gets a share of its own while requests wait.
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) admin_token: Option<SecretString>,
+    pub(crate) usage: UsageConfig,
     /// No pools: the sandbox is wanted.
     pub(crate) pools: Vec<PoolConfig>,
 }

@@ -281,3 +281,25 @@ fn what_is_said_of_tenants_and_admission_is_checked() {
         assert!(!problems.concat().contains("canary"), "{problems:?}");
     }
 }
+
+#[test]
+fn usage_is_kept_where_it_is_told_to_beside_the_file() {
+    let text = |usage: &str| format!("[usage]\n{usage}\n{}", one_pool("", ""));
+    let read = read(&text("prices = \"p.json\"\ndatabase = \"/u.sqlite\"\nask = false")).unwrap();
+    assert_eq!(read.usage.prices.as_deref(), Some(Path::new("./p.json")));
+    assert_eq!(read.usage.database.as_deref(), Some(Path::new("/u.sqlite")));
+    assert_eq!((read.usage.tag_header.as_str(), read.usage.ask), ("x-usage-tag", false));
+    for (usage, words) in [
+        ("prices = \"\"", "keys.toml:2: usage: prices: must be the path of a file"),
+        (
+            "tag_header = \"authorization\"",
+            "usage: tag_header: \"authorization\" must be a header of",
+        ),
+        ("tag_header = \"x-api-key\"", "must be a header of its own"),
+        ("ask = 1", "usage: ask: must be true or false"),
+        ("databse = \"x\"", "usage: databse is not a field here; there are prices, database"),
+    ] {
+        let found = problems(&text(usage));
+        assert!(found.len() == 1 && found[0].contains(words), "{usage}: {found:?}");
+    }
+}

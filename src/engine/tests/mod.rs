@@ -6,6 +6,7 @@ mod learning;
 mod line;
 mod model;
 mod random;
+mod saved;
 mod tenants;
 mod windows;
 
@@ -83,6 +84,8 @@ fn ask(engine: &mut Engine, now: Time, patience: f64) -> Ask {
         deadline: now.plus((patience * SECOND as f64) as u64),
         answer_by: None,
         excluded: Vec::new(),
+        tag: None,
+        among: Among::All,
     }
 }
 

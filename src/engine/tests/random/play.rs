@@ -11,7 +11,9 @@ use crate::{
 
 use super::{
     super::{
-        super::{AccountIx, Ask, Cost, Counts, Engine, Grant, KeyIx, Setup, Time, WaiterId, rank},
+        super::{
+            AccountIx, Among, Ask, Cost, Counts, Engine, Grant, KeyIx, Setup, Time, WaiterId, rank,
+        },
         build,
         model::{Check, SKEW, Seen, Told, View, Want, When, World, ensure},
     },
@@ -131,6 +133,7 @@ impl Play {
 
     fn asked(&mut self, want: &Want) -> Ask {
         Ask {
+            tag: None,
             lane: self.engine.lane(self.time(), self.world.lanes[want.lane].model),
             tenant: self.engine.tenant(want.tenant),
             cost: want.cost,
@@ -139,6 +142,7 @@ impl Play {
             deadline: Time::from_nanos(want.deadline),
             answer_by: None,
             excluded: want.excluded.iter().map(|key| self.keys[*key]).collect(),
+            among: Among::All,
         }
     }
 

@@ -1,0 +1,253 @@
+//! The way of a request to one of the endpoints.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tower_service::Service;
+
+use crate::{
+    Exhausted, KeyEndpointInfo, KeyId, Lease, Reason,
+    engine::Ask,
+    pool::Acquire,
+    rotate::{Answering, ResponseBody, Sent, ask_usage, wanted},
+};
+
+use super::service::KeyBalance;
+
+/// How many endpoints are looked at for one whose service is ready.
+const MOST_LOOKS: usize = 8;
+
+pin_project! {
+    /// The response to come.
+    ///
+    /// Cancel safety: it may be dropped at any point. A request that was not sent yet gives
+    /// everything back; one that was sent keeps its charge and frees its concurrency.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct BalanceFuture<F, S, A, B>
+    where
+        S: Service<Request<A>>,
+        B: Body,
+    {
+        balance: KeyBalance<F, S>,
+        sent: Sent,
+        // Taken when it is sent.
+        request: Option<Request<A>>,
+        #[pin]
+        state: State<S, S::Future, B>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, F, B>
+    where
+        B: Body,
+    {
+        // In line for a key.
+        Waiting { #[pin] acquire: Acquire },
+        // With a key, for the service of its endpoint, or of another one.
+        Choosing { lease: Option<Lease> },
+        // For the service of the first that was chosen: no other was ready either.
+        Readying { first: Option<(S, Lease)>, #[pin] patience: Sleep },
+        // For the response.
+        Answering { #[pin] answering: Answering<F, B> },
+        Done,
+    }
+}
+
+impl<F, S, A, B> BalanceFuture<F, S, A, B>
+where
+    F: FnMut(&KeyEndpointInfo) -> S,
+    S: Service<Request<A>, Response = Response<B>> + Clone,
+    A: 'static,
+    B: Body<Data = Bytes> + Unpin,
+{
+    pub(super) fn new(
+        balance: KeyBalance<F, S>,
+        request: Request<A>,
+        mut sent: Sent,
+        lease_or_ask: Result<Lease, Ask>,
+    ) -> Self {
+        let mut request = Some(request);
+        let state = match lease_or_ask {
+            Err(ask) => State::Waiting { acquire: sent.pool.line_up(ask) },
+            // Mostly it is ready, and nobody has to be woken for that.
+            Ok(lease) => match balance.service_for(&lease).and_then(if_ready) {
+                Some(service) => send(service, lease, request.take(), &mut sent),
+                None => State::Choosing { lease: Some(lease) },
+            },
+        };
+        Self { balance, sent, request, state }
+    }
+}
+
+/// A service that is ready now. Else it is asked again by whoever waits for it.
+fn if_ready<S: Service<Request<A>>, A>(mut service: S) -> Option<S> {
+    let ready = service.poll_ready(&mut Context::from_waker(Waker::noop()));
+    matches!(ready, Poll::Ready(Ok(()))).then_some(service)
+}
+
+/// The endpoint that a request goes to.
+enum Choice<S, E> {
+    Ready(S, Lease),
+    /// Its service is not ready, nor are those of others that have room. It wakes whoever asked.
+    Busy(S, Lease),
+    /// Its service has failed.
+    Failed(E, Lease),
+    /// The keys that were there have gone.
+    Gone(Ask),
+}
+
+/// Takes the endpoint of a key, and that of another one where its service is not ready.
+fn choose<F, S, A, B>(
+    balance: &KeyBalance<F, S>,
+    sent: &mut Sent,
+    request: &Request<A>,
+    mut lease: Lease,
+    cx: &mut Context<'_>,
+) -> Choice<S, S::Error>
+where
+    F: FnMut(&KeyEndpointInfo) -> S,
+    S: Service<Request<A>, Response = Response<B>> + Clone,
+    A: 'static,
+{
+    let mut busy: Vec<KeyId> = Vec::new();
+    let mut first = None;
+    loop {
+        let key = lease.key().cloned();
+        if let Some(mut service) = balance.service_for(&lease) {
+            match service.poll_ready(cx) {
+                Poll::Ready(Ok(())) => return Choice::Ready(service, lease),
+                Poll::Ready(Err(error)) => return Choice::Failed(error, lease),
+                Poll::Pending => first = first.or(Some((service, lease))),
+            }
+        }
+        busy.extend(key);
+        let other =
+            wanted(sent, Instant::now(), request, |pool, want| pool.lease_without(want, &busy));
+        lease = match (other, first.take_if(|_| busy.len() >= MOST_LOOKS)) {
+            (_, Some((service, lease))) => return Choice::Busy(service, lease),
+            (Ok(other), None) => other,
+            (Err(ask), None) => {
+                return match first {
+                    Some((service, lease)) => Choice::Busy(service, lease),
+                    None => Choice::Gone(ask),
+                };
+            }
+        };
+    }
+}
+
+impl<F, S, A, B> Future for BalanceFuture<F, S, A, B>
+where
+    F: FnMut(&KeyEndpointInfo) -> S,
+    S: Service<Request<A>, Response = Response<B>> + Clone,
+    A: 'static,
+    B: Body<Data = Bytes> + Unpin,
+{
+    type Output = Result<Response<ResponseBody<B>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let next = match this.state.as_mut().project() {
+                StateProj::Waiting { acquire } => match ready!(acquire.poll(cx)) {
+                    Ok(lease) => State::Choosing { lease: Some(lease) },
+                    Err(exhausted) => {
+                        this.state.set(State::Done);
+                        // There may be no key any more, and so nobody else who does it.
+                        this.balance.follow();
+                        return Poll::Ready(Ok(this.sent.turned_away(exhausted)));
+                    }
+                },
+                StateProj::Choosing { lease } => {
+                    let (Some(lease), Some(request)) = (lease.take(), this.request.as_ref()) else {
+                        return Poll::Pending;
+                    };
+                    match choose(this.balance, this.sent, request, lease, cx) {
+                        Choice::Ready(service, lease) => {
+                            send(service, lease, this.request.take(), this.sent)
+                        }
+                        Choice::Busy(service, lease) => {
+                            let patience = this.sent.pool.patience(this.sent.since);
+                            let patience = sleep_until(patience);
+                            State::Readying { first: Some((service, lease)), patience }
+                        }
+                        Choice::Gone(ask) => {
+                            State::Waiting { acquire: this.sent.pool.line_up(ask) }
+                        }
+                        Choice::Failed(error, lease) => {
+                            this.state.set(State::Done);
+                            this.balance.failed(this.sent, lease);
+                            return Poll::Ready(Err(error));
+                        }
+                    }
+                }
+                StateProj::Readying { first, patience } => {
+                    let Some((service, _)) = first else { return Poll::Pending };
+                    let ready = match service.poll_ready(cx) {
+                        Poll::Ready(ready) => ready,
+                        Poll::Pending => {
+                            ready!(patience.poll(cx));
+                            // Nothing was sent: the lease gives everything back.
+                            this.state.set(State::Done);
+                            let busy = Exhausted::new(Reason::Busy, None);
+                            return Poll::Ready(Ok(this.sent.turned_away(busy)));
+                        }
+                    };
+                    let Some((service, lease)) = first.take() else { return Poll::Pending };
+                    if let Err(error) = ready {
+                        this.state.set(State::Done);
+                        this.balance.failed(this.sent, lease);
+                        return Poll::Ready(Err(error));
+                    }
+                    send(service, lease, this.request.take(), this.sent)
+                }
+                StateProj::Answering { answering } => return answering.poll(this.sent, cx),
+                // Polled again after it was done: nothing is left to give.
+                StateProj::Done => return Poll::Pending,
+            };
+            this.state.set(next);
+        }
+    }
+}
+
+/// Calls a service that is ready.
+fn send<S, A, B>(
+    mut service: S,
+    mut lease: Lease,
+    request: Option<Request<A>>,
+    sent: &mut Sent,
+) -> State<S, S::Future, B>
+where
+    S: Service<Request<A>, Response = Response<B>>,
+    A: 'static,
+    B: Body<Data = Bytes> + Unpin,
+{
+    let Some(mut request) = request else { return State::Done };
+    ask_usage(sent, &mut request);
+    lease.lead_home(&mut request);
+    let applied = lease.apply(&mut request).is_ok();
+    let call = service.call(request);
+    let answering = Answering::new(call, Some(lease).filter(|_| applied), sent);
+    State::Answering { answering }
+}
+
+impl<F, S, A, B> fmt::Debug for BalanceFuture<F, S, A, B>
+where
+    S: Service<Request<A>>,
+    B: Body,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BalanceFuture").field("pool", &self.sent.pool).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,321 @@
+//! The gate of one key, for those who choose a key before they have a request.
+//!
+//! A service that is chosen by being ready has to say beforehand whether it could take a request.
+//! While there is plenty, that costs nothing. While there is little, readiness is a reservation; the
+//! pool lets go of it as soon as somebody with a request in hand needs what it holds. Else the gate
+//! is shut until a known time, or until something changes.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use http::{Request, Uri};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::{
+    KeyId, KeyPool, Lease,
+    endpoint::Endpoint,
+    engine::{
+        AccountIx, Among, Ask, Cost, Gate, Grant, KeyIx, LaneIx, Ordinary, Prior, Time, rank,
+    },
+};
+
+use super::{
+    Wanted, exclude,
+    key_set::{KeyEndpointInfo, KeySet},
+    shared::Core,
+};
+
+/// The gate of one key.
+pub(crate) struct KeyGate {
+    pool: KeyPool,
+    id: KeyId,
+    own_endpoint: Option<Uri>,
+    home: Endpoint,
+    /// What its requests are like.
+    like: Ordinary,
+    /// A reservation for the next one.
+    held: Option<u64>,
+    watcher: Option<(AccountIx, u64)>,
+    /// Set while it is shut until a known time. The only timer there is.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Set while it is shut: another key may come under the same name.
+    news: Option<News>,
+}
+
+/// Ready once a pool has another set of keys. Made anew for each, which is seldom.
+pub(crate) type News = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
+
+/// Whether a key could take a request.
+enum Look {
+    Open,
+    /// Not before then; `None` if no clock tells.
+    Shut(Option<Time>),
+    /// The pool does not have it.
+    Gone,
+}
+
+/// What the gates of a pool hold and wait for.
+#[derive(Debug, Default)]
+pub(crate) struct Gates {
+    /// Reservations for requests that may come.
+    held: BTreeMap<u64, Grant>,
+    watchers: HashMap<AccountIx, Vec<(u64, Waker)>>,
+    next: u64,
+}
+
+impl KeyGate {
+    pub(crate) fn new(pool: &KeyPool, info: &KeyEndpointInfo) -> Self {
+        let own = info.endpoint.as_ref().and_then(|uri| Endpoint::parse(&uri.to_string()).ok());
+        Self {
+            pool: pool.clone(),
+            id: info.id.clone(),
+            own_endpoint: info.endpoint.clone(),
+            home: own.unwrap_or_else(|| pool.shared.origin.clone()),
+            like: Ordinary { lane: LaneIx::new(0), cost: Cost::default() },
+            held: None,
+            watcher: None,
+            timer: None,
+            news: None,
+        }
+    }
+
+    pub(crate) fn id(&self) -> &KeyId {
+        &self.id
+    }
+
+    pub(crate) fn own_endpoint(&self) -> Option<&Uri> {
+        self.own_endpoint.as_ref()
+    }
+
+    /// Leads a request to where the key is sent.
+    pub(crate) fn lead_home<B>(&self, request: &mut Request<B>) {
+        self.home.lead(request);
+    }
+
+    /// The key, as long as it is the one that this gate was made for.
+    fn key(&self, core: &Core) -> Option<KeyIx> {
+        let key = core.engine.find_key(&self.id)?;
+        let endpoint = core.credentials.get(key.index())?.as_ref()?.endpoint.as_deref();
+        (endpoint.map(Endpoint::uri) == self.own_endpoint()).then_some(key)
+    }
+
+    /// Ready while the key could take a request. What is promised by that is kept for the next call,
+    /// if there is little.
+    pub(crate) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let shared = Arc::clone(&self.pool.shared);
+            let set = self.pool.key_set();
+            let until = match shared.with(|core, now| self.look(core, now, cx.waker())) {
+                Look::Open => {
+                    (self.timer, self.news) = (None, None);
+                    return Poll::Ready(());
+                }
+                Look::Shut(until) => until,
+                Look::Gone => None,
+            };
+            // Under the same name another key may come, whose account is another one too.
+            let pool = &self.pool;
+            let news = self.news.get_or_insert_with(|| pool.news_after(Some(set)));
+            if news.as_mut().poll(cx).is_ready() {
+                self.news = None;
+                continue;
+            }
+            let Some(until) = until.map(|until| shared.clock.instant(until)) else {
+                self.timer = None;
+                return Poll::Pending;
+            };
+            match &mut self.timer {
+                Some(timer) if timer.deadline() == until => {}
+                Some(timer) => timer.as_mut().reset(until),
+                None => self.timer = Some(Box::pin(sleep_until(until))),
+            }
+            if self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_pending()) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn look(&mut self, core: &mut Core, now: Time, waker: &Waker) -> Look {
+        // What it holds itself is no reason to be shut.
+        core.let_go_of(now, self.held.take());
+        let Some(key) = self.key(core) else { return Look::Gone };
+        match core.engine.gate(now, &self.like, key) {
+            Gate::Open => Look::Open,
+            Gate::Scarce => {
+                // Where others wait already, the call will wait with them.
+                self.held = core.hold(now, &self.like, key);
+                Look::Open
+            }
+            Gate::Shut(until) => {
+                let account = core.engine.watch(key);
+                self.watcher = Some(core.gates.watch(account, self.watcher, waker));
+                Look::Shut(until)
+            }
+        }
+    }
+
+    /// A lease on this key at once, or else what to wait in line for. What was held goes into it.
+    pub(crate) fn lease_or_ask(&mut self, wanted: &Wanted<'_>) -> Result<Lease, Ask> {
+        let shared = Arc::clone(&self.pool.shared);
+        let grant = shared.with_at(wanted.now, |core, now| {
+            core.let_go_of(now, self.held.take());
+            let key = self.key(core);
+            let ask = self.pool.ask_among(core, now, wanted, |among| match (among, key) {
+                (Among::All, Some(key)) => Among::One(key),
+                (Among::One(only), Some(key)) if only == key => among,
+                _ => Among::None,
+            });
+            self.like = Ordinary { lane: ask.lane, cost: ask.cost };
+            core.admit(now, &ask).ok_or(ask)
+        })?;
+        Ok(Lease::new(shared, grant, std::time::Duration::ZERO))
+    }
+
+    /// How loaded it is.
+    pub(crate) fn load(&self) -> u128 {
+        self.pool.shared.look(|core, now| {
+            let key = self.key(core);
+            key.map_or(u128::MAX, |key| core.engine.load_of(now, self.like.lane, key))
+        })
+    }
+}
+
+impl Clone for KeyGate {
+    /// What is held stays with the original.
+    fn clone(&self) -> Self {
+        Self {
+            pool: self.pool.clone(),
+            id: self.id.clone(),
+            own_endpoint: self.own_endpoint.clone(),
+            home: self.home.clone(),
+            like: self.like,
+            held: None,
+            watcher: None,
+            timer: None,
+            news: None,
+        }
+    }
+}
+
+impl Drop for KeyGate {
+    fn drop(&mut self) {
+        let (held, watcher) = (self.held.take(), self.watcher.take());
+        if held.is_some() || watcher.is_some() {
+            self.pool.shared.with(|core, now| {
+                core.let_go_of(now, held);
+                core.gates.forget(watcher);
+            });
+        }
+    }
+}
+
+impl Gates {
+    fn watch(
+        &mut self,
+        account: AccountIx,
+        known: Option<(AccountIx, u64)>,
+        waker: &Waker,
+    ) -> (AccountIx, u64) {
+        let watchers = self.watchers.entry(account).or_default();
+        if let Some((_, id)) = known
+            && let Some((_, known)) = watchers.iter_mut().find(|(other, _)| *other == id)
+        {
+            known.clone_from(waker);
+            return (account, id);
+        }
+        self.next += 1;
+        watchers.push((self.next, waker.clone()));
+        (account, self.next)
+    }
+
+    fn forget(&mut self, watcher: Option<(AccountIx, u64)>) {
+        let Some((account, id)) = watcher else { return };
+        if let Some(watchers) = self.watchers.get_mut(&account) {
+            watchers.retain(|(other, _)| *other != id);
+        }
+    }
+
+    pub(super) fn opened(&mut self, account: AccountIx) -> impl Iterator<Item = Waker> + use<> {
+        self.watchers.remove(&account).into_iter().flatten().map(|(_, waker)| waker)
+    }
+}
+
+impl Core {
+    /// Reserves the least request of its kind on a key.
+    fn hold(&mut self, now: Time, like: &Ordinary, key: KeyIx) -> Option<u64> {
+        let ask = Ask {
+            lane: like.lane,
+            tenant: self.engine.tenant(None),
+            cost: Cost::default(),
+            prior: Prior::default(),
+            rank: rank(now, 0),
+            deadline: now,
+            answer_by: None,
+            excluded: Vec::new(),
+            tag: None,
+            among: Among::One(key),
+        };
+        let grant = self.engine.admit(now, &ask)?;
+        self.gates.next += 1;
+        self.gates.held.insert(self.gates.next, grant);
+        Some(self.gates.next)
+    }
+
+    fn let_go_of(&mut self, now: Time, held: Option<u64>) {
+        if let Some(grant) = held.and_then(|held| self.gates.held.remove(&held)) {
+            self.engine.refund(now, grant);
+        }
+    }
+
+    /// A request in hand goes before any that may come. Whether that made room.
+    pub(super) fn let_go(&mut self, now: Time) -> bool {
+        let held = std::mem::take(&mut self.gates.held);
+        let any = !held.is_empty();
+        held.into_values().for_each(|grant| self.engine.refund(now, grant));
+        any
+    }
+}
+
+impl fmt::Debug for KeyGate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyGate").field("key", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl KeyPool {
+    /// A lease at once on a key that is not busy, or else what to wait in line for.
+    pub(crate) fn lease_without(&self, wanted: &Wanted<'_>, busy: &[KeyId]) -> Result<Lease, Ask> {
+        let grant = self.shared.with_at(wanted.now, |core, now| {
+            let mut ask = self.ask(core, now, wanted);
+            exclude(&core.engine, &mut ask, busy.iter());
+            core.admit(now, &ask).ok_or(ask)
+        })?;
+        Ok(Lease::new(Arc::clone(&self.shared), grant, std::time::Duration::ZERO))
+    }
+
+    /// Whether a set is the latest one.
+    pub(crate) fn has_key_set(&self, known: Option<&Arc<KeySet>>) -> bool {
+        known.is_some_and(|known| Arc::ptr_eq(known, &self.shared.key_set.borrow()))
+    }
+
+    /// Ready once there is another set than this one.
+    pub(crate) fn news_after(&self, known: Option<Arc<KeySet>>) -> News {
+        let mut sets = self.shared.key_set.subscribe();
+        Box::pin(async move {
+            let is_other = |set: &Arc<KeySet>| known.as_ref().is_none_or(|k| !Arc::ptr_eq(k, set));
+            // The pool that is asked holds the other end.
+            drop(sets.wait_for(is_other).await);
+        })
+    }
+
+    /// When a request gives up waiting that first asked then.
+    pub(crate) fn patience(&self, since: Instant) -> Instant {
+        since + self.shared.max_wait
+    }
+}

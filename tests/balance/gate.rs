@@ -1,0 +1,244 @@
+//! An endpoint is ready when its key could take a request, and not otherwise.
+
+use std::{future::poll_fn, task::Poll, time::Duration};
+
+use http::Request;
+use tokio::time::advance;
+use tokio_stream::StreamExt;
+use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
+use tower::{Service, ServiceExt, discover::Change, load::Load};
+use tower_key_rotation::{
+    Account, Demand, Exhausted, KeyEndpoint, KeyEndpoints, KeyId, KeyPool, Limit, OpenAi, Reason,
+};
+
+use super::servers::{Body, Server, Servers, keys, request};
+
+type Endpoint = KeyEndpoint<Server>;
+
+/// The endpoints of a pool.
+fn endpoints(pool: &KeyPool, servers: &Servers) -> Vec<Endpoint> {
+    let client = servers.clone();
+    let mut told = KeyEndpoints::new(pool, move |info| client.client(info));
+    let mut endpoints = Vec::new();
+    let mut next = || task::spawn(told.next()).poll();
+    while let Poll::Ready(Some(Ok(Change::Insert(_, endpoint)))) = next() {
+        endpoints.push(endpoint);
+    }
+    endpoints
+}
+
+/// A task that waits until an endpoint is ready.
+macro_rules! readying {
+    ($endpoint:expr) => {
+        task::spawn(poll_fn(|cx| Service::<Request<Body>>::poll_ready(&mut $endpoint, cx)))
+    };
+}
+
+fn limited(limit: Limit) -> (KeyPool, Servers) {
+    let account = Account::new("org").limit(limit);
+    let account = account.key(super::servers::key("k1"));
+    let pool = KeyPool::builder(OpenAi::default());
+    (pool.account(account).build().unwrap(), Servers::default())
+}
+
+fn in_flight(pool: &KeyPool) -> u64 {
+    pool.snapshot().accounts.iter().map(|account| account.in_flight).sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_there_is_plenty_being_ready_reserves_nothing() {
+    let (pool, servers) = limited(Limit::concurrent(100));
+    let mut endpoint = endpoints(&pool, &servers).remove(0);
+    assert_ready_ok!(readying!(endpoint).poll());
+    assert_eq!(in_flight(&pool), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_there_is_little_only_as_many_are_ready_as_can_be_served() {
+    let (pool, servers) = limited(Limit::concurrent(2));
+    let mut first = endpoints(&pool, &servers).remove(0);
+    let (mut second, mut third) = (first.clone(), first.clone());
+    assert_ready_ok!(readying!(first).poll());
+    assert_ready_ok!(readying!(second).poll());
+    let mut waiting = readying!(third);
+    assert_pending!(waiting.poll());
+    assert_eq!(in_flight(&pool), 2);
+
+    // What was ready is let go by dropping it, and whoever waits is told.
+    drop(second);
+    assert!(waiting.is_woken());
+    assert_ready_ok!(waiting.poll());
+    let call = first.call(request());
+    assert_eq!(in_flight(&pool), 2, "the call took what was held for it, and no more");
+    assert_eq!(call.await.unwrap().status(), 200);
+    assert_eq!(in_flight(&pool), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_in_hand_goes_before_readiness() {
+    let (pool, servers) = limited(Limit::concurrent(1));
+    let mut endpoint = endpoints(&pool, &servers).remove(0);
+    assert_ready_ok!(readying!(endpoint).poll());
+
+    // Somebody else on the same pool.
+    let lease = pool.try_acquire(&Demand::new()).unwrap();
+    let mut waiting = readying!(endpoint);
+    assert_pending!(waiting.poll());
+    drop(lease);
+    assert!(waiting.is_woken());
+    assert_ready_ok!(waiting.poll());
+    drop(waiting);
+
+    let mut line = task::spawn(pool.acquire(&Demand::new()));
+    drop(assert_ready!(line.poll()).unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_shuts_the_gate_before_anybody_sees_it_and_one_probe_opens_it() {
+    let servers = Servers::default();
+    servers.set("k1", 429, 10);
+    let pool = keys(1).learn(false).build().unwrap();
+    let mut endpoint = endpoints(&pool, &servers).remove(0);
+    assert_ready_ok!(readying!(endpoint).poll());
+    // Ready before, and so is a second one that nobody polls for now.
+    let mut other = endpoint.clone();
+    assert_ready_ok!(readying!(other).poll());
+    assert_eq!(endpoint.call(request()).await.unwrap().status(), 429);
+
+    let mut waiting = readying!(endpoint);
+    assert_pending!(waiting.poll());
+    drop(waiting);
+    let (mut first, mut second) = (endpoint.clone(), endpoint.clone());
+    // A 429 without a hint: one second, and up to a quarter more.
+    let mut polls = 0;
+    {
+        let mut waiting = readying!(endpoint);
+        while waiting.poll().is_pending() {
+            polls += 1;
+            assert!(polls <= 2, "it wakes for nothing");
+            while !waiting.is_woken() {
+                advance(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    // It holds the probe: no other is ready until that is over.
+    let mut waiting = readying!(first);
+    assert_pending!(waiting.poll());
+    assert_pending!(readying!(second).poll());
+    servers.set("k1", 200, 10);
+    assert_eq!(endpoint.call(request()).await.unwrap().status(), 200);
+    assert!(waiting.is_woken());
+    assert_ready_ok!(waiting.poll());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_larger_than_what_is_left_waits_in_line_for_this_key() {
+    let (pool, servers) = limited(Limit::tokens(1_000).per_minute().burst(1_000));
+    let mut endpoint = endpoints(&pool, &servers).remove(0);
+    let asking = |tokens| {
+        let mut request = request();
+        request.extensions_mut().insert(Demand::new().input_tokens(tokens).output_tokens(0));
+        request
+    };
+    assert_ready_ok!(readying!(endpoint).poll());
+    assert_eq!(endpoint.call(asking(700)).await.unwrap().status(), 200);
+    assert_ready_ok!(readying!(endpoint).poll());
+    let began = tokio::time::Instant::now();
+    assert_eq!(endpoint.call(asking(400)).await.unwrap().status(), 200);
+    assert!(began.elapsed() > Duration::from_secs(5), "it waited {:?}", began.elapsed());
+    let answer = endpoint.ready().await.unwrap().call(asking(2_000)).await.unwrap();
+    let exhausted = answer.extensions().get::<Exhausted>().unwrap();
+    assert_eq!((answer.status().as_u16(), exhausted.reason()), (413, Reason::TooLarge));
+}
+
+#[tokio::test(start_paused = true)]
+async fn load_is_what_is_spent_and_then_what_is_under_way_and_failing_fast_is_no_merit() {
+    let servers = Servers::default();
+    servers.set("k1", 500, 0);
+    let pool = keys(3).learn(false).build().unwrap();
+    let mut endpoints = endpoints(&pool, &servers);
+    let [failing, busy, idle] = endpoints.as_mut_slice() else { panic!() };
+    let _under_way = busy.ready().await.unwrap().call(request());
+    assert!(idle.load() < busy.load());
+    failing.ready().await.unwrap().call(request()).await.unwrap();
+    assert!(idle.load() < failing.load());
+    assert!(busy.load() < failing.load(), "a failure weighs more than a request under way");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_comes_back_is_as_loaded_as_the_others() {
+    let servers = Servers::default();
+    servers.set("k1", 429, 0);
+    let pool = keys(5).learn(false).build().unwrap();
+    let mut endpoints = endpoints(&pool, &servers);
+    endpoints[0].ready().await.unwrap().call(request()).await.unwrap();
+    let mut under_way = Vec::new();
+    for (i, endpoint) in endpoints.iter_mut().enumerate().skip(1) {
+        for _ in 0..i {
+            under_way.push(endpoint.ready().await.unwrap().call(request()));
+        }
+    }
+    // The others have 1, 2, 3 and 4 requests under way.
+    endpoints[0].ready().await.unwrap();
+    let load = endpoints[0].load();
+    assert!(endpoints[1].load() < load && load < endpoints[4].load());
+}
+
+#[tokio::test]
+async fn a_request_for_another_key_is_not_sent_with_this_one() {
+    let servers = Servers::default();
+    let pool = keys(2).build().unwrap();
+    let mut endpoint = endpoints(&pool, &servers).remove(0);
+    let mut pinned = request();
+    pinned.extensions_mut().insert(Demand::new().pinned(KeyId::new("k2")));
+    let answer = endpoint.ready().await.unwrap().call(pinned).await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert_eq!(servers.seen("k1"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_key_is_ready_again_once_another_comes_under_its_name() {
+    let servers = Servers::default();
+    servers.set("k1", 401, 0);
+    let pool = keys(1).build().unwrap();
+    let mut endpoint = endpoints(&pool, &servers).remove(0);
+    assert_eq!(endpoint.ready().await.unwrap().call(request()).await.unwrap().status(), 401);
+    let mut waiting = readying!(endpoint);
+    assert_pending!(waiting.poll());
+    pool.remove_account("k1").unwrap().await;
+    assert_pending!(waiting.poll());
+    pool.insert(Account::new("k1").key(super::servers::key("k1"))).unwrap();
+    assert!(waiting.is_woken());
+    assert_ready_ok!(waiting.poll());
+}
+
+#[tokio::test]
+async fn whoever_asks_seldom_is_told_the_end_of_the_story() {
+    let (pool, servers) = (keys(2).build().unwrap(), Servers::default());
+    let mut told = KeyEndpoints::new(&pool, move |info| servers.client(info));
+    let mut tell = || -> Vec<String> {
+        let mut changes = Vec::new();
+        while let Poll::Ready(Some(Ok(change))) = task::spawn(told.next()).poll() {
+            changes.push(match change {
+                Change::Insert(id, _) => format!("+{id}"),
+                Change::Remove(id) => format!("-{id}"),
+            });
+        }
+        changes.sort();
+        changes
+    };
+    assert_eq!(tell(), ["+k1", "+k2"]);
+    assert!(tell().is_empty());
+    let account = |server: &str| Account::new("k3").key(super::servers::key(server).id("k3"));
+    for i in 0..10_000 {
+        pool.insert(account(&format!("s{i}"))).unwrap();
+        drop(pool.remove_account("k3").unwrap());
+    }
+    assert!(tell().is_empty(), "it came and went");
+    pool.insert(account("s1")).unwrap();
+    drop(pool.remove_account("k1").unwrap());
+    assert_eq!(tell(), ["+k3", "-k1"]);
+    drop(pool.remove_account("k3").unwrap());
+    pool.insert(account("s2")).unwrap();
+    assert_eq!(tell(), ["+k3", "-k3"], "another server");
+}
