@@ -43,7 +43,8 @@ pub(crate) struct Key {
     pub(crate) ix: KeyIx,
     pub(crate) id: KeyId,
     pub(crate) account: AccountIx,
-    pub(crate) weight: u32,
+    /// What a request is worth beside the other keys: the less, the more weight it has.
+    pub(crate) turn: u64,
     pub(crate) meters: Vec<Meter>,
     pub(crate) life: Life,
     /// How often its secret was replaced.
@@ -172,7 +173,7 @@ impl Key {
             ix,
             id: new.id,
             account,
-            weight: new.weight,
+            turn: turn_of(new.weight),
             meters,
             life: Life::Good,
             secret: 0,
@@ -202,11 +203,6 @@ impl Key {
         }
     }
 
-    /// What a request is worth beside the other keys.
-    pub(crate) fn turn(&self) -> u64 {
-        (1 << 20) / u64::from(self.weight.max(1))
-    }
-
     /// When a demand fits into the key's own limits.
     pub(crate) fn room(&self, cost: &Cost) -> Room {
         let rooms = self.meters.iter().map(|meter| meter.room(cost));
@@ -218,6 +214,11 @@ impl Key {
         let meters = self.meters.iter().filter(|meter| meter.limit.metered() == metered);
         meters.filter_map(|meter| meter.free_by(now, then)).min().unwrap_or(u64::MAX)
     }
+}
+
+/// A request's part of a whole round.
+pub(super) fn turn_of(weight: u32) -> u64 {
+    (1 << 20) / u64::from(weight.max(1))
 }
 
 /// For each new limit the place of the count that goes on for it: of the same limit, or else of one that

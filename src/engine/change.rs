@@ -11,7 +11,7 @@ use crate::KeyId;
 
 use super::{
     Engine, Time,
-    account::{Account, Key, Life},
+    account::{Account, Key, Life, turn_of},
     index::{AccountIx, KeyIx},
     meter::Meter,
 };
@@ -80,7 +80,7 @@ impl Engine {
                 let key = &mut self.keys[ix.index()];
                 key.life = Life::Good;
                 key.secret = key.secret.wrapping_add(1);
-                key.weight = new.weight;
+                key.turn = turn_of(new.weight);
                 self.set_key_limits(now, ix, new.meters);
                 ix
             }
@@ -157,7 +157,7 @@ impl Engine {
     }
 
     pub(crate) fn set_key_weight(&mut self, ix: KeyIx, weight: u32) {
-        self.keys[ix.index()].weight = weight;
+        self.keys[ix.index()].turn = turn_of(weight);
     }
 
     /// A limit that is still declared goes on counting, also if its amount is another. A new one counts

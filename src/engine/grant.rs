@@ -117,7 +117,7 @@ impl Engine {
         state.in_flight += 1;
         let state = &mut self.keys[key.index()];
         state.served += 1;
-        state.load += state.turn();
+        state.load += state.turn;
         state.in_flight += 1;
         grant
     }
@@ -196,7 +196,7 @@ impl Engine {
             self.accounts[grant.account.index()].served -= 1;
             let key = &mut self.keys[grant.key.index()];
             key.served -= 1;
-            key.load = key.load.saturating_sub(key.turn());
+            key.load = key.load.saturating_sub(key.turn);
             self.revive(grant.account);
         }
         self.end(now, grant);
