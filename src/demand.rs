@@ -27,6 +27,7 @@ pub struct Demand {
     pub(crate) nano_dollars: u64,
     pub(crate) priority: i8,
     pub(crate) tenant: Option<Arc<str>>,
+    pub(crate) affinity: Option<Arc<str>>,
     pub(crate) since: Option<Instant>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) excluded: Vec<KeyId>,
@@ -76,6 +77,14 @@ impl Demand {
     /// there; priority then orders the requests of one tenant.
     pub fn tenant(mut self, name: impl AsRef<str>) -> Self {
         self.tenant = Some(Arc::from(name.as_ref()));
+        self
+    }
+
+    /// What it has in common with other requests that begin as it does, such as the id of a
+    /// conversation: they stay on one account, whose provider has their beginning in its cache; see
+    /// [`Affinity`](crate::Affinity). By default that is read from the request.
+    pub fn affinity(mut self, name: impl AsRef<str>) -> Self {
+        self.affinity = Some(Arc::from(name.as_ref()));
         self
     }
 

@@ -181,6 +181,7 @@
 //! A feature only adds; none changes what is there without it.
 
 mod account;
+mod affinity;
 mod demand;
 mod engine;
 mod error;
@@ -204,8 +205,11 @@ pub mod usage;
 mod verdict;
 
 pub use account::Account;
+pub use affinity::Affinity;
 pub use demand::{Demand, Estimate};
-pub use engine::{AccountState, Event, KeyState, LaneState, MeterState, Snapshot, TenantState};
+pub use engine::{
+    AccountState, AffinityState, Event, KeyState, LaneState, MeterState, Snapshot, TenantState,
+};
 pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};
 pub use limit::{Limit, LimitError};

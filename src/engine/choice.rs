@@ -98,8 +98,11 @@ impl Engine {
             }
         }
         match best {
-            Some((_, account, key)) => {
+            Some((_, mut account, mut key)) => {
                 if in_turn {
+                    if ask.bond.is_some() {
+                        (account, key) = self.stay(now, ask, passing, (account, key));
+                    }
                     self.lanes[ask.lane].took(account);
                 }
                 Ok((account, key))
@@ -111,6 +114,37 @@ impl Engine {
                 Err(blocked)
             }
         }
+    }
+
+    /// The account where the kin of a request are, if it has room and is not much busier than the one
+    /// that was chosen; that one if not.
+    fn stay(
+        &self,
+        now: Time,
+        ask: &Ask,
+        passing: Option<Passing>,
+        chosen: (AccountIx, KeyIx),
+    ) -> (AccountIx, KeyIx) {
+        let at = ask.bond.and_then(|bond| bond.account).filter(|at| {
+            let is_held = passing.is_some_and(|passing| passing.held == Some(*at));
+            let is_open =
+                matches!(self.room(ask.lane, &ask.cost, *at), Room::At(open) if open <= now);
+            *at != chosen.0 && !is_held && is_open && !self.is_much_busier(*at, chosen.0)
+        });
+        let stay = at.and_then(|at| Some((at, self.choose_key(now, at, ask).ok()?)));
+        stay.unwrap_or(chosen)
+    }
+
+    /// By more than a quarter and a few requests at once, by weight: as many as the number that happen
+    /// to be under way at once goes up and down by, so that few move without need.
+    fn is_much_busier(&self, account: AccountIx, than: AccountIx) -> bool {
+        const FEW: u128 = 8;
+        let at = |account: AccountIx| {
+            let state = &self.accounts[account.index()];
+            (u128::from(state.in_flight), u128::from(state.weight.max(1)))
+        };
+        let ((mine, my_weight), (other, other_weight)) = (at(account), at(than));
+        4 * mine * other_weight > 5 * other * my_weight + 4 * FEW * my_weight * other_weight
     }
 
     fn load(&self, now: Time, lane: LaneIx, account: AccountIx) -> u128 {

@@ -3,6 +3,7 @@
 use crate::limit::Metered;
 
 use super::{
+    affinity::Bond,
     index::{KeyIx, LaneIx},
     tenants::TenantIx,
     time::{SECOND, Time},
@@ -51,6 +52,7 @@ impl Cost {
 pub(crate) struct Ask {
     pub(crate) lane: LaneIx,
     pub(crate) tenant: TenantIx,
+    pub(crate) bond: Option<Bond>,
     pub(crate) cost: Cost,
     /// Its rank in the line, the lowest first; see [`rank`].
     pub(crate) rank: Time,

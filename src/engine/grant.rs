@@ -3,7 +3,7 @@
 use crate::Usage;
 
 use super::{
-    Ask, Cost, Engine, Time,
+    Ask, Bond, Cost, Engine, Time,
     index::{AccountIx, KeyIx, LaneIx, Meters},
     learnt::Learnt,
     meter::Meter,
@@ -19,6 +19,7 @@ pub(crate) struct Grant {
     pub(crate) key: KeyIx,
     pub(super) lane: LaneIx,
     pub(super) meters: Meters,
+    pub(super) bond: Option<Bond>,
     pub(super) sent: Time,
     pub(super) reserved: Cost,
     pub(super) parts: Parts,
@@ -64,6 +65,7 @@ impl Engine {
             key,
             lane: ask.lane,
             meters: seat.meters,
+            bond: ask.bond,
             sent: now,
             reserved: ask.cost,
             parts,
@@ -83,6 +85,9 @@ impl Engine {
             }
             let way = self.accounts[account.index()].way;
             self.meters_of(&grant).for_each(|meter| meter.take(now, &ask.cost, &way));
+        }
+        if let Some(bond) = ask.bond {
+            self.affinities.sent(bond, account);
         }
         self.lanes[ask.lane].in_flight += 1;
         let state = &mut self.accounts[account.index()];

@@ -17,7 +17,8 @@ use super::{
     time::Time,
 };
 
-/// For so many rounds an account that was passed over keeps its turns.
+/// For so many rounds an account that was passed over keeps its turns, or lacks those that it was
+/// taken for out of turn.
 const MOST_ROUNDS: i32 = 32;
 
 #[derive(Debug)]
@@ -153,7 +154,8 @@ impl Lane {
             self.turn = first;
         }
         let seat = self.seat_mut(account);
-        seat.turns = seat.turns.saturating_sub(1);
+        let most_owed = turns_of(seat.weight) * MOST_ROUNDS;
+        seat.turns = (seat.turns - 1).max(-most_owed);
         if first != Some(account) || seat.turns <= 0 {
             self.move_on();
         }

@@ -9,6 +9,7 @@
 //! [`Grant`] is then judged, settled, and ended.
 
 mod account;
+mod affinity;
 mod alike;
 mod answer_time;
 mod choice;
@@ -47,17 +48,21 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
+pub(crate) use affinity::Bond;
 pub(crate) use demand::{Ask, Cost, rank};
 pub use event::Event;
 pub(crate) use grant::Grant;
 pub(crate) use index::{AccountIx, KeyIx, LaneIx, MOST_LIMITS};
 pub(crate) use line::WaiterId;
 pub(crate) use setup::Setup;
-pub use snapshot::{AccountState, KeyState, LaneState, MeterState, Snapshot, TenantState};
+pub use snapshot::{
+    AccountState, AffinityState, KeyState, LaneState, MeterState, Snapshot, TenantState,
+};
 pub(crate) use tenants::TenantIx;
 pub(crate) use time::Time;
 
 use account::{Account, Key};
+use affinity::Affinities;
 use alike::Alike;
 use lane::Lane;
 use lanes::Lanes;
@@ -66,7 +71,7 @@ use snapshot::Counters;
 use standing::Standing;
 use tenants::Tenants;
 
-use crate::{Exhausted, strategy::Strategy};
+use crate::{Exhausted, affinity::Kin, strategy::Strategy};
 
 /// The pure core.
 #[derive(Debug)]
@@ -78,6 +83,7 @@ pub(crate) struct Engine {
     alike: Alike,
     lanes: Lanes,
     tenants: Tenants,
+    affinities: Affinities,
     strategy: Arc<dyn Strategy>,
     /// In shadow mode only.
     shadow: Option<Shadow>,
@@ -110,6 +116,11 @@ impl Engine {
     /// The tenant of a name.
     pub(crate) fn tenant(&mut self, name: Option<&str>) -> TenantIx {
         self.tenants.resolve(name)
+    }
+
+    /// Where the kin of a request are; none if it has nothing to be kin by, or affinity is off.
+    pub(crate) fn bond(&self, now: Time, kin: &Kin) -> Option<Bond> {
+        self.affinities.find(now, kin, &self.accounts)
     }
 
     /// The last moment at which a request is worth being sent: it does not wait for longer, and is

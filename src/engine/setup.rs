@@ -5,13 +5,14 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use crate::{
-    Account as Declared, KeyId, Limit,
+    Account as Declared, Affinity, KeyId, Limit,
     strategy::{Headroom, Strategy},
 };
 
 use super::{
     AccountIx, Engine, KeyIx, MOST_LIMITS,
     account::{Account, Failures, Key},
+    affinity::Affinities,
     alike::Alike,
     lanes::Lanes,
     meter::Meter,
@@ -30,6 +31,7 @@ pub(crate) struct Setup {
     pub(crate) strategy: Arc<dyn Strategy>,
     /// The weights of tenants, if not 1.
     pub(crate) tenants: HashMap<Arc<str>, u32>,
+    pub(crate) affinity: Affinity,
     /// Whether limits are learnt that were not declared.
     pub(crate) learns: bool,
     /// How many requests at once an account gets of which no limit is known.
@@ -48,6 +50,7 @@ impl Setup {
             longest_line: 1_000,
             strategy: Arc::new(Headroom),
             tenants: HashMap::new(),
+            affinity: Affinity::new(),
             learns: true,
             start: 16,
             longest_cooldown: Duration::from_secs(24 * 3_600),
@@ -102,6 +105,7 @@ impl Engine {
         Self {
             lanes: Lanes::new(&accounts, first),
             tenants: Tenants::new(setup.tenants),
+            affinities: Affinities::new(&setup.affinity),
             accounts,
             live_keys: keys.len(),
             keys,

@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub panic: bool,
     /// In shadow mode: requests since the pool was built that would have been held back.
     pub shadow_held_back: Option<u64>,
+    /// How requests stayed on the account that has their beginning in its cache.
+    pub affinity: AffinityState,
     /// Responses by verdict since the pool was built.
     pub verdicts: BTreeMap<&'static str, u64>,
     /// The accounts, in the order they were declared.
@@ -42,6 +44,19 @@ pub struct Snapshot {
     pub lanes: Vec<LaneState>,
     /// The tenants that wait in line; none named is the tenant of requests without one.
     pub tenants: Vec<TenantState>,
+}
+
+/// How requests stayed on the account that has their beginning in its cache; see
+/// [`Affinity`](crate::Affinity).
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct AffinityState {
+    /// Conversations that are remembered; some of them may be over.
+    pub remembered: usize,
+    /// Requests since the pool was built that stayed.
+    pub stayed: u64,
+    /// Requests that went elsewhere: their account had no room, or was much busier than others.
+    pub moved: u64,
 }
 
 /// The state of a tenant that waits in line.
@@ -154,6 +169,7 @@ impl Engine {
             braked_for: cooling(&self.provider, now),
             panic: self.panic.is_some(),
             shadow_held_back: self.shadow.as_ref().map(|shadow| shadow.held_back),
+            affinity: self.affinities.state(),
             verdicts: self.counters.verdicts(),
             accounts: self
                 .accounts

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    hash::RandomState,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -9,7 +10,7 @@ use std::{
 use tokio::sync::broadcast;
 
 use crate::{
-    Account, BuildError, KeyId, KeyPool,
+    Account, Affinity, BuildError, KeyId, KeyPool,
     engine::{Engine, KeyIx, MOST_LIMITS, Setup},
     origin::Origin,
     provider::{Provider, Rule},
@@ -111,6 +112,12 @@ impl KeyPoolBuilder {
         self
     }
 
+    /// Whether requests that begin alike stay on one account; they do by default.
+    pub fn affinity(mut self, affinity: Affinity) -> Self {
+        self.setup.affinity = affinity;
+        self
+    }
+
     /// How much a tenant ([`Demand::tenant`](crate::Demand::tenant)) is served beside the others while
     /// requests wait in line; 1 by default.
     pub fn tenant(mut self, name: impl AsRef<str>, weight: u32) -> Self {
@@ -179,7 +186,10 @@ impl KeyPoolBuilder {
         let clock = Clock::start();
         let ids: Vec<_> = credentials.iter().map(|credential| credential.id.clone()).collect();
         let seed = self.seed.unwrap_or_else(|| fastrand::Rng::new().u64(..));
-        let setup = Setup { seed, wall: clock.timestamp(), ..self.setup };
+        let mut affinity = self.setup.affinity.clone();
+        affinity.lifetime.get_or_insert(self.provider.facts().prompt_cache.lifetime);
+        let wall = clock.timestamp();
+        let setup = Setup { seed, wall, affinity: affinity.clone(), ..self.setup };
         let engine = Engine::new(&self.accounts, &ids, setup);
         let name = self.name.as_deref().unwrap_or(&self.provider.facts().name);
         let by_id = ids.iter().cloned().zip((0..).map(KeyIx::new)).collect();
@@ -191,6 +201,8 @@ impl KeyPoolBuilder {
             origin,
             carriers,
             max_wait: self.max_wait,
+            affinity,
+            hash_keys: RandomState::new(),
             credentials,
             by_id,
             clock,

@@ -49,6 +49,7 @@ pub use lease::{ForeignOrigin, Lease};
 
 use crate::{
     Attempt, Demand, Estimate, Exhausted, KeyId, Snapshot,
+    affinity::Kin,
     engine::{Ask, Cost, Time, rank},
     provider::{Answer, Call, Provider, Ruling},
 };
@@ -98,7 +99,9 @@ impl KeyPool {
     pub fn try_acquire(&self, demand: &Demand) -> Result<Lease, Exhausted> {
         let now = Instant::now();
         let since = demand.since.map_or(now, |since| since.min(now));
-        let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since, now };
+        let estimate = Estimate::default();
+        let kin = self.kin(demand, None, &estimate);
+        let wanted = Wanted { demand, estimate: &estimate, kin, tried: &[], since, now };
         self.lease_or_ask(&wanted)
             .map_err(|ask| self.shared.with(|core, now| core.engine.turned_away(now, &ask)))
     }
@@ -117,7 +120,9 @@ impl KeyPool {
     pub fn acquire(&self, demand: &Demand) -> Acquire {
         let now = Instant::now();
         let since = demand.since.map_or(now, |since| since.min(now));
-        let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since, now };
+        let estimate = Estimate::default();
+        let kin = self.kin(demand, None, &estimate);
+        let wanted = Wanted { demand, estimate: &estimate, kin, tried: &[], since, now };
         self.line_up(self.shared.with(|core, now| self.ask(core, now, &wanted)))
     }
 
@@ -163,6 +168,22 @@ impl KeyPool {
         self.shared.provider.estimate(call)
     }
 
+    /// By what a request is kin to earlier ones: what its caller says goes before what is read from it.
+    pub(crate) fn kin(
+        &self,
+        demand: &Demand,
+        call: Option<&Call<'_>>,
+        estimate: &Estimate<'_>,
+    ) -> Option<Kin> {
+        let Shared { affinity, hash_keys, provider, .. } = &*self.shared;
+        if let Some(name) = &demand.affinity {
+            return Some(Kin::named(hash_keys, name.as_bytes()));
+        }
+        let call = call.filter(|_| affinity.prompts)?;
+        let model = demand.model.as_deref().or(estimate.model.as_deref());
+        provider.facts().kin(hash_keys, call, model)
+    }
+
     /// Removes every header that may hold a key.
     pub(crate) fn strip_headers(&self, headers: &mut HeaderMap) {
         self.shared.carriers.strip_headers(headers);
@@ -189,7 +210,7 @@ impl KeyPool {
 
     /// Puts together what a request wants: what its caller says goes before what was read from it.
     fn ask(&self, core: &mut Core, now: Time, wanted: &Wanted<'_>) -> Ask {
-        let Wanted { demand, estimate, tried, since, .. } = wanted;
+        let Wanted { demand, estimate, kin, tried, since, .. } = wanted;
         let Shared { clock, max_wait, .. } = &*self.shared;
         let since = clock.time(*since);
         let model = demand.model.as_deref().or(estimate.model.as_deref());
@@ -202,6 +223,7 @@ impl KeyPool {
         let mut ask = Ask {
             lane,
             tenant: core.engine.tenant(demand.tenant.as_deref()),
+            bond: kin.as_ref().and_then(|kin| core.engine.bond(now, kin)),
             cost: Cost {
                 input: demand.input_tokens.unwrap_or(estimate.input_tokens).min(MOST),
                 output: demand.output_tokens.unwrap_or(estimate.output_tokens).min(MOST),
@@ -240,6 +262,8 @@ impl KeyPool {
 pub(crate) struct Wanted<'a> {
     pub(crate) demand: &'a Demand,
     pub(crate) estimate: &'a Estimate<'a>,
+    /// By what it is kin to earlier ones.
+    pub(crate) kin: Option<Kin>,
     /// What was tried for it already.
     pub(crate) tried: &'a [Attempt],
     /// When it first asked.

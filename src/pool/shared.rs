@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
+    hash::RandomState,
     sync::{Arc, Mutex, PoisonError},
     task::Waker,
     time::Duration,
@@ -12,7 +13,7 @@ use slab::Slab;
 use tokio::{sync::broadcast, time::Instant};
 
 use crate::{
-    Exhausted, KeyId,
+    Affinity, Exhausted, KeyId,
     engine::{Engine, Event, Grant, KeyIx, Time, WaiterId},
     origin::Origin,
     provider::{
@@ -35,6 +36,9 @@ pub(crate) struct Shared {
     pub(crate) origin: Origin,
     pub(crate) carriers: Carriers,
     pub(crate) max_wait: Duration,
+    pub(crate) affinity: Affinity,
+    /// For the hashes of what requests are kin by: nobody outside can make two of them alike.
+    pub(crate) hash_keys: RandomState,
     /// By the engine's key index.
     pub(crate) credentials: Vec<Credential>,
     pub(crate) by_id: HashMap<KeyId, KeyIx>,

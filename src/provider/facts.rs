@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::{HeaderName, HeaderValue, Method, Uri};
 
 use super::{
-    Carrier, Framing, Limits, OutputCap, Refill, Rule, UsageHeaders, UsageShape, Wait,
+    Carrier, Framing, Limits, OutputCap, PromptCache, Refill, Rule, UsageHeaders, UsageShape, Wait,
     model_path::ModelPath, refusal_body::ErrorShape,
 };
 use crate::Scope;
@@ -67,6 +67,8 @@ pub struct Facts {
     pub usage: &'static [UsageShape],
     /// Headers that tell the tokens an answer used.
     pub usage_headers: Option<&'static UsageHeaders>,
+    /// How long an account keeps the beginnings of its prompts in a cache, and from which size on.
+    pub prompt_cache: PromptCache,
     /// Whether a POST may be sent again after a broken connection or a 5xx.
     pub repeats_post: bool,
     pub(super) model_path: Option<ModelPath>,
@@ -98,6 +100,7 @@ impl Facts {
             counts_cache_reads: true,
             usage: &[],
             usage_headers: None,
+            prompt_cache: PromptCache::new(),
             repeats_post: false,
             error_shape: ErrorShape::Plain,
         }
@@ -198,6 +201,12 @@ impl Facts {
     /// Headers that tell the tokens an answer used.
     pub fn usage_headers(mut self, headers: &'static UsageHeaders) -> Self {
         self.usage_headers = Some(headers);
+        self
+    }
+
+    /// How long an account keeps the beginnings of its prompts in a cache, and from which size on.
+    pub fn prompt_cache(mut self, cache: PromptCache) -> Self {
+        self.prompt_cache = cache;
         self
     }
 

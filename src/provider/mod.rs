@@ -43,6 +43,7 @@
 //! ```
 
 mod clock;
+mod conversation;
 mod decode;
 mod dialects;
 mod duration;
@@ -53,6 +54,7 @@ mod in_stream;
 mod limits;
 mod mend;
 mod model_path;
+mod prompt_cache;
 mod refusal_body;
 mod request_body;
 mod retry_after;
@@ -61,7 +63,7 @@ pub mod rule;
 mod tests;
 mod usage_shape;
 
-use std::{fmt, time::Duration, time::SystemTime};
+use std::{fmt, hash::RandomState, time::Duration, time::SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
@@ -71,11 +73,14 @@ pub use self::{
     dialects::*,
     facts::Facts,
     limits::{Limits, Line},
+    prompt_cache::PromptCache,
     rule::{Match, Rule, Ruling, Wait},
     usage_shape::{Cost, OutputCap, UsageHeaders, UsageShape},
 };
 pub use crate::stream::{Framing, StreamEvent};
-use crate::{Exhausted, Scope, Usage, demand::Estimate, limit::Metered, usage::UsageReader};
+use crate::{
+    Exhausted, Scope, Usage, affinity::Kin, demand::Estimate, limit::Metered, usage::UsageReader,
+};
 
 /// A request as a provider sees it.
 #[derive(Clone, Copy, Debug)]
@@ -282,5 +287,21 @@ impl Facts {
             estimate.stream = stream.unwrap_or(estimate.stream);
         }
         estimate
+    }
+
+    /// By what a request says of itself: which conversation it goes on with.
+    pub(crate) fn kin(
+        &self,
+        keys: &RandomState,
+        call: &Call<'_>,
+        model: Option<&str>,
+    ) -> Option<Kin> {
+        let PromptCache { least_tokens, header, .. } = &self.prompt_cache;
+        let named = header.as_ref().and_then(|name| call.headers.get(name));
+        match named {
+            Some(name) => Some(Kin::named(keys, name.as_bytes())),
+            None if self.reads_bodies => conversation::kin(keys, call.body, model, *least_tokens),
+            None => None,
+        }
     }
 }

@@ -121,14 +121,14 @@ fn parse<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Option<T> {
 }
 
 /// The members of a JSON object: name and value, as they are written.
-struct Members<'a> {
+pub(super) struct Members<'a> {
     rest: &'a [u8],
     skip: Skip,
     seen: bool,
 }
 
 impl<'a> Members<'a> {
-    fn of(object: &'a [u8]) -> Self {
+    pub(super) fn of(object: &'a [u8]) -> Self {
         let inner = object.trim_ascii_start().strip_prefix(b"{");
         Self { rest: inner.unwrap_or_default(), skip: Skip::default(), seen: false }
     }

@@ -122,10 +122,11 @@ fn lease_or_ask<A: 'static>(
     let estimate = sent.pool.estimate(&call);
     sent.streamed = estimate.stream;
     let unsaid = Demand::new();
+    let demand = said.unwrap_or(&unsaid);
+    let kin = sent.pool.kin(demand, Some(&call), &estimate);
     let lease_or_ask = |tried: &[_]| {
-        let demand = said.unwrap_or(&unsaid);
-        let since = sent.since;
-        sent.pool.lease_or_ask(&Wanted { demand, estimate: &estimate, tried, since, now })
+        let (estimate, since) = (&estimate, sent.since);
+        sent.pool.lease_or_ask(&Wanted { demand, estimate, kin, tried, since, now })
     };
     match &sent.trail {
         Some(trail) => trail.visit(lease_or_ask),

@@ -1,5 +1,6 @@
 //! The engine alone, in made-up time.
 
+mod affinity;
 mod choosing;
 mod cooling;
 mod learning;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    Account as Declared, ApiKey, KeyId, Limit, Reason, Scope, Usage, Verdict,
+    Account as Declared, Affinity, ApiKey, KeyId, Limit, Reason, Scope, Usage, Verdict,
     provider::{Reading, Refill},
 };
 
@@ -47,6 +48,7 @@ fn ask(engine: &mut Engine, now: Time, patience: f64) -> Ask {
     Ask {
         lane: engine.lane(now, Some("m")),
         tenant: TenantIx::default(),
+        bond: None,
         cost: Cost::default(),
         rank: rank(now, 0),
         deadline: now.plus((patience * SECOND as f64) as u64),

@@ -1,0 +1,92 @@
+//! Which account has the beginning of a prompt in its cache.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    AffinityState,
+    account::Account,
+    index::AccountIx,
+    time::{Time, nanos},
+};
+use crate::{Affinity, affinity::Kin};
+
+/// By what a request is known to those that are kin to it, and where these are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bond {
+    hash: u64,
+    pub(super) account: Option<AccountIx>,
+}
+
+/// The accounts that answered requests well, by the hashes of these. Two generations: what is used is
+/// taken over into the young one, and when that is full the old one goes.
+#[derive(Debug)]
+pub(super) struct Affinities {
+    young: HashMap<u64, Bound>,
+    old: HashMap<u64, Bound>,
+    stayed: u64,
+    moved: u64,
+    lifetime: u64,
+    most_young: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Bound {
+    account: AccountIx,
+    /// Accounts may come and go, and indices be used again; a name means the same account.
+    name: Arc<str>,
+    until: Time,
+}
+
+impl Affinities {
+    pub(super) fn new(affinity: &Affinity) -> Self {
+        Self {
+            young: HashMap::new(),
+            old: HashMap::new(),
+            stayed: 0,
+            moved: 0,
+            lifetime: affinity.lifetime.map_or(0, nanos),
+            most_young: affinity.most.div_ceil(2),
+        }
+    }
+
+    /// Where the closest kin of a request are.
+    pub(super) fn find(&self, now: Time, kin: &Kin, accounts: &[Account]) -> Option<Bond> {
+        let hash = kin.whole().filter(|_| self.most_young > 0)?;
+        let bound = kin.iter().find_map(|hash| {
+            let bound = self.young.get(&hash).or_else(|| self.old.get(&hash))?;
+            Some(bound).filter(|bound| bound.until > now)
+        });
+        Some(Bond { hash, account: bound.and_then(|bound| bound.find(accounts)) })
+    }
+
+    /// A request was answered well by an account, which has all of it in its cache now.
+    pub(super) fn bind(&mut self, now: Time, bond: Bond, account: AccountIx, name: &Arc<str>) {
+        if self.young.len() >= self.most_young && !self.young.contains_key(&bond.hash) {
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
+        }
+        let bound = Bound { account, name: Arc::clone(name), until: now.plus(self.lifetime) };
+        self.young.insert(bond.hash, bound);
+    }
+
+    /// A request was sent with an account.
+    pub(super) fn sent(&mut self, bond: Bond, account: AccountIx) {
+        self.stayed += u64::from(bond.account == Some(account));
+        self.moved += u64::from(bond.account.is_some_and(|kin| kin != account));
+    }
+
+    pub(super) fn state(&self) -> AffinityState {
+        let remembered = self.young.len() + self.old.len();
+        AffinityState { remembered, stayed: self.stayed, moved: self.moved }
+    }
+}
+
+impl Bound {
+    fn find(&self, accounts: &[Account]) -> Option<AccountIx> {
+        let is_it = |account: &Account| account.name == self.name;
+        if accounts.get(self.account.index()).is_some_and(is_it) {
+            return Some(self.account);
+        }
+        accounts.iter().position(is_it).map(AccountIx::new)
+    }
+}
