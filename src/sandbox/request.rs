@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::sandbox::{
     dialect::{Form, Route, Tongue},
+    prompt::{self, Prompt},
     refusal::Refusal,
 };
 
@@ -69,8 +70,7 @@ pub(super) struct Asked {
     pub(super) form: Form,
     /// None in a request that calls no model.
     pub(super) model: Option<Arc<str>>,
-    /// Tokens of the prompt.
-    pub(super) prompt: u64,
+    pub(super) prompt: Prompt,
     /// The most tokens of the answer, if said.
     pub(super) most: Option<u64>,
     pub(super) streaming: Streaming,
@@ -96,7 +96,7 @@ pub(super) fn read(route: &Route, body: &[u8]) -> Result<Asked, Refusal> {
         return Ok(Asked {
             form,
             model: None,
-            prompt: 0,
+            prompt: Prompt::default(),
             most: Some(0),
             streaming,
             include_usage: false,
@@ -130,40 +130,13 @@ pub(super) fn read(route: &Route, body: &[u8]) -> Result<Asked, Refusal> {
         _ => route.streaming,
     };
     let include_usage = body.get("stream_options").and_then(|options| options.get("include_usage"));
-    let prompt = body.iter().filter(|(name, _)| is_prompt(name)).map(|(_, value)| bytes(value));
+    let prompt = prompt::read(form, model.as_deref().unwrap_or_default(), &body);
     Ok(Asked {
         form,
         model,
-        prompt: prompt.sum::<u64>().div_ceil(4),
+        prompt,
         most,
         streaming,
         include_usage: include_usage.and_then(Value::as_bool).unwrap_or_default(),
     })
-}
-
-/// Whether a field at the top of a body holds text of the prompt.
-fn is_prompt(name: &str) -> bool {
-    matches!(
-        name,
-        "messages"
-            | "system"
-            | "input"
-            | "instructions"
-            | "contents"
-            | "systemInstruction"
-            | "system_instruction"
-    )
-}
-
-/// The bytes of all text in a prompt, without the words that only say what is what.
-fn bytes(prompt: &Value) -> u64 {
-    match prompt {
-        Value::String(text) => u64::try_from(text.len()).unwrap_or(u64::MAX),
-        Value::Array(all) => all.iter().map(bytes).sum(),
-        Value::Object(fields) => {
-            let text = fields.iter().filter(|(name, _)| !matches!(name.as_str(), "role" | "type"));
-            text.map(|(_, value)| bytes(value)).sum()
-        }
-        _ => 0,
-    }
 }

@@ -10,7 +10,9 @@ use http::HeaderValue;
 
 use crate::{
     KeyId,
-    sandbox::{Dialect, Script, books::Ledger, clock::Clock, faults::Faults, limits::Meters},
+    sandbox::{
+        Dialect, Script, books::Ledger, cache::Cache, clock::Clock, faults::Faults, limits::Meters,
+    },
 };
 
 pub(super) struct Shared {
@@ -28,6 +30,8 @@ pub(super) struct Shared {
 pub(super) struct State {
     /// One set for each account.
     pub(super) meters: Vec<Meters>,
+    /// One for each account.
+    pub(super) caches: Vec<Cache>,
     pub(super) faults: Faults,
     pub(super) ledger: Ledger,
     pub(super) rng: fastrand::Rng,
@@ -43,8 +47,10 @@ impl Shared {
         seed: u64,
         silent: bool,
     ) -> Self {
+        let caches = directory.accounts.iter().map(|_| Cache::default()).collect();
         let state = State {
             meters,
+            caches,
             faults: Faults::default(),
             ledger: Ledger::new(&directory),
             rng: fastrand::Rng::with_seed(seed),
