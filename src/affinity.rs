@@ -42,18 +42,19 @@ use std::{
 pub struct Affinity {
     pub(crate) prompts: bool,
     pub(crate) lifetime: Option<Duration>,
+    pub(crate) patience: Duration,
     pub(crate) most: usize,
 }
 
 impl Affinity {
     /// By all that tells it: the default.
     pub fn new() -> Self {
-        Self { prompts: true, lifetime: None, most: 1 << 16 }
+        Self { prompts: true, lifetime: None, patience: Duration::from_secs(2), most: 1 << 16 }
     }
 
     /// None at all: each request goes where the strategy says.
     pub fn none() -> Self {
-        Self { prompts: false, lifetime: None, most: 0 }
+        Self { prompts: false, lifetime: None, patience: Duration::ZERO, most: 0 }
     }
 
     /// Whether the beginnings of prompts are compared, also where callers say nothing; they are by
@@ -67,6 +68,14 @@ impl Affinity {
     /// prompt, by default.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// How long a request waits for the account of its kin, where that has no room and another one has;
+    /// two seconds by default, about what a provider takes to read a prompt anew that is in no cache.
+    /// It is counted from when the request first asked. Nobody waits so where many wait already.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 

@@ -15,6 +15,8 @@ use crate::{Affinity, affinity::Kin};
 pub(crate) struct Bond {
     hash: u64,
     pub(super) account: Option<AccountIx>,
+    /// Until when it waits for that one, if others have room.
+    pub(crate) patient_until: Time,
 }
 
 /// The accounts that answered requests well, by the hashes of these. Two generations: what is used is
@@ -56,7 +58,8 @@ impl Affinities {
             let bound = self.young.get(&hash).or_else(|| self.old.get(&hash))?;
             Some(bound).filter(|bound| bound.until > now)
         });
-        Some(Bond { hash, account: bound.and_then(|bound| bound.find(accounts)) })
+        let account = bound.and_then(|bound| bound.find(accounts));
+        Some(Bond { hash, account, patient_until: Time::ZERO })
     }
 
     /// A request was answered well by an account, which has all of it in its cache now.

@@ -6,6 +6,7 @@ use super::{
     Engine,
     demand::{Ask, Cost},
     index::{AccountIx, KeyIx, LaneIx},
+    line::LOOK_BEHIND,
     room::Room,
     time::Time,
 };
@@ -27,7 +28,8 @@ pub(super) struct Blocked {
     pub(super) until: Option<Time>,
     /// The account that will be the first to have room, of those that have room for less now.
     pub(super) first: Option<(Time, AccountIx)>,
-    /// Whether an account had room and only its keys were excluded.
+    /// Whether an account had room that the request does not want: its keys are excluded, or the
+    /// request waits for the account of its kin.
     pub(super) by_exclusion: bool,
 }
 
@@ -49,6 +51,9 @@ impl Engine {
             Room::At(open) if open <= now => {}
             Room::At(open) => return Err(Blocked { until: Some(open), ..Blocked::default() }),
             Room::OnChange | Room::Never => return Err(Blocked::default()),
+        }
+        if let Some(open) = self.waits_for_kin(now, ask, passing) {
+            return Err(Blocked { until: Some(open), by_exclusion: true, first: None });
         }
         self.lanes[ask.lane].wake(now);
         // Those who sleep may be what somebody ahead waits for.
@@ -113,6 +118,21 @@ impl Engine {
                 }
                 Err(blocked)
             }
+        }
+    }
+
+    /// When the account of its kin has room, if a request waits for that: not for long, and not where
+    /// many wait already.
+    fn waits_for_kin(&self, now: Time, ask: &Ask, passing: Option<Passing>) -> Option<Time> {
+        let bond = ask.bond.filter(|bond| bond.patient_until > now)?;
+        let at = bond.account?;
+        let is_held = passing.is_some_and(|passing| passing.held == Some(at));
+        if is_held || self.lanes[ask.lane].line.len() > LOOK_BEHIND / 2 {
+            return None;
+        }
+        match self.room(ask.lane, &ask.cost, at).max(self.room_of_keys(at, ask)) {
+            Room::At(open) if open > now && open <= bond.patient_until => Some(open),
+            _ => None,
         }
     }
 

@@ -101,7 +101,8 @@ impl KeyPool {
         let since = demand.since.map_or(now, |since| since.min(now));
         let estimate = Estimate::default();
         let kin = self.kin(demand, None, &estimate);
-        let wanted = Wanted { demand, estimate: &estimate, kin, tried: &[], since, now };
+        let wanted =
+            Wanted { demand, estimate: &estimate, kin, may_wait: false, tried: &[], since, now };
         self.lease_or_ask(&wanted)
             .map_err(|ask| self.shared.with(|core, now| core.engine.turned_away(now, &ask)))
     }
@@ -122,7 +123,8 @@ impl KeyPool {
         let since = demand.since.map_or(now, |since| since.min(now));
         let estimate = Estimate::default();
         let kin = self.kin(demand, None, &estimate);
-        let wanted = Wanted { demand, estimate: &estimate, kin, tried: &[], since, now };
+        let wanted =
+            Wanted { demand, estimate: &estimate, kin, may_wait: true, tried: &[], since, now };
         self.line_up(self.shared.with(|core, now| self.ask(core, now, &wanted)))
     }
 
@@ -236,6 +238,10 @@ impl KeyPool {
         };
         // As far as it is known now; it may be earlier once more answers have been seen.
         ask.deadline = core.engine.latest_start(&ask);
+        let is_patient = wanted.may_wait && !core.engine.is_shadow();
+        if let Some(bond) = ask.bond.as_mut().filter(|_| is_patient) {
+            bond.patient_until = since.after(self.shared.affinity.patience).min(ask.deadline);
+        }
         self.exclude(&mut ask, demand.excluded.iter());
         if !tried.is_empty() {
             let by_caller = ask.excluded.clone();
@@ -264,6 +270,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) estimate: &'a Estimate<'a>,
     /// By what it is kin to earlier ones.
     pub(crate) kin: Option<Kin>,
+    /// Whether it may stand in line.
+    pub(crate) may_wait: bool,
     /// What was tried for it already.
     pub(crate) tried: &'a [Attempt],
     /// When it first asked.

@@ -126,7 +126,7 @@ fn lease_or_ask<A: 'static>(
     let kin = sent.pool.kin(demand, Some(&call), &estimate);
     let lease_or_ask = |tried: &[_]| {
         let (estimate, since) = (&estimate, sent.since);
-        sent.pool.lease_or_ask(&Wanted { demand, estimate, kin, tried, since, now })
+        sent.pool.lease_or_ask(&Wanted { demand, estimate, kin, may_wait: true, tried, since, now })
     };
     match &sent.trail {
         Some(trail) => trail.visit(lease_or_ask),

@@ -131,7 +131,8 @@ impl Reader {
             }
             Value::Array(all) => all.iter().for_each(|value| self.texts(value, visit)),
             Value::Object(fields) => {
-                self.word(fields.get("role").and_then(Value::as_str).unwrap_or_default());
+                let role = fields.get("role").and_then(Value::as_str);
+                role.into_iter().for_each(|role| self.word(role));
                 let marks = ["role", "type", "cache_control"];
                 let said = fields.iter().filter(|(name, _)| !marks.contains(&name.as_str()));
                 said.for_each(|(_, value)| self.texts(value, visit));

@@ -171,3 +171,63 @@ fn a_declared_order_is_kept() {
     end(&mut engine, at(0.0), first, Verdict::Accepted);
     assert_eq!(answered(&mut engine, at(1.0), &[2]), 0);
 }
+
+/// A request that waits for its kin for so long, from now on.
+fn patient(engine: &mut Engine, now: Time, seconds: f64) -> Ask {
+    let mut bond = engine.bond(now, &kin(&[1])).unwrap();
+    bond.patient_until = now.plus((seconds * SECOND as f64) as u64);
+    Ask { bond: Some(bond), ..ask(engine, now, 30.0) }
+}
+
+#[test]
+fn it_waits_a_moment_for_room_where_its_kin_are() {
+    // The burst of one leaves a margin: room comes back a little later than once a second.
+    let mut engine = remembering(2, &[Limit::requests(60).per_minute().burst(1)], 1_000);
+    let home = answered(&mut engine, at(0.0), &[1]);
+    let ask = patient(&mut engine, at(0.1), 2.0);
+    assert!(engine.admit(at(0.1), &ask).is_none(), "it went elsewhere at once");
+    engine.line_up(at(0.1), ask.clone(), WaiterId(1)).unwrap();
+    assert!(engine.serve(at(0.1)).is_none());
+    // Whoever has no kin is not held up by that.
+    let other = Ask { bond: None, ..ask };
+    engine.line_up(at(0.1), other, WaiterId(2)).unwrap();
+    let (id, grant) = engine.serve(at(0.1)).unwrap();
+    assert_eq!((id, grant.unwrap().account.index()), (WaiterId(2), 1 - home));
+    assert!(engine.serve(at(0.1)).is_none());
+    let open = engine.wake_at().unwrap();
+    let (id, grant) = engine.serve(open).unwrap();
+    assert_eq!((id, grant.unwrap().account.index()), (WaiterId(1), home));
+    assert!(open <= at(1.2));
+}
+
+#[test]
+fn it_goes_elsewhere_at_once_if_that_would_take_too_long_or_many_wait() {
+    let limits = [Limit::requests(60).per_minute().burst(1)];
+    let away = |seconds: f64, ahead: usize| {
+        let mut engine = remembering(2, &limits, 1_000);
+        let home = answered(&mut engine, at(0.0), &[1]);
+        let patient = patient(&mut engine, at(0.1), seconds);
+        for id in 0..=ahead {
+            engine.line_up(at(0.1), patient.clone(), WaiterId(id)).unwrap();
+        }
+        engine.serve(at(0.1)).is_some_and(|(_, grant)| grant.unwrap().account.index() != home)
+    };
+    assert!(!away(2.0, 0));
+    assert!(away(0.5, 0), "it waits for what comes too late");
+    assert!(!away(9.0, 7));
+    assert!(away(9.0, 8), "many wait for one account while another is free");
+}
+
+#[test]
+fn who_waits_for_kin_goes_elsewhere_when_they_are_out_of_use() {
+    let mut engine = remembering(2, &[Limit::requests(60).per_minute().burst(1)], 1_000);
+    let mut grant = send(&mut engine, at(0.0), &[1]).unwrap();
+    engine.judge(at(0.0), &mut grant, Verdict::Accepted);
+    let ask = patient(&mut engine, at(0.1), 2.0);
+    engine.line_up(at(0.1), ask, WaiterId(1)).unwrap();
+    assert!(engine.serve(at(0.1)).is_none());
+    let home = grant.account.index();
+    engine.judge(at(0.2), &mut grant, Verdict::KeyRejected);
+    let (_, grant) = engine.serve(at(0.2)).expect("nobody looked again");
+    assert_eq!(grant.unwrap().account.index(), 1 - home);
+}
