@@ -114,13 +114,14 @@ async fn names_of_callers_tie_what_says_different_things() {
         request.extensions_mut().insert(Demand::new().affinity(name));
         request
     };
-    let homes: Vec<_> =
-        [account(&ask(&client, named("a")).await), account(&ask(&client, named("b")).await)].into();
-    assert_ne!(homes[0], homes[1], "the caller's name goes before the body's");
-    for _ in 0..5 {
-        assert_eq!(account(&ask(&client, named("a")).await), homes[0]);
-        assert_eq!(account(&ask(&client, named("b")).await), homes[1]);
+    let mut homes = BTreeMap::new();
+    for i in 0..20 {
+        let name = ["a", "b", "c", "d"][i % 4];
+        let account = account(&ask(&client, named(name)).await);
+        assert_eq!(homes.entry(name).or_insert(account.clone()), &account);
     }
+    let distinct: std::collections::BTreeSet<_> = homes.values().collect();
+    assert!(distinct.len() > 1, "the body's name went before the caller's");
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,8 +166,7 @@ async fn by_default_it_lasts_as_long_as_the_provider_says() {
     for _ in 0..4 {
         assert_eq!(send(49.0).await, home);
     }
-    let moved = [send(51.0).await, send(51.0).await];
-    assert_ne!(moved[0], moved[1], "they alternate again");
+    assert_ne!(send(51.0).await, home);
 }
 
 #[tokio::test(start_paused = true)]
@@ -180,9 +180,9 @@ async fn one_that_waits_for_its_account_is_served_there() {
         request
     };
     let home = account(&ask(&client, named()).await);
-    // Six times the burst of the account, and two seconds' worth: the other one has room all the time.
+    // Twice what the account allows, for longer than its burst lasts; the other one has room all the time.
     let answers: Vec<_> =
-        support::offer(&client, 12, Duration::from_millis(500), |_| named()).await;
+        support::offer(&client, 10, Duration::from_millis(500), |_| named()).await;
     let away = answers.iter().filter(|answer| account(answer) != home).count();
     let waited = answers.iter().map(|a| a.extensions().get::<KeyUsed>().unwrap().waited).max();
     assert_eq!(away, 0);
