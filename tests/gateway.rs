@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, too, say by a panic what is wrong")]
 
+#[path = "gateway/affinity.rs"]
+mod affinity;
 #[allow(dead_code, reason = "the example's own main is not called here")]
 #[path = "../examples/gateway/main.rs"]
 mod gateway;

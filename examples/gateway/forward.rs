@@ -3,7 +3,7 @@
 
 use axum::{
     body::{Body, Bytes, HttpBody},
-    http::{Extensions, Request, Response, StatusCode, Version, request::Parts},
+    http::{Extensions, HeaderName, Request, Response, StatusCode, Version, request::Parts},
 };
 use tower_key_rotation::{Demand, Exhausted, KeyUsed, Trail, Verdict};
 
@@ -15,6 +15,9 @@ use super::{
     pool::Pool,
     reply,
 };
+
+/// The header by which callers say what a request has in common with others; not for the provider.
+const AFFINITY: HeaderName = HeaderName::from_static("x-affinity");
 
 /// Sends a request of a tenant to `path` of a pool's provider.
 pub(crate) async fn forward(
@@ -31,8 +34,11 @@ pub(crate) async fn forward(
         return logged(refusal, access, None);
     };
     request.extensions_mut().insert(trail);
-    if let Some(tenant) = tenant {
-        request.extensions_mut().insert(Demand::new().tenant(tenant));
+    let name = request.headers_mut().remove(AFFINITY);
+    let name = name.as_ref().and_then(|name| name.to_str().ok());
+    if tenant.is_some() || name.is_some() {
+        let demand = tenant.into_iter().fold(Demand::new(), Demand::tenant);
+        request.extensions_mut().insert(name.into_iter().fold(demand, Demand::affinity));
     }
     match pool.call(request).await {
         Ok(answer) => {

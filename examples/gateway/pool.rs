@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::{body::Body, http::Request};
 use tower::{Layer, ServiceBuilder, ServiceExt};
 use tower_key_rotation::{
-    BuildError, KeyPool, KeyPoolBuilder, KeyRotationLayer, RotationStack,
+    Affinity, BuildError, KeyPool, KeyPoolBuilder, KeyRotationLayer, RotationStack,
     strategy::{Headroom, RoundRobin, Sequential},
 };
 use wildmatch::WildMatch;
 
 use super::{
-    config::{Admission, Base, Dialect, PoolConfig, Strategy, Streams, Tenant},
+    config::{Admission, Base, Dialect, Kinship, PoolConfig, Strategy, Streams, Tenant},
     upstream::{Upstream, UpstreamError},
 };
 
@@ -66,7 +66,13 @@ impl Pool {
 }
 
 fn admit(keys: KeyPoolBuilder, admission: Admission) -> KeyPoolBuilder {
-    let Admission { strategy, learn, start, shadow } = admission;
+    let Admission { strategy, learn, start, shadow, affinity, patience } = admission;
+    let affinity = match affinity {
+        Some(Kinship::Off) => Affinity::none(),
+        Some(Kinship::Names) => Affinity::new().prompts(false),
+        Some(Kinship::Prompts) | None => Affinity::new(),
+    };
+    let keys = keys.affinity(patience.into_iter().fold(affinity, Affinity::patience));
     let keys = match strategy {
         Some(Strategy::Headroom) => keys.strategy(Headroom),
         Some(Strategy::Sequential) => keys.strategy(Sequential),

@@ -7,8 +7,8 @@ use tower_key_rotation::{Account, ApiKey, Limit};
 
 use super::{
     super::args::address,
-    Admission, Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, Listen,
-    PoolConfig, Problems, Strategy, Streams, Surroundings, Tenant, check_reach,
+    Admission, Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, Kinship,
+    Listen, PoolConfig, Problems, Strategy, Streams, Surroundings, Tenant, check_reach,
     document::{Document, Table, Value},
     rule::rule,
     secret, value,
@@ -180,7 +180,11 @@ fn admission(table: &mut Table<'_, '_>) -> Option<Admission> {
     let learn = table.take("learn").map(Value::boolean);
     let start = table.take("start").map(|start| start.number(1, 1_000_000));
     let shadow = table.take("shadow").map(Value::boolean);
+    let affinity = table.take("affinity").map(|kinship| kinship.text(Kinship::read));
+    let patience = table.take("patience").map(|patience| patience.text(value::duration));
     Some(Admission {
+        affinity: optional(affinity)?,
+        patience: optional(patience)?,
         strategy: optional(strategy)?,
         learn: optional(learn)?,
         start: optional(start)?,

@@ -75,6 +75,9 @@ pub(crate) struct Admission {
     /// How many requests at once an account gets to begin with, of which no limit is known.
     pub(crate) start: Option<u64>,
     pub(crate) shadow: bool,
+    pub(crate) affinity: Option<Kinship>,
+    /// How long a request waits for the account of its kin while others have room.
+    pub(crate) patience: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +94,27 @@ impl Strategy {
             "sequential" => Ok(Self::Sequential),
             "round_robin" => Ok(Self::RoundRobin),
             _ => Err("must be headroom, sequential or round_robin".to_owned()),
+        }
+    }
+}
+
+/// By what requests are kept on one account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kinship {
+    /// By names, and by what they say.
+    Prompts,
+    /// By the names that callers give them alone.
+    Names,
+    Off,
+}
+
+impl Kinship {
+    fn read(name: &str) -> Result<Self, String> {
+        match name {
+            "prompts" => Ok(Self::Prompts),
+            "names" => Ok(Self::Names),
+            "off" => Ok(Self::Off),
+            _ => Err("must be prompts, names or off".to_owned()),
         }
     }
 }
