@@ -208,7 +208,8 @@ pub use account::Account;
 pub use affinity::Affinity;
 pub use demand::{Demand, Estimate};
 pub use engine::{
-    AccountState, AffinityState, Event, KeyState, LaneState, MeterState, Snapshot, TenantState,
+    AccountState, AffinityState, Event, KeyState, LaneState, LastRefusal, MeterState, Snapshot,
+    TenantState,
 };
 pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};

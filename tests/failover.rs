@@ -75,7 +75,8 @@ async fn a_revoked_key_dies_alone() {
     assert_eq!(load.sandbox.seen().key("org-1-1").rejected, 1, "a dead key was used again");
     assert!(matches!(
         &load.events[..],
-        [Event::KeyRejected { key, live: 2, total: 3, .. }] if key.as_str() == "k1"
+        [Event::KeyRejected { key, live: 2, total: 3, rule, .. }]
+        if key.as_str() == "k1" && &**rule == "openai/invalid-key"
     ));
 }
 
@@ -108,8 +109,8 @@ async fn a_cooling_account_is_left_alone_until_its_reset() {
     assert_eq!(refused.count(), 1, "it was called while it cooled");
     assert!(load.used_after(60, 3) > 0, "it came back");
     let cooling = |event: &&Event| {
-        matches!(event, Event::Cooling { account, model: Some(model), .. }
-        if &**account == "org-3" && &**model == "gpt-4o")
+        matches!(event, Event::Cooling { account, model: Some(model), rule, .. }
+        if &**account == "org-3" && &**model == "gpt-4o" && &**rule == "openai/rate-limit")
     };
     assert_eq!(load.events.iter().filter(cooling).count(), 1);
 }
@@ -119,7 +120,8 @@ async fn an_overload_brakes_everybody_and_blames_nobody() {
     let load = load_with(Fault::overload(4)).await;
     load.assert_no_caller_saw_it();
     load.assert_unchanged([1, 2, 3]);
-    assert!(load.events.iter().any(|event| matches!(event, Event::Overloaded { .. })));
+    let overloaded = |event: &Event| matches!(event, Event::Overloaded { rule: Some(rule), .. } if &**rule == "status/overloaded");
+    assert!(load.events.iter().any(overloaded), "{:?}", load.events);
     assert_eq!(load.events.last(), Some(&Event::ProviderRecovered));
     assert_eq!(load.pool.snapshot().braked_for, None);
     assert_eq!(load.sandbox.seen().total().errors, 4);

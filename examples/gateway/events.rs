@@ -24,17 +24,20 @@ fn line(event: &Event) -> String {
         None => String::new(),
     };
     match event {
-        Event::Cooling { account, model, verdict, wait } => {
+        Event::Cooling { account, model, verdict, rule, wait } => {
             let (model, seconds) = (of(model), wait.as_secs_f32());
-            format!("account {account} cools down for {seconds:.1} s{model}: {verdict}")
+            format!("account {account} cools down for {seconds:.1} s{model}: {verdict} ({rule})")
         }
         Event::Recovered { account, model } => format!("account {account} is back{}", of(model)),
-        Event::KeyRejected { key, account, live, total } => {
-            format!("KEY REJECTED: {key} of account {account}; {live} of {total} keys are left")
+        Event::KeyRejected { key, account, rule, live, total } => {
+            format!("KEY REJECTED: {key} of account {account} ({rule}); {live} of {total} are left")
         }
-        Event::ModelRefused { key, model } => format!("key {key} is refused{}", of(model)),
-        Event::Overloaded { wait } => {
-            format!("the provider is overloaded; all wait {:.1} s", wait.as_secs_f32())
+        Event::ModelRefused { key, model, rule } => {
+            format!("key {key} is refused{} ({rule})", of(model))
+        }
+        Event::Overloaded { wait, rule } => {
+            let rule = rule.as_deref().unwrap_or("many are refused alike");
+            format!("the provider is overloaded; all wait {:.1} s ({rule})", wait.as_secs_f32())
         }
         Event::ProviderRecovered => "the provider is back".to_owned(),
         Event::PanicBegan { resting, total } => {

@@ -9,6 +9,7 @@ use super::{
     index::{AccountIx, KeyIx, Meters},
     lane::Seat,
     meter::{Meter, Source},
+    refusal::Refusal,
     room::Room,
     round_trip::RoundTrip,
     standing::Standing,
@@ -23,6 +24,7 @@ pub(crate) struct Account {
     pub(crate) keys: Vec<KeyIx>,
     pub(crate) standing: Standing,
     pub(crate) failures: Failures,
+    pub(crate) refusal: Option<Refusal>,
     pub(crate) way: RoundTrip,
     pub(crate) served: u64,
     pub(crate) in_flight: u64,
@@ -35,6 +37,7 @@ pub(crate) struct Key {
     pub(crate) weight: u32,
     pub(crate) meters: Vec<Meter>,
     pub(crate) alive: bool,
+    pub(crate) refusal: Option<Refusal>,
     pub(crate) served: u64,
     pub(crate) in_flight: u64,
 }

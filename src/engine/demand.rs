@@ -5,6 +5,7 @@ use crate::limit::Metered;
 use super::{
     affinity::Bond,
     index::{KeyIx, LaneIx},
+    needs::Prior,
     tenants::TenantIx,
     time::{SECOND, Time},
 };
@@ -54,6 +55,8 @@ pub(crate) struct Ask {
     pub(crate) tenant: TenantIx,
     pub(crate) bond: Option<Bond>,
     pub(crate) cost: Cost,
+    /// What of the cost was a guess.
+    pub(crate) prior: Prior,
     /// Its rank in the line, the lowest first; see [`rank`].
     pub(crate) rank: Time,
     /// How long it waits at most.

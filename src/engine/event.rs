@@ -16,6 +16,8 @@ pub enum Event {
         model: Option<Arc<str>>,
         /// What the provider said.
         verdict: Verdict,
+        /// The rule that says so, such as `openai/rate-limit`.
+        rule: Arc<str>,
         /// How long from now.
         wait: Duration,
     },
@@ -32,6 +34,8 @@ pub enum Event {
         key: KeyId,
         /// Its account.
         account: Arc<str>,
+        /// The rule that says so.
+        rule: Arc<str>,
         /// How many keys of the pool are left.
         live: usize,
         /// How many it has.
@@ -43,11 +47,15 @@ pub enum Event {
         key: KeyId,
         /// The model, if the request had one.
         model: Option<Arc<str>>,
+        /// The rule that says so.
+        rule: Arc<str>,
     },
     /// The provider is overloaded, or refuses many accounts alike: everybody waits, no key is blamed.
     Overloaded {
         /// How long from now.
         wait: Duration,
+        /// The rule that says so; none if it was concluded from many refusals alike.
+        rule: Option<Arc<str>>,
     },
     /// The provider serves again.
     ProviderRecovered,

@@ -1,12 +1,13 @@
 //! What was reserved for one request, and its end.
 
-use crate::Usage;
+use crate::{Usage, Verdict};
 
 use super::{
     Ask, Bond, Cost, Engine, Time,
     index::{AccountIx, KeyIx, LaneIx, Meters},
     learnt::Learnt,
     meter::Meter,
+    needs::Prior,
     standing::Part,
 };
 
@@ -22,12 +23,13 @@ pub(crate) struct Grant {
     pub(super) bond: Option<Bond>,
     pub(super) sent: Time,
     pub(super) reserved: Cost,
+    pub(super) prior: Prior,
     pub(super) parts: Parts,
     /// Whether meters count it. In shadow mode, what would have been held back is not counted.
     pub(super) counted: bool,
     pub(super) settled: bool,
-    /// Whether the provider accepted it.
-    pub(super) accepted: bool,
+    /// What the provider said to it last.
+    pub(super) judged: Option<Verdict>,
 }
 
 /// What a request is to each standing that it was admitted by.
@@ -41,6 +43,10 @@ pub(super) struct Parts {
 impl Grant {
     pub(crate) fn reserved(&self) -> Cost {
         self.reserved
+    }
+
+    pub(crate) fn prior(&self) -> &Prior {
+        &self.prior
     }
 }
 
@@ -68,10 +74,11 @@ impl Engine {
             bond: ask.bond,
             sent: now,
             reserved: ask.cost,
+            prior: ask.prior,
             parts,
             counted,
             settled: false,
-            accepted: false,
+            judged: None,
         };
         if counted {
             self.begin_unknown(now, &grant);
@@ -133,6 +140,11 @@ impl Engine {
         }
     }
 
+    /// The answer has told what it really used: what others of its model need is known better by it.
+    pub(crate) fn learn_needs(&mut self, grant: &Grant, usage: &Usage) {
+        self.lanes[grant.lane].needs.note(&grant.prior, usage);
+    }
+
     /// The request has ended: its concurrency is free.
     #[expect(clippy::needless_pass_by_value, reason = "an ended grant must not be used again")]
     pub(crate) fn end(&mut self, now: Time, grant: Grant) {
@@ -144,8 +156,8 @@ impl Engine {
         self.keys[grant.key.index()].in_flight -= 1;
         let lane = &mut self.lanes[grant.lane];
         lane.in_flight -= 1;
-        if grant.accepted {
-            lane.answer_time.note(grant.sent, now);
+        if grant.judged == Some(Verdict::Accepted) {
+            lane.answer_time.note(now.since(grant.sent));
         }
         let Grant { account, sent, parts, .. } = grant;
         freed |= self.lanes[grant.lane].seat_mut(account).standing.ended(parts.seat, sent);

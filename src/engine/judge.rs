@@ -1,6 +1,6 @@
 //! What a verdict changes: only what it is about.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{Limit, Scope, Verdict};
 
@@ -8,6 +8,7 @@ use super::{
     AccountIx, Engine, Event, Grant, Time,
     learnt::{Lesson, News},
     pace::Rates,
+    refusal::Refusal,
     standing::{self, Ladder, Progress},
     time::SECOND,
 };
@@ -16,42 +17,50 @@ use super::{
 const CALM: u64 = 10 * SECOND;
 
 impl Engine {
-    /// Takes in what a response says.
-    pub(crate) fn judge(&mut self, now: Time, grant: &mut Grant, verdict: Verdict) {
-        self.counters.count(verdict);
-        grant.accepted = verdict == Verdict::Accepted;
+    /// Takes in what a response says, and by which rule. What it says later goes before what it said
+    /// first: a stream that was accepted may fail yet.
+    pub(crate) fn judge(&mut self, now: Time, grant: &mut Grant, verdict: Verdict, rule: &str) {
+        self.counters.count(verdict, grant.judged.replace(verdict));
+        if verdict == Verdict::Accepted {
+            return self.accepted(now, grant);
+        }
+        let key = &mut self.keys[grant.key.index()];
+        let rule = Refusal::note(&mut key.refusal, now, verdict, rule);
+        let account = &mut self.accounts[grant.account.index()];
+        account.refusal = key.refusal.clone();
         match verdict {
-            Verdict::Accepted => self.accepted(now, grant),
+            Verdict::Accepted | Verdict::CallerFault => {}
             Verdict::RateLimited { retry_after, scope } => {
                 let lesson = self.refused(now, grant, verdict);
                 let hint = match lesson {
                     Lesson::Own { wait, .. } => retry_after.or(wait),
                     Lesson::Nothing => retry_after,
                 };
-                self.cool(now, grant, verdict, scope, hint, standing::RATE);
+                self.cool(now, grant, (verdict, rule), scope, hint, standing::RATE);
                 // What is refused on the way to find a pace is the account's own.
                 if lesson == Lesson::Nothing
                     && verdict.may_be_wider()
                     && self.alike.note(now, grant.account, self.accounts.len())
                 {
-                    self.brake(now, grant.sent, None);
+                    self.brake(now, grant.sent, None, None);
                 }
             }
             Verdict::QuotaExhausted { retry_after, scope } => {
-                self.cool(now, grant, verdict, scope, retry_after, standing::QUOTA);
+                self.cool(now, grant, (verdict, rule), scope, retry_after, standing::QUOTA);
             }
-            Verdict::KeyRejected => self.reject_key(grant),
-            Verdict::ModelRefused => self.refuse_model(grant),
-            Verdict::Overloaded { retry_after } => self.brake(now, grant.sent, retry_after),
-            Verdict::Transient => self.failed(now, grant, verdict),
-            Verdict::CallerFault => {}
+            Verdict::KeyRejected => self.reject_key(grant, rule),
+            Verdict::ModelRefused => self.refuse_model(grant, rule),
+            Verdict::Overloaded { retry_after } => {
+                self.brake(now, grant.sent, retry_after, Some(rule));
+            }
+            Verdict::Transient => self.failed(now, grant, (verdict, rule)),
         }
     }
 
     /// The head of an answer has come: so long it is to the provider and back.
-    pub(crate) fn answered(&mut self, now: Time, grant: &Grant) {
+    pub(crate) fn answered(&mut self, now: Time, grant: &Grant, processed: Option<Duration>) {
         let account = &mut self.accounts[grant.account.index()];
-        if !account.way.note(grant.sent, now) {
+        if !account.way.note(grant.sent, now, processed) {
             return;
         }
         let way = account.way;
@@ -143,7 +152,7 @@ impl Engine {
         &mut self,
         now: Time,
         grant: &Grant,
-        verdict: Verdict,
+        (verdict, rule): (Verdict, Arc<str>),
         scope: Scope,
         hint: Option<Duration>,
         ladder: Ladder,
@@ -159,13 +168,13 @@ impl Engine {
             let wait = now.until(standing.until());
             let model = lane.model.clone().filter(|_| model);
             let account = account.name.clone();
-            self.events.push(Event::Cooling { account, model, verdict, wait });
+            self.events.push(Event::Cooling { account, model, verdict, rule, wait });
         }
         // Whoever waited for this probe's end now waits for a time.
         self.revive(grant.account);
     }
 
-    fn reject_key(&mut self, grant: &Grant) {
+    fn reject_key(&mut self, grant: &Grant, rule: Arc<str>) {
         let key = &mut self.keys[grant.key.index()];
         if !std::mem::replace(&mut key.alive, false) {
             return;
@@ -176,41 +185,48 @@ impl Engine {
         self.events.push(Event::KeyRejected {
             key: key.id.clone(),
             account: self.accounts[key.account.index()].name.clone(),
+            rule,
             live: self.live_keys,
             total: self.keys.len(),
         });
         self.unstall();
     }
 
-    fn refuse_model(&mut self, grant: &Grant) {
+    fn refuse_model(&mut self, grant: &Grant, rule: Arc<str>) {
         if !self.is_usable(grant.lane, grant.key) {
             return;
         }
         let lane = &mut self.lanes[grant.lane];
         lane.refused.push(grant.key);
         let key = self.keys[grant.key.index()].id.clone();
-        self.events.push(Event::ModelRefused { key, model: lane.model.clone() });
+        self.events.push(Event::ModelRefused { key, model: lane.model.clone(), rule });
         lane.stalled = None;
     }
 
     /// Everybody waits, for requests sent at `sent` have shown that it is not the accounts.
-    pub(crate) fn brake(&mut self, now: Time, sent: Time, hint: Option<Duration>) {
+    pub(crate) fn brake(
+        &mut self,
+        now: Time,
+        sent: Time,
+        hint: Option<Duration>,
+        rule: Option<Arc<str>>,
+    ) {
         let ladder = standing::OVERLOAD;
         let hint = hint.map(|hint| hint.min(self.longest_cooldown));
         if self.provider.cool(now, sent, hint, ladder, &mut self.rng) {
             let wait = now.until(self.provider.until());
-            self.events.push(Event::Overloaded { wait });
+            self.events.push(Event::Overloaded { wait, rule });
         }
         self.unstall();
     }
 
-    fn failed(&mut self, now: Time, grant: &Grant, verdict: Verdict) {
+    fn failed(&mut self, now: Time, grant: &Grant, told: (Verdict, Arc<str>)) {
         if !self.accounts[grant.account.index()].failures.failed() {
             return;
         }
         let (resting, total) = self.resting_beside(now, grant.account);
         if 2 * (resting + 1) <= total {
-            self.cool(now, grant, verdict, Scope::Account, None, standing::FAILURE);
+            self.cool(now, grant, told, Scope::Account, None, standing::FAILURE);
         } else if self.panic.replace(now).is_none() {
             self.events.push(Event::PanicBegan { resting, total: self.accounts.len() });
         }

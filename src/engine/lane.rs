@@ -8,10 +8,11 @@
 use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
 use super::{
-    answer_time::AnswerTime,
+    average::Average,
     index::{AccountIx, KeyIx, Meters},
     learnt::Learnt,
     line::Line,
+    needs::Needs,
     ready::Ready,
     standing::Standing,
     time::Time,
@@ -25,7 +26,9 @@ const MOST_ROUNDS: i32 = 32;
 pub(crate) struct Lane {
     pub(crate) model: Option<Arc<str>>,
     pub(crate) line: Line,
-    pub(crate) answer_time: AnswerTime,
+    /// How long answers take, in nanoseconds.
+    pub(crate) answer_time: Average,
+    pub(crate) needs: Needs,
     /// Leases that have not ended.
     pub(crate) in_flight: u64,
     pub(crate) last_used: Time,
@@ -102,7 +105,8 @@ impl Lane {
         Self {
             model,
             line: Line::default(),
-            answer_time: AnswerTime::default(),
+            answer_time: Average::default(),
+            needs: Needs::default(),
             in_flight: 0,
             last_used: Time::ZERO,
             refused: Vec::new(),

@@ -11,7 +11,7 @@
 mod account;
 mod affinity;
 mod alike;
-mod answer_time;
+mod average;
 mod choice;
 mod claims;
 mod demand;
@@ -25,10 +25,12 @@ mod lanes;
 mod learnt;
 mod line;
 mod meter;
+mod needs;
 mod pace;
 mod period;
 mod ready;
 mod recent;
+mod refusal;
 mod rolling;
 mod room;
 mod round_trip;
@@ -54,9 +56,11 @@ pub use event::Event;
 pub(crate) use grant::Grant;
 pub(crate) use index::{AccountIx, KeyIx, LaneIx, MOST_LIMITS};
 pub(crate) use line::WaiterId;
+pub(crate) use needs::{Needs, Prior};
 pub(crate) use setup::Setup;
 pub use snapshot::{
-    AccountState, AffinityState, KeyState, LaneState, MeterState, Snapshot, TenantState,
+    AccountState, AffinityState, KeyState, LaneState, LastRefusal, MeterState, Snapshot,
+    TenantState,
 };
 pub(crate) use tenants::TenantIx;
 pub(crate) use time::Time;
@@ -111,6 +115,11 @@ impl Engine {
     /// The lane of a model.
     pub(crate) fn lane(&mut self, now: Time, model: Option<&str>) -> LaneIx {
         self.lanes.resolve(now, model, &self.accounts)
+    }
+
+    /// What requests of a lane turned out to need so far.
+    pub(crate) fn needs(&self, lane: LaneIx) -> &Needs {
+        &self.lanes[lane].needs
     }
 
     /// The tenant of a name.

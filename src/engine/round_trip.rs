@@ -1,12 +1,16 @@
 //! How long the way to the provider and back takes, and how much that varies.
 //!
 //! A request leaves at a moment that is known and arrives at one that is not. What is known is when
-//! its answer began, and how far that strays from one request to the next. The provider's own time to
-//! answer is part of it, which errs on the side of caution.
+//! its answer began, and how far that strays from one request to the next. Many providers tell how
+//! long they worked on it; what is left is the way. Of others that time is a part of what strays,
+//! which errs on the side of caution.
 
-use super::time::Time;
+use std::time::Duration;
 
-/// The margin as long as too little was measured: 250 ms.
+use super::time::{Time, nanos};
+
+/// The margin as long as too little was measured, and the most of it where it is not known what part
+/// of a round trip is the way: 250 ms.
 pub(crate) const UNMEASURED: u64 = 250_000_000;
 const LEAST: u64 = 50_000_000;
 const MOST: u64 = 500_000_000;
@@ -32,26 +36,30 @@ impl Default for RoundTrip {
 }
 
 impl RoundTrip {
-    /// An answer has begun. Whether the margin is another now.
-    pub(crate) fn note(&mut self, sent: Time, now: Time) -> bool {
+    /// An answer has begun, on which the provider says to have worked for so long. Whether the margin
+    /// is another now.
+    pub(crate) fn note(&mut self, sent: Time, now: Time, processed: Option<Duration>) -> bool {
         let took = now.since(sent);
+        let processed = processed.map(nanos).filter(|processed| *processed <= took);
+        let way = took - processed.unwrap_or(0);
         if self.seen == 0 {
-            (self.least, self.mean, self.stray) = (took, took, took / 8);
+            (self.least, self.mean, self.stray) = (took, way, way / 8);
         }
         // The least is let go of slowly: ways become longer, too.
         self.least = took.min(self.least + self.least / 256);
-        self.stray = self.stray - self.stray / 8 + took.abs_diff(self.mean) / 8;
-        self.mean = self.mean - self.mean / 8 + took / 8;
+        self.stray = self.stray - self.stray / 8 + way.abs_diff(self.mean) / 8;
+        self.mean = self.mean - self.mean / 8 + way / 8;
         self.seen = self.seen.saturating_add(1);
         // What varies evenly over a range strays by a quarter of it on the average; twice the range
         // leaves room for what varies less evenly.
-        let needed = self.stray.saturating_mul(8).clamp(LEAST, MOST);
+        let most = if processed.is_some() { MOST } else { UNMEASURED };
+        let needed = self.stray.saturating_mul(8).clamp(LEAST, most);
         // Little changes are not worth looking at every meter.
         let fits = (self.margin / 2..=self.margin).contains(&needed);
         if self.seen < ENOUGH || fits {
             return false;
         }
-        self.margin = (needed + needed / 4).min(MOST);
+        self.margin = (needed + needed / 4).min(most);
         true
     }
 

@@ -83,6 +83,7 @@ impl Engine {
                     weight: key.weight,
                     meters: meters(&key.limits),
                     alive: true,
+                    refusal: None,
                     served: 0,
                     in_flight: 0,
                 }));
@@ -93,6 +94,7 @@ impl Engine {
                     keys: (first..keys.len()).map(KeyIx::new).collect(),
                     standing: Standing::default(),
                     failures: Failures::default(),
+                    refusal: None,
                     way: RoundTrip::default(),
                     served: 0,
                     in_flight: 0,

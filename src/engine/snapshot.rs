@@ -11,6 +11,7 @@ use super::{
     account::{Account, Key},
     lane::Lane,
     meter::{Meter, Source},
+    refusal::Refusal,
     standing::Standing,
 };
 
@@ -36,7 +37,7 @@ pub struct Snapshot {
     pub shadow_held_back: Option<u64>,
     /// How requests stayed on the account that has their beginning in its cache.
     pub affinity: AffinityState,
-    /// Responses by verdict since the pool was built.
+    /// Responses by verdict since the pool was built; one that was accepted and failed later is a failure.
     pub verdicts: BTreeMap<&'static str, u64>,
     /// The accounts, in the order they were declared.
     pub accounts: Vec<AccountState>,
@@ -82,10 +83,25 @@ pub struct AccountState {
     /// Seconds until it is used again, if it cools down for every model.
     #[serde(serialize_with = "seconds")]
     pub cooling_for: Option<Duration>,
+    /// Why it was last refused, if it ever was.
+    pub last_refusal: Option<LastRefusal>,
     /// Its limits for all models, and those that were declared for some.
     pub meters: Vec<MeterState>,
     /// Its keys.
     pub keys: Vec<KeyState>,
+}
+
+/// The last response to an account or a key that was no success.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct LastRefusal {
+    /// What it said, such as `rate_limited`.
+    pub verdict: &'static str,
+    /// The rule that says so, such as `openai/rate-limit`.
+    pub rule: Arc<str>,
+    /// Seconds since then.
+    #[serde(serialize_with = "as_seconds")]
+    pub ago: Duration,
 }
 
 /// The state of one limit.
@@ -117,6 +133,8 @@ pub struct KeyState {
     pub id: KeyId,
     /// Whether it may be used; a rejected key may not.
     pub alive: bool,
+    /// Why it was last refused, if it ever was.
+    pub last_refusal: Option<LastRefusal>,
     /// Requests admitted since the pool was built.
     pub served: u64,
     /// Requests that have not ended.
@@ -149,8 +167,12 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn count(&mut self, verdict: Verdict) {
+    /// Each request is counted once, by what was said last.
+    pub(super) fn count(&mut self, verdict: Verdict, before: Option<Verdict>) {
         self.verdicts[verdict.index()] += 1;
+        if let Some(before) = before {
+            self.verdicts[before.index()] -= 1;
+        }
     }
 
     fn verdicts(&self) -> BTreeMap<&'static str, u64> {
@@ -187,12 +209,13 @@ impl Engine {
     }
 
     fn account_state(&self, now: Time, account: &Account) -> AccountState {
-        let keys = account.keys.iter().map(|key| key_state(&self.keys[key.index()]));
+        let keys = account.keys.iter().map(|key| key_state(now, &self.keys[key.index()]));
         AccountState {
             name: account.name.clone(),
             served: account.served,
             in_flight: account.in_flight,
             cooling_for: cooling(&account.standing, now),
+            last_refusal: last_refusal(now, account.refusal.as_ref()),
             meters: account.meters.iter().map(|meter| meter_state(now, meter)).collect(),
             keys: keys.collect(),
         }
@@ -239,12 +262,30 @@ fn meter_state(now: Time, meter: &Meter) -> MeterState {
     }
 }
 
-fn key_state(key: &Key) -> KeyState {
-    KeyState { id: key.id.clone(), alive: key.alive, served: key.served, in_flight: key.in_flight }
+fn key_state(now: Time, key: &Key) -> KeyState {
+    KeyState {
+        id: key.id.clone(),
+        alive: key.alive,
+        last_refusal: last_refusal(now, key.refusal.as_ref()),
+        served: key.served,
+        in_flight: key.in_flight,
+    }
+}
+
+fn last_refusal(now: Time, refusal: Option<&Refusal>) -> Option<LastRefusal> {
+    refusal.map(|refusal| LastRefusal {
+        verdict: refusal.verdict.name(),
+        rule: Arc::clone(&refusal.rule),
+        ago: refusal.at.until(now),
+    })
 }
 
 fn cooling(standing: &Standing, now: Time) -> Option<Duration> {
     Some(now.until(standing.until())).filter(|left| !left.is_zero())
+}
+
+fn as_seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    time.as_secs_f64().serialize(serializer)
 }
 
 fn seconds<S: Serializer>(left: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -13,7 +13,7 @@ use crate::{
     Account, Affinity, BuildError, KeyId, KeyPool,
     engine::{Engine, KeyIx, MOST_LIMITS, Setup},
     origin::Origin,
-    provider::{Provider, Rule},
+    provider::{Provider, Rule, Tokenizer},
     strategy::Strategy,
     usage::UsageSink,
 };
@@ -39,6 +39,7 @@ pub struct KeyPoolBuilder {
     setup: Setup,
     seed: Option<u64>,
     sink: Option<Arc<dyn UsageSink>>,
+    tokenizer: Option<Arc<dyn Tokenizer>>,
 }
 
 impl KeyPoolBuilder {
@@ -53,6 +54,7 @@ impl KeyPoolBuilder {
             setup: Setup::new(0, jiff::Timestamp::UNIX_EPOCH),
             seed: None,
             sink: None,
+            tokenizer: None,
         }
     }
 
@@ -170,6 +172,17 @@ impl KeyPoolBuilder {
         self
     }
 
+    /// Who counts the tokens of prompts; by default they are estimated from their bytes
+    /// ([`Facts::tokens`](crate::provider::Facts::tokens)).
+    ///
+    /// Either way the count is corrected by what answers tell: the ratio of what prompts of a model really
+    /// had to what they were taken for, between a quarter and four. What a
+    /// [`Demand`](crate::Demand::input_tokens) says stays as it is.
+    pub fn tokenizer(mut self, tokenizer: impl Tokenizer) -> Self {
+        self.tokenizer = Some(Arc::new(tokenizer));
+        self
+    }
+
     /// Builds the pool.
     ///
     /// # Errors
@@ -208,6 +221,7 @@ impl KeyPoolBuilder {
             clock,
             events: broadcast::Sender::new(KEPT_EVENTS),
             sink: self.sink,
+            tokenizer: self.tokenizer,
             core: Mutex::new(Core::new(engine)),
         };
         Ok(KeyPool { shared: Arc::new(shared) })

@@ -6,9 +6,9 @@ use http::{HeaderMap, Request, StatusCode};
 use tokio::time::Instant;
 
 use crate::{
-    KeyId, Ruling, Usage, Verdict,
+    KeyId, Ruling, Usage,
     engine::{Cost, Grant},
-    provider::{Answer, Provider, StreamEvent},
+    provider::{Answer, Provider, StreamEvent, processing_time},
     usage::Spent,
 };
 
@@ -98,7 +98,7 @@ impl Lease {
         let answer = Answer { status, headers, body, now: self.shared.clock.wall(now) };
         let is_error = status.is_client_error() || status.is_server_error();
         let ruling = if is_error { self.shared.classify(&answer) } else { Ruling::accepted() };
-        self.take_in(now, Some(ruling.verdict), &answer);
+        self.take_in(now, Some(&ruling), &answer);
         ruling
     }
 
@@ -112,14 +112,14 @@ impl Lease {
         let (status, headers) = (StatusCode::OK, &HeaderMap::new());
         let now = self.shared.clock.wall(Instant::now());
         let ruling = self.shared.classify(&Answer { status, headers, body: event.data, now });
-        self.judge(ruling.verdict);
+        self.judge(&ruling);
         Some(ruling)
     }
 
     /// The request was sent, and failed without a response.
     pub fn failed(&mut self) -> Ruling {
         let ruling = Ruling::unanswered();
-        self.judge(ruling.verdict);
+        self.judge(&ruling);
         ruling
     }
 
@@ -130,9 +130,9 @@ impl Lease {
         self.take_in(now, None, &answer);
     }
 
-    pub(crate) fn judge(&mut self, verdict: Verdict) {
+    pub(crate) fn judge(&mut self, Ruling { verdict, rule }: &Ruling) {
         if let Some(grant) = &mut self.grant {
-            self.shared.with(|core, now| core.engine.judge(now, grant, verdict));
+            self.shared.with(|core, now| core.engine.judge(now, grant, *verdict, rule));
         }
     }
 
@@ -140,18 +140,20 @@ impl Lease {
         &*self.shared.provider
     }
 
-    fn take_in(&mut self, now: Instant, verdict: Option<Verdict>, answer: &Answer<'_>) {
+    fn take_in(&mut self, now: Instant, ruling: Option<&Ruling>, answer: &Answer<'_>) {
         // Read before the lock is taken: many headers take longer than all that is done under it.
         let mut readings = [None; MOST_READINGS];
         let mut free = readings.iter_mut();
         self.provider().readings(answer, &mut |reading| {
             free.next().into_iter().for_each(|free| *free = Some(reading));
         });
+        let header = self.provider().facts().processing_time.as_ref();
+        let processed = processing_time(answer.headers, header);
         let Some(grant) = &mut self.grant else { return };
         self.shared.with_at(now, |core, now| {
-            core.engine.answered(now, grant);
-            if let Some(verdict) = verdict {
-                core.engine.judge(now, grant, verdict);
+            core.engine.answered(now, grant, processed);
+            if let Some(Ruling { verdict, rule }) = ruling {
+                core.engine.judge(now, grant, *verdict, rule);
             }
             for reading in readings.into_iter().flatten() {
                 core.engine.read(now, grant, reading);
@@ -166,13 +168,18 @@ impl Lease {
     }
 
     /// The same for what was read from an answer: of it counts towards limits what the dialect says.
-    /// What was reserved is given back only if the provider gives it back too, and not for a guess.
+    /// What was guessed is put right by what was told; what the provider counts when a request arrives, its
+    /// cap, is given back only if the provider gives it back too.
     pub(crate) fn settle_read(&mut self, usage: Usage) {
-        let Some(reserved) = self.grant.as_ref().map(Grant::reserved) else { return };
+        let Some(grant) = &self.grant else { return };
+        let (reserved, prior) = (grant.reserved(), grant.prior());
         let provider = self.provider();
-        let least = match provider.gives_back() && !usage.is_estimated {
-            true => Cost::default(),
-            false => reserved,
+        let least = match usage.is_estimated {
+            true => reserved,
+            false => Cost {
+                output: if prior.cap_counts { reserved.output } else { 0 },
+                ..Cost::default()
+            },
         };
         let input = provider.counted_input(&usage).max(least.input);
         let output = usage.all_output().max(least.output);
@@ -188,7 +195,12 @@ impl Lease {
     fn settle_as(&mut self, counted: Usage, usage: Usage) {
         let Some(grant) = self.grant.as_mut().filter(|_| !self.settled) else { return };
         self.settled = true;
-        self.shared.with(|core, now| core.engine.settle(now, grant, &counted));
+        self.shared.with(|core, now| {
+            core.engine.settle(now, grant, &counted);
+            if !usage.is_estimated {
+                core.engine.learn_needs(grant, &usage);
+            }
+        });
         if let (Some(sink), Some(credential)) = (&self.shared.sink, self.credential()) {
             let Credential { id: key, account, .. } = credential;
             sink.record(&Spent { key, account, usage });

@@ -50,8 +50,8 @@ pub use lease::{ForeignOrigin, Lease};
 use crate::{
     Attempt, Demand, Estimate, Exhausted, KeyId, Snapshot,
     affinity::Kin,
-    engine::{Ask, Cost, Time, rank},
-    provider::{Answer, Call, Provider, Ruling},
+    engine::{Ask, Cost, Prior, Time, rank},
+    provider::{self, Answer, Call, Provider, Ruling},
 };
 use shared::{Core, Shared};
 
@@ -156,7 +156,7 @@ impl KeyPool {
     /// A limit has shown itself that is wider than an account: everybody waits a moment.
     #[cfg(feature = "retry")]
     pub(crate) fn brake(&self) {
-        self.shared.with(|core, now| core.engine.brake(now, now, None));
+        self.shared.with(|core, now| core.engine.brake(now, now, None, None));
     }
 
     /// Whether the account of a key is one whose limits nobody knows.
@@ -167,7 +167,15 @@ impl KeyPool {
     }
 
     pub(crate) fn estimate<'a>(&self, call: &Call<'a>) -> Estimate<'a> {
-        self.shared.provider.estimate(call)
+        let Shared { provider, tokenizer, .. } = &*self.shared;
+        let mut estimate = provider.estimate(call);
+        if let (Some(tokenizer), true) = (tokenizer, provider.facts().reads_bodies) {
+            let model = estimate.model.as_deref();
+            let count = |text: &str| tokenizer.count(model, text);
+            let counted = provider::count(call.body, provider.facts().tokens, count);
+            estimate.input_tokens = counted.unwrap_or(estimate.input_tokens);
+        }
+        estimate
     }
 
     /// By what a request is kin to earlier ones: what its caller says goes before what is read from it.
@@ -197,6 +205,7 @@ impl KeyPool {
     }
 
     /// A lease at once, or else what to wait in line for.
+    #[expect(clippy::result_large_err, reason = "it is no error, and no larger than a lease")]
     pub(crate) fn lease_or_ask(&self, wanted: &Wanted<'_>) -> Result<Lease, Ask> {
         let grant = self.shared.with_at(wanted.now, |core, now| {
             let ask = self.ask(core, now, wanted);
@@ -213,7 +222,7 @@ impl KeyPool {
     /// Puts together what a request wants: what its caller says goes before what was read from it.
     fn ask(&self, core: &mut Core, now: Time, wanted: &Wanted<'_>) -> Ask {
         let Wanted { demand, estimate, kin, tried, since, .. } = wanted;
-        let Shared { clock, max_wait, .. } = &*self.shared;
+        let Shared { clock, max_wait, provider, .. } = &*self.shared;
         let since = clock.time(*since);
         let model = demand.model.as_deref().or(estimate.model.as_deref());
         let lane = core.engine.lane(now, model);
@@ -222,15 +231,23 @@ impl KeyPool {
             // It is among the first in line, and has waited: it is not turned away for a moment.
             deadline = deadline.max(now.after(*max_wait / GRACE));
         }
+        let needs = core.engine.needs(lane);
+        let cap = demand.output_tokens.or(Some(estimate.output_tokens).filter(|cap| *cap > 0));
+        let cap_counts = cap.is_some() && !provider.gives_back();
+        let input = demand.input_tokens.is_none().then_some(estimate.input_tokens);
+        let prior = Prior { input, cap_counts };
+        let input = demand.input_tokens.unwrap_or_else(|| needs.input(estimate.input_tokens));
+        let output = needs.output(cap, cap_counts);
         let mut ask = Ask {
             lane,
             tenant: core.engine.tenant(demand.tenant.as_deref()),
             bond: kin.as_ref().and_then(|kin| core.engine.bond(now, kin)),
             cost: Cost {
-                input: demand.input_tokens.unwrap_or(estimate.input_tokens).min(MOST),
-                output: demand.output_tokens.unwrap_or(estimate.output_tokens).min(MOST),
+                input: input.min(MOST),
+                output: output.min(MOST),
                 spend: demand.nano_dollars.min(MOST),
             },
+            prior,
             rank: rank(since, demand.priority),
             deadline,
             answer_by: demand.deadline.map(|deadline| clock.time(deadline)),

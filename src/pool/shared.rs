@@ -17,7 +17,7 @@ use crate::{
     engine::{Engine, Event, Grant, KeyIx, Time, WaiterId},
     origin::Origin,
     provider::{
-        Answer, Provider, Rule, Ruling,
+        Answer, Provider, Rule, Ruling, Tokenizer,
         rule::{Seen, judge},
     },
     usage::UsageSink,
@@ -45,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) sink: Option<Arc<dyn UsageSink>>,
+    pub(crate) tokenizer: Option<Arc<dyn Tokenizer>>,
     pub(crate) core: Mutex<Core>,
 }
 

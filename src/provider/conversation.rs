@@ -11,30 +11,24 @@ use memchr::memchr2;
 
 use crate::affinity::Kin;
 
-use super::request_body::Members;
+use super::request_body::{Member, Members};
 
-/// English text has about four bytes per token
-/// (<https://help.openai.com/en/articles/4936856-what-are-tokens-and-how-to-count-them>).
-const BYTES_PER_TOKEN: usize = 4;
 /// Of longer texts only as much is hashed of the beginning and of the end: pictures are large.
 const MOST_HASHED: usize = 16 * 1_024;
 
 /// What a request is kin by: a conversation that is named in its body, or else the beginnings of its
-/// prompt that have at least so many tokens.
+/// prompt that have at least so many bytes.
 pub(crate) fn kin(
     keys: &RandomState,
     body: &[u8],
     model: Option<&str>,
-    least_tokens: usize,
+    least: usize,
 ) -> Option<Kin> {
     let mut read = Read::default();
-    for (name, value) in Members::of(body) {
-        read.member(name, value);
-    }
+    Members::of(body).for_each(|member| read.member(&member));
     if let Some(name) = read.name {
         return Some(Kin::named(keys, name));
     }
-    let least = least_tokens.saturating_mul(BYTES_PER_TOKEN);
     if body.len() < least {
         return None;
     }
@@ -72,8 +66,9 @@ struct Read<'a> {
 }
 
 impl<'a> Read<'a> {
-    fn member(&mut self, name: &[u8], value: &'a [u8]) {
-        match name {
+    fn member(&mut self, member: &Member<'a>) {
+        let value = member.value;
+        match member.name {
             // Of OpenAI, and of those that speak as it does: "requests that share a prefix have the
             // same"; and a conversation that is kept there, which its account alone knows.
             b"prompt_cache_key" => self.name = self.name.or_else(|| quoted(value)),
@@ -90,7 +85,7 @@ impl<'a> Read<'a> {
 
 /// `"conv_1"` or `{"id":"conv_1"}`.
 fn id(value: &[u8]) -> Option<&[u8]> {
-    let id = || Members::of(value).find(|(name, _)| *name == b"id").map(|(_, id)| id);
+    let id = || Members::of(value).find(|member| member.name == b"id").map(|id| id.value);
     quoted(value).or_else(|| quoted(id()?))
 }
 
@@ -99,8 +94,8 @@ fn quoted(value: &[u8]) -> Option<&[u8]> {
 }
 
 fn is_instruction(turn: &[u8]) -> bool {
-    let role = Members::of(turn).find(|(name, _)| *name == b"role");
-    role.is_some_and(|(_, role)| matches!(role, b"\"system\"" | b"\"developer\""))
+    let role = Members::of(turn).find(|member| member.name == b"role");
+    role.is_some_and(|role| matches!(role.value, b"\"system\"" | b"\"developer\""))
 }
 
 fn is_between(byte: u8) -> bool {
@@ -192,7 +187,7 @@ fn string(json: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    const LEAST: usize = 16;
+    const LEAST: usize = 64;
 
     fn read(keys: &RandomState, body: &str) -> Vec<u64> {
         let kin = kin(keys, body.as_bytes(), Some("m"), LEAST);

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use http::{HeaderName, HeaderValue, Method, Uri};
 
 use super::{
-    Carrier, Framing, Limits, OutputCap, PromptCache, Refill, Rule, UsageHeaders, UsageShape, Wait,
-    model_path::ModelPath, refusal_body::ErrorShape,
+    Carrier, Framing, Limits, OutputCap, PromptCache, Refill, Rule, TokenSize, UsageHeaders,
+    UsageShape, Wait, model_path::ModelPath, refusal_body::ErrorShape,
 };
 use crate::Scope;
 
@@ -57,6 +57,8 @@ pub struct Facts {
     pub rules: Vec<Rule>,
     /// Whether the model and the tokens of a request are read from its JSON body.
     pub reads_bodies: bool,
+    /// How many tokens a prompt has by its size, about.
+    pub tokens: TokenSize,
     /// How the output cap of a request counts against limits on tokens.
     pub output_cap: OutputCap,
     /// In which bodies errors may come though the response began well.
@@ -69,6 +71,9 @@ pub struct Facts {
     pub usage_headers: Option<&'static UsageHeaders>,
     /// How long an account keeps the beginnings of its prompts in a cache, and from which size on.
     pub prompt_cache: PromptCache,
+    /// The header of an answer that tells how long the provider worked on it, in milliseconds. What
+    /// is left of a round trip is the way, and how far that varies is how exactly limits can be kept.
+    pub processing_time: Option<HeaderName>,
     /// Whether a POST may be sent again after a broken connection or a 5xx.
     pub repeats_post: bool,
     pub(super) model_path: Option<ModelPath>,
@@ -95,12 +100,14 @@ impl Facts {
             rules: Vec::new(),
             reads_bodies: false,
             model_path: None,
+            tokens: TokenSize::USUAL,
             output_cap: OutputCap::Unknown,
             errors_in: &[],
             counts_cache_reads: true,
             usage: &[],
             usage_headers: None,
             prompt_cache: PromptCache::new(),
+            processing_time: None,
             repeats_post: false,
             error_shape: ErrorShape::Plain,
         }
@@ -174,6 +181,12 @@ impl Facts {
         self
     }
 
+    /// How many tokens a prompt has by its size, about; four bytes a token by default.
+    pub fn tokens(mut self, size: TokenSize) -> Self {
+        self.tokens = size;
+        self
+    }
+
     /// How the output cap of a request counts against limits on tokens.
     pub fn output_cap(mut self, cap: OutputCap) -> Self {
         self.output_cap = cap;
@@ -207,6 +220,13 @@ impl Facts {
     /// How long an account keeps the beginnings of its prompts in a cache, and from which size on.
     pub fn prompt_cache(mut self, cache: PromptCache) -> Self {
         self.prompt_cache = cache;
+        self
+    }
+
+    /// The header of an answer that tells how long the provider worked on it, in milliseconds: a plain
+    /// number, or the last `dur=` of a `server-timing`.
+    pub fn processing_time(mut self, header: HeaderName) -> Self {
+        self.processing_time = Some(header);
         self
     }
 

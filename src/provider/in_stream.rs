@@ -12,6 +12,9 @@ use crate::stream::{Framing, StreamEvent};
 
 const EVENTS: &str = "text/event-stream";
 const JSON: &str = "application/json";
+/// AWS's frames, with JSON in them as it is
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html>).
+const FRAMES: &str = "application/vnd.amazon.eventstream";
 
 /// What an answer of Cohere's ends with that failed.
 const COHERE: &str = "ERROR";
@@ -32,7 +35,7 @@ pub(crate) fn framing(headers: &HeaderMap, streamed: bool, known: &[Framing]) ->
 
 /// Whether it is a body in which usage may be told.
 pub(crate) fn is_stream_or_json(headers: &HeaderMap) -> bool {
-    is_type(headers, JSON) || is_type(headers, EVENTS)
+    [JSON, EVENTS, FRAMES].into_iter().any(|known| is_type(headers, known))
 }
 
 /// Whether a response is of a media type.

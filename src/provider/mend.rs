@@ -1,4 +1,4 @@
-//! JSON that breaks off: a body of which only the beginning was read, or came.
+//! JSON that breaks off, for only the beginning of a body was read, or came; or that is not UTF-8.
 
 use serde_json::Value;
 
@@ -8,6 +8,10 @@ pub(crate) fn parse(text: &[u8]) -> Option<Value> {
     match serde_json::from_slice(text) {
         Ok(value) => Some(value),
         Err(error) if error.is_eof() => mended(text),
+        // Somebody's message in another encoding: all but its letters can be read.
+        Err(_) if std::str::from_utf8(text).is_err() => {
+            parse(String::from_utf8_lossy(text).as_bytes())
+        }
         Err(_) => None,
     }
 }
@@ -92,6 +96,13 @@ mod tests {
             assert_eq!(parse(text.as_bytes()), Some(whole), "{text}");
         }
         assert_eq!(parse(b"{\"a\":1,\"b\":\"\xc3"), Some(serde_json::json!({"a": 1})));
+    }
+
+    #[test]
+    fn letters_in_another_encoding_harm_nothing_else() {
+        for text in [&b"{\"a\":\"\xe4\xff\",\"b\":7}"[..], b"{\"b\":7,\"a\":\"\xe4\xff"] {
+            assert_eq!(parse(text).map(|value| value["b"] == 7), Some(true), "{text:?}");
+        }
     }
 
     #[test]

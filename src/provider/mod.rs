@@ -54,6 +54,7 @@ mod in_stream;
 mod limits;
 mod mend;
 mod model_path;
+mod processing_time;
 mod prompt_cache;
 mod refusal_body;
 mod request_body;
@@ -61,6 +62,7 @@ mod retry_after;
 pub mod rule;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod usage_shape;
 
 use std::{fmt, hash::RandomState, time::Duration, time::SystemTime};
@@ -68,13 +70,18 @@ use std::{fmt, hash::RandomState, time::Duration, time::SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 
-pub(crate) use self::decode::{Decoder, Encoding, unpacked};
+pub(crate) use self::{
+    decode::{Decoder, Encoding, unpacked},
+    processing_time::processing_time,
+    request_body::count,
+};
 pub use self::{
     dialects::*,
     facts::Facts,
     limits::{Limits, Line},
     prompt_cache::PromptCache,
     rule::{Match, Rule, Ruling, Wait},
+    tokens::{TokenSize, Tokenizer},
     usage_shape::{Cost, OutputCap, UsageHeaders, UsageShape},
 };
 pub use crate::stream::{Framing, StreamEvent};
@@ -279,7 +286,7 @@ impl Provider for Facts {
 impl Facts {
     fn estimate<'a>(&self, call: &Call<'a>) -> Estimate<'a> {
         let mut estimate = match self.reads_bodies {
-            true => request_body::estimate(call.body),
+            true => request_body::estimate(call.body, self.tokens),
             false => Estimate::default(),
         };
         if let Some((model, stream)) = self.model_path.and_then(|path| path.read(call.uri)) {
@@ -300,7 +307,10 @@ impl Facts {
         let named = header.as_ref().and_then(|name| call.headers.get(name));
         match named {
             Some(name) => Some(Kin::named(keys, name.as_bytes())),
-            None if self.reads_bodies => conversation::kin(keys, call.body, model, *least_tokens),
+            None if self.reads_bodies => {
+                let least = self.tokens.bytes_of(*least_tokens);
+                conversation::kin(keys, call.body, model, least)
+            }
             None => None,
         }
     }

@@ -112,6 +112,7 @@ where
     }
 }
 
+#[expect(clippy::result_large_err, reason = "it is no error, and no larger than a lease")]
 fn lease_or_ask<A: 'static>(
     sent: &mut Sent,
     now: Instant,

@@ -1,7 +1,7 @@
 //! Watching a stream for the errors that come in it.
 
 use crate::{
-    Lease, Ruling, Verdict,
+    Lease, Ruling,
     provider::Framing,
     stream::{Scanner, Seen},
     usage::Running,
@@ -144,7 +144,7 @@ impl Stage {
 
     fn begin(&mut self, lease: &mut Lease) {
         if *self == Self::Prelude {
-            lease.judge(Verdict::Accepted);
+            lease.judge(&Ruling::accepted());
             *self = Self::Begun;
         }
     }

@@ -4,7 +4,9 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     Limit,
-    sandbox::{Dialect, Sandbox, Script, limits::Meters, state::Directory, state::Shared},
+    sandbox::{
+        Dialect, Sandbox, Script, limits::Meters, request::Count, state::Directory, state::Shared,
+    },
 };
 
 /// How the sandbox enforces a limit per time.
@@ -33,6 +35,7 @@ pub struct SandboxBuilder {
     models: Vec<Arc<str>>,
     directory: Directory,
     limits: Vec<Vec<Limit>>,
+    count: Option<Count>,
 }
 
 impl SandboxBuilder {
@@ -46,6 +49,7 @@ impl SandboxBuilder {
             models: Vec::new(),
             directory: Directory::default(),
             limits: Vec::new(),
+            count: None,
         }
     }
 
@@ -85,6 +89,13 @@ impl SandboxBuilder {
         self
     }
 
+    /// How many tokens a text of a prompt has; a token for each four bytes of the whole prompt by default.
+    /// For languages, and models, that estimates are wrong for.
+    pub fn count(mut self, tokens: impl Fn(&str) -> u64 + Send + Sync + 'static) -> Self {
+        self.count = Some(Arc::new(tokens));
+        self
+    }
+
     /// The models there are; any by default. Others are not found.
     pub fn models(mut self, models: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.models = models.into_iter().map(|model| Arc::from(model.as_ref())).collect();
@@ -102,7 +113,7 @@ impl SandboxBuilder {
     pub fn build(self) -> Sandbox {
         let meters = self.limits.into_iter().map(|limits| Meters::new(limits, self.window));
         let meters = meters.collect();
-        let shared = Shared::new(
+        let mut shared = Shared::new(
             self.dialect,
             self.script,
             self.models.into(),
@@ -111,6 +122,7 @@ impl SandboxBuilder {
             self.seed,
             self.silent,
         );
+        shared.count = self.count;
         Sandbox { shared: Arc::new(shared) }
     }
 }

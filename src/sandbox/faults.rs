@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::{Response, StatusCode};
 
 use crate::{
     limit::Metered,
@@ -31,6 +32,7 @@ enum Kind {
     Cool(String, Duration),
     Restore(String),
     Refuse(Refusal, u64),
+    Answer(Box<Response<Bytes>>, u64),
     Connections(u64),
     Slow(Duration, u64),
     Stream(StreamFault, u64),
@@ -86,6 +88,12 @@ impl Fault {
         Self(Kind::Refuse(Refusal::Error(status), n))
     }
 
+    /// The next `n` requests with a known secret are answered with exactly this, whatever they ask for and
+    /// whatever else is wrong. `date` is added if it has none.
+    pub fn answer(response: Response<Bytes>, n: u64) -> Self {
+        Self(Kind::Answer(Box::new(response), n))
+    }
+
     /// The next `n` calls end in
     /// [`SandboxError::ConnectionRefused`](crate::sandbox::SandboxError::ConnectionRefused).
     pub fn refuse_connections(n: u64) -> Self {
@@ -132,6 +140,7 @@ impl fmt::Debug for Fault {
             // It may be a secret.
             Kind::Restore(_) => f.write_str("Restore(..)"),
             Kind::Refuse(refusal, n) => write!(f, "{refusal:?} x {n}"),
+            Kind::Answer(response, n) => write!(f, "Answer({}) x {n}", response.status()),
             Kind::Connections(n) => write!(f, "RefuseConnections x {n}"),
             Kind::Slow(time, n) => write!(f, "Slow({time:?}) x {n}"),
             Kind::Stream(fault, n) => write!(f, "Stream{fault:?} x {n}"),
@@ -148,6 +157,7 @@ pub(super) struct Faults {
     /// Until when, by account.
     cooling: HashMap<usize, Duration>,
     refusals: Queue<Refusal>,
+    pub(super) answers: Queue<Box<Response<Bytes>>>,
     pub(super) connections: Queue<()>,
     pub(super) slow: Queue<Duration>,
     pub(super) streams: Queue<StreamFault>,
@@ -171,6 +181,7 @@ impl Faults {
                 .is_some(),
             Kind::Restore(name) => self.restore(key(&name), directory.account(&name)),
             Kind::Refuse(refusal, n) => self.refusals.push(refusal, n),
+            Kind::Answer(response, n) => self.answers.push(response, n),
             Kind::Connections(n) => self.connections.push((), n),
             Kind::Slow(time, n) => self.slow.push(time, n),
             Kind::Stream(fault, n) => self.streams.push(fault, n),

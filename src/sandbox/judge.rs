@@ -11,7 +11,7 @@ use crate::sandbox::{
     books::Arrival,
     cache::Cached,
     clock,
-    dialect::{Answer, Context, Route, Tongue},
+    dialect::{Answer, Context, Form, Route, Tongue},
     faults::StreamFault,
     limits::{Cost, Left},
     refusal::Refusal,
@@ -30,8 +30,11 @@ pub(super) fn judge(shared: &Arc<Shared>, request: &Parts, body: &[u8]) -> Judge
     let secret = request::credential(&request.headers, &request.uri, route.tongue);
     let find = |secret: &str| shared.directory.find(secret).ok_or(Refusal::UnknownKey);
     let place = secret.and_then(find);
-    let asked = request::read(&route, body);
+    let asked = request::read(&route, body, shared.count.as_ref());
     let case = Case { shared, now: shared.clock.elapsed(), route, place, asked };
+    if let Some(response) = case.scripted(&mut shared.state()) {
+        return Judgement { delay: Duration::ZERO, response };
+    }
     let ruling = case.rule(&mut shared.state());
     match &ruling.granted {
         Ok(granted) => case.answer(&ruling, granted),
@@ -66,6 +69,14 @@ struct Granted {
 }
 
 impl Case<'_> {
+    /// What a fault puts in place of every answer.
+    fn scripted(&self, state: &mut State) -> Option<Response<SandboxBody>> {
+        self.place.as_ref().ok()?;
+        let response = state.faults.answers.take()?;
+        self.enter(state, &Err(Refusal::Error(response.status())));
+        Some(response.map(SandboxBody::whole))
+    }
+
     fn rule(&self, state: &mut State) -> Ruling {
         let granted = self.grant(state);
         self.enter(state, &granted);
@@ -96,7 +107,13 @@ impl Case<'_> {
             if !self.shared.has_model(model) {
                 return Err(Refusal::UnknownModel);
             }
-            let output = asked.most.unwrap_or(self.shared.script.tokens);
+            let produced = self.shared.script.tokens;
+            let output = match asked.most {
+                // Anthropic counts what is produced, whatever the maximum.
+                Some(most) if asked.form == Form::Messages => most.min(produced),
+                Some(most) => most,
+                None => produced,
+            };
             let free = if self.route.tongue == Tongue::Anthropic { cached.read } else { 0 };
             let cost = Cost { input: asked.prompt.tokens.saturating_sub(free), output };
             let meters = state.meters.get_mut(place.account);
@@ -147,6 +164,8 @@ impl Case<'_> {
         }
         let mut headers = self.headers(&context);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type()));
+        let delay = script.latency.saturating_add(*jitter).saturating_add(ruling.slow);
+        self.route.tongue.tell_time(&mut headers, delay);
         if !self.shared.silent {
             self.route.tongue.tell_left(&mut headers, &ruling.left, &context);
         }
@@ -154,7 +173,6 @@ impl Case<'_> {
         let ticket = Ticket::new(self.shared, *place, asked);
         let mut response = Response::new(SandboxBody::answer(answer, script.gap, *fault, ticket));
         *response.headers_mut() = headers;
-        let delay = script.latency.saturating_add(*jitter).saturating_add(ruling.slow);
         Judgement { delay, response }
     }
 

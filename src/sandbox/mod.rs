@@ -45,8 +45,9 @@
 //! 2. **The faults** that [`Sandbox::fail`] has set.
 //! 3. **The request.** An unknown path or model is a 404, an unreadable body a 400.
 //! 4. **The limits** of the account, all of them or none. A request costs 1 request, its prompt (the
-//!    bytes of its text / 4, rounded up) in input tokens, and in output tokens the maximum it names,
-//!    or else what the [`Script`] says. A refused request costs nothing.
+//!    bytes of its text / 4, rounded up, or as [`SandboxBuilder::count`] counts) in input tokens, and in
+//!    output tokens the maximum it names, or else what the [`Script`] says; for Anthropic's messages never
+//!    more than that. A refused request costs nothing.
 //! 5. **The answer**, as the [`Script`] says.
 //!
 //! # Prompt caches

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use crate::sandbox::dialect::Form;
+use crate::sandbox::{dialect::Form, request::Count};
 
 const BYTES_PER_TOKEN: u64 = 4;
 /// OpenAI counts what is cached in steps of so many tokens.
@@ -49,13 +49,13 @@ pub(super) enum Caching {
 }
 
 /// Reads the prompt in a body.
-pub(super) fn read(form: Form, model: &str, body: &Map<String, Value>) -> Prompt {
-    let mut reader = Reader {
-        hasher: DefaultHasher::new(),
-        bytes: 0,
-        beginnings: Vec::new(),
-        marks: Vec::new(),
-    };
+pub(super) fn read(
+    form: Form,
+    model: &str,
+    body: &Map<String, Value>,
+    count: Option<&Count>,
+) -> Prompt {
+    let mut reader = Reader { count, ..Reader::new() };
     reader.word(model);
     let is_marked = form == Form::Messages;
     let values = MEMBERS.iter().filter_map(|name| body.get(*name));
@@ -64,24 +64,42 @@ pub(super) fn read(form: Form, model: &str, body: &Map<String, Value>) -> Prompt
     } else {
         values.for_each(|value| reader.steps(value));
     }
+    let tokens = reader.tokens();
     let caching = match form {
         Form::Models | Form::Embeddings => Caching::None,
         Form::Messages => Caching::Marked(reader.marks),
         Form::Chat | Form::Responses | Form::Generate => Caching::Automatic,
     };
-    let tokens = reader.bytes.div_ceil(BYTES_PER_TOKEN);
     Prompt { tokens, beginnings: reader.beginnings, caching }
 }
 
 /// A prompt as far as it has been read.
-struct Reader {
+struct Reader<'a> {
+    count: Option<&'a Count>,
     hasher: DefaultHasher,
     bytes: u64,
+    /// What was counted of the texts that have been read, if somebody counts.
+    counted: u64,
     beginnings: Vec<Beginning>,
     marks: Vec<(usize, Duration)>,
 }
 
-impl Reader {
+impl Reader<'_> {
+    fn new() -> Self {
+        Self {
+            count: None,
+            hasher: DefaultHasher::new(),
+            bytes: 0,
+            counted: 0,
+            beginnings: Vec::new(),
+            marks: Vec::new(),
+        }
+    }
+
+    fn tokens(&self) -> u64 {
+        if self.count.is_some() { self.counted } else { self.bytes.div_ceil(BYTES_PER_TOKEN) }
+    }
+
     /// All text in a value; each step of it is a beginning.
     fn steps(&mut self, value: &Value) {
         const BYTES: u64 = STEP * BYTES_PER_TOKEN;
@@ -126,6 +144,7 @@ impl Reader {
         match value {
             Value::String(text) => {
                 visit(self, text);
+                self.counted += self.count.map_or(0, |count| count(text));
                 // Two texts are not one.
                 self.hasher.write_u8(0xff);
             }
@@ -153,7 +172,6 @@ impl Reader {
     }
 
     fn begins(&mut self) {
-        let tokens = self.bytes.div_ceil(BYTES_PER_TOKEN);
-        self.beginnings.push(Beginning { hash: self.hasher.finish(), tokens });
+        self.beginnings.push(Beginning { hash: self.hasher.finish(), tokens: self.tokens() });
     }
 }

@@ -89,7 +89,10 @@ pub(super) enum Streaming {
     List,
 }
 
-pub(super) fn read(route: &Route, body: &[u8]) -> Result<Asked, Refusal> {
+/// Counts the tokens of a text.
+pub(super) type Count = Arc<dyn Fn(&str) -> u64 + Send + Sync>;
+
+pub(super) fn read(route: &Route, body: &[u8], count: Option<&Count>) -> Result<Asked, Refusal> {
     let form = route.form.ok_or(Refusal::UnknownPath)?;
     if form == Form::Models {
         let streaming = Streaming::No;
@@ -130,7 +133,7 @@ pub(super) fn read(route: &Route, body: &[u8]) -> Result<Asked, Refusal> {
         _ => route.streaming,
     };
     let include_usage = body.get("stream_options").and_then(|options| options.get("include_usage"));
-    let prompt = prompt::read(form, model.as_deref().unwrap_or_default(), &body);
+    let prompt = prompt::read(form, model.as_deref().unwrap_or_default(), &body, count);
     Ok(Asked {
         form,
         model,

@@ -55,7 +55,7 @@ async fn serve<B: Body<Data = Bytes>>(
         tokio::time::sleep(delay).await;
     }
     if let Ok(date) = HeaderValue::try_from(clock::http_date(shared.clock.elapsed())) {
-        response.headers_mut().insert(DATE, date);
+        response.headers_mut().entry(DATE).or_insert(date);
     }
     Ok(response)
 }

@@ -12,6 +12,7 @@ use crate::{
     KeyId,
     sandbox::{
         Dialect, Script, books::Ledger, cache::Cache, clock::Clock, faults::Faults, limits::Meters,
+        request::Count,
     },
 };
 
@@ -23,6 +24,8 @@ pub(super) struct Shared {
     pub(super) directory: Directory,
     pub(super) clock: Clock,
     pub(super) silent: bool,
+    /// How the tokens of prompts are counted, if not by their bytes.
+    pub(super) count: Option<Count>,
     state: Mutex<State>,
 }
 
@@ -56,7 +59,8 @@ impl Shared {
             rng: fastrand::Rng::with_seed(seed),
         };
         let clock = Clock::start();
-        Self { dialect, script, models, directory, clock, silent, state: Mutex::new(state) }
+        let (count, state) = (None, Mutex::new(state));
+        Self { dialect, script, models, directory, clock, silent, count, state }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

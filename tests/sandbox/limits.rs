@@ -268,8 +268,8 @@ async fn limit_headers_tell_the_amount_and_when_it_is_whole_again() {
     assert_eq!(headers["anthropic-ratelimit-requests-remaining"], "59");
     assert_eq!(headers["anthropic-ratelimit-requests-reset"], "2026-01-01T00:01:31Z");
     assert_eq!(headers["anthropic-ratelimit-input-tokens-remaining"], "598");
-    assert_eq!(headers["anthropic-ratelimit-output-tokens-remaining"], "500");
-    assert_eq!(headers["anthropic-ratelimit-output-tokens-reset"], "2026-01-01T00:01:40Z");
+    assert_eq!(headers["anthropic-ratelimit-output-tokens-remaining"], "588");
+    assert_eq!(headers["anthropic-ratelimit-output-tokens-reset"], "2026-01-01T00:01:32Z");
     assert!(!headers.contains_key("retry-after"));
 }
 

@@ -4,6 +4,10 @@ use super::*;
 
 #[test]
 fn verdicts() {
+    shown();
+}
+
+pub(super) fn shown() -> Shown {
     const TOKENS: &str = r#"{"type":"error","error":{"type":"rate_limit_error","message":"This request would exceed your organization's rate limit of 450,000 input tokens per minute"}}"#;
     table(
         &Anthropic::default(),
@@ -203,5 +207,5 @@ fn verdicts() {
                 "anthropic/rate-limit",
             ),
         ],
-    );
+    )
 }

@@ -4,6 +4,10 @@ use super::*;
 
 #[test]
 fn verdicts() {
+    shown();
+}
+
+pub(super) fn shown() -> Shown {
     table(
         &AzureOpenAi::new("https://r.openai.azure.com"),
         &[
@@ -132,5 +136,5 @@ fn verdicts() {
                 "status/overloaded",
             ),
         ],
-    );
+    )
 }

@@ -4,6 +4,10 @@ use super::*;
 
 #[test]
 fn verdicts() {
+    shown();
+}
+
+pub(super) fn shown() -> Shown {
     table(
         &Bedrock::region("us-east-1"),
         &[
@@ -189,5 +193,5 @@ fn verdicts() {
                 "status/5xx",
             ),
         ],
-    );
+    )
 }

@@ -4,6 +4,10 @@ use super::*;
 
 #[test]
 fn verdicts() {
+    shown();
+}
+
+pub(super) fn shown() -> Shown {
     table(
         &Cerebras::default(),
         &[
@@ -90,5 +94,5 @@ fn verdicts() {
             ),
             ("unavailable", 503, &[], "", overloaded(UNKNOWN), "status/overloaded"),
         ],
-    );
+    )
 }

@@ -4,6 +4,10 @@ use super::*;
 
 #[test]
 fn verdicts() {
+    shown();
+}
+
+pub(super) fn shown() -> Shown {
     table(
         &Cohere::default(),
         &[
@@ -120,5 +124,5 @@ fn verdicts() {
                 "status/overloaded",
             ),
         ],
-    );
+    )
 }

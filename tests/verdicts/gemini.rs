@@ -4,6 +4,10 @@ use super::*;
 
 #[test]
 fn verdicts() {
+    shown();
+}
+
+pub(super) fn shown() -> Shown {
     table(
         &Gemini::default(),
         &[
@@ -192,5 +196,5 @@ fn verdicts() {
                 "status/5xx",
             ),
         ],
-    );
+    )
 }

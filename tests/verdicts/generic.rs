@@ -4,6 +4,10 @@ use super::*;
 
 #[test]
 fn verdicts() {
+    shown();
+}
+
+pub(super) fn shown() -> Shown {
     table(
         &Generic::new("https://api.example.com"),
         &[
@@ -104,6 +108,7 @@ fn verdicts() {
                 "status/401",
             ),
             ("pay", 402, &[], r#"{"error":"no funds"}"#, quota(UNKNOWN, ACCOUNT), "status/402"),
+            ("broken", 500, &[], r#"{"message":"oops"}"#, Transient, "status/5xx"),
             ("not found", 404, &[], r#"{"message":"Not Found"}"#, CallerFault, "status/4xx"),
             (
                 "unicorn",
@@ -114,5 +119,5 @@ fn verdicts() {
                 "status/overloaded",
             ),
         ],
-    );
+    )
 }

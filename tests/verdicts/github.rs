@@ -4,6 +4,10 @@ use super::*;
 
 #[test]
 fn verdicts() {
+    shown();
+}
+
+pub(super) fn shown() -> Shown {
     table(
         &GitHub::default(),
         &[
@@ -113,6 +117,7 @@ fn verdicts() {
                 overloaded(UNKNOWN),
                 "status/overloaded",
             ),
+            ("broken", 500, &[], r#"{"message":"Server Error"}"#, Transient, "status/5xx"),
             (
                 "invalid",
                 422,
@@ -122,5 +127,5 @@ fn verdicts() {
                 "status/4xx",
             ),
         ],
-    );
+    )
 }

@@ -4,6 +4,10 @@ use super::*;
 
 #[test]
 fn verdicts() {
+    shown();
+}
+
+pub(super) fn shown() -> Shown {
     table(
         &Groq::default(),
         &[
@@ -104,5 +108,5 @@ fn verdicts() {
                 "status/overloaded",
             ),
         ],
-    );
+    )
 }

@@ -21,10 +21,12 @@ mod openrouter;
 mod perplexity;
 mod together;
 mod traps;
-
 mod xai;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime},
+};
 
 use http::{HeaderMap, StatusCode};
 use tower_key_rotation::{
@@ -93,8 +95,15 @@ fn check(provider: &dyn Provider, rows: &[Row]) {
     }
 }
 
+/// What the table of a dialect shows.
+struct Shown {
+    dialect: String,
+    rows: usize,
+    verdicts: BTreeSet<&'static str>,
+}
+
 /// The table of a dialect: each of its own rules must be the one that fires in some row.
-fn table(provider: &dyn Provider, rows: &[Row]) {
+fn table(provider: &dyn Provider, rows: &[Row]) -> Shown {
     check(provider, rows);
     let facts = provider.facts();
     let own = facts.rules.iter().filter(|rule| {
@@ -104,4 +113,51 @@ fn table(provider: &dyn Provider, rows: &[Row]) {
         let fires = rows.iter().any(|row| row.5 == rule.name());
         assert!(fires, "no row shows {}", rule.name());
     }
+    let verdicts = rows.iter().map(|row| row.4.name()).collect();
+    Shown { dialect: facts.name.to_string(), rows: rows.len(), verdicts }
+}
+
+/// So many rows there are, and what they show of each dialect: every verdict that it has words for.
+#[test]
+fn every_verdict_of_every_dialect() {
+    let all = [
+        anthropic::shown(),
+        azure::shown(),
+        bedrock::shown(),
+        cerebras::shown(),
+        cohere::shown(),
+        deepseek::shown(),
+        fireworks::shown(),
+        gemini::shown(),
+        generic::shown(),
+        github::shown(),
+        groq::shown(),
+        mistral::shown(),
+        openai::shown(),
+        openrouter::shown(),
+        perplexity::shown(),
+        together::shown(),
+        xai::shown(),
+    ];
+    const ALL: [&str; 7] = [
+        "rate_limited",
+        "quota_exhausted",
+        "key_rejected",
+        "model_refused",
+        "overloaded",
+        "transient",
+        "caller_fault",
+    ];
+    for shown in &all {
+        let missing: Vec<_> = ALL.into_iter().filter(|one| !shown.verdicts.contains(one)).collect();
+        println!("{:12} {:3} rows, without {missing:?}", shown.dialect, shown.rows);
+        // Not all refuse a model to a key, and GitHub sells nothing by the request.
+        let may_miss = |one: &&str| {
+            *one == "model_refused" || (&*shown.dialect, *one) == ("github", "quota_exhausted")
+        };
+        assert!(missing.iter().all(may_miss), "{}: {missing:?}", shown.dialect);
+    }
+    let rows: usize = all.iter().map(|shown| shown.rows).sum();
+    println!("{:12} {rows:3} rows", "all");
+    assert!(rows >= 150, "{rows} rows");
 }

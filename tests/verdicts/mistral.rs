@@ -4,6 +4,10 @@ use super::*;
 
 #[test]
 fn verdicts() {
+    shown();
+}
+
+pub(super) fn shown() -> Shown {
     table(
         &Mistral::default(),
         &[
@@ -105,5 +109,5 @@ fn verdicts() {
                 "status/5xx",
             ),
         ],
-    );
+    )
 }

@@ -4,6 +4,10 @@ use super::*;
 
 #[test]
 fn verdicts() {
+    shown();
+}
+
+pub(super) fn shown() -> Shown {
     const RPM: &str = r#"{"error":{"message":"Rate limit reached for gpt-4o in organization org-1 on requests per min (RPM): Limit 3, Used 3, Requested 1. Please try again in 20s. Visit https://platform.openai.com to learn more.","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#;
     const WORDLESS: &str = r#"{"error":{"message":"Rate limit reached","type":"tokens","code":"rate_limit_exceeded"}}"#;
     table(
@@ -282,5 +286,5 @@ fn verdicts() {
                 "status/429",
             ),
         ],
-    );
+    )
 }

@@ -4,6 +4,10 @@ use super::*;
 
 #[test]
 fn verdicts() {
+    shown();
+}
+
+pub(super) fn shown() -> Shown {
     table(
         &OpenRouter::default(),
         &[
@@ -154,5 +158,5 @@ fn verdicts() {
                 "status/overloaded",
             ),
         ],
-    );
+    )
 }

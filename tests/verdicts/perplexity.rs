@@ -4,6 +4,10 @@ use super::*;
 
 #[test]
 fn verdicts() {
+    shown();
+}
+
+pub(super) fn shown() -> Shown {
     table(
         &Perplexity::default(),
         &[
@@ -58,5 +62,5 @@ fn verdicts() {
             ("not a path", 404, &[("content-type", "text/plain")], "", CallerFault, "status/4xx"),
             ("server error", 500, &[], "", Transient, "status/5xx"),
         ],
-    );
+    )
 }

@@ -4,6 +4,10 @@ use super::*;
 
 #[test]
 fn verdicts() {
+    shown();
+}
+
+pub(super) fn shown() -> Shown {
     table(
         &Together::default(),
         &[
@@ -86,5 +90,5 @@ fn verdicts() {
             ("engine too slow", 524, &[], "", overloaded(UNKNOWN), "together/engine-timeout"),
             ("overloaded", 529, &[], "", overloaded(UNKNOWN), "status/overloaded"),
         ],
-    );
+    )
 }

@@ -4,6 +4,10 @@ use super::*;
 
 #[test]
 fn verdicts() {
+    shown();
+}
+
+pub(super) fn shown() -> Shown {
     table(
         &XAi::default(),
         &[
@@ -112,5 +116,5 @@ fn verdicts() {
                 "status/5xx",
             ),
         ],
-    );
+    )
 }

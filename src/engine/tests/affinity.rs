@@ -30,7 +30,7 @@ fn answered(engine: &mut Engine, now: Time, turns: &[u64]) -> usize {
 
 fn end(engine: &mut Engine, now: Time, mut grant: Grant, verdict: Verdict) -> usize {
     let account = grant.account.index();
-    engine.judge(now, &mut grant, verdict);
+    engine.judge(now, &mut grant, verdict, "test");
     engine.end(now, grant);
     account
 }
@@ -222,12 +222,12 @@ fn it_goes_elsewhere_at_once_if_that_would_take_too_long_or_many_wait() {
 fn who_waits_for_kin_goes_elsewhere_when_they_are_out_of_use() {
     let mut engine = remembering(2, &[Limit::requests(60).per_minute().burst(1)], 1_000);
     let mut grant = send(&mut engine, at(0.0), &[1]).unwrap();
-    engine.judge(at(0.0), &mut grant, Verdict::Accepted);
+    engine.judge(at(0.0), &mut grant, Verdict::Accepted, "test");
     let ask = patient(&mut engine, at(0.1), 2.0);
     engine.line_up(at(0.1), ask, WaiterId(1)).unwrap();
     assert!(engine.serve(at(0.1)).is_none());
     let home = grant.account.index();
-    engine.judge(at(0.2), &mut grant, Verdict::KeyRejected);
+    engine.judge(at(0.2), &mut grant, Verdict::KeyRejected, "test");
     let (_, grant) = engine.serve(at(0.2)).expect("nobody looked again");
     assert_eq!(grant.unwrap().account.index(), 1 - home);
 }

@@ -118,10 +118,10 @@ fn what_is_on_its_way_is_not_in_what_is_told() {
     let mut engine = learning(1, &[Limit::requests(60).per_minute().burst(40)]);
     // Answers take half a second.
     let first = admit(&mut engine, at(0.0)).unwrap();
-    engine.answered(at(0.5), &first);
+    engine.answered(at(0.5), &first, None);
     let second = admit(&mut engine, at(10.0)).unwrap();
     let _under_way = admitted(&mut engine, at(10.4), 3);
-    engine.answered(at(10.5), &second);
+    engine.answered(at(10.5), &second, None);
     // Somebody else has used most of it. The three had not arrived when this was told.
     engine.read(at(10.5), &second, told(Metered::Requests, 60, 8, 52.0));
     let left = admitted(&mut engine, at(10.5), 100).len();
@@ -137,7 +137,7 @@ fn an_account_of_which_nothing_is_known_begins_slowly() {
     engine.line_up(at(0.0), want, WaiterId(0)).unwrap();
     assert!(engine.serve(at(0.0)).is_none());
     for grant in &mut grants {
-        engine.judge(at(1.0), grant, Verdict::Accepted);
+        engine.judge(at(1.0), grant, Verdict::Accepted, "test");
     }
     grants.push(engine.serve(at(1.0)).unwrap().1.expect("one more for each answer"));
     grants.extend(admitted(&mut engine, at(1.0), 1_000));
@@ -148,7 +148,7 @@ fn an_account_of_which_nothing_is_known_begins_slowly() {
     for _ in 0..2_000 {
         now += 0.01;
         if let Some(mut grant) = admit(&mut engine, at(now)) {
-            engine.judge(at(now), &mut grant, Verdict::Accepted);
+            engine.judge(at(now), &mut grant, Verdict::Accepted, "test");
             engine.end(at(now), grant);
         }
     }
@@ -174,7 +174,7 @@ fn accepted_by(engine: &mut Engine, rate: f64, burst: f64, from: f64, to: f64) -
             } else {
                 refused += 1;
             }
-            engine.judge(at(now), &mut grant, verdict);
+            engine.judge(at(now), &mut grant, verdict, "test");
             engine.end(at(now), grant);
         }
     }
@@ -222,7 +222,7 @@ fn one_refusal_is_an_accident() {
     let mut grant = admit(&mut engine, at(0.0)).unwrap();
     let limited =
         Verdict::RateLimited { retry_after: Some(Duration::from_secs(2)), scope: Scope::Model };
-    engine.judge(at(0.1), &mut grant, limited);
+    engine.judge(at(0.1), &mut grant, limited, "test");
     assert!(admitted(&mut engine, at(2.3), 100).len() > 40, "the whole burst");
 }
 

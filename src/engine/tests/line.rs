@@ -159,7 +159,7 @@ fn nobody_waits_behind_itself() {
     let want = Ask { deadline: at(10.2), ..ask(&mut engine, at(0.0), 0.0) };
     engine.line_up(at(0.0), want, WaiterId(0)).unwrap();
     assert!(engine.serve(at(0.0)).is_none());
-    engine.brake(at(10.0), at(10.0), Some(Duration::from_secs(1)));
+    engine.brake(at(10.0), at(10.0), Some(Duration::from_secs(1)), None);
     let refusal = engine.serve(at(10.5)).unwrap().1.unwrap_err();
     assert!(retry_after(refusal) < 1.0, "{refusal:?}");
 }
@@ -175,7 +175,7 @@ fn a_demand_too_large_for_every_key_that_is_left_is_told_so() {
     let next = ask(&mut engine, at(0.1), 30.0);
     engine.line_up(at(0.1), next, WaiterId(1)).unwrap();
     assert_eq!(engine.serve(at(0.1)).unwrap().0, WaiterId(1), "it is held up in vain");
-    engine.judge(at(1.0), &mut grant, Verdict::KeyRejected);
+    engine.judge(at(1.0), &mut grant, Verdict::KeyRejected, "test");
     let (id, outcome) = engine.serve(at(1.0)).unwrap();
     assert_eq!((id, outcome.unwrap_err().reason()), (WaiterId(0), Reason::TooLarge));
     assert_eq!(engine.line_up(at(1.0), big, WaiterId(2)).unwrap_err().reason(), Reason::TooLarge);

@@ -50,6 +50,7 @@ fn ask(engine: &mut Engine, now: Time, patience: f64) -> Ask {
         tenant: TenantIx::default(),
         bond: None,
         cost: Cost::default(),
+        prior: Prior::default(),
         rank: rank(now, 0),
         deadline: now.plus((patience * SECOND as f64) as u64),
         answer_by: None,
@@ -306,13 +307,13 @@ fn nothing_is_sent_that_will_not_be_answered_in_time() {
     for i in 0..100 {
         let now = at(f64::from(i) * 10.0);
         let mut grant = admit(&mut engine, now).unwrap();
-        engine.judge(now, &mut grant, Verdict::Accepted);
+        engine.judge(now, &mut grant, Verdict::Accepted, "test");
         engine.end(now.plus(2 * SECOND), grant);
     }
     let latest = engine.latest_start(&hasty);
     assert!((at(27.9)..=at(28.1)).contains(&latest), "{latest:?}: an answer takes 2 s");
     let mut refused = admit(&mut engine, at(2_000.0)).unwrap();
-    engine.judge(at(2_000.0), &mut refused, Verdict::Transient);
+    engine.judge(at(2_000.0), &mut refused, Verdict::Transient, "test");
     engine.end(at(2_500.0), refused);
     assert_eq!(engine.latest_start(&hasty), latest, "a failure is no answer");
 }

@@ -8,7 +8,7 @@ use crate::{
     Scope,
     limit::Metered,
     provider::{
-        Carrier, Facts, Framing, Limits, Line, Match, OutputCap, Provider, Refill, Rule,
+        Carrier, Facts, Framing, Limits, Line, Match, OutputCap, Provider, Refill, Rule, TokenSize,
         UsageShape, Wait, refusal_body::ErrorShape,
     },
 };
@@ -38,6 +38,7 @@ pub struct Anthropic {}
 static FACTS: LazyLock<Facts> = LazyLock::new(|| {
     Facts::new("anthropic", "https://api.anthropic.com")
         .carrier(Carrier::Header(HeaderName::from_static("x-api-key")))
+        .processing_time(HeaderName::from_static("x-envoy-upstream-service-time"))
         .carrier_on("/chat/completions", Carrier::Bearer)
         .header(
             HeaderName::from_static("anthropic-version"),
@@ -46,6 +47,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         .limits(limits())
         .rules(rules())
         .reads_bodies()
+        .tokens(TokenSize::ANTHROPIC)
         .output_cap(OutputCap::Produced)
         .without_cache_reads()
         .errors_in(&[Framing::Events])

@@ -8,8 +8,8 @@ use super::openai;
 use crate::{
     Scope,
     provider::{
-        Carrier, Facts, Limits, Line, Provider, Refill, Rule, UsageShape, Wait, limits::MINUTE,
-        model_path::ModelPath,
+        Carrier, Facts, Limits, Line, Provider, Refill, Rule, TokenSize, UsageShape, Wait,
+        limits::MINUTE, model_path::ModelPath,
     },
 };
 
@@ -44,6 +44,7 @@ impl AzureOpenAi {
     /// `https://{resource}.services.ai.azure.com` or `https://{resource}.cognitiveservices.azure.com`.
     pub fn new(endpoint: impl Into<Cow<'static, str>>) -> Self {
         let facts = openai::like("azure", "")
+            .tokens(TokenSize::OPENAI)
             .at(endpoint)
             .carrier(Carrier::Header(HeaderName::from_static("api-key")))
             .carrier_on("/anthropic/", Carrier::Header(HeaderName::from_static("x-api-key")))

@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use http::HeaderName;
+
 use crate::{
     Scope,
     provider::{
@@ -19,8 +21,10 @@ use crate::{
 ///   `max_tokens` count when the request arrives; what is read from a cache does not. No header tells
 ///   them.
 ///   (<https://docs.aws.amazon.com/bedrock/latest/userguide/quotas-token-burndown.html>)
-/// - Streams of converse and invoke are `application/vnd.amazon.eventstream`, which is not read here:
-///   errors in them pass unseen, and what they used is not known.
+/// - Streams of converse and invoke are `application/vnd.amazon.eventstream`, whose frames are not taken
+///   apart here: errors in them pass unseen. What converse used is read all the same; that of invoke is
+///   packed in Base64, and is not known.
+/// - `x-amzn-bedrock-invocation-latency` tells how long an answer took there.
 /// - `x-amzn-errortype` names the error; a 403 may mean four things.
 ///   (<https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html>)
 ///
@@ -54,6 +58,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         .limits(Limits::of(Scope::Model, Refill::Rolling))
         .rules(rules())
         .reads_bodies()
+        .processing_time(HeaderName::from_static("x-amzn-bedrock-invocation-latency"))
         .model_path(ModelPath::Behind { part: "model", stream: Some("-stream") })
         .output_cap(OutputCap::Reserved)
         .without_cache_reads()

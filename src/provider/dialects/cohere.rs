@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use http::HeaderName;
+
 use crate::{
     Scope,
     provider::{
@@ -29,6 +31,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         )
         .rules(rules())
         .reads_bodies()
+        .processing_time(HeaderName::from_static("x-envoy-upstream-service-time"))
         .errors_in(&[Framing::Events])
         .usage(&[USAGE, META, UsageShape::CHAT_TOLD])
         .repeats_post()

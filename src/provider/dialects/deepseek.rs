@@ -7,7 +7,7 @@ use http::HeaderName;
 use super::openai;
 use crate::{
     Scope,
-    provider::{Carrier, Facts, Limits, OutputCap, Provider, Refill, Rule, UsageShape},
+    provider::{Carrier, Facts, Limits, OutputCap, Provider, Refill, Rule, TokenSize, UsageShape},
 };
 
 /// DeepSeek: `https://api.deepseek.com`, in OpenAI's dialect, and in Anthropic's on `/anthropic`.
@@ -32,6 +32,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
                 .begins(["Insufficient Balance"]),
             Rule::key_rejected("deepseek/invalid-key").status(401).code(["authentication_error"]),
         ])
+        .tokens(TokenSize::DEEPSEEK)
         .output_cap(OutputCap::Produced)
         .usage(&[
             // In the last chunk that has content, always.

@@ -7,8 +7,8 @@ use http::HeaderName;
 use crate::{
     Estimate, Scope,
     provider::{
-        Call, Carrier, Facts, Framing, Limits, Match, Provider, Refill, Rule, UsageShape, Wait,
-        model_path::ModelPath, refusal_body::ErrorShape,
+        Call, Carrier, Facts, Framing, Limits, Match, Provider, Refill, Rule, TokenSize,
+        UsageShape, Wait, model_path::ModelPath, refusal_body::ErrorShape,
     },
 };
 
@@ -32,9 +32,11 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         .carrier(Carrier::Header(HeaderName::from_static("x-goog-api-key")))
         .carrier_on("/openai/", Carrier::Bearer)
         .query_carrier("key")
+        .processing_time(HeaderName::from_static("server-timing"))
         .limits(Limits::of(Scope::Model, Refill::Fixed))
         .rules(rules())
         .reads_bodies()
+        .tokens(TokenSize::GEMINI)
         .model_path(ModelPath::BeforeColon { stream: "streamGenerateContent" })
         .errors_in(&[Framing::Events, Framing::List])
         .usage(&[UsageShape::GENERATE, INTERACTIONS, UsageShape::CHAT])

@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use http::HeaderName;
+
 use super::openai;
 use crate::{
     Scope,
@@ -28,6 +30,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         .limits(limits())
         .rules(rules())
         .output_cap(OutputCap::Unknown)
+        .processing_time(HeaderName::from_static("x-envoy-upstream-service-time"))
         .usage(&[USAGE])
         .error_shape(ErrorShape::Bare)
 });

@@ -2,11 +2,13 @@
 
 use std::sync::LazyLock;
 
+use http::HeaderName;
+
 use crate::{
     Scope,
     provider::{
-        Facts, Framing, Limits, Line, OutputCap, Provider, Refill, Rule, UsageShape, Wait,
-        refusal_body::ErrorShape,
+        Facts, Framing, Limits, Line, OutputCap, Provider, Refill, Rule, TokenSize, UsageShape,
+        Wait, refusal_body::ErrorShape,
     },
 };
 
@@ -24,6 +26,8 @@ use crate::{
 ///   (<https://platform.openai.com/docs/api-reference/responses-streaming>)
 /// - Prompts of 1,024 tokens or more are cached, for an organisation, and "generally remain active for 5
 ///   to 10 minutes of inactivity". (<https://platform.openai.com/docs/guides/prompt-caching>)
+/// - `openai-processing-ms` tells how long an answer took there.
+///   (<https://platform.openai.com/docs/api-reference/debugging-requests>)
 /// - A POST may be repeated: the official SDKs do so after a broken connection or a 5xx
 ///   (`_base_client.py` of openai-python).
 ///
@@ -32,7 +36,8 @@ use crate::{
 #[non_exhaustive]
 pub struct OpenAi {}
 
-static FACTS: LazyLock<Facts> = LazyLock::new(|| like("openai", "https://api.openai.com"));
+static FACTS: LazyLock<Facts> =
+    LazyLock::new(|| like("openai", "https://api.openai.com").tokens(TokenSize::OPENAI));
 
 impl Provider for OpenAi {
     fn facts(&self) -> &Facts {
@@ -40,7 +45,7 @@ impl Provider for OpenAi {
     }
 }
 
-/// All that is OpenAI's, for another provider that speaks its dialect.
+/// All that is OpenAI's but its models, for another provider that speaks its dialect.
 pub(super) fn like(name: &'static str, origin: &'static str) -> Facts {
     Facts::new(name, origin)
         .limits(limits())
@@ -48,6 +53,7 @@ pub(super) fn like(name: &'static str, origin: &'static str) -> Facts {
         .rules(rules())
         .reads_bodies()
         .output_cap(OutputCap::Reserved)
+        .processing_time(HeaderName::from_static("openai-processing-ms"))
         .errors_in(&[Framing::Events])
         .usage(&[UsageShape::CHAT, UsageShape::RESPONSES])
         .repeats_post()

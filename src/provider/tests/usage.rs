@@ -93,3 +93,30 @@ fn what_the_figures_include() {
     }
     assert!(XAi::default().facts().usage[1].output_has_reasoning, "not so in its responses");
 }
+
+/// AWS's frames, with lengths and checksums around headers and JSON.
+#[test]
+fn what_converse_used_is_found_between_its_frames() {
+    let frame = |kind: &str, payload: &str| {
+        let mut headers = vec![11];
+        headers.extend(b":event-type\x07");
+        headers.extend([0, kind.len() as u8]);
+        headers.extend(kind.as_bytes());
+        let length = (16 + headers.len() + payload.len()) as u32;
+        let prelude = [length.to_be_bytes(), (headers.len() as u32).to_be_bytes()].concat();
+        [&prelude[..], b"\x22\xff\x00\x80", &headers, payload.as_bytes(), b"\"us\x7b"].concat()
+    };
+    let body = [
+        frame("contentBlockDelta", r#"{"delta":{"text":"\"usage\":{"}}"#),
+        frame("messageStop", r#"{"stopReason":"end_turn"}"#),
+        frame("metadata", r#"{"metrics":{},"usage":{"inputTokens":9,"outputTokens":8}}"#),
+    ]
+    .concat();
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", "application/vnd.amazon.eventstream".parse().unwrap());
+    for size in [1, 3, 1_000] {
+        let mut reader = Bedrock::region("r").usage_reader(&headers).unwrap();
+        body.chunks(size).for_each(|piece| reader.feed(piece));
+        assert_eq!(reader.usage().map(|usage| (usage.input, usage.output)), Some((9, 8)), "{size}");
+    }
+}

@@ -148,6 +148,18 @@ impl Tongue {
             Self::Gemini | Self::GeminiList => {}
         }
     }
+
+    /// The header that tells how long an answer took.
+    pub(super) fn tell_time(self, headers: &mut HeaderMap, took: Duration) {
+        let (name, value) = match self {
+            Self::OpenAi => ("openai-processing-ms", took.as_millis().to_string()),
+            Self::Anthropic => ("x-envoy-upstream-service-time", took.as_millis().to_string()),
+            Self::Gemini | Self::GeminiList => {
+                ("server-timing", format!("gfet4t7; dur={}", took.as_millis()))
+            }
+        };
+        put(headers, name, value);
+    }
 }
 
 /// Inserts a header, unless its value holds what no header can.

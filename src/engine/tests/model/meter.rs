@@ -131,16 +131,17 @@ impl Meter {
         }
     }
 
-    /// What was sent within the last round trip is not in what is told.
+    /// What was sent within the last half of a round trip is surely not in what is told; of what is
+    /// older, the engine may take any part for that.
     pub(super) fn lower(&mut self, now: u64, told: Told) {
-        let since = |from: u64| -> u64 {
-            self.taken.iter().filter(|(at, _)| *at > from).map(|(_, units)| units).sum()
+        let own = self.units(&told.cost);
+        let within = |time: u64| -> u64 {
+            let from = now.saturating_sub(time);
+            self.taken.iter().filter(|(at, _)| *at >= from).map(|(_, units)| units).sum()
         };
-        // The engine may take more to be on its way than it is.
-        let unseen = since(now.saturating_sub(told.round_trip));
-        let unseen = unseen.saturating_sub(self.units(&told.cost));
+        let unseen = within(told.round_trip / 2).saturating_sub(own);
         let most = told.remaining.saturating_sub(unseen);
-        let least = told.remaining.saturating_sub(since(0));
+        let least = told.remaining.saturating_sub(within(u64::MAX));
         match &mut self.gauge {
             Gauge::Bucket(bucket) => bucket.lower(now, (least, most)),
             Gauge::Windows(windows) => windows.lower(now, (least, most), told.reset),

@@ -28,9 +28,9 @@ impl Way {
             }
             stray = stray - stray / 8 + took.abs_diff(mean) / 8;
             mean = mean - mean / 8 + took / 8;
-            let needed = (stray * 8).clamp(50_000_000, 500_000_000);
+            let needed = (stray * 8).clamp(50_000_000, UNMEASURED);
             if i >= 15 && (needed > margin || needed < margin / 2) {
-                margin = (needed + needed / 4).min(500_000_000);
+                margin = (needed + needed / 4).min(UNMEASURED);
             }
         }
         margin

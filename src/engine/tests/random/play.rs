@@ -121,6 +121,7 @@ impl Play {
             lane: self.engine.lane(self.time(), self.world.lanes[want.lane].model),
             tenant: self.engine.tenant(want.tenant),
             cost: want.cost,
+            prior: crate::engine::Prior::default(),
             rank: rank(Time::from_nanos(want.since), want.priority),
             deadline: Time::from_nanos(want.deadline),
             answer_by: None,
@@ -259,10 +260,10 @@ impl Play {
         let now = self.time();
         let (id, grant) = &mut self.held[place];
         if rng.u8(0..4) > 0 {
-            self.engine.answered(now, grant);
+            self.engine.answered(now, grant, None);
             self.world.answered(self.now, *id);
         }
-        self.engine.judge(now, grant, verdict);
+        self.engine.judge(now, grant, verdict, "test");
         let (id, account, lane) = (*id, grant.account, grant.lane);
         let seen = Seen {
             seat: self.engine.lanes[lane].seat(account).standing.until().nanos(),
@@ -295,7 +296,7 @@ impl Play {
     fn brake(&mut self) -> Check {
         self.now += 1;
         let now = self.time();
-        self.engine.brake(now, now, None);
+        self.engine.brake(now, now, None, None);
         self.tell(|| "the provider is braked".into());
         self.world.brake(self.now, self.engine.provider.until().nanos())
     }
