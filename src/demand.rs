@@ -28,6 +28,7 @@ pub struct Demand {
     pub(crate) priority: i8,
     pub(crate) tenant: Option<Arc<str>>,
     pub(crate) affinity: Option<Arc<str>>,
+    pub(crate) tag: Option<Arc<str>>,
     pub(crate) since: Option<Instant>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) excluded: Vec<KeyId>,
@@ -85,6 +86,13 @@ impl Demand {
     /// [`Affinity`](crate::Affinity). By default that is read from the request.
     pub fn affinity(mut self, name: impl AsRef<str>) -> Self {
         self.affinity = Some(Arc::from(name.as_ref()));
+        self
+    }
+
+    /// What its usage is booked under, beside its key and model: a team, a feature, a customer; nothing
+    /// by default. Of a longer one, the [`Ledger`](crate::usage::Ledger) keeps 256 bytes.
+    pub fn tag(mut self, tag: impl AsRef<str>) -> Self {
+        self.tag = Some(Arc::from(tag.as_ref()));
         self
     }
 

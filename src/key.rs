@@ -57,6 +57,12 @@ impl serde::Serialize for KeyId {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for KeyId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <Arc<str>>::deserialize(deserializer).map(Self)
+    }
+}
+
 /// One secret of an account.
 ///
 /// The secret is held in memory that is wiped on drop, is never printed, and cannot be read back

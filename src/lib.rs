@@ -208,8 +208,8 @@ pub use account::Account;
 pub use affinity::Affinity;
 pub use demand::{Demand, Estimate};
 pub use engine::{
-    AccountState, AffinityState, Event, KeyState, LaneState, LastRefusal, MeterState, Snapshot,
-    TenantState,
+    AccountState, AffinityState, BudgetState, Event, KeyState, LaneState, LastRefusal, MeterState,
+    Saved, Snapshot, TenantState, Whose,
 };
 pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};

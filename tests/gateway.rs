@@ -9,12 +9,16 @@ mod affinity;
 mod gateway;
 #[path = "gateway/origin.rs"]
 mod origin;
+#[path = "gateway/process.rs"]
+mod process;
 #[path = "gateway/start.rs"]
 mod start;
 #[path = "gateway/streams.rs"]
 mod streams;
 #[path = "gateway/traps.rs"]
 mod traps;
+#[path = "gateway/usage.rs"]
+mod usage;
 
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ One endpoint in front of many API keys.
 Without a file, the environment also gives
   PORT                  the port to listen on (it goes before the file's, too)
   GATEWAY_TOKENS        t1,t2: who may call; needed when others than this machine can reach the address
-  GATEWAY_ADMIN_TOKEN   who may read /-/status
+  GATEWAY_ADMIN_TOKEN   who may read /-/status and /-/usage
 ";
 
 /// What the command line asks for.

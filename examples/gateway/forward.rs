@@ -14,6 +14,7 @@ use super::{
     joined::Joined,
     pool::Pool,
     reply,
+    routes::Gateway,
 };
 
 /// The header by which callers say what a request has in common with others; not for the provider.
@@ -21,14 +22,16 @@ const AFFINITY: HeaderName = HeaderName::from_static("x-affinity");
 
 /// Sends a request of a tenant to `path` of a pool's provider.
 pub(crate) async fn forward(
+    gateway: &Gateway,
     pool: &Pool,
     tenant: Option<&str>,
     path: &str,
-    head: Parts,
+    mut head: Parts,
     body: Body,
 ) -> Response<Body> {
     let trail = Trail::new();
     let access = Access::new(&pool.name, &head.method, head.uri.path(), trail.clone());
+    let tag = gateway.usage().take_tag(&mut head.headers);
     let Some(mut request) = outgoing(pool, path, head, body) else {
         let refusal = reply::error(StatusCode::BAD_REQUEST, "bad_path", "the path leaves its API");
         return logged(refusal, access, None);
@@ -36,10 +39,11 @@ pub(crate) async fn forward(
     request.extensions_mut().insert(trail);
     let name = request.headers_mut().remove(AFFINITY);
     let name = name.as_ref().and_then(|name| name.to_str().ok());
-    if tenant.is_some() || name.is_some() {
-        let demand = tenant.into_iter().fold(Demand::new(), Demand::tenant);
-        request.extensions_mut().insert(name.into_iter().fold(demand, Demand::affinity));
-    }
+    let demand = tenant.into_iter().fold(Demand::new(), Demand::tenant);
+    let demand = name.into_iter().fold(demand, Demand::affinity);
+    // Who says nothing else is booked under whom it calls for.
+    let demand = tag.as_deref().or(tenant).into_iter().fold(demand, Demand::tag);
+    request.extensions_mut().insert(demand);
     match pool.call(request).await {
         Ok(answer) => {
             let note = note(&answer);

@@ -11,7 +11,7 @@
 //! | --- | --- |
 //! | `/v1/...` | the first pool whose `models` match the body's `model`, OpenAI-compatible |
 //! | `/{pool}/...` | that pool's provider, as it comes |
-//! | `/-/health`, `/-/status` | the gateway itself |
+//! | `/-/health`, `/-/status`, `/-/usage` | the gateway itself, and what was used |
 //!
 //! A request's way: [`guard`] (who may call) -> [`routes`] (which pool) -> [`forward`] (headers)
 //! -> [`pool`] (the stack of this crate) -> [`upstream`] (the provider).
@@ -32,6 +32,7 @@ mod reply;
 pub(crate) mod routes;
 pub(crate) mod serve;
 pub(crate) mod upstream;
+pub(crate) mod usage;
 
 use std::{fmt, io::Write, path::Path, process::ExitCode, sync::Arc};
 
@@ -46,7 +47,7 @@ use self::{
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run().await {
+    match run(std::env::args().skip(1)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(Problems(problems)) => {
             problems.iter().for_each(|problem| access::log(format_args!("{problem}")));
@@ -55,8 +56,9 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<(), Problems> {
-    let args = Args::read(std::env::args().skip(1)).map_err(|problem| Problems(vec![problem]))?;
+/// All of it, with the arguments behind the program's name.
+pub(crate) async fn run(args: impl IntoIterator<Item = String>) -> Result<(), Problems> {
+    let args = Args::read(args).map_err(|problem| Problems(vec![problem]))?;
     if args.help {
         say(format_args!("{HELP}"));
         return Ok(());
@@ -82,10 +84,16 @@ async fn run() -> Result<(), Problems> {
     for pool in gateway.pools() {
         tokio::spawn(events::tell(pool.keys.clone()));
     }
+    if let Some((file, prices)) = gateway.usage().prices() {
+        tokio::spawn(usage::prices::watch(file, prices));
+    }
     let listener =
         TcpListener::bind(listen).await.map_err(problem(&format!("listening on {listen}")))?;
     let address = listener.local_addr().map_err(problem("listening"))?;
     say(format_args!("listening on http://{address}\n"));
+    if let Some(kept) = gateway.usage().kept() {
+        say(format_args!("{kept}\n"));
+    }
     if is_demo {
         say(format_args!("{}", demo::introduction(address)));
     }

@@ -11,8 +11,9 @@ use tower_key_rotation::{
 use wildmatch::WildMatch;
 
 use super::{
-    config::{Admission, Base, Dialect, Kinship, PoolConfig, Strategy, Streams, Tenant},
+    config::{Admission, Base, Budget, Dialect, Kinship, PoolConfig, Strategy, Streams, Tenant},
     upstream::{Upstream, UpstreamError},
+    usage::Opened,
 };
 
 /// The whole stack: body kept for repetition, retry, rotation, and the way to the provider.
@@ -32,18 +33,21 @@ impl Pool {
     pub(crate) fn new(
         config: PoolConfig,
         tenants: &[Tenant],
+        opened: &mut Opened,
         upstream: Upstream,
     ) -> Result<Self, BuildError> {
         let PoolConfig { name, dialect, base, models, max_wait, queue, .. } = config;
-        let PoolConfig { admission, streams, rules, accounts, .. } = config;
+        let PoolConfig { admission, budgets, streams, rules, accounts, .. } = config;
         let keys = dialect.pool(&base.origin()).name(&name).max_wait(max_wait).line(queue);
-        let keys = admit(keys, admission);
+        let keys = budgets.into_iter().fold(admit(keys, admission), limit_tag);
         let keys =
             tenants.iter().fold(keys, |keys, tenant| keys.tenant(&tenant.name, tenant.weight));
+        let keys = opened.furnish(&name, keys);
         let keys = rules.into_iter().fold(keys, |keys, rule| keys.rule(rule));
         let keys =
             accounts.into_iter().fold(keys, |keys, account| keys.account(account)).build()?;
-        let stack = RotationStack::new(&keys).rotation(rotation(&keys, streams));
+        let stack =
+            RotationStack::new(&keys).rotation(rotation(&keys, streams).ask_usage(opened.asks()));
         let stack = ServiceBuilder::new().layer(stack).service(upstream);
         let models = models.iter().map(|pattern| WildMatch::new(pattern)).collect();
         Ok(Self { name: name.into(), dialect, base, keys, models, stack })
@@ -65,8 +69,16 @@ impl Pool {
     }
 }
 
+fn limit_tag(keys: KeyPoolBuilder, budget: Budget) -> KeyPoolBuilder {
+    budget.limits.into_iter().fold(keys, |keys, limit| match &budget.tag {
+        Some(tag) => keys.budget(tag, limit),
+        None => keys.tag_budget(limit),
+    })
+}
+
 fn admit(keys: KeyPoolBuilder, admission: Admission) -> KeyPoolBuilder {
-    let Admission { strategy, learn, start, shadow, affinity, patience } = admission;
+    let Admission { strategy, learn, start, shadow, refuse_unpriced, affinity, patience } =
+        admission;
     let affinity = match affinity {
         Some(Kinship::Off) => Affinity::none(),
         Some(Kinship::Names) => Affinity::new().prompts(false),
@@ -81,7 +93,7 @@ fn admit(keys: KeyPoolBuilder, admission: Admission) -> KeyPoolBuilder {
     };
     let keys = learn.into_iter().fold(keys, KeyPoolBuilder::learn);
     let keys = start.into_iter().fold(keys, KeyPoolBuilder::start);
-    keys.shadow(shadow)
+    keys.shadow(shadow).refuse_unpriced(refuse_unpriced)
 }
 
 fn rotation(keys: &KeyPool, streams: Streams) -> KeyRotationLayer {

@@ -21,31 +21,42 @@ use super::{
     pool::Pool,
     reply,
     upstream::Upstream,
+    usage::{Opened, Usage, UsageStatus},
 };
 
 pub(crate) struct Gateway {
     guard: Guard,
     pools: Vec<Pool>,
+    usage: Usage,
 }
 
 impl Gateway {
     pub(crate) fn new(config: Config, upstream: &Upstream) -> Result<Self, Problems> {
         let guard = Guard::new(&config);
         let tenants = config.tenants;
+        let mut opened = Opened::open(config.usage)?;
         let (mut pools, mut problems) = (Vec::new(), Vec::new());
         for pool in config.pools {
             let name = pool.name.clone();
             let in_pool = |problem| format!("pool {name:?}: {problem}");
-            match Pool::new(pool, &tenants, upstream.clone()) {
+            match Pool::new(pool, &tenants, &mut opened, upstream.clone()) {
                 Ok(pool) => pools.push(pool),
                 Err(error) => problems.extend(error.problems().iter().map(in_pool)),
             }
         }
-        if problems.is_empty() { Ok(Self { guard, pools }) } else { Err(Problems(problems)) }
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
+        let usage = opened.start(pools.iter().map(|pool: &Pool| pool.keys.clone()).collect());
+        Ok(Self { guard, pools, usage })
     }
 
     pub(crate) fn pools(&self) -> &[Pool] {
         &self.pools
+    }
+
+    pub(crate) fn usage(&self) -> &Usage {
+        &self.usage
     }
 
     /// The application, to be served.
@@ -53,6 +64,7 @@ impl Gateway {
         Router::new()
             .route("/-/health", get(health))
             .route("/-/status", get(status))
+            .route("/-/usage", get(usage))
             .route("/v1/{*path}", any(unified))
             .fallback(native)
             .with_state(self)
@@ -80,6 +92,7 @@ async fn health() -> Response<Body> {
 #[derive(Serialize)]
 struct Status {
     pools: Vec<Snapshot>,
+    usage: UsageStatus,
 }
 
 /// The state of every pool, account and key.
@@ -89,9 +102,18 @@ async fn status(State(gateway): Shared, request: Request<Body>) -> Response<Body
         return reply::denied(denied);
     }
     let pools = gateway.pools.iter().map(|pool| pool.keys.snapshot()).collect();
-    match serde_json::to_string_pretty(&Status { pools }) {
+    match serde_json::to_string_pretty(&Status { pools, usage: gateway.usage.status() }) {
         Ok(text) => reply::json(StatusCode::OK, text),
         Err(_) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, "status", "no status"),
+    }
+}
+
+/// What was used and what it cost.
+async fn usage(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
+    let (head, _) = request.into_parts();
+    match gateway.guard.admit_admin(&head) {
+        Ok(()) => gateway.usage.page(head.uri.query().unwrap_or_default()),
+        Err(denied) => reply::denied(denied),
     }
 }
 
@@ -115,7 +137,7 @@ async fn unified(State(gateway): Shared, request: Request<Body>) -> Response<Bod
     };
     let rest = head.uri.path().strip_prefix("/v1").unwrap_or_default();
     let path = format!("{}{rest}", pool.dialect.unified_path());
-    forward(pool, tenant, &path, head, body).await
+    forward(&gateway, pool, tenant, &path, head, body).await
 }
 
 /// A provider's own API, streaming both ways.
@@ -131,5 +153,6 @@ async fn native(State(gateway): Shared, request: Request<Body>) -> Response<Body
     let Some(pool) = gateway.pools.iter().find(|pool| *pool.name == *name) else {
         return reply::unknown_pool(name, &gateway.paths());
     };
-    forward(pool, tenant, if rest.is_empty() { "/" } else { rest }, head, body).await
+    let rest = if rest.is_empty() { "/" } else { rest };
+    forward(&gateway, pool, tenant, rest, head, body).await
 }

@@ -4,6 +4,7 @@ use crate::limit::Metered;
 
 use super::{
     affinity::Bond,
+    budgets::BudgetIx,
     index::{KeyIx, LaneIx},
     needs::Prior,
     tenants::TenantIx,
@@ -53,6 +54,9 @@ impl Cost {
 pub(crate) struct Ask {
     pub(crate) lane: LaneIx,
     pub(crate) tenant: TenantIx,
+    pub(crate) budget: Option<BudgetIx>,
+    /// Whether money is limited, and nobody knows what it costs.
+    pub(crate) is_unpriced: bool,
     pub(crate) bond: Option<Bond>,
     pub(crate) cost: Cost,
     /// What of the cost was a guess.

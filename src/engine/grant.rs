@@ -1,9 +1,11 @@
 //! What was reserved for one request, and its end.
 
+use std::sync::Arc;
+
 use crate::{Usage, Verdict};
 
 use super::{
-    Ask, Bond, Cost, Engine, Time,
+    Ask, Bond, BudgetIx, Cost, Engine, Time,
     index::{AccountIx, KeyIx, LaneIx, Meters},
     learnt::Learnt,
     meter::Meter,
@@ -20,6 +22,7 @@ pub(crate) struct Grant {
     pub(crate) key: KeyIx,
     pub(super) lane: LaneIx,
     pub(super) meters: Meters,
+    pub(super) budget: Option<BudgetIx>,
     pub(super) bond: Option<Bond>,
     pub(super) sent: Time,
     pub(super) reserved: Cost,
@@ -30,6 +33,8 @@ pub(crate) struct Grant {
     pub(super) settled: bool,
     /// What the provider said to it last.
     pub(super) judged: Option<Verdict>,
+    /// The model that its usage is booked under.
+    pub(crate) model: Option<Arc<str>>,
 }
 
 /// What a request is to each standing that it was admitted by.
@@ -71,6 +76,7 @@ impl Engine {
             key,
             lane: ask.lane,
             meters: seat.meters,
+            budget: ask.budget,
             bond: ask.bond,
             sent: now,
             reserved: ask.cost,
@@ -79,6 +85,7 @@ impl Engine {
             counted,
             settled: false,
             judged: None,
+            model: self.lanes[ask.lane].model.clone(),
         };
         if counted {
             self.begin_unknown(now, &grant);
@@ -92,7 +99,9 @@ impl Engine {
             }
             let way = self.accounts[account.index()].way;
             self.meters_of(&grant).for_each(|meter| meter.take(now, &ask.cost, &way));
+            self.tell_near(now, &grant);
         }
+        self.budgets.sent(grant.budget);
         if let Some(bond) = ask.bond {
             self.affinities.sent(bond, account);
         }
@@ -135,9 +144,17 @@ impl Engine {
         for meter in self.meters_of(grant) {
             freed |= meter.settle(now, grant.sent, &grant.reserved, &used);
         }
+        self.tell_near(now, grant);
         if freed {
             self.revive(grant.account);
         }
+    }
+
+    /// A request was refused, or got nowhere: it costs no money. What it takes of other limits is not
+    /// known, and stays charged.
+    pub(crate) fn settle_unpaid(&mut self, now: Time, grant: &mut Grant) {
+        let Cost { input, output, .. } = grant.reserved;
+        self.settle(now, grant, &Usage::tokens(input, output).nano_dollars(0));
     }
 
     /// The answer has told what it really used: what others of its model need is known better by it.
@@ -152,6 +169,7 @@ impl Engine {
         for meter in self.meters_of(&grant) {
             freed |= meter.release();
         }
+        self.budgets.ended(grant.budget);
         self.accounts[grant.account.index()].in_flight -= 1;
         self.keys[grant.key.index()].in_flight -= 1;
         let lane = &mut self.lanes[grant.lane];
@@ -190,7 +208,9 @@ impl Engine {
         let learnt = seat.learnt.iter_mut().flat_map(|learnt| &mut learnt.meters);
         let account = self.accounts[grant.account.index()].counting_mut(grant.meters);
         let key = &mut self.keys[grant.key.index()].meters;
-        account.chain(learnt).chain(key).filter(|_| grant.counted)
+        let budget = grant.budget.map(|at| &mut self.budgets[at].meters);
+        let declared = account.chain(key).chain(budget.into_iter().flatten());
+        declared.chain(learnt).filter(|_| grant.counted)
     }
 
     /// An account changed for the better: every lane looks at it anew.

@@ -32,6 +32,8 @@ pub(crate) struct Lane {
     /// Leases that have not ended.
     pub(crate) in_flight: u64,
     pub(crate) last_used: Time,
+    /// Whether it has been told that nobody knows its price.
+    pub(crate) is_unpriced: bool,
     /// Good keys that this model was refused to.
     pub(crate) refused: Vec<KeyIx>,
     /// Set while the head of the line cannot be served: until when, as far as known.
@@ -109,6 +111,7 @@ impl Lane {
             needs: Needs::default(),
             in_flight: 0,
             last_used: Time::ZERO,
+            is_unpriced: false,
             refused: Vec::new(),
             stalled: None,
             ready: Ready::all(seats.len()),

@@ -7,9 +7,12 @@ use jiff::Timestamp;
 use crate::limit::{Limit, Metered, Window as Edges};
 
 use super::{
-    demand::Cost, recent::Recent, rolling::Rolling, room::Room, round_trip::RoundTrip, time::Time,
-    window::Window,
+    demand::Cost, recent::Recent, rolling::Rolling, room::Room, round_trip::RoundTrip,
+    saved::Spent, time::Time, window::Window,
 };
+
+/// From this share of what may be spent at once on, in 65,536ths: four fifths.
+pub(super) const NEAR: u64 = (4 << 16) / 5;
 
 /// The running count against one limit of one account.
 #[derive(Clone, Debug)]
@@ -18,6 +21,8 @@ pub(crate) struct Meter {
     pub(crate) source: Source,
     gauge: Gauge,
     recent: Recent,
+    /// Whether it has been told that a limit on spending is nearly reached.
+    is_near: bool,
 }
 
 /// Who says that there is such a limit.
@@ -80,7 +85,7 @@ impl Meter {
             (_, Edges::Rolling) => Gauge::Rolling(Rolling::new(&limit, largest(&limit, source))),
             (_, Edges::Fixed { .. }) => Gauge::Window(Window::new(&limit, wall)),
         };
-        Self { limit, source, gauge, recent: Recent::default() }
+        Self { limit, source, gauge, recent: Recent::default(), is_near: false }
     }
 
     /// Counts against another amount from now on; what was taken stays taken.
@@ -187,6 +192,29 @@ impl Meter {
         }
     }
 
+    /// What must not be forgotten of it; nothing if nothing is spent.
+    pub(crate) fn spent(&self, now: Time) -> Option<Spent> {
+        match &self.gauge {
+            Gauge::Rolling(rolling) => rolling.spent(now),
+            Gauge::Window(window) => window.spent(now),
+            Gauge::InFlight { .. } => None,
+        }
+    }
+
+    /// So much was spent before: it counts as far as it is more than what is known.
+    pub(crate) fn spend(&mut self, now: Time, spent: Spent) {
+        match (&mut self.gauge, spent) {
+            (Gauge::Rolling(rolling), Spent::Paid(paid)) => {
+                // What takes longer than a period to come back is debt, or a clock that was wrong.
+                rolling.spend(now, paid.min(now.after(self.limit.period())));
+            }
+            (Gauge::Window(window), Spent::Used { amount, ends }) => {
+                window.spend(now, amount, ends);
+            }
+            _ => {}
+        }
+    }
+
     /// How much of what may be spent at once is spent, in 65,536ths; more when in debt.
     pub(crate) fn used_share(&self, now: Time) -> u64 {
         match &self.gauge {
@@ -194,6 +222,18 @@ impl Meter {
             Gauge::Window(window) => window.used_share(now),
             Gauge::InFlight { open, most } => (open << 16) / (*most).max(1),
         }
+    }
+
+    /// The share of a limit on spending that is spent, in 65,536ths, if that has come to four fifths, and
+    /// this was not told since it was last below half.
+    pub(crate) fn gets_near(&mut self, now: Time) -> Option<u64> {
+        if self.limit.metered() != Metered::Spend {
+            return None;
+        }
+        let share = self.used_share(now);
+        let was_near = self.is_near;
+        self.is_near = share >= NEAR || was_near && share >= 1 << 15;
+        Some(share).filter(|_| self.is_near && !was_near)
     }
 
     /// The time in which as much comes back as a demand takes, in nanoseconds; nothing if time is not

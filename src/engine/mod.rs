@@ -12,6 +12,7 @@ mod account;
 mod affinity;
 mod alike;
 mod average;
+mod budgets;
 mod choice;
 mod claims;
 mod demand;
@@ -34,6 +35,7 @@ mod refusal;
 mod rolling;
 mod room;
 mod round_trip;
+mod saved;
 mod serve;
 mod setup;
 mod shadow;
@@ -51,16 +53,18 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 pub(crate) use affinity::Bond;
+pub(crate) use budgets::{BudgetIx, Declared as DeclaredBudgets};
 pub(crate) use demand::{Ask, Cost, rank};
-pub use event::Event;
+pub use event::{Event, Whose};
 pub(crate) use grant::Grant;
 pub(crate) use index::{AccountIx, KeyIx, LaneIx, MOST_LIMITS};
 pub(crate) use line::WaiterId;
 pub(crate) use needs::{Needs, Prior};
+pub use saved::Saved;
 pub(crate) use setup::Setup;
 pub use snapshot::{
-    AccountState, AffinityState, KeyState, LaneState, LastRefusal, MeterState, Snapshot,
-    TenantState,
+    AccountState, AffinityState, BudgetState, KeyState, LaneState, LastRefusal, MeterState,
+    Snapshot, TenantState,
 };
 pub(crate) use tenants::TenantIx;
 pub(crate) use time::Time;
@@ -68,6 +72,7 @@ pub(crate) use time::Time;
 use account::{Account, Key};
 use affinity::Affinities;
 use alike::Alike;
+use budgets::Budgets;
 use lane::Lane;
 use lanes::Lanes;
 use shadow::Shadow;
@@ -88,6 +93,9 @@ pub(crate) struct Engine {
     lanes: Lanes,
     tenants: Tenants,
     affinities: Affinities,
+    budgets: Budgets,
+    /// Whether any limit counts money.
+    limits_spending: bool,
     strategy: Arc<dyn Strategy>,
     /// In shadow mode only.
     shadow: Option<Shadow>,
@@ -143,7 +151,10 @@ impl Engine {
     /// Admits at once, unless somebody waits already or nobody has room.
     pub(crate) fn admit(&mut self, now: Time, ask: &Ask) -> Option<Grant> {
         let is_first = self.lanes[ask.lane].line.is_empty();
-        if is_first && let Ok((account, key)) = self.choose(now, ask, None) {
+        if is_first
+            && self.forbidden(now, ask).is_none()
+            && let Ok((account, key)) = self.choose(now, ask, None)
+        {
             return Some(self.grant(now, ask, account, key, true));
         }
         self.admit_anyway(now, ask)

@@ -10,6 +10,7 @@ use super::{
     claims::Claims,
     room::Room,
     round_trip::UNMEASURED,
+    saved::Spent,
     time::{Time, nanos},
 };
 
@@ -117,6 +118,16 @@ impl Rolling {
     pub(crate) fn lower(&mut self, now: Time, remaining: u64) {
         let grace = self.span(remaining.saturating_add(1));
         self.claims.claim(now, now.plus(self.reach).minus(grace.min(self.reach)));
+        self.paid = self.claims.paid();
+    }
+
+    pub(crate) fn spent(&self, now: Time) -> Option<Spent> {
+        (self.paid > now).then_some(Spent::Paid(self.paid))
+    }
+
+    /// All that comes until this moment was spent before.
+    pub(crate) fn spend(&mut self, now: Time, paid: Time) {
+        self.claims.claim(now, paid.max(self.paid));
         self.paid = self.claims.paid();
     }
 

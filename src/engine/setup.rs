@@ -10,10 +10,11 @@ use crate::{
 };
 
 use super::{
-    AccountIx, Engine, KeyIx, MOST_LIMITS,
+    AccountIx, DeclaredBudgets, Engine, KeyIx, MOST_LIMITS,
     account::{Account, Failures, Key},
     affinity::Affinities,
     alike::Alike,
+    budgets::Budgets,
     lanes::Lanes,
     meter::Meter,
     round_trip::RoundTrip,
@@ -32,6 +33,7 @@ pub(crate) struct Setup {
     /// The weights of tenants, if not 1.
     pub(crate) tenants: HashMap<Arc<str>, u32>,
     pub(crate) affinity: Affinity,
+    pub(crate) budgets: DeclaredBudgets,
     /// Whether limits are learnt that were not declared.
     pub(crate) learns: bool,
     /// How many requests at once an account gets of which no limit is known.
@@ -51,6 +53,7 @@ impl Setup {
             strategy: Arc::new(Headroom),
             tenants: HashMap::new(),
             affinity: Affinity::new(),
+            budgets: DeclaredBudgets::default(),
             learns: true,
             start: 16,
             longest_cooldown: Duration::from_secs(24 * 3_600),
@@ -104,9 +107,11 @@ impl Engine {
         // Pools of many processes begin with different accounts.
         let mut rng = fastrand::Rng::with_seed(setup.seed);
         let first = AccountIx::new(rng.usize(..accounts.len().max(1)));
-        Self {
+        let mut engine = Self {
             lanes: Lanes::new(&accounts, first),
             tenants: Tenants::new(setup.tenants),
+            budgets: Budgets::new(setup.budgets, setup.wall),
+            limits_spending: false,
             affinities: Affinities::new(&setup.affinity),
             accounts,
             live_keys: keys.len(),
@@ -126,7 +131,9 @@ impl Engine {
             rng,
             events: Vec::new(),
             counters: Counters::default(),
-        }
+        };
+        engine.limits_spending = engine.has_spending_limit();
+        engine
     }
 }
 

@@ -10,13 +10,10 @@ use super::{
     AccountIx, Engine, Time,
     account::{Account, Key},
     lane::Lane,
-    meter::{Meter, Source},
+    meter::{Meter, NEAR, Source},
     refusal::Refusal,
     standing::Standing,
 };
-
-/// From this share of what may be spent at once on, in 65,536ths: four fifths.
-const NEAR: u64 = (4 << 16) / 5;
 
 /// The state of a pool at one moment. It serialises to JSON as it stands.
 #[derive(Clone, Debug, Serialize)]
@@ -39,6 +36,8 @@ pub struct Snapshot {
     pub affinity: AffinityState,
     /// Responses by verdict since the pool was built; one that was accepted and failed later is a failure.
     pub verdicts: BTreeMap<&'static str, u64>,
+    /// The budgets of tags: those that were declared, and others of which something is spent.
+    pub budgets: Vec<BudgetState>,
     /// The accounts, in the order they were declared.
     pub accounts: Vec<AccountState>,
     /// The models asked for so far; the first is for requests without one.
@@ -58,6 +57,16 @@ pub struct AffinityState {
     pub stayed: u64,
     /// Requests that went elsewhere: their account had no room, or was much busier than others.
     pub moved: u64,
+}
+
+/// The state of a tag's budget.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct BudgetState {
+    /// The tag.
+    pub tag: Arc<str>,
+    /// Its limits.
+    pub meters: Vec<MeterState>,
 }
 
 /// The state of a tenant that waits in line.
@@ -193,6 +202,7 @@ impl Engine {
             shadow_held_back: self.shadow.as_ref().map(|shadow| shadow.held_back),
             affinity: self.affinities.state(),
             verdicts: self.counters.verdicts(),
+            budgets: self.budgets.states(now),
             accounts: self
                 .accounts
                 .iter()
@@ -243,7 +253,7 @@ impl Engine {
     }
 }
 
-fn meter_state(now: Time, meter: &Meter) -> MeterState {
+pub(super) fn meter_state(now: Time, meter: &Meter) -> MeterState {
     let (source, declared) = match meter.source {
         Source::Declared { amount } => ("declared", Some(amount)),
         Source::Told => ("told", None),

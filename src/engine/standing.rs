@@ -106,6 +106,22 @@ impl Standing {
         self.until > now || matches!(self.trust, Trust::ProbeDue | Trust::ProbeOut)
     }
 
+    /// What must not be forgotten of it: until when it is out, the rung of its ladder, and whether a probe
+    /// goes first. Nothing if nothing is wrong.
+    pub(crate) fn saved(&self, now: Time) -> Option<(Time, u8, bool)> {
+        let is_probed = matches!(self.trust, Trust::ProbeDue | Trust::ProbeOut);
+        self.is_troubled(now).then_some((self.until, self.rung, is_probed))
+    }
+
+    /// Takes up what was saved.
+    pub(crate) fn restore(&mut self, now: Time, until: Time, rung: u8, is_probed: bool) {
+        if until > self.until || is_probed && self.trust == Trust::Whole {
+            self.until = self.until.max(until);
+            (self.since, self.rung) = (now, rung);
+            self.trust = if is_probed { Trust::ProbeDue } else { self.trust };
+        }
+    }
+
     /// A request sent at `sent` was refused. Whether this lengthens the cooldown.
     pub(crate) fn cool(
         &mut self,

@@ -9,6 +9,7 @@ use crate::limit::{Limit, Window as Edges};
 use super::{
     room::Room,
     round_trip::UNMEASURED,
+    saved::Spent,
     time::{Time, nanos},
 };
 
@@ -133,6 +134,26 @@ impl Window {
         }
         self.used = self.used.max(self.amount.saturating_sub(remaining));
         self.ends != was
+    }
+
+    pub(crate) fn spent(&self, now: Time) -> Option<Spent> {
+        let is_over = now >= self.turns() || self.used == 0;
+        (!is_over).then_some(Spent::Used { amount: self.used, ends: self.ends })
+    }
+
+    /// So much was spent before in a window that ends then.
+    pub(crate) fn spend(&mut self, now: Time, amount: u64, ends: Time) {
+        self.turn(now);
+        let latest = now.plus(self.calendar.period).plus(self.skew);
+        if ends <= now || ends > latest {
+            return;
+        }
+        if self.calendar.is_movable() && !self.calendar.is_told && ends != self.ends {
+            // Its edge had been told.
+            self.ends = self.calendar.move_edge(ends);
+            self.late_from = self.ends.minus(self.skew).max(now.plus(1));
+        }
+        self.used = self.used.max(amount);
     }
 
     pub(crate) fn used_share(&self, now: Time) -> u64 {

@@ -29,6 +29,8 @@ pin_project! {
     pub struct Acquire {
         shared: Arc<Shared>,
         ask: Ask,
+        // What its usage is booked under.
+        tag: Option<Arc<str>>,
         began: Instant,
         place: Place,
         #[pin]
@@ -60,8 +62,8 @@ enum Look {
 }
 
 impl Acquire {
-    pub(crate) fn new(shared: Arc<Shared>, ask: Ask) -> Self {
-        Self { shared, ask, began: Instant::now(), place: Place::Outside, timer: None }
+    pub(crate) fn new(shared: Arc<Shared>, ask: Ask, tag: Option<Arc<str>>) -> Self {
+        Self { shared, ask, tag, began: Instant::now(), place: Place::Outside, timer: None }
     }
 }
 
@@ -82,7 +84,8 @@ impl Future for Acquire {
                     *this.place = Place::Done;
                     this.timer.set(None);
                     let waited = this.began.elapsed();
-                    let lease = |grant| Lease::new(Arc::clone(this.shared), grant, waited);
+                    let tag = this.tag.take();
+                    let lease = |grant| Lease::new(Arc::clone(this.shared), grant, tag, waited);
                     return Poll::Ready(outcome.map(lease));
                 }
                 Look::Wait(until) => this.shared.clock.instant(until),

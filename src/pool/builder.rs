@@ -10,12 +10,12 @@ use std::{
 use tokio::sync::broadcast;
 
 use crate::{
-    Account, Affinity, BuildError, KeyId, KeyPool,
+    Account, Affinity, BuildError, KeyId, KeyPool, Limit, Saved,
     engine::{Engine, KeyIx, MOST_LIMITS, Setup},
     origin::Origin,
     provider::{Provider, Rule, Tokenizer},
     strategy::Strategy,
-    usage::UsageSink,
+    usage::{Prices, UsageSink},
 };
 
 use super::{
@@ -39,6 +39,8 @@ pub struct KeyPoolBuilder {
     setup: Setup,
     seed: Option<u64>,
     sink: Option<Arc<dyn UsageSink>>,
+    prices: Prices,
+    saved: Option<Saved>,
     tokenizer: Option<Arc<dyn Tokenizer>>,
 }
 
@@ -54,6 +56,8 @@ impl KeyPoolBuilder {
             setup: Setup::new(0, jiff::Timestamp::UNIX_EPOCH),
             seed: None,
             sink: None,
+            prices: Prices::builtin(),
+            saved: None,
             tokenizer: None,
         }
     }
@@ -172,6 +176,47 @@ impl KeyPoolBuilder {
         self
     }
 
+    /// What may be spent under a tag ([`Demand::tag`](crate::Demand::tag)), beside the limits of accounts
+    /// and keys: any limit, such as `"$50/day fixed"`. All limits of a tag hold together.
+    ///
+    /// It is reserved and settled as they are. A request beyond it is refused at once
+    /// ([`Reason::Budget`](crate::Reason::Budget)) with the time at which there is room again: nobody
+    /// waits in line for money.
+    pub fn budget(mut self, tag: impl AsRef<str>, limit: Limit) -> Self {
+        self.setup.budgets.tags.push((Arc::from(tag.as_ref()), limit));
+        self
+    }
+
+    /// The same for each tag that has no budget of its own; none by default. Of more than 4,096 tags at
+    /// a time, and of those longer than 256 bytes, all others share one.
+    pub fn tag_budget(mut self, limit: Limit) -> Self {
+        self.setup.budgets.usual.push(limit);
+        self
+    }
+
+    /// Whether a request is refused ([`Reason::Unpriced`](crate::Reason::Unpriced)) if spending is limited
+    /// and nobody knows what its model costs. By default it is sent, counts as nothing, and is told as
+    /// an [event](crate::Event::Unpriced).
+    pub fn refuse_unpriced(mut self, refuse: bool) -> Self {
+        self.setup.budgets.refuse_unpriced = refuse;
+        self
+    }
+
+    /// What tokens cost; [`Prices::builtin`] by default. Limits on spending count by it what a request has
+    /// really used, where the provider does not say.
+    pub fn prices(mut self, prices: &Prices) -> Self {
+        self.prices = prices.clone();
+        self
+    }
+
+    /// Takes up what an earlier pool had [saved](KeyPool::save): what is spent of limits, for as long as it
+    /// counts, cooldowns that are not over, and dead keys whose secret is the same. Accounts, keys and limits
+    /// are known by their names, and what there is no longer is passed over.
+    pub fn restore(mut self, saved: Saved) -> Self {
+        self.saved = Some(saved);
+        self
+    }
+
     /// Who counts the tokens of prompts; by default they are estimated from their bytes
     /// ([`Facts::tokens`](crate::provider::Facts::tokens)).
     ///
@@ -203,7 +248,11 @@ impl KeyPoolBuilder {
         affinity.lifetime.get_or_insert(self.provider.facts().prompt_cache.lifetime);
         let wall = clock.timestamp();
         let setup = Setup { seed, wall, affinity: affinity.clone(), ..self.setup };
-        let engine = Engine::new(&self.accounts, &ids, setup);
+        let mut engine = Engine::new(&self.accounts, &ids, setup);
+        let salt = self.saved.as_ref().map_or_else(|| fastrand::Rng::new().u64(..), Saved::salt);
+        if let Some(saved) = self.saved {
+            engine.restore(clock.now(), &saved.of(&credentials));
+        }
         let name = self.name.as_deref().unwrap_or(&self.provider.facts().name);
         let by_id = ids.iter().cloned().zip((0..).map(KeyIx::new)).collect();
         let carriers = Carriers::new(&*self.provider);
@@ -221,6 +270,8 @@ impl KeyPoolBuilder {
             clock,
             events: broadcast::Sender::new(KEPT_EVENTS),
             sink: self.sink,
+            prices: self.prices,
+            salt,
             tokenizer: self.tokenizer,
             core: Mutex::new(Core::new(engine)),
         };
@@ -240,6 +291,17 @@ impl KeyPoolBuilder {
         for rule in &self.rules {
             if let Some(problem) = rule.problem() {
                 problems.push(format!("rule {:?}: {problem}", rule.name()));
+            }
+        }
+        let tags = self.setup.budgets.tags.iter().map(|(tag, limit)| (format!("{tag:?}"), limit));
+        let usual = self.setup.budgets.usual.iter().map(|limit| ("of every tag".to_owned(), limit));
+        for (whose, limit) in tags.chain(usual) {
+            let what = match limit.model_pattern() {
+                Some(_) => Some("a budget counts every model: leave out the pattern"),
+                None => limit.problem(),
+            };
+            if let Some(what) = what {
+                problems.push(format!("budget {whose}: limit \"{limit}\": {what}"));
             }
         }
         let mut names = HashSet::new();

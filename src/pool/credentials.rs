@@ -1,6 +1,10 @@
 //! Putting the right key into a request, and taking every other one out.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header::AUTHORIZATION, uri};
 use secrecy::{ExposeSecret, SecretString};
@@ -71,6 +75,14 @@ impl Credential {
 }
 
 impl Credential {
+    /// A number by which a secret is known to be the same, or another, and no more. Which number it is may
+    /// change from one version of Rust to the next; then it is another.
+    pub(crate) fn fingerprint(&self, salt: u64) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (salt, self.secret.expose_secret(), salt).hash(&mut hasher);
+        hasher.finish()
+    }
+
     /// The same text with the key blotted out, if it is in there: some providers repeat the key in
     /// the message that refuses it.
     pub(crate) fn blotted(&self, text: &[u8]) -> Option<Vec<u8>> {

@@ -6,10 +6,9 @@ use http::{HeaderMap, Request, StatusCode};
 use tokio::time::Instant;
 
 use crate::{
-    KeyId, Ruling, Usage,
-    engine::{Cost, Grant},
+    KeyId, Ruling, Verdict,
+    engine::Grant,
     provider::{Answer, Provider, StreamEvent, processing_time},
-    usage::Spent,
 };
 
 use super::{credentials::Credential, shared::Shared};
@@ -24,17 +23,37 @@ const MOST_READINGS: usize = 8;
 /// counted the request; unless it was never [`apply`](Self::apply)'d, then everything is given back.
 #[must_use = "a lease that is dropped gives its reservation back"]
 pub struct Lease {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// Taken by `drop` only.
-    grant: Option<Grant>,
-    applied: bool,
-    settled: bool,
+    pub(super) grant: Option<Grant>,
+    pub(super) applied: bool,
+    pub(super) settled: bool,
+    pub(super) heard: Heard,
+    /// What its usage is booked under.
+    pub(super) tag: Option<Arc<str>>,
     waited: Duration,
 }
 
+/// What has been heard of a request since it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    Nothing,
+    /// A head that promises well.
+    Head,
+    Accepted,
+    /// A refusal, or that it got nowhere.
+    Refused,
+}
+
 impl Lease {
-    pub(crate) fn new(shared: Arc<Shared>, grant: Grant, waited: Duration) -> Self {
-        Self { shared, grant: Some(grant), applied: false, settled: false, waited }
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        grant: Grant,
+        tag: Option<Arc<str>>,
+        waited: Duration,
+    ) -> Self {
+        let (grant, heard) = (Some(grant), Heard::Nothing);
+        Self { shared, grant, applied: false, settled: false, heard, tag, waited }
     }
 
     /// The key's label.
@@ -55,7 +74,7 @@ impl Lease {
         self.waited
     }
 
-    fn credential(&self) -> Option<&Credential> {
+    pub(super) fn credential(&self) -> Option<&Credential> {
         let grant = self.grant.as_ref()?;
         self.shared.credentials.get(grant.key.index())
     }
@@ -118,8 +137,18 @@ impl Lease {
 
     /// The request was sent, and failed without a response.
     pub fn failed(&mut self) -> Ruling {
-        let ruling = Ruling::unanswered();
+        let was = self.heard;
+        let ruling = self.late();
+        // What breaks off had begun, and may be charged for.
+        self.heard = if was == Heard::Nothing { Heard::Refused } else { was };
+        ruling
+    }
+
+    /// The request was sent, and nobody waits for its response any more.
+    pub(crate) fn late(&mut self) -> Ruling {
+        let (was, ruling) = (self.heard, Ruling::unanswered());
         self.judge(&ruling);
+        self.heard = was;
         ruling
     }
 
@@ -131,9 +160,27 @@ impl Lease {
     }
 
     pub(crate) fn judge(&mut self, Ruling { verdict, rule }: &Ruling) {
+        self.hear(*verdict);
         if let Some(grant) = &mut self.grant {
             self.shared.with(|core, now| core.engine.judge(now, grant, *verdict, rule));
         }
+    }
+
+    fn hear(&mut self, verdict: Verdict) {
+        self.heard = match (verdict, self.heard) {
+            (Verdict::Accepted, _) | (_, Heard::Accepted) => Heard::Accepted,
+            _ => Heard::Refused,
+        };
+    }
+
+    /// It was refused by its status. Why, its body has yet to tell.
+    pub(crate) fn refused(&mut self) {
+        self.heard = Heard::Refused;
+    }
+
+    /// Whether it was refused, or got nowhere.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.heard == Heard::Refused
     }
 
     pub(crate) fn provider(&self) -> &dyn Provider {
@@ -147,6 +194,10 @@ impl Lease {
         self.provider().readings(answer, &mut |reading| {
             free.next().into_iter().for_each(|free| *free = Some(reading));
         });
+        match ruling {
+            Some(ruling) => self.hear(ruling.verdict),
+            None => self.heard = Heard::Head,
+        }
         let header = self.provider().facts().processing_time.as_ref();
         let processed = processing_time(answer.headers, header);
         let Some(grant) = &mut self.grant else { return };
@@ -160,58 +211,18 @@ impl Lease {
             }
         });
     }
-
-    /// Tells what was really used. The first call counts. Without one, what was reserved stays
-    /// charged.
-    pub fn settle(&mut self, usage: Usage) {
-        self.settle_as(usage, usage);
-    }
-
-    /// The same for what was read from an answer: of it counts towards limits what the dialect says.
-    /// What was guessed is put right by what was told; what the provider counts when a request arrives, its
-    /// cap, is given back only if the provider gives it back too.
-    pub(crate) fn settle_read(&mut self, usage: Usage) {
-        let Some(grant) = &self.grant else { return };
-        let (reserved, prior) = (grant.reserved(), grant.prior());
-        let provider = self.provider();
-        let least = match usage.is_estimated {
-            true => reserved,
-            false => Cost {
-                output: if prior.cap_counts { reserved.output } else { 0 },
-                ..Cost::default()
-            },
-        };
-        let input = provider.counted_input(&usage).max(least.input);
-        let output = usage.all_output().max(least.output);
-        let nano_dollars = usage.nano_dollars;
-        self.settle_as(Usage { nano_dollars, ..Usage::tokens(input, output) }, usage);
-    }
-
-    /// How many tokens of prompt were reserved.
-    pub(crate) fn reserved_input(&self) -> u64 {
-        self.grant.as_ref().map_or(0, |grant| grant.reserved().input)
-    }
-
-    fn settle_as(&mut self, counted: Usage, usage: Usage) {
-        let Some(grant) = self.grant.as_mut().filter(|_| !self.settled) else { return };
-        self.settled = true;
-        self.shared.with(|core, now| {
-            core.engine.settle(now, grant, &counted);
-            if !usage.is_estimated {
-                core.engine.learn_needs(grant, &usage);
-            }
-        });
-        if let (Some(sink), Some(credential)) = (&self.shared.sink, self.credential()) {
-            let Credential { id: key, account, .. } = credential;
-            sink.record(&Spent { key, account, usage });
-        }
-    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(grant) = self.grant.take() {
+        self.book_unsettled();
+        if let Some(mut grant) = self.grant.take() {
+            let is_unpaid = self.applied && self.heard == Heard::Refused;
             self.shared.with(|core, now| match self.applied {
+                true if is_unpaid => {
+                    core.engine.settle_unpaid(now, &mut grant);
+                    core.engine.end(now, grant);
+                }
                 true => core.engine.end(now, grant),
                 false => core.engine.refund(now, grant),
             });

@@ -35,6 +35,8 @@ mod clock;
 mod credentials;
 mod events;
 mod lease;
+mod saved;
+mod settle;
 mod shared;
 
 use std::{sync::Arc, time::Duration};
@@ -48,10 +50,11 @@ pub use events::{EventError, Events};
 pub use lease::{ForeignOrigin, Lease};
 
 use crate::{
-    Attempt, Demand, Estimate, Exhausted, KeyId, Snapshot,
+    Attempt, Demand, Estimate, Exhausted, KeyId, Snapshot, Usage,
     affinity::Kin,
     engine::{Ask, Cost, Prior, Time, rank},
     provider::{self, Answer, Call, Provider, Ruling},
+    usage::Tariff,
 };
 use shared::{Core, Shared};
 
@@ -125,7 +128,8 @@ impl KeyPool {
         let kin = self.kin(demand, None, &estimate);
         let wanted =
             Wanted { demand, estimate: &estimate, kin, may_wait: true, tried: &[], since, now };
-        self.line_up(self.shared.with(|core, now| self.ask(core, now, &wanted)))
+        let ask = self.shared.with(|core, now| self.ask(core, now, &wanted));
+        self.line_up(ask, demand.tag.clone())
     }
 
     /// What a refusal says: by the pool's own rules, and else by the provider's. It changes nothing.
@@ -211,12 +215,13 @@ impl KeyPool {
             let ask = self.ask(core, now, wanted);
             core.engine.admit(now, &ask).ok_or(ask)
         })?;
-        Ok(Lease::new(Arc::clone(&self.shared), grant, Duration::ZERO))
+        let tag = wanted.demand.tag.clone();
+        Ok(Lease::new(Arc::clone(&self.shared), grant, tag, Duration::ZERO))
     }
 
     /// Waits in line.
-    pub(crate) fn line_up(&self, ask: Ask) -> Acquire {
-        Acquire::new(Arc::clone(&self.shared), ask)
+    pub(crate) fn line_up(&self, ask: Ask, tag: Option<Arc<str>>) -> Acquire {
+        Acquire::new(Arc::clone(&self.shared), ask, tag)
     }
 
     /// Puts together what a request wants: what its caller says goes before what was read from it.
@@ -238,15 +243,21 @@ impl KeyPool {
         let prior = Prior { input, cap_counts };
         let input = demand.input_tokens.unwrap_or_else(|| needs.input(estimate.input_tokens));
         let output = needs.output(cap, cap_counts);
+        let (input, output) = (input.min(MOST), output.min(MOST));
+        let (spend, is_unpriced) = match demand.nano_dollars {
+            0 if core.engine.limits_spending() => self.price(model, input, output),
+            told => (told, false),
+        };
+        if is_unpriced {
+            core.engine.unpriced(lane);
+        }
         let mut ask = Ask {
             lane,
+            budget: core.engine.budget(now, demand.tag.as_deref()),
+            is_unpriced,
             tenant: core.engine.tenant(demand.tenant.as_deref()),
             bond: kin.as_ref().and_then(|kin| core.engine.bond(now, kin)),
-            cost: Cost {
-                input: input.min(MOST),
-                output: output.min(MOST),
-                spend: demand.nano_dollars.min(MOST),
-            },
+            cost: Cost { input, output, spend: spend.min(MOST) },
             prior,
             rank: rank(since, demand.priority),
             deadline,
@@ -269,6 +280,18 @@ impl KeyPool {
             }
         }
         ask
+    }
+
+    /// What so many tokens cost at most, unless a cache keeps them for an hour; and whether nobody knows.
+    fn price(&self, model: Option<&str>, input: u64, output: u64) -> (u64, bool) {
+        let Shared { prices, provider, .. } = &*self.shared;
+        let (dialect, model) = (&provider.facts().name, model.unwrap_or_default());
+        let plain = Usage::tokens(input, output);
+        let cached = Usage { input: 0, cache_write: input, ..plain };
+        let [plain, cached] =
+            [plain, cached].map(|usage| prices.charge(dialect, model, &usage, Tariff::Standard));
+        let most = plain.nano_dollars.max(cached.nano_dollars);
+        (most, plain.unpriced_tokens > 0)
     }
 
     fn exclude<'a>(&self, ask: &mut Ask, keys: impl Iterator<Item = &'a KeyId>) {

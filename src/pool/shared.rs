@@ -20,7 +20,7 @@ use crate::{
         Answer, Provider, Rule, Ruling, Tokenizer,
         rule::{Seen, judge},
     },
-    usage::UsageSink,
+    usage::{Prices, UsageSink},
 };
 
 use super::{
@@ -45,6 +45,9 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) sink: Option<Arc<dyn UsageSink>>,
+    pub(crate) prices: Prices,
+    /// What goes into the fingerprints of secrets.
+    pub(crate) salt: u64,
     pub(crate) tokenizer: Option<Arc<dyn Tokenizer>>,
     pub(crate) core: Mutex<Core>,
 }

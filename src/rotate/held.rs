@@ -59,7 +59,11 @@ impl<B: Body<Data = Bytes> + Unpin> Held<B> {
 
     /// It failed before it had begun.
     pub(super) fn fail(self, ruling: Ruling) -> Reading<B> {
-        let Self { head, lease, ahead, .. } = self;
+        let Self { head, mut lease, ahead, tap } = self;
+        if !lease.is_refused() {
+            // It broke off: what it told until then counts.
+            tap.cut(&mut lease);
+        }
         Reading::by_event(head, ahead, lease, ruling)
     }
 

@@ -35,7 +35,8 @@ pub(super) struct Reading<B: Body> {
 
 impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
     /// Refused by its status: its body tells why.
-    pub(super) fn by_status(head: response::Parts, body: B, lease: Lease) -> Self {
+    pub(super) fn by_status(head: response::Parts, body: B, mut lease: Lease) -> Self {
+        lease.refused();
         Self { head, lease, ahead: Ahead::new(body), told: None }
     }
 

@@ -75,7 +75,7 @@ impl Sent {
     ) -> Response<ResponseBody<B>> {
         let mut response = self.turned_away(Exhausted::new(Reason::TimedOut, None));
         if let Some(mut lease) = lease {
-            let ruling = lease.failed();
+            let ruling = lease.late();
             self.annotate(response.extensions_mut(), &lease, ruling, None);
         }
         response

@@ -105,7 +105,9 @@ where
                 // The readied value is given up, and whatever it had reserved with it.
                 let waiting = self.inner.clone();
                 self.inner = waiting.clone();
-                let acquire = self.pool.line_up(ask);
+                let demand = request.extensions().get::<Demand>();
+                let tag = demand.and_then(|demand| demand.tag.clone());
+                let acquire = self.pool.line_up(ask, tag);
                 ResponseFuture::waiting(acquire, waiting, request, sent)
             }
         }

@@ -92,7 +92,7 @@ impl Body for SandboxBody {
             }
             Content::Stream(stream) => ready!(stream.poll_next(cx)),
         };
-        if let (Some(ticket), Piece::Data { tokens, .. }) = (&this.ticket, &piece) {
+        if let (Some(ticket), Piece::Data { tokens, .. }) = (&mut this.ticket, &piece) {
             ticket.made(*tokens);
         }
         if ended {
@@ -185,6 +185,9 @@ pub(super) struct Ticket {
     /// None in a request that the limits do not count.
     model: Option<Arc<str>>,
     streamed: bool,
+    prompt: u64,
+    /// Tokens of the answer that were made.
+    made: u64,
     finished: bool,
 }
 
@@ -195,12 +198,15 @@ impl Ticket {
             place,
             model: asked.model.clone(),
             streamed: asked.streaming != Streaming::No,
+            prompt: asked.prompt.tokens,
+            made: 0,
             finished: false,
         }
     }
 
     /// A part of the answer was made.
-    fn made(&self, tokens: u64) {
+    fn made(&mut self, tokens: u64) {
+        self.made += tokens;
         self.shared.state().ledger.enter(Some(self.place), |tally| {
             tally.answer_tokens += tokens;
             tally.events += u64::from(self.streamed);
@@ -218,6 +224,11 @@ impl Drop for Ticket {
         }
         state.ledger.enter(Some(self.place), |tally| {
             tally.in_flight -= 1;
+            if self.finished {
+                tally.finished += 1;
+                tally.finished_prompt_tokens += self.prompt;
+                tally.finished_answer_tokens += self.made;
+            }
             if self.streamed {
                 let count = if self.finished {
                     &mut tally.streams_finished

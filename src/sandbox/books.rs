@@ -32,6 +32,12 @@ pub struct Tally {
     pub cache_write_tokens: u64,
     /// Tokens in the answers, as far as they were made.
     pub answer_tokens: u64,
+    /// Requests whose answer was made to its end, streams among them.
+    pub finished: u64,
+    /// Of the tokens in prompts, those of finished requests.
+    pub finished_prompt_tokens: u64,
+    /// Of the tokens in answers, those of finished requests.
+    pub finished_answer_tokens: u64,
     /// Streams that were begun.
     pub streams_begun: u64,
     /// Streams whose last event was made.

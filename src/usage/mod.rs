@@ -6,7 +6,8 @@
 //!
 //! [`KeyRotation`](crate::KeyRotation) reads it from every answer of a dialect that tells it, whole or
 //! as a stream, without holding anything back, and settles the request's lease with it. Who wants to
-//! know gives the pool a [`UsageSink`]. Without Tower, a [`UsageReader`] does the reading:
+//! know gives the pool a [`UsageSink`], such as a [`Ledger`], and is told what it cost, too, by
+//! [`Prices`]. Without Tower, a [`UsageReader`] does the reading:
 //!
 //! ```
 //! use tower_key_rotation::{OpenAi, provider::Provider, usage::UsageReader};
@@ -22,7 +23,9 @@
 //! assert_eq!(usage.total(), 16);
 //! ```
 
+mod ledger;
 mod object;
+mod price;
 mod reader;
 mod running;
 mod sink;
@@ -30,6 +33,8 @@ mod sink;
 mod tests;
 mod told;
 
+pub use ledger::{By, Ledger, Line, Per, Query, QueryError, Report, ReportLine, Totals, Whose};
+pub use price::{Charge, PriceError, Prices, Tariff};
 pub use reader::UsageReader;
 pub(crate) use running::Running;
 pub use sink::{Spent, UsageSink};
@@ -66,7 +71,8 @@ impl Usage {
         Self { input, output, ..Self::default() }
     }
 
-    /// What it cost, in billionths of a US dollar. Without it, what was reserved stays charged.
+    /// What it cost, in billionths of a US dollar. Without it, the pool's [`Prices`] tell; what they do not
+    /// know stays charged as it was reserved.
     pub fn nano_dollars(mut self, cost: u64) -> Self {
         self.nano_dollars = Some(cost);
         self

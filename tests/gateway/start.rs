@@ -22,6 +22,7 @@ use crate::gateway::{
 /// A running gateway. It stops when this is dropped.
 pub(crate) struct Started {
     pub(crate) url: String,
+    pub(crate) gateway: Arc<Gateway>,
     pub(crate) client: Client<HttpConnector, Full<Bytes>>,
     pub(crate) stop: Option<oneshot::Sender<()>>,
     pub(crate) served: JoinHandle<()>,
@@ -64,9 +65,9 @@ pub(crate) async fn start(config: Config, upstream: Upstream) -> Started {
     let gateway = Arc::new(Gateway::new(config, &upstream).unwrap());
     let (stop, stopped) = oneshot::channel();
     let stopped = async move { drop(stopped.await) };
-    let served = tokio::spawn(serve(listener, gateway.router(), stopped));
+    let served = tokio::spawn(serve(listener, Arc::clone(&gateway).router(), stopped));
     let client = Client::builder(TokioExecutor::new()).build_http();
-    Started { url, client, stop: Some(stop), served }
+    Started { url, gateway, client, stop: Some(stop), served }
 }
 
 impl Started {

@@ -124,13 +124,31 @@ async fn trailers_are_an_end_as_any() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_and_answers_without_usage_are_no_records() {
+async fn refusals_are_no_records_and_answers_without_usage_are_told_as_such() {
     let setup = Setup::new(Api::Chat, &[]);
     assert!(setup.sandbox.fail(Fault::error(http::StatusCode::BAD_REQUEST, 1)));
     read(setup.ask(Api::Chat.request(true)).await.into_body()).await;
+    assert!(setup.kept.0.lock().unwrap().is_empty());
     let models = Request::get("https://api.openai.com/v1/models").body(String::new()).unwrap();
     read(setup.ask(models).await.into_body()).await;
-    assert!(setup.kept.all().is_empty(), "{:?}", setup.kept.all());
+    assert_eq!((setup.kept.all(), setup.kept.unmetered()), (vec![], 1));
+}
+
+/// Whoever goes away before the head of the answer has come: the provider may have read the prompt. Who
+/// goes while still in line has asked nothing of it.
+#[tokio::test(start_paused = true)]
+async fn what_is_given_up_before_its_answer_is_estimated_from_its_prompt() {
+    let slow =
+        |sandbox: SandboxBuilder| sandbox.answer(Script::new().latency(Duration::from_secs(9)));
+    let setup = Setup::with(Api::Chat, &[Limit::concurrent(1)], slow);
+    let request = || Api::Chat.request(true);
+    let (first, second, third) = (setup.ask(request()), setup.ask(request()), setup.ask(request()));
+    let all = async { tokio::join!(first, second, third) };
+    assert!(tokio::time::timeout(Duration::from_secs(1), all).await.is_err());
+    let books = setup.sandbox.seen().total();
+    let kept = setup.kept.all();
+    assert_eq!((books.accepted, kept.len(), setup.kept.unmetered()), (2, 2, 0));
+    assert!(kept.iter().all(|usage| usage.is_estimated && usage.input > 0 && usage.output == 0));
 }
 
 /// What the meters are charged: what was used, if the provider gives the rest back, else what was

@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod asked;
+mod costs;
 mod ends;
 mod gzip;
+mod ledger;
 mod totals;
 
 use std::sync::{Arc, Mutex};
@@ -25,7 +27,7 @@ use tower_key_rotation::{
 
 /// Keeps all that it is told.
 #[derive(Debug, Default)]
-struct Kept(Mutex<Vec<(String, Usage)>>);
+struct Kept(Mutex<Vec<(String, Option<Usage>)>>);
 
 impl UsageSink for Kept {
     fn record(&self, spent: &Spent<'_>) {
@@ -34,8 +36,14 @@ impl UsageSink for Kept {
 }
 
 impl Kept {
+    /// What was told.
     fn all(&self) -> Vec<Usage> {
-        self.0.lock().unwrap().iter().map(|(_, usage)| *usage).collect()
+        self.0.lock().unwrap().iter().filter_map(|(_, usage)| *usage).collect()
+    }
+
+    /// How many requests ended well and told nothing.
+    fn unmetered(&self) -> usize {
+        self.0.lock().unwrap().iter().filter(|(_, usage)| usage.is_none()).count()
     }
 }
 

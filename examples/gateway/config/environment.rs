@@ -6,7 +6,7 @@ use tower_key_rotation::{Account, ApiKey};
 
 use super::{
     Admission, Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, Listen,
-    PoolConfig, Problems, Streams, check_reach, secret,
+    PoolConfig, Problems, Streams, UsageConfig, check_reach, secret,
 };
 
 const KEY_VARIABLES: [(&str, Dialect); 3] = [
@@ -67,6 +67,7 @@ pub(super) fn load(listen: Listen, around: &Surroundings<'_>) -> Result<Config, 
         client_tokens: client_tokens.into_iter().map(Into::into).collect(),
         tenants: Vec::new(),
         admin_token: admin_token.map(Into::into),
+        usage: UsageConfig::default(),
         pools,
     })
 }
@@ -85,6 +86,7 @@ fn pool(dialect: Dialect, base: Base, keys: Vec<String>) -> PoolConfig {
         queue: DEFAULT_QUEUE,
         admission: Admission::default(),
         streams: Streams::default(),
+        budgets: Vec::new(),
         rules: Vec::new(),
         accounts: keys.into_iter().enumerate().map(account).collect(),
     }

@@ -1,14 +1,18 @@
 //! The fields of `keys.toml`.
 
-use std::{collections::HashSet, path::Path};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use tower_key_rotation::{Account, ApiKey, Limit};
 
 use super::{
     super::args::address,
-    Admission, Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, Kinship,
-    Listen, PoolConfig, Problems, Strategy, Streams, Surroundings, Tenant, check_reach,
+    Admission, Base, Budget, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect,
+    Kinship, Listen, PoolConfig, Problems, Strategy, Streams, Surroundings, Tenant, UsageConfig,
+    check_reach,
     document::{Document, Table, Value},
     rule::rule,
     secret, value,
@@ -59,9 +63,23 @@ impl Reader<'_> {
         let tokens = tokens.into_iter();
         let client_tokens = tokens.filter_map(|token| self.secret(token)).collect();
         let admin_token = table.take("admin_token").and_then(|token| self.secret(token));
+        let usage = table.take("usage").and_then(Value::table);
+        let usage = usage.map(|usage| self.usage(usage)).unwrap_or_default();
         let pools = self.pools(&mut table);
         table.finish();
-        Config { listen, client_tokens, tenants, admin_token, pools }
+        Config { listen, client_tokens, tenants, admin_token, usage, pools }
+    }
+
+    fn usage(&self, mut table: Table<'_, '_>) -> UsageConfig {
+        let path = |path: PathBuf| self.around.folder.join(path);
+        let default = UsageConfig::default();
+        let prices = table.take("prices").and_then(|prices| prices.text(value::path)).map(path);
+        let database = table.take("database").and_then(|file| file.text(value::path)).map(path);
+        let tag_header = table.take("tag_header").and_then(|name| name.text(value::header));
+        let ask = table.take("ask").and_then(Value::boolean);
+        table.finish();
+        let tag_header = tag_header.unwrap_or(default.tag_header);
+        UsageConfig { prices, database, tag_header, ask: ask.unwrap_or(default.ask) }
     }
 
     fn tenants(&self, table: &mut Table<'_, '_>) -> Vec<Tenant> {
@@ -106,6 +124,8 @@ impl Reader<'_> {
         let models = models(&mut table, dialect);
         let rules = table.list("rule").into_iter().filter_map(Value::table);
         let rules = rules.filter_map(rule).collect();
+        let budgets = table.list("budget").into_iter().filter_map(Value::table);
+        let budgets = budgets.map(budget).collect();
         let accounts = self.accounts(&mut table);
         table.finish();
         Some(PoolConfig {
@@ -117,6 +137,7 @@ impl Reader<'_> {
             queue: queue.map_or(Some(DEFAULT_QUEUE), |queue| queue?.try_into().ok())?,
             admission: admission?,
             streams: Streams { hold_back: streams.0?, first_token: streams.1?, idle: streams.2? },
+            budgets,
             rules,
             accounts,
         })
@@ -175,6 +196,20 @@ impl Reader<'_> {
     }
 }
 
+/// `[[pool.budget]]`; without a tag, that of every tag that has none of its own.
+fn budget(mut table: Table<'_, '_>) -> Budget {
+    let tag = table.take("tag").and_then(|tag| tag.text(value::label));
+    if let Some(tag) = &tag {
+        table.call(tag);
+    }
+    let limits = limits(&mut table);
+    if limits.is_empty() {
+        table.report("limits is missing: what may be spent");
+    }
+    table.finish();
+    Budget { tag, limits }
+}
+
 fn admission(table: &mut Table<'_, '_>) -> Option<Admission> {
     let strategy = table.take("strategy").map(|strategy| strategy.text(Strategy::read));
     let learn = table.take("learn").map(Value::boolean);
@@ -182,7 +217,9 @@ fn admission(table: &mut Table<'_, '_>) -> Option<Admission> {
     let shadow = table.take("shadow").map(Value::boolean);
     let affinity = table.take("affinity").map(|kinship| kinship.text(Kinship::read));
     let patience = table.take("patience").map(|patience| patience.text(value::duration));
+    let refuse_unpriced = table.take("refuse_unpriced").map(Value::boolean);
     Some(Admission {
+        refuse_unpriced: refuse_unpriced.unwrap_or(Some(false))?,
         affinity: optional(affinity)?,
         patience: optional(patience)?,
         strategy: optional(strategy)?,

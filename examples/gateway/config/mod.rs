@@ -13,7 +13,7 @@ mod value;
 use std::{fmt, net::SocketAddr, time::Duration};
 
 use secrecy::SecretString;
-use tower_key_rotation::{Account, Rule};
+use tower_key_rotation::{Account, Limit, Rule};
 
 pub(crate) use dialect::Dialect;
 pub(crate) use environment::Surroundings;
@@ -21,7 +21,7 @@ pub(crate) use environment::Surroundings;
 pub(crate) use file::read as read_file;
 pub(crate) use value::{Base, is_loopback};
 
-use super::args::Args;
+use super::{args::Args, usage::UsageConfig};
 
 const DEFAULT_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
 pub(crate) const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(30);
@@ -36,6 +36,7 @@ pub(crate) struct Config {
     /// Who may call too, and gets a share of its own while requests wait.
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) admin_token: Option<SecretString>,
+    pub(crate) usage: UsageConfig,
     /// No pools: the sandbox is wanted.
     pub(crate) pools: Vec<PoolConfig>,
 }
@@ -61,6 +62,7 @@ pub(crate) struct PoolConfig {
     pub(crate) queue: usize,
     pub(crate) admission: Admission,
     pub(crate) streams: Streams,
+    pub(crate) budgets: Vec<Budget>,
     /// The operator's own, which go before the dialect's.
     pub(crate) rules: Vec<Rule>,
     pub(crate) accounts: Vec<Account>,
@@ -75,6 +77,8 @@ pub(crate) struct Admission {
     /// How many requests at once an account gets to begin with, of which no limit is known.
     pub(crate) start: Option<u64>,
     pub(crate) shadow: bool,
+    /// Whether what nobody knows the price of is refused where spending is limited.
+    pub(crate) refuse_unpriced: bool,
     pub(crate) affinity: Option<Kinship>,
     /// How long a request waits for the account of its kin while others have room.
     pub(crate) patience: Option<Duration>,
@@ -96,6 +100,13 @@ impl Strategy {
             _ => Err("must be headroom, sequential or round_robin".to_owned()),
         }
     }
+}
+
+/// What may be spent under a tag, or under each that has none of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget {
+    pub(crate) tag: Option<String>,
+    pub(crate) limits: Vec<Limit>,
 }
 
 /// By what requests are kept on one account.

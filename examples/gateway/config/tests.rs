@@ -55,6 +55,7 @@ fn the_sample_is_read() {
         learn: Some(true),
         start: Some(16),
         shadow: false,
+        refuse_unpriced: false,
         affinity: Some(Kinship::Prompts),
         patience: seconds(2),
     };
@@ -271,6 +272,9 @@ fn what_is_said_of_tenants_and_admission_is_checked() {
         (pool("start = 0"), "start: must be a whole number from 1"),
         (pool("learn = \"yes\""), "learn: must be true or false"),
         (pool("shadow = 1"), "shadow: must be true or false"),
+        (pool("refuse_unpriced = 1"), "refuse_unpriced: must be true or false"),
+        (pool("[[pool.budget]]\ntag = \"t\""), "limits is missing"),
+        (pool("[[pool.budget]]\nlimits = [\"$5\"]"), "limits"),
         (pool("affinity = true"), "affinity: must be text in quotes"),
         (pool("affinity = \"yes\""), "affinity: must be prompts, names or off"),
         (pool("patience = \"long\""), "patience: "),
@@ -284,5 +288,27 @@ fn what_is_said_of_tenants_and_admission_is_checked() {
         let problems = problems(&text);
         assert!(problems.iter().any(|told| told.contains(problem)), "{problem}: {problems:?}");
         assert!(!problems.concat().contains("canary"), "{problems:?}");
+    }
+}
+
+#[test]
+fn usage_is_kept_where_it_is_told_to_beside_the_file() {
+    let text = |usage: &str| format!("[usage]\n{usage}\n{}", one_pool("", ""));
+    let read = read(&text("prices = \"p.json\"\ndatabase = \"/u.sqlite\"\nask = false")).unwrap();
+    assert_eq!(read.usage.prices.as_deref(), Some(Path::new("./p.json")));
+    assert_eq!(read.usage.database.as_deref(), Some(Path::new("/u.sqlite")));
+    assert_eq!((read.usage.tag_header.as_str(), read.usage.ask), ("x-usage-tag", false));
+    for (usage, words) in [
+        ("prices = \"\"", "keys.toml:2: usage: prices: must be the path of a file"),
+        (
+            "tag_header = \"authorization\"",
+            "usage: tag_header: \"authorization\" must be a header of",
+        ),
+        ("tag_header = \"x-api-key\"", "must be a header of its own"),
+        ("ask = 1", "usage: ask: must be true or false"),
+        ("databse = \"x\"", "usage: databse is not a field here; there are prices, database"),
+    ] {
+        let found = problems(&text(usage));
+        assert!(found.len() == 1 && found[0].contains(words), "{usage}: {found:?}");
     }
 }

@@ -1,9 +1,9 @@
 //! Values with a form of their own: base URLs, durations, names, patterns.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use axum::http::{
-    Uri,
+    HeaderName, Uri,
     uri::{Authority, PathAndQuery, Scheme},
 };
 
@@ -94,6 +94,18 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     millis
         .map(Duration::from_millis)
         .ok_or_else(|| format!("{text:?} is not a time such as 500ms, 30s, 2m or 1h"))
+}
+
+/// A file.
+pub(super) fn path(text: &str) -> Result<PathBuf, &'static str> {
+    if text.is_empty() { Err("must be the path of a file") } else { Ok(PathBuf::from(text)) }
+}
+
+/// A header that callers may set. Not one that carries credentials or speaks of the message: it is removed.
+pub(super) fn header(text: &str) -> Result<HeaderName, String> {
+    let name = text.parse::<HeaderName>().ok().filter(|name| name.as_str().starts_with("x-"));
+    let name = name.filter(|name| !matches!(name.as_str(), "x-api-key" | "x-goog-api-key"));
+    name.ok_or_else(|| format!("{text:?} must be a header of its own, such as x-usage-tag"))
 }
 
 /// A pool's name is the first part of its path.

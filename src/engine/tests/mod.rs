@@ -7,6 +7,7 @@ mod learning;
 mod line;
 mod model;
 mod random;
+mod saved;
 mod tenants;
 mod windows;
 
@@ -49,6 +50,8 @@ fn ask(engine: &mut Engine, now: Time, patience: f64) -> Ask {
         lane: engine.lane(now, Some("m")),
         tenant: TenantIx::default(),
         bond: None,
+        budget: None,
+        is_unpriced: false,
         cost: Cost::default(),
         prior: Prior::default(),
         rank: rank(now, 0),

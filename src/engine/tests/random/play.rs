@@ -118,6 +118,8 @@ impl Play {
         let bond = self.engine.bond(self.time(), &kin).filter(|_| want.deadline % 32 < 16);
         Ask {
             bond,
+            budget: None,
+            is_unpriced: false,
             lane: self.engine.lane(self.time(), self.world.lanes[want.lane].model),
             tenant: self.engine.tenant(want.tenant),
             cost: want.cost,

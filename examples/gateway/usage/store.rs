@@ -1,0 +1,290 @@
+//! The ledger on disk: an SQLite file, written twice a second by a thread of its own.
+//!
+//! Requests never wait for it. The ledger and the pools are asked what has changed, and that is written
+//! in one transaction, each line in place of an older one. With `journal_mode = WAL` and
+//! `synchronous = NORMAL`, what was written survives when the process is killed; a power failure may cost
+//! the last seconds more, but leaves a file that is whole.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use rusqlite::{Connection, Row, Transaction, params_from_iter, types::Value};
+use tower_key_rotation::{
+    KeyId, KeyPool, Saved,
+    usage::{Ledger, Line, Per, Totals, Whose},
+};
+
+use super::super::access::log;
+
+/// Half of what may be lost.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Of the shape of the tables.
+const VERSION: i64 = 1;
+const PERS: [(Per, u64); 3] =
+    [(Per::Minute, 3 * 3_600), (Per::Hour, 7 * 86_400), (Per::Day, 400 * 86_400)];
+
+/// An open file, and what was in it.
+pub(crate) struct Database {
+    path: PathBuf,
+    connection: Connection,
+    saved: HashMap<String, Saved>,
+}
+
+impl Database {
+    /// Opens a file, makes it if need be, and loads what it has into a ledger.
+    pub(crate) fn open(path: &Path, ledger: &Ledger) -> Result<Self, String> {
+        let name = path.display();
+        let problem = |error: rusqlite::Error| match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                format!("database {name}: another process has it: each gateway needs its own")
+            }
+            _ => format!("database {name}: {error}"),
+        };
+        let connection = Connection::open(path).map_err(problem)?;
+        prepare(&connection).map_err(problem)?;
+        let version: i64 = connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .map_err(problem)?;
+        match version {
+            0 => create(&connection).map_err(problem)?,
+            VERSION => {}
+            _ => {
+                return Err(format!(
+                    "database {name}: it is of another version: take another file"
+                ));
+            }
+        }
+        ledger.load(lines(&connection).map_err(problem)?);
+        let saved = saved(&connection, &name.to_string()).map_err(problem)?;
+        Ok(Self { path: path.to_owned(), connection, saved })
+    }
+
+    /// What was saved of a pool.
+    pub(crate) fn saved(&mut self, pool: &str) -> Option<Saved> {
+        self.saved.remove(pool)
+    }
+}
+
+/// The thread that writes. It writes once more, and ends, when this is dropped.
+pub(crate) struct Store {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    ledger: Arc<Ledger>,
+    state: Arc<State>,
+}
+
+/// What can be seen of the thread.
+#[derive(Default)]
+struct State {
+    is_writing: AtomicBool,
+    problem: Mutex<Option<String>>,
+}
+
+impl Store {
+    pub(crate) fn start(database: Database, ledger: Arc<Ledger>, pools: Vec<KeyPool>) -> Self {
+        let (stop, stopped) = channel();
+        let state = Arc::default();
+        let writer = Writer {
+            name: database.path.display().to_string(),
+            connection: database.connection,
+            written: pools.iter().map(|_| Saved::default()).collect(),
+            ledger: Arc::clone(&ledger),
+            pools,
+            state: Arc::clone(&state),
+        };
+        let thread = std::thread::spawn(move || writer.run(&stopped));
+        Self { stop: Some(stop), thread: Some(thread), ledger, state }
+    }
+
+    /// Whether something is not written yet.
+    pub(crate) fn is_behind(&self) -> bool {
+        // In this order: what is taken from the ledger is being written.
+        self.ledger.has_changed() || self.state.is_writing.load(Ordering::SeqCst)
+    }
+
+    /// Why what is used is not kept at the moment.
+    pub(crate) fn problem(&self) -> Option<String> {
+        self.state.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.stop = None;
+        // It has told what was wrong by itself.
+        self.thread.take().map(JoinHandle::join);
+    }
+}
+
+struct Writer {
+    name: String,
+    connection: Connection,
+    ledger: Arc<Ledger>,
+    pools: Vec<KeyPool>,
+    /// What was last written of each pool.
+    written: Vec<Saved>,
+    state: Arc<State>,
+}
+
+impl Writer {
+    fn run(mut self, stopped: &Receiver<()>) {
+        loop {
+            let is_last = stopped.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout);
+            self.state.is_writing.store(true, Ordering::SeqCst);
+            self.write();
+            self.state.is_writing.store(false, Ordering::SeqCst);
+            if is_last {
+                return;
+            }
+        }
+    }
+
+    fn write(&mut self) {
+        let lines = self.ledger.take_changed();
+        let saved: Vec<_> = self.pools.iter().map(KeyPool::save).collect();
+        if lines.is_empty() && saved == self.written {
+            return;
+        }
+        let result = self.commit(&lines, &saved);
+        match &result {
+            Ok(()) => self.written = saved,
+            Err(_) => self.ledger.give_back(&lines),
+        }
+        self.tell(result.err().map(|error| error.to_string()));
+    }
+
+    fn commit(&mut self, lines: &[Line], saved: &[Saved]) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        write_lines(&transaction, lines)?;
+        for ((pool, saved), written) in self.pools.iter().zip(saved).zip(&self.written) {
+            if saved != written {
+                let text = serde_json::to_string(saved).unwrap_or_default();
+                let sql = "INSERT OR REPLACE INTO pools (pool, saved) VALUES (?1, ?2)";
+                transaction.prepare(sql)?.execute([pool.name(), &text])?;
+            }
+        }
+        transaction.commit()
+    }
+
+    /// Tells what is wrong when it changes.
+    fn tell(&self, problem: Option<String>) {
+        let mut known = self.state.problem.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != problem {
+            match &problem {
+                Some(problem) => {
+                    log(format_args!("USAGE IS NOT KEPT: database {}: {problem}", self.name));
+                }
+                None => log(format_args!("database {}: usage is kept again", self.name)),
+            }
+            *known = problem;
+        }
+    }
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_secs(2))?;
+    // Two that write over each other would lose what the other has.
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")
+}
+
+/// A column for each figure, and an empty text where there is no model or tag.
+fn create(connection: &Connection) -> rusqlite::Result<()> {
+    let figures = Totals::NAMES.map(|name| format!("{name} INTEGER NOT NULL"));
+    connection.execute_batch(&format!(
+        "BEGIN;
+         CREATE TABLE usage (
+             per TEXT NOT NULL, begin INTEGER NOT NULL,
+             pool TEXT NOT NULL, account TEXT NOT NULL, key TEXT NOT NULL,
+             model TEXT NOT NULL, tag TEXT NOT NULL,
+             {},
+             PRIMARY KEY (per, begin, pool, account, key, model, tag)
+         ) WITHOUT ROWID;
+         CREATE TABLE pools (pool TEXT NOT NULL PRIMARY KEY, saved TEXT NOT NULL);
+         PRAGMA user_version = {VERSION};
+         COMMIT;",
+        figures.join(", ")
+    ))
+}
+
+fn write_lines(transaction: &Transaction<'_>, lines: &[Line]) -> rusqlite::Result<()> {
+    let places = vec!["?"; 7 + Totals::NAMES.len()].join(", ");
+    let sql = format!("INSERT OR REPLACE INTO usage VALUES ({places})");
+    let mut statement = transaction.prepare(&sql)?;
+    for Line { per, begin, whose, totals } in lines {
+        let Whose { pool, account, key, model, tag } = whose;
+        let [model, tag] = [model, tag].map(|name| name.as_deref().unwrap_or_default());
+        let begin = Value::Integer(integer(*begin));
+        let names = [&**pool, account, key.as_str(), model, tag].map(|n| Value::Text(n.to_owned()));
+        let figures = totals.figures().map(|figure| Value::Integer(integer(figure)));
+        let values = [Value::Text(per.name().to_owned()), begin].into_iter().chain(names);
+        statement.execute(params_from_iter(values.chain(figures)))?;
+    }
+    for (per, kept) in PERS {
+        if let Some(newest) = lines.iter().filter(|line| line.per == per).map(|l| l.begin).max() {
+            let sql = "DELETE FROM usage WHERE per = ?1 AND begin <= ?2";
+            let oldest = integer(newest.saturating_sub(kept));
+            transaction.prepare(sql)?.execute((per.name(), oldest))?;
+        }
+    }
+    Ok(())
+}
+
+fn lines(connection: &Connection) -> rusqlite::Result<Vec<Line>> {
+    let mut statement = connection.prepare("SELECT * FROM usage ORDER BY per, begin")?;
+    let lines = statement.query_map([], line)?;
+    // A kind of line that this version does not know is passed over.
+    lines.filter_map(Result::transpose).collect()
+}
+
+fn line(row: &Row<'_>) -> rusqlite::Result<Option<Line>> {
+    let per: String = row.get(0)?;
+    let Some((per, _)) = PERS.into_iter().find(|(known, _)| known.name() == per) else {
+        return Ok(None);
+    };
+    let text = |at| row.get::<_, String>(at);
+    let number = |at| row.get::<_, i64>(at).map(|number| u64::try_from(number).unwrap_or(0));
+    let name = |at| text(at).map(|name| Some(name).filter(|n| !n.is_empty()).map(Into::into));
+    let mut figures = [0; Totals::NAMES.len()];
+    for (at, figure) in (7..).zip(&mut figures) {
+        *figure = number(at)?;
+    }
+    let whose = Whose {
+        pool: text(2)?.into(),
+        account: text(3)?.into(),
+        key: KeyId::new(text(4)?),
+        model: name(5)?,
+        tag: name(6)?,
+    };
+    let totals = Totals::from_figures(figures);
+    Ok(Some(Line { per, begin: number(1)?, whose, totals }))
+}
+
+fn saved(connection: &Connection, name: &str) -> rusqlite::Result<HashMap<String, Saved>> {
+    let mut statement = connection.prepare("SELECT pool, saved FROM pools")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut all = HashMap::new();
+    for row in rows {
+        let (pool, text): (String, String) = row?;
+        match serde_json::from_str(&text) {
+            Ok(saved) => drop(all.insert(pool, saved)),
+            Err(error) => log(format_args!("database {name}: pool {pool:?} is as new: {error}")),
+        }
+    }
+    Ok(all)
+}
+
+/// SQLite's integers have a sign.
+fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,40 @@
+//! What a pool saves: the engine's part, and fingerprints of secrets.
+
+use crate::{KeyPool, Saved};
+
+use super::credentials::Credential;
+
+impl KeyPool {
+    /// What must not be forgotten when the process ends: see [`Saved`]. It walks over all accounts and
+    /// models, so once a second is often enough.
+    #[must_use]
+    pub fn save(&self) -> Saved {
+        let salt = self.shared.salt;
+        let mut saved = self.shared.with(|core, now| core.engine.save(now));
+        saved.salt = salt;
+        for credential in &self.shared.credentials {
+            if let Some(key) = saved.keys.get_mut(&credential.id).filter(|key| key.is_blamed()) {
+                key.fingerprint = Some(credential.fingerprint(salt));
+            }
+        }
+        saved
+    }
+}
+
+impl Saved {
+    pub(super) fn salt(&self) -> u64 {
+        self.salt
+    }
+
+    /// The same without what is said of other secrets than these.
+    pub(super) fn of(mut self, credentials: &[Credential]) -> Self {
+        for credential in credentials {
+            if let Some(key) = self.keys.get_mut(&credential.id).filter(|key| key.is_blamed())
+                && key.fingerprint != Some(credential.fingerprint(self.salt))
+            {
+                key.forgive();
+            }
+        }
+        self
+    }
+}

@@ -1,0 +1,99 @@
+//! What a request used: counted by limits, priced, and told to whoever keeps books.
+
+use tokio::time::Instant;
+
+use crate::{
+    Lease, Usage,
+    engine::Cost,
+    usage::{Charge, Spent, Tariff},
+};
+
+use super::{credentials::Credential, lease::Heard};
+
+impl Lease {
+    /// Tells what was really used. The first call counts. Without one, what was reserved stays
+    /// charged.
+    pub fn settle(&mut self, usage: Usage) {
+        self.settle_as(usage, usage);
+    }
+
+    /// The same for what was read from an answer: of it counts towards limits what the dialect says.
+    /// What was guessed is put right by what was told; what the provider counts when a request arrives, its
+    /// cap, is given back only if the provider gives it back too.
+    pub(crate) fn settle_read(&mut self, usage: Usage) {
+        let Some(grant) = &self.grant else { return };
+        let (reserved, prior) = (grant.reserved(), grant.prior());
+        let provider = self.provider();
+        let least = match usage.is_estimated {
+            true => reserved,
+            false => Cost {
+                output: if prior.cap_counts { reserved.output } else { 0 },
+                ..Cost::default()
+            },
+        };
+        let input = provider.counted_input(&usage).max(least.input);
+        let output = usage.all_output().max(least.output);
+        self.settle_as(Usage::tokens(input, output), usage);
+    }
+
+    /// How many tokens of prompt were reserved.
+    pub(crate) fn reserved_input(&self) -> u64 {
+        self.grant.as_ref().map_or(0, |grant| grant.reserved().input)
+    }
+
+    fn settle_as(&mut self, counted: Usage, usage: Usage) {
+        if self.settled {
+            return;
+        }
+        let charge = self.charge(&usage);
+        let counted = Usage { nano_dollars: self.counted_spend(&usage, charge), ..counted };
+        let Some(grant) = &mut self.grant else { return };
+        self.settled = true;
+        self.shared.with(|core, now| {
+            core.engine.settle(now, grant, &counted);
+            if !usage.is_estimated {
+                core.engine.learn_needs(grant, &usage);
+            }
+        });
+        self.book(Some(usage), charge);
+    }
+
+    fn charge(&self, usage: &Usage) -> Charge {
+        let model = self.grant.as_ref().and_then(|grant| grant.model.as_deref());
+        let dialect = &self.provider().facts().name;
+        self.shared.prices.charge(dialect, model.unwrap_or_default(), usage, Tariff::Standard)
+    }
+
+    /// What limits on spending count. Less than was reserved only if it is known.
+    fn counted_spend(&self, usage: &Usage, charge: Charge) -> Option<u64> {
+        let reserved = self.grant.as_ref().map_or(0, |grant| grant.reserved().spend);
+        let is_known = charge.unpriced_tokens == 0 && !usage.is_estimated;
+        Some(if is_known { charge.nano_dollars } else { charge.nano_dollars.max(reserved) })
+    }
+
+    fn book(&self, usage: Option<Usage>, charge: Charge) {
+        let (Some(sink), Some(grant)) = (&self.shared.sink, &self.grant) else { return };
+        let Some(Credential { id: key, account, .. }) = self.credential() else { return };
+        let at = self.shared.clock.wall(Instant::now());
+        let (model, tag) = (grant.model.as_ref(), self.tag.as_ref());
+        let pool = &self.shared.name;
+        sink.record(&Spent { pool, account, key, model, tag, at, usage, charge });
+    }
+
+    /// Books a request that ended without having told what it used.
+    pub(super) fn book_unsettled(&self) {
+        let Some(grant) = self.grant.as_ref().filter(|_| self.applied && !self.settled) else {
+            return;
+        };
+        match self.heard {
+            Heard::Accepted => self.book(None, Charge::default()),
+            Heard::Refused => {}
+            // It was given up, or broke off. The provider has read it, for all that is known.
+            Heard::Nothing | Heard::Head => {
+                let input = grant.reserved().input;
+                let usage = Usage { is_estimated: true, ..Usage::tokens(input, 0) };
+                self.book(Some(usage), self.charge(&usage));
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! A pool that takes up what another has saved.
+#![cfg(all(feature = "sandbox", feature = "retry"))]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use http::{HeaderMap, StatusCode};
+use tower_key_rotation::{Account, ApiKey, Demand, KeyPool, Limit, OpenAi, Saved};
+
+const REJECTED: &[u8] = br#"{"error":{"code":"invalid_api_key","message":"Incorrect API key"}}"#;
+
+fn pool(secrets: [&str; 2], saved: Option<&str>) -> KeyPool {
+    let account = Account::new("org").limit(Limit::requests(5).per_day().fixed());
+    let keys = secrets.iter().zip(["k1", "k2"]).map(|(secret, id)| ApiKey::new(*secret).id(id));
+    let pool = KeyPool::builder(OpenAi::default()).account(keys.fold(account, Account::key));
+    match saved {
+        Some(saved) => pool.restore(serde_json::from_str(saved).unwrap()).build().unwrap(),
+        None => pool.build().unwrap(),
+    }
+}
+
+/// Sends so many requests, as far as there is room.
+fn sent(pool: &KeyPool, requests: usize) -> usize {
+    let send = |_: &usize| {
+        pool.try_acquire(&Demand::new()).is_ok_and(|mut lease| {
+            let mut request = http::Request::post("https://api.openai.com/v1/x").body(()).unwrap();
+            lease.apply(&mut request).unwrap();
+            lease.observe(StatusCode::OK, &HeaderMap::new(), b"");
+            true
+        })
+    };
+    (0..requests).filter(send).count()
+}
+
+fn reject_one(pool: &KeyPool) -> String {
+    let mut lease = pool.try_acquire(&Demand::new()).unwrap();
+    let mut request = http::Request::post("https://api.openai.com/v1/x").body(()).unwrap();
+    lease.apply(&mut request).unwrap();
+    lease.observe(StatusCode::UNAUTHORIZED, &HeaderMap::new(), REJECTED);
+    lease.key().unwrap().to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daily_limit_and_a_dead_key_outlive_the_process() {
+    let secrets = ["sk-canary-1", "sk-canary-2"];
+    let first = pool(secrets, None);
+    assert_eq!(sent(&first, 2), 2);
+    let dead = reject_one(&first);
+    let saved = serde_json::to_string(&first.save()).unwrap();
+    assert!(!saved.contains("canary"), "{saved}");
+    assert!(!format!("{:?}", first.save()).contains("canary"));
+    assert_eq!(first.save(), first.save());
+
+    let second = pool(secrets, Some(&saved));
+    assert_eq!((second.snapshot().live_keys, second.save()), (1, first.save()));
+    assert_eq!(sent(&second, 9), 2, "of five, three are spent");
+
+    // A new secret under the same id is another key, and nothing is known against it.
+    let mut changed = secrets;
+    changed[usize::from(dead == "k2")] = "sk-new";
+    assert_eq!(pool(changed, Some(&saved)).snapshot().live_keys, 2);
+    // And of the one that is not dead, nothing changes that.
+    let mut changed = secrets;
+    changed[usize::from(dead == "k1")] = "sk-new";
+    assert_eq!(pool(changed, Some(&saved)).snapshot().live_keys, 1);
+}
+
+#[test]
+fn what_an_older_or_newer_version_saved_is_taken_up_as_far_as_it_is_known() {
+    for text in ["{}", r#"{"salt":7,"accounts":{"org":{}},"something":"new"}"#] {
+        let saved: Saved = serde_json::from_str(text).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Saved>(&serde_json::to_string(&saved).unwrap()).unwrap(),
+            saved
+        );
+    }
+    assert_eq!(sent(&pool(["sk-1", "sk-2"], Some("{}")), 9), 5);
+}

@@ -1,0 +1,196 @@
+//! The ledger against the provider's own books.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tower_key_rotation::{
+    Demand, Trail, Verdict,
+    sandbox::Fault,
+    usage::{Ledger, Query, Totals},
+};
+
+use super::*;
+
+const REQUESTS: u64 = 10_000;
+const MODELS: [&str; 3] = ["m", "gpt-4o-mini", "nobody-knows"];
+
+/// What a caller does with one request.
+struct Call {
+    api: Api,
+    stream: bool,
+    model: &'static str,
+    tag: Option<&'static str>,
+    /// How long until it gives up, in milliseconds; most never do.
+    patience: u64,
+    prompt: usize,
+}
+
+impl Call {
+    fn any(rng: &mut fastrand::Rng, api: Api) -> Self {
+        Self {
+            api,
+            stream: rng.bool(),
+            model: rng.choice(MODELS).unwrap(),
+            tag: rng.choice([None, Some("red"), Some("=blue")]).unwrap(),
+            patience: if rng.u8(0..4) == 0 { rng.u64(0..3_000) } else { u64::MAX >> 20 },
+            prompt: rng.usize(0..400),
+        }
+    }
+
+    fn request(&self) -> Request<String> {
+        let words = "x".repeat(self.prompt);
+        let mut request = self.api.request(self.stream).map(|body| {
+            let body = body.replace(r#""m""#, &format!("{:?}", self.model));
+            body.replace("Hello", &format!("Hello{words}"))
+        });
+        let uri = request.uri().to_string().replace("/m:", &format!("/{}:", self.model));
+        *request.uri_mut() = uri.parse().unwrap();
+        if let Some(tag) = self.tag {
+            request.extensions_mut().insert(Demand::new().tag(tag));
+        }
+        request
+    }
+}
+
+fn fault(rng: &mut fastrand::Rng) -> Option<Fault> {
+    Some(match rng.u8(0..40) {
+        0 => Fault::error(http::StatusCode::PAYLOAD_TOO_LARGE, 1),
+        1 => Fault::error(http::StatusCode::NOT_FOUND, 1),
+        2 => Fault::refuse_connections(1),
+        3 => Fault::stall_streams(0, Duration::from_secs(3), 2),
+        4 => Fault::cut_streams(rng.u64(0..20), 1),
+        5 => Fault::stream_error(rng.u64(0..20), 1),
+        6 => Fault::stall_streams(rng.u64(0..20), Duration::from_secs(1), 1),
+        7 => Fault::cool(format!("org-{}", rng.u8(1..=4)), Duration::from_secs(1)),
+        8 => Fault::error(http::StatusCode::BAD_REQUEST, 1),
+        _ => return None,
+    })
+}
+
+/// Many at once, of which a quarter give up at some moment, before a key is free or an answer has come,
+/// or in the middle of it; and the provider fails in every way it knows. What the ledger has of finished
+/// requests is what the provider has, key by key and to the token; every other one that it took is listed as
+/// estimated, but for those that it refused in so many words, inside a 200.
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_mixed_requests_are_booked_as_the_provider_books_them() {
+    for (seed, api) in (1..).zip(APIS) {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let ledger = Arc::new(Ledger::new());
+        let mut pool = match api.dialect() {
+            Dialect::OpenAi => KeyPool::builder(OpenAi::default()),
+            Dialect::Anthropic => KeyPool::builder(Anthropic::default()),
+            _ => KeyPool::builder(Gemini::default()),
+        };
+        let script = Script::new()
+            .tokens(9)
+            .latency(Duration::from_millis(300))
+            .jitter(Duration::from_millis(300))
+            .gap(Duration::from_millis(40));
+        let mut sandbox = Sandbox::builder(api.dialect()).seed(seed).answer(script);
+        for i in 1..=4 {
+            let secret = format!("sk-sandbox-{i}");
+            let limits = [Limit::requests(6_000).per_minute(), Limit::concurrent(8)];
+            sandbox = sandbox.account(format!("org-{i}"), limits.clone(), [secret.as_str()]);
+            let account = limits.into_iter().fold(Account::new(format!("org-{i}")), Account::limit);
+            pool = pool.account(account.key(ApiKey::new(secret).id(format!("org-{i}-1"))));
+        }
+        let pool = pool.seed(seed).usage_sink(Arc::clone(&ledger)).build().unwrap();
+        let sandbox = sandbox.build();
+        let stack = RotationStack::new(&pool).layer(sandbox.clone());
+        let (mut calls, mut trails, mut done) = (JoinSet::new(), Vec::new(), 0);
+        for _ in 0..REQUESTS / APIS.len() as u64 {
+            fault(&mut rng).into_iter().for_each(|fault| assert!(sandbox.fail(fault)));
+            let call = Call::any(&mut rng, api);
+            let (client, trail) = (stack.clone(), Trail::new());
+            trails.push(trail.clone());
+            calls.spawn(async move {
+                let answer = async {
+                    let mut request = call.request();
+                    request.extensions_mut().insert(trail);
+                    let Ok(response) = client.oneshot(request).await else { return };
+                    let mut body = response.into_body();
+                    while body.frame().await.is_some_and(|frame| frame.is_ok()) {}
+                };
+                drop(tokio::time::timeout(Duration::from_millis(call.patience), answer).await);
+            });
+            while calls.len() >= 40 {
+                calls.join_next().await.unwrap().unwrap();
+                done += 1;
+            }
+        }
+        while let Some(call) = calls.join_next().await {
+            call.unwrap();
+            done += 1;
+        }
+
+        let books = sandbox.seen();
+        let report = ledger.query(&"by=key".parse().unwrap());
+        assert_eq!(report.lines.len(), 4, "{api:?}");
+        for line in &report.lines {
+            let Totals { requests, estimated_requests, unmetered_requests, .. } = line.totals;
+            let theirs = books.key(line.key.as_ref().unwrap().as_str());
+            assert_eq!(unmetered_requests, 0, "{api:?}");
+            assert_eq!(requests - estimated_requests, theirs.finished, "{api:?}: {line:?}");
+            let input = line.totals.all_input() - line.totals.estimated_input;
+            let output = line.totals.all_output() - line.totals.estimated_output;
+            let finished = (theirs.finished_prompt_tokens, theirs.finished_answer_tokens);
+            assert_eq!((input, output), finished, "{api:?}: {line:?}");
+            // Streams whose first word was an error are refusals, as if it had come in their place: no
+            // other attempt here is told that the provider has failed.
+            let attempts = trails.iter().flat_map(Trail::attempts);
+            let refused = attempts.filter(|attempt| {
+                let is_failure =
+                    matches!(attempt.verdict, Verdict::Overloaded { .. } | Verdict::Transient);
+                attempt.key == line.key && is_failure && attempt.rule != "no-answer"
+            });
+            let unfinished = theirs.accepted - theirs.finished;
+            assert_eq!(
+                estimated_requests + refused.count() as u64,
+                unfinished,
+                "{api:?}: {line:?}"
+            );
+        }
+        let total = report.total;
+        let (finished, estimated) = (books.total().finished, total.estimated_requests);
+        println!("{api:?}: of {done}, {finished} finished, {estimated} estimated: {total:?}");
+        assert!(finished > 1_500 && estimated > 100, "{api:?}: {finished} {estimated}");
+        for by in ["by=model,tag", "by=account,minute", "by=tag,hour"] {
+            let parts = ledger.query(&by.parse::<Query>().unwrap());
+            let requests: u64 = parts.lines.iter().map(|line| line.totals.requests).sum();
+            assert_eq!((requests, parts.total), (total.requests, total), "{by}");
+        }
+        assert_eq!(pool.snapshot().accounts.iter().map(|a| a.in_flight).sum::<u64>(), 0);
+    }
+}
+
+/// One goes at once, and the other is the second in line.
+#[tokio::test(start_paused = true)]
+async fn a_tag_is_kept_in_line() {
+    let ledger = Arc::new(Ledger::new());
+    let pool = KeyPool::builder(OpenAi::default())
+        .account(Account::new("org").limit(Limit::concurrent(1)).key(ApiKey::new("sk-1").id("k1")))
+        .usage_sink(Arc::clone(&ledger))
+        .build()
+        .unwrap();
+    let script = Script::new().latency(Duration::from_secs(1));
+    let sandbox = Sandbox::builder(Dialect::OpenAi).account("org", [], ["sk-1"]).answer(script);
+    let stack = RotationStack::new(&pool).layer(sandbox.build());
+    let ask = |tag: &'static str| {
+        let mut request = Api::Chat.request(true);
+        request.extensions_mut().insert(Demand::new().tag(tag));
+        let client = stack.clone();
+        async move { drop(read(client.oneshot(request).await.unwrap().into_body()).await) }
+    };
+    let by_hand = async {
+        let mut lease = pool.acquire(&Demand::new().model("m").tag("by hand")).await.unwrap();
+        lease.settle(Usage::tokens(1, 1));
+    };
+    tokio::join!(ask("first"), ask("second"), by_hand);
+    let report = ledger.query(&"by=tag,model".parse().unwrap());
+    let lines = report.lines.iter();
+    let lines: Vec<_> = lines.map(|line| (line.tag.as_deref(), line.model.as_deref())).collect();
+    assert_eq!(
+        lines,
+        [(Some("by hand"), Some("m")), (Some("first"), Some("m")), (Some("second"), Some("m"))]
+    );
+}
