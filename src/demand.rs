@@ -58,7 +58,8 @@ impl Demand {
         self
     }
 
-    /// What it is expected to cost at most, in billionths of a US dollar; 0 by default.
+    /// What it is expected to cost at most, in billionths of a US dollar. By default, and if it is 0, that is
+    /// reckoned from its tokens and the pool's prices, where any limit counts money.
     pub fn nano_dollars(mut self, cost: u64) -> Self {
         self.nano_dollars = cost;
         self

@@ -4,6 +4,8 @@
 
 #[path = "gateway/affinity.rs"]
 mod affinity;
+#[path = "gateway/budgets.rs"]
+mod budgets;
 #[allow(dead_code, reason = "the example's own main is not called here")]
 #[path = "../examples/gateway/main.rs"]
 mod gateway;

@@ -243,7 +243,7 @@ impl Engine {
         for (whose, meter) in of_account.chain(of_key).chain(of_tag) {
             if let Some(share) = meter.gets_near(now) {
                 let limit = Limit::clone(&meter.limit);
-                let used_percent = share * 100 >> 16;
+                let used_percent = (share * 100) >> 16;
                 self.events.push(Event::BudgetNear { whose, limit, used_percent });
             }
         }

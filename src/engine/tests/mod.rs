@@ -1,6 +1,7 @@
 //! The engine alone, in made-up time.
 
 mod affinity;
+mod budgets;
 mod choosing;
 mod cooling;
 mod learning;
