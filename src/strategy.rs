@@ -37,8 +37,8 @@ pub trait Strategy: fmt::Debug + Send + Sync + 'static {
     /// Which accounts are looked at, and how many.
     fn look(&self) -> Look;
 
-    /// How loaded an account is. Of those looked at, the one with the lowest load is taken; of equals
-    /// the first.
+    /// How loaded an account is. Of those looked at, the one with the lowest load is taken, of equals
+    /// the first, and one with a load of 0 at once.
     fn load(&self, candidate: &Candidate<'_>) -> u128;
 }
 
@@ -70,20 +70,21 @@ pub struct Candidate<'a> {
     pub served: u64,
 }
 
-/// The less loaded of two neighbours, by the share of their allowance that is spent and then by what
-/// is under way, each by weight: the default. All accounts come to their limits together, so that
+/// The least loaded of four neighbours, by the share of their allowance that is spent, in sixteenths,
+/// and then by what is under way, each by weight: the default. All accounts come to their limits together, so that
 /// nothing is left unused, and equal ones serve the same number of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Headroom;
 
 impl Strategy for Headroom {
     fn look(&self) -> Look {
-        Look::InTurn(2)
+        Look::InTurn(4)
     }
 
     fn load(&self, candidate: &Candidate<'_>) -> u128 {
         let weight = u64::from(candidate.weight.max(1));
-        let share = (candidate.used_share.min(1 << 40) << 16) / weight;
+        // Smaller differences are no reason to leave the turn.
+        let share = ((candidate.used_share.min(1 << 40) >> 12) << 16) / weight;
         // In whole rounds: what is under way within one is no reason to prefer another.
         u128::from(share) << 64 | u128::from(candidate.in_flight / weight)
     }

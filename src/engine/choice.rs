@@ -35,7 +35,7 @@ pub(super) struct Blocked {
 
 impl Engine {
     /// Takes the least loaded, as the strategy sees it, of the first few accounts with room. By default
-    /// these are the next two in turn: neighbours are as good as two drawn by lot, for what is known of
+    /// these are the next four in turn: neighbours are as good as some drawn by lot, for what is known of
     /// them is exact, and they are in the processor's cache when there are a hundred thousand.
     ///
     /// Accounts that turn out to have no room for any such request are put to sleep, so each is looked
@@ -78,13 +78,14 @@ impl Engine {
                 Room::At(open) if open <= now => match self.choose_key(now, account, ask) {
                     Ok(key) => {
                         candidates += 1;
-                        if most == 1 {
-                            best = Some((0, account, key));
-                        } else {
-                            let load = self.load(now, ask.lane, account);
-                            if best.is_none_or(|(least, ..)| load < least) {
-                                best = Some((load, account, key));
-                            }
+                        let is_only = most == 1;
+                        let load = if is_only { 0 } else { self.load(now, ask.lane, account) };
+                        if best.is_none_or(|(least, ..)| load < least) {
+                            best = Some((load, account, key));
+                        }
+                        if load == 0 {
+                            // None can be better.
+                            break;
                         }
                     }
                     Err(none) if none.gone => self.lanes[ask.lane].block(account),
