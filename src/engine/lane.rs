@@ -18,9 +18,11 @@ use super::{
     time::Time,
 };
 
-/// For so many rounds an account that was passed over keeps its turns, or lacks those that it was
-/// taken for out of turn.
+/// For so many rounds an account that was passed over keeps its turns.
 const MOST_ROUNDS: i32 = 32;
+
+/// For so many rounds an account that was taken out of turn lacks these.
+const MOST_OWED: i32 = 1_024;
 
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -161,7 +163,7 @@ impl Lane {
             self.turn = first;
         }
         let seat = self.seat_mut(account);
-        let most_owed = turns_of(seat.weight) * MOST_ROUNDS;
+        let most_owed = turns_of(seat.weight).saturating_mul(MOST_OWED);
         seat.turns = (seat.turns - 1).max(-most_owed);
         if first != Some(account) || seat.turns <= 0 {
             self.move_on();

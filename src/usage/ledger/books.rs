@@ -155,16 +155,17 @@ impl Books {
 }
 
 impl Time {
-    /// The sum of a line. Where there are too many, the tag goes first, which its caller has chosen, and
-    /// then the model; what is left is bounded by the keys.
+    /// The sum of a line. Where there are too many, tags go first, and then models: both are chosen by
+    /// callers. What is left is bounded by the keys.
     fn sum(&mut self, whose: &Whose, most: usize) -> &mut Sum {
-        const OTHER: &str = "(other)";
-        let is_full = self.lines.len() >= most;
+        let other = |name: &mut Option<Arc<str>>| {
+            name.iter_mut().for_each(|name| *name = "(other)".into());
+        };
         let mut whose = whose.clone();
-        if is_full && !self.lines.contains_key(&whose) {
-            whose.tag = Some(OTHER.into());
-            if !self.lines.contains_key(&whose) {
-                whose.model = Some(OTHER.into());
+        if self.lines.len() >= most && !self.lines.contains_key(&whose) {
+            other(&mut whose.tag);
+            if self.lines.len() >= 2 * most && !self.lines.contains_key(&whose) {
+                other(&mut whose.model);
             }
         }
         match self.lines.entry(whose) {

@@ -29,9 +29,9 @@ const DAY: u64 = 24 * HOUR;
 ///
 /// It is a [`UsageSink`]; one ledger may serve several pools. It is in memory and bounded: by default
 /// minutes are kept for 3 hours, hours for 7 days and days for 400 days, each with at most 500
-/// combinations of key, model and tag. What there is no line left for is added up under the tag
-/// `(other)`, and then the model `(other)`, so that sums stay whole. A line takes about 250 bytes; most
-/// days have few.
+/// combinations of key, model and tag. Those beyond are added up under the tag `(other)`, and beyond
+/// twice as many under the model `(other)`, too, so that sums stay whole. A combination takes about 250
+/// bytes; most days have few.
 ///
 /// A request is booked once, when its answer has ended, for that moment: with what it told, an estimate
 /// if it was cut, or as a request without a usage if it told nothing. Attempts that were refused, and
@@ -78,8 +78,8 @@ impl Ledger {
         self
     }
 
-    /// How many combinations of key, model and tag each minute, hour and day has at most, beside one for
-    /// each key.
+    /// How many combinations of key, model and tag each minute, hour and day has at most before tags are
+    /// taken together; twice as many, and two for each key, are never exceeded.
     #[must_use]
     pub fn lines(mut self, most: usize) -> Self {
         self.keep.lines = most;
