@@ -71,7 +71,7 @@ pub struct Candidate<'a> {
 }
 
 /// The least loaded of four neighbours, by the share of their allowance that is spent, in sixteenths,
-/// and then by what is under way, each by weight: the default. All accounts come to their limits together, so that
+/// and then by what is under way, in powers of two, each by weight: the default. All accounts come to their limits together, so that
 /// nothing is left unused, and equal ones serve the same number of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Headroom;
@@ -85,8 +85,9 @@ impl Strategy for Headroom {
         let weight = u64::from(candidate.weight.max(1));
         // Smaller differences are no reason to leave the turn.
         let share = ((candidate.used_share.min(1 << 40) >> 12) << 16) / weight;
-        // In whole rounds: what is under way within one is no reason to prefer another.
-        u128::from(share) << 64 | u128::from(candidate.in_flight / weight)
+        // In whole rounds, and only what is twice as much: else lengths would undo the turns.
+        let rounds = (candidate.in_flight / weight).checked_ilog2().map_or(0, |log| log + 1);
+        u128::from(share) << 64 | u128::from(rounds)
     }
 }
 

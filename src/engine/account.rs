@@ -24,7 +24,7 @@ pub(crate) struct Account {
     pub(crate) keys: Vec<KeyIx>,
     pub(crate) standing: Standing,
     pub(crate) failures: Failures,
-    pub(crate) refusal: Option<Refusal>,
+    pub(crate) refusal: Option<Arc<Refusal>>,
     pub(crate) way: RoundTrip,
     pub(crate) served: u64,
     pub(crate) in_flight: u64,
@@ -37,7 +37,7 @@ pub(crate) struct Key {
     pub(crate) weight: u32,
     pub(crate) meters: Vec<Meter>,
     pub(crate) alive: bool,
-    pub(crate) refusal: Option<Refusal>,
+    pub(crate) refusal: Option<Arc<Refusal>>,
     pub(crate) served: u64,
     pub(crate) in_flight: u64,
 }

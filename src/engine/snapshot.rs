@@ -225,7 +225,7 @@ impl Engine {
             served: account.served,
             in_flight: account.in_flight,
             cooling_for: cooling(&account.standing, now),
-            last_refusal: last_refusal(now, account.refusal.as_ref()),
+            last_refusal: last_refusal(now, account.refusal.as_deref()),
             meters: account.meters.iter().map(|meter| meter_state(now, meter)).collect(),
             keys: keys.collect(),
         }
@@ -276,7 +276,7 @@ fn key_state(now: Time, key: &Key) -> KeyState {
     KeyState {
         id: key.id.clone(),
         alive: key.alive,
-        last_refusal: last_refusal(now, key.refusal.as_ref()),
+        last_refusal: last_refusal(now, key.refusal.as_deref()),
         served: key.served,
         in_flight: key.in_flight,
     }
