@@ -68,13 +68,13 @@ impl Rolling {
     /// The limit was declared anew: as many units are taken of it as of the old one. What was reserved
     /// before is not given back.
     pub(crate) fn declare(&mut self, now: Time, limit: &Limit, largest: u64, margin: u64) {
-        let (ahead, old) = (u128::from(self.paid.since(now)), self.unit.max(1));
+        let (ahead, old) = (self.paid.since(now), self.unit.max(1));
         self.largest = largest;
         self.set(limit, margin);
-        let taken = (ahead << 64) / old;
-        let span = taken.saturating_mul(self.unit).div_ceil(1 << 64);
+        // Exact to a nanosecond for months.
+        let span = (ahead as f64 * (self.unit as f64 / old as f64)).ceil() as u64;
         self.claims = Claims::default();
-        self.claims.claim(now, now.plus(u64::try_from(span).unwrap_or(u64::MAX)));
+        self.claims.claim(now, now.plus(span));
         self.paid = self.claims.paid();
     }
 

@@ -71,7 +71,10 @@ impl Bucket {
     /// The limit is another from now on: it holds as many units as before, and nobody remembers whose.
     pub(super) fn declare(&mut self, now: u64, limit: &Limit, margin: u64) {
         let (ran_out, unit) = (self.ran_out(now), self.unit);
-        let (least, most) = ((self.least - ran_out).max(0), (self.most - ran_out).max(0));
+        // A nanosecond of the old limit may be many of the new one.
+        let rough = self.rough(self.limit.largest_demand());
+        let least = (self.least - ran_out - rough).max(0);
+        let most = (self.most - ran_out + rough).max(0);
         self.limit = limit.clone();
         self.leak = i128::from(limit.amount()) * 100;
         self.set_margin(margin);

@@ -4,7 +4,7 @@ use crate::Limit;
 
 use super::{
     World,
-    meter::Meter,
+    meter::{Meter, is_like},
     standing::Standing,
     way::Way,
     world::{Account, Key},
@@ -134,7 +134,7 @@ impl World {
         }
         let meters = limits.iter().zip(kept).map(|(limit, kept)| {
             let alike = || {
-                let alike = old.iter().position(|meter| meter.is_like(limit))?;
+                let alike = old.iter().position(|meter| is_like(&meter.limit, limit))?;
                 Some(old.remove(alike))
             };
             if let Some(mut meter) = kept.or_else(alike) {

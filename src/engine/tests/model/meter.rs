@@ -56,13 +56,6 @@ impl Meter {
         Self { limit: limit.clone(), since: 0, gauge, taken: Vec::new() }
     }
 
-    /// Whether a limit differs at most in its amount.
-    pub(super) fn is_like(&self, limit: &Limit) -> bool {
-        let Limit { metered, period, window, models, .. } = &self.limit;
-        (metered, period, window, models)
-            == (&limit.metered, &limit.period, &limit.window, &limit.models)
-    }
-
     /// Counts against another amount.
     pub(super) fn declare(&mut self, now: u64, limit: &Limit, margin: u64) {
         if self.limit == *limit {
@@ -185,4 +178,13 @@ impl Meter {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether two limits differ at most in their amounts.
+pub(in super::super) fn is_like(one: &Limit, other: &Limit) -> bool {
+    let kind = |limit: &Limit| {
+        let Limit { metered, period, window, models, .. } = limit.clone();
+        (metered, period, window, models)
+    };
+    kind(one) == kind(other)
 }

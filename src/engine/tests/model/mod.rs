@@ -13,7 +13,7 @@ mod way;
 mod windows;
 mod world;
 
-pub(super) use meter::Told;
+pub(super) use meter::{Meter, Told, is_like};
 pub(super) use standing::Seen;
 pub(super) use windows::SKEW;
 pub(super) use world::{Want, World};

@@ -2,13 +2,13 @@
 
 use fastrand::Rng;
 
-use crate::{Account, KeyId, Verdict, engine::NewKey};
+use crate::{Account, KeyId, Limit, Verdict, engine::NewKey};
 
 use super::{
     super::{
         super::{Time, account::Life},
         insert_account,
-        model::{Check, ensure},
+        model::{Check, Meter, ensure, is_like},
     },
     play::Play,
 };
@@ -52,7 +52,9 @@ impl Play {
             !self.world.accounts.iter().any(|other| other.name == *name && other.declared)
         });
         let name = rng.choice(gone.collect::<Vec<_>>()).filter(|_| rng.bool()).unwrap_or(next);
-        let limits = self.setting.limits(rng);
+        let leaving = self.world.accounts.iter().rev().find(|account| account.name == name);
+        let old = leaving.map_or(&[][..], |account| &account.meters);
+        let limits = clear(old, self.setting.limits(rng));
         self.tell(|| format!("account {name} comes: {limits:?}"));
         let account =
             limits.iter().cloned().fold(Account::new(format!("org-{name}")), Account::limit);
@@ -82,6 +84,8 @@ impl Play {
         let gone = (0..next).filter(|id| !keys.iter().any(|key| key.id == *id && key.declared));
         let id = rng.choice(gone.collect::<Vec<_>>()).filter(|_| rng.bool()).unwrap_or(next);
         let limits = if rng.u8(0..4) == 0 { vec![self.setting.limit(rng)] } else { Vec::new() };
+        let leaving = keys.iter().rev().find(|key| key.id == id);
+        let limits = clear(leaving.map_or(&[][..], |key| &key.meters), limits);
         let expires = self.expiry(rng);
         self.tell(|| format!("key {id} comes to account {account}: {limits:?} until {expires:?}"));
         let new = NewKey {
@@ -144,7 +148,8 @@ impl Play {
     fn set_limits(&mut self, rng: &mut Rng) {
         if rng.u8(0..4) == 0 {
             let Some(key) = self.a_key(rng) else { return };
-            let limits: Vec<_> = (0..rng.usize(0..3)).map(|_| self.setting.limit(rng)).collect();
+            let limits = (0..rng.usize(0..3)).map(|_| self.setting.limit(rng)).collect();
+            let limits = clear(&self.world.keys[key].meters, limits);
             self.tell(|| format!("key {key} has other limits: {limits:?}"));
             let meters = self.counts.of(&limits);
             self.engine.set_key_limits(self.time(), self.keys[key], meters);
@@ -167,6 +172,7 @@ impl Play {
             limits.push(limit);
         }
         limits.truncate(5);
+        let limits = clear(&self.world.accounts[account].meters, limits);
         self.tell(|| format!("account {account} has other limits: {limits:?}"));
         let meters = self.counts.of(&limits);
         self.engine.set_account_limits(self.time(), self.accounts[account], meters);
@@ -216,4 +222,17 @@ impl Play {
         ensure!(kept - free == ours, "{kept} slots less {free} for {ours} accounts");
         Ok(())
     }
+}
+
+/// Leaves out limits of which nobody can tell which of several others they have been.
+fn clear(old: &[Meter], new: Vec<Limit>) -> Vec<Limit> {
+    let mut clear: Vec<Limit> = Vec::new();
+    for limit in new {
+        let was = old.iter().any(|meter| meter.limit == limit);
+        let alike = old.iter().filter(|meter| is_like(&meter.limit, &limit)).count();
+        if (was || alike < 2) && !clear.iter().any(|other| is_like(other, &limit)) {
+            clear.push(limit);
+        }
+    }
+    clear
 }
