@@ -167,7 +167,9 @@ impl Engine {
 
     /// Where the kin of a request are; none if it has nothing to be kin by, or affinity is off.
     pub(crate) fn bond(&self, now: Time, kin: &Kin) -> Option<Bond> {
-        self.affinities.find(now, kin, &self.by_name)
+        let mut bond = self.affinities.find(now, kin, &self.by_name)?;
+        bond.account = bond.account.filter(|kin| !self.accounts[kin.index()].is_leaving);
+        Some(bond)
     }
 
     /// The last moment at which a request is worth being sent: it does not wait for longer, and is

@@ -150,14 +150,21 @@ fn memory_is_bounded_and_what_was_used_last_is_kept() {
 }
 
 #[test]
-fn an_account_is_found_by_its_name_wherever_it_is() {
+fn an_account_is_known_by_its_name_whoever_has_its_slot() {
     let mut engine = remembering(3, &[], 1_000);
-    let home = answered(&mut engine, at(0.0), &[1]);
-    engine.accounts.rotate_left(1);
-    let found = engine.bond(at(0.0), &kin(&[1])).unwrap().account.unwrap();
-    assert_eq!(found.index(), (home + 2) % 3);
-    engine.accounts[found.index()].name = "somebody else".into();
+    let home = AccountIx::new(answered(&mut engine, at(0.0), &[1]));
+    let declared = |engine: &mut Engine, name: &str| {
+        let new = NewAccount { name: name.into(), weight: 1, meters: Vec::new() };
+        engine.insert_account(at(0.0), new)
+    };
+    let was = Arc::clone(&engine.accounts[home.index()].name);
+    let keys = engine.accounts[home.index()].keys.clone();
+    keys.into_iter().for_each(|key| engine.remove_key(key));
+    engine.remove_accounts(&[home]);
+    assert_eq!(declared(&mut engine, "somebody else"), home);
     assert!(engine.bond(at(0.0), &kin(&[1])).unwrap().account.is_none(), "an index means nobody");
+    let back = declared(&mut engine, &was);
+    assert_eq!(engine.bond(at(0.0), &kin(&[1])).unwrap().account, Some(back));
 }
 
 #[test]
