@@ -27,6 +27,7 @@ pub struct Demand {
     pub(crate) nano_dollars: u64,
     pub(crate) priority: i8,
     pub(crate) tenant: Option<Arc<str>>,
+    pub(crate) affinity: Option<Arc<str>>,
     pub(crate) tag: Option<Arc<str>>,
     pub(crate) since: Option<Instant>,
     pub(crate) deadline: Option<Instant>,
@@ -58,7 +59,8 @@ impl Demand {
         self
     }
 
-    /// What it is expected to cost at most, in billionths of a US dollar; 0 by default.
+    /// What it is expected to cost at most, in billionths of a US dollar. By default, and if it is 0, that is
+    /// reckoned from its tokens and the pool's prices, where any limit counts money.
     pub fn nano_dollars(mut self, cost: u64) -> Self {
         self.nano_dollars = cost;
         self
@@ -78,6 +80,14 @@ impl Demand {
     /// there; priority then orders the requests of one tenant.
     pub fn tenant(mut self, name: impl AsRef<str>) -> Self {
         self.tenant = Some(Arc::from(name.as_ref()));
+        self
+    }
+
+    /// What it has in common with other requests that begin as it does, such as the id of a
+    /// conversation: they stay on one account, whose provider has their beginning in its cache; see
+    /// [`Affinity`](crate::Affinity). By default that is read from the request.
+    pub fn affinity(mut self, name: impl AsRef<str>) -> Self {
+        self.affinity = Some(Arc::from(name.as_ref()));
         self
     }
 

@@ -66,6 +66,11 @@ pub enum Reason {
     TooLarge,
     /// No key is left that may serve the request: all are rejected, refused or excluded.
     NoKey,
+    /// What may be spent under the request's [tag](crate::Demand::tag) is spent.
+    Budget,
+    /// Nobody knows what its model costs, and only what has a price may be sent
+    /// ([`KeyPoolBuilder::refuse_unpriced`](crate::KeyPoolBuilder::refuse_unpriced)).
+    Unpriced,
     /// The provider took longer than [`KeyRotationLayer`](crate::KeyRotationLayer) was told to wait.
     TimedOut,
 }
@@ -97,12 +102,13 @@ impl Exhausted {
         })
     }
 
-    /// The status a caller is told: 429 where waiting helps, 413 where the demand is too large, 503
+    /// The status a caller is told: 429 where waiting helps, 403 where the price is not known, 413 where the demand is too large, 503
     /// where no key is left, 504 where the provider did not answer in time.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.reason {
-            Reason::Busy | Reason::LineFull => StatusCode::TOO_MANY_REQUESTS,
+            Reason::Busy | Reason::LineFull | Reason::Budget => StatusCode::TOO_MANY_REQUESTS,
+            Reason::Unpriced => StatusCode::FORBIDDEN,
             Reason::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Reason::NoKey => StatusCode::SERVICE_UNAVAILABLE,
             Reason::TimedOut => StatusCode::GATEWAY_TIMEOUT,
@@ -116,6 +122,8 @@ impl fmt::Display for Exhausted {
             Reason::Busy => "every account is at its limits",
             Reason::LineFull => "the line of waiting requests is full",
             Reason::TooLarge => "the request is larger than any account's limit; make it smaller",
+            Reason::Budget => "the budget of its tag is spent",
+            Reason::Unpriced => "the price of its model is not known; add it to the price file",
             Reason::NoKey => "no key is left that may serve this request",
             Reason::TimedOut => "the provider did not go on with its answer in time",
         })?;

@@ -184,6 +184,7 @@
 //! A feature only adds; none changes what is there without it.
 
 mod account;
+mod affinity;
 #[cfg(feature = "balance")]
 pub mod balance;
 mod demand;
@@ -211,11 +212,13 @@ pub mod usage;
 mod verdict;
 
 pub use account::Account;
+pub use affinity::Affinity;
 #[cfg(feature = "balance")]
 pub use balance::{KeyBalance, KeyEndpoint, KeyEndpoints};
 pub use demand::{Demand, Estimate};
 pub use engine::{
-    AccountState, Event, KeyState, LaneState, LastRefusal, MeterState, Saved, Snapshot, TenantState,
+    AccountState, AffinityState, BudgetState, Event, KeyState, LaneState, LastRefusal, MeterState,
+    Saved, Snapshot, TenantState, Whose,
 };
 pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};

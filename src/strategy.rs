@@ -48,7 +48,8 @@ pub trait Strategy: fmt::Debug + Send + Sync + 'static {
 pub enum Look {
     /// The next ones in turn: each comes first for as many requests as it has weight.
     InTurn(usize),
-    /// The first ones in the order in which they were declared.
+    /// The first ones in the order in which they were declared, also for requests whose
+    /// [kin](crate::Affinity) are elsewhere.
     AsDeclared(usize),
 }
 

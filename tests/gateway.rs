@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, too, say by a panic what is wrong")]
 
+#[path = "gateway/affinity.rs"]
+mod affinity;
+#[path = "gateway/budgets.rs"]
+mod budgets;
 #[allow(dead_code, reason = "the example's own main is not called here")]
 #[path = "../examples/gateway/main.rs"]
 mod gateway;

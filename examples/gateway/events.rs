@@ -77,6 +77,12 @@ fn line(event: &Event) -> String {
         Event::ShadowHeldBack { requests, total } => {
             format!("{requests} requests would have been held back, {total} so far")
         }
+        Event::BudgetNear { whose, limit, used_percent } => {
+            format!("{used_percent} % of {limit} are spent by {whose}")
+        }
+        Event::Unpriced { model } => {
+            format!("the price{} is not known: it counts as nothing", of(model))
+        }
         other => format!("{other:?}"),
     }
 }

@@ -3,7 +3,7 @@
 
 use axum::{
     body::{Body, Bytes, HttpBody},
-    http::{Extensions, Request, Response, StatusCode, Version, request::Parts},
+    http::{Extensions, HeaderName, Request, Response, StatusCode, Version, request::Parts},
 };
 use tower_key_rotation::{Demand, Exhausted, KeyUsed, Trail, Verdict};
 
@@ -16,6 +16,9 @@ use super::{
     reply,
     routes::Gateway,
 };
+
+/// The header by which callers say what a request has in common with others; not for the provider.
+const AFFINITY: HeaderName = HeaderName::from_static("x-affinity");
 
 /// Sends a request of a tenant to `path` of a pool's provider.
 pub(crate) async fn forward(
@@ -34,9 +37,12 @@ pub(crate) async fn forward(
         return logged(refusal, access, None);
     };
     request.extensions_mut().insert(trail);
-    let demand = tenant.map_or(Demand::new(), |tenant| Demand::new().tenant(tenant));
+    let name = request.headers_mut().remove(AFFINITY);
+    let name = name.as_ref().and_then(|name| name.to_str().ok());
+    let demand = tenant.into_iter().fold(Demand::new(), Demand::tenant);
+    let demand = name.into_iter().fold(demand, Demand::affinity);
     // Who says nothing else is booked under whom it calls for.
-    let demand = tag.as_deref().or(tenant).map_or(demand.clone(), |tag| demand.tag(tag));
+    let demand = tag.as_deref().or(tenant).into_iter().fold(demand, Demand::tag);
     request.extensions_mut().insert(demand);
     match pool.call(request).await {
         Ok(answer) => {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::{body::Body, http::Request};
 use tower::{Layer, ServiceBuilder, ServiceExt};
 use tower_key_rotation::{
-    BuildError, KeyPool, KeyPoolBuilder, KeyRotationLayer, RotationStack,
+    Affinity, BuildError, KeyPool, KeyPoolBuilder, KeyRotationLayer, RotationStack,
     strategy::{Headroom, RoundRobin, Sequential},
 };
 use wildmatch::WildMatch;
 
 use super::{
-    config::{Admission, Base, Dialect, PoolConfig, Strategy, Streams, Tenant},
+    config::{Admission, Base, Budget, Dialect, Kinship, PoolConfig, Strategy, Streams, Tenant},
     upstream::{Upstream, UpstreamError},
     usage::Opened,
 };
@@ -37,9 +37,9 @@ impl Pool {
         upstream: Upstream,
     ) -> Result<Self, BuildError> {
         let PoolConfig { name, dialect, base, models, max_wait, queue, .. } = config;
-        let PoolConfig { admission, streams, rules, accounts, .. } = config;
+        let PoolConfig { admission, budgets, streams, rules, accounts, .. } = config;
         let keys = dialect.pool(&base.origin()).name(&name).max_wait(max_wait).line(queue);
-        let keys = admit(keys, admission);
+        let keys = budgets.into_iter().fold(admit(keys, admission), limit_tag);
         let keys =
             tenants.iter().fold(keys, |keys, tenant| keys.tenant(&tenant.name, tenant.weight));
         let keys = opened.furnish(&name, keys);
@@ -69,8 +69,22 @@ impl Pool {
     }
 }
 
+fn limit_tag(keys: KeyPoolBuilder, budget: Budget) -> KeyPoolBuilder {
+    budget.limits.into_iter().fold(keys, |keys, limit| match &budget.tag {
+        Some(tag) => keys.budget(tag, limit),
+        None => keys.tag_budget(limit),
+    })
+}
+
 fn admit(keys: KeyPoolBuilder, admission: Admission) -> KeyPoolBuilder {
-    let Admission { strategy, learn, start, shadow } = admission;
+    let Admission { strategy, learn, start, shadow, refuse_unpriced, affinity, patience } =
+        admission;
+    let affinity = match affinity {
+        Some(Kinship::Off) => Affinity::none(),
+        Some(Kinship::Names) => Affinity::new().prompts(false),
+        Some(Kinship::Prompts) | None => Affinity::new(),
+    };
+    let keys = keys.affinity(patience.into_iter().fold(affinity, Affinity::patience));
     let keys = match strategy {
         Some(Strategy::Headroom) => keys.strategy(Headroom),
         Some(Strategy::Sequential) => keys.strategy(Sequential),
@@ -79,7 +93,7 @@ fn admit(keys: KeyPoolBuilder, admission: Admission) -> KeyPoolBuilder {
     };
     let keys = learn.into_iter().fold(keys, KeyPoolBuilder::learn);
     let keys = start.into_iter().fold(keys, KeyPoolBuilder::start);
-    keys.shadow(shadow)
+    keys.shadow(shadow).refuse_unpriced(refuse_unpriced)
 }
 
 fn rotation(keys: &KeyPool, streams: Streams) -> KeyRotationLayer {

@@ -61,6 +61,7 @@ impl Engine {
         let ix = self.free_accounts.pop().unwrap_or(AccountIx::new(self.accounts.len()));
         self.by_name.insert(Arc::clone(&new.name), ix);
         self.order.push(ix);
+        self.note_spending(new.meters.iter());
         let account = Account::new(new);
         self.lanes.seat_new(ix, &account);
         match self.accounts.get_mut(ix.index()) {
@@ -87,6 +88,7 @@ impl Engine {
             None => {
                 let ix = self.free_keys.pop().unwrap_or(KeyIx::new(self.keys.len()));
                 self.by_id.insert(new.id.clone(), ix);
+                self.note_spending(new.meters.iter());
                 let key = Key::new(ix, account, new, &self.accounts[account.index()].way);
                 match self.keys.get_mut(ix.index()) {
                     Some(free) => *free = key,
@@ -164,6 +166,7 @@ impl Engine {
     /// what is admitted from now on.
     pub(crate) fn set_account_limits(&mut self, now: Time, ix: AccountIx, new: Vec<Meter>) {
         self.epoch += 1;
+        self.note_spending(new.iter());
         self.accounts[ix.index()].declare(now, new, self.epoch);
         self.lanes.recount(ix, &self.accounts[ix.index()]);
         self.revive(ix);
@@ -172,6 +175,7 @@ impl Engine {
     /// The same for a key alone.
     pub(crate) fn set_key_limits(&mut self, now: Time, ix: KeyIx, new: Vec<Meter>) {
         self.epoch += 1;
+        self.note_spending(new.iter());
         let key = &mut self.keys[ix.index()];
         let account = key.account;
         key.declare(now, new, self.epoch, &self.accounts[account.index()].way);

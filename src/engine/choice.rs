@@ -7,6 +7,7 @@ use super::{
     account::Life,
     demand::{Among, Ask, Cost},
     index::{AccountIx, KeyIx, LaneIx},
+    line::LOOK_BEHIND,
     room::Room,
     time::Time,
 };
@@ -28,7 +29,8 @@ pub(super) struct Blocked {
     pub(super) until: Option<Time>,
     /// The account that will be the first to have room, of those that have room for less now.
     pub(super) first: Option<(Time, AccountIx)>,
-    /// Whether an account had room and only its keys were excluded.
+    /// Whether an account had room that the request does not want: its keys are excluded, or the
+    /// request waits for the account of its kin.
     pub(super) by_exclusion: bool,
 }
 
@@ -55,6 +57,9 @@ impl Engine {
             Among::All => {}
             Among::One(key) => return self.choose_only(now, ask, key, passing),
             Among::None => return Err(Blocked::default()),
+        }
+        if let Some(open) = self.waits_for_kin(now, ask, passing) {
+            return Err(Blocked { until: Some(open), by_exclusion: true, first: None });
         }
         self.lanes[ask.lane].wake(now);
         // Those who sleep may be what somebody ahead waits for.
@@ -105,8 +110,11 @@ impl Engine {
             }
         }
         match best {
-            Some((_, account, key)) => {
+            Some((_, mut account, mut key)) => {
                 if in_turn {
+                    if ask.bond.is_some() {
+                        (account, key) = self.stay(now, ask, passing, (account, key));
+                    }
                     self.lanes[ask.lane].took(account);
                 }
                 Ok((account, key))
@@ -118,6 +126,52 @@ impl Engine {
                 Err(blocked)
             }
         }
+    }
+
+    /// When the account of its kin has room, if a request waits for that: not for long, and not where
+    /// many wait already.
+    fn waits_for_kin(&self, now: Time, ask: &Ask, passing: Option<Passing>) -> Option<Time> {
+        let bond = ask.bond.filter(|bond| bond.patient_until > now)?;
+        let at = bond.account?;
+        let is_held = passing.is_some_and(|passing| passing.held == Some(at));
+        if is_held || self.lanes[ask.lane].line.len() > LOOK_BEHIND / 2 {
+            return None;
+        }
+        match self.room(ask.lane, &ask.cost, at).max(self.room_of_keys(at, ask)) {
+            Room::At(open) if open > now && open <= bond.patient_until => Some(open),
+            _ => None,
+        }
+    }
+
+    /// The account where the kin of a request are, if it has room and is not much busier than the one
+    /// that was chosen; that one if not.
+    fn stay(
+        &self,
+        now: Time,
+        ask: &Ask,
+        passing: Option<Passing>,
+        chosen: (AccountIx, KeyIx),
+    ) -> (AccountIx, KeyIx) {
+        let at = ask.bond.and_then(|bond| bond.account).filter(|at| {
+            let is_held = passing.is_some_and(|passing| passing.held == Some(*at));
+            let is_open =
+                matches!(self.room(ask.lane, &ask.cost, *at), Room::At(open) if open <= now);
+            *at != chosen.0 && !is_held && is_open && !self.is_much_busier(*at, chosen.0)
+        });
+        let stay = at.and_then(|at| Some((at, self.choose_key(now, at, ask).ok()?)));
+        stay.unwrap_or(chosen)
+    }
+
+    /// By more than a quarter and a few requests at once, by weight: as many as the number that happen
+    /// to be under way at once goes up and down by, so that few move without need.
+    fn is_much_busier(&self, account: AccountIx, than: AccountIx) -> bool {
+        const FEW: u128 = 8;
+        let at = |account: AccountIx| {
+            let state = &self.accounts[account.index()];
+            (u128::from(state.in_flight), u128::from(state.weight.max(1)))
+        };
+        let ((mine, my_weight), (other, other_weight)) = (at(account), at(than));
+        4 * mine * other_weight > 5 * other * my_weight + 4 * FEW * my_weight * other_weight
     }
 
     fn load(&self, now: Time, lane: LaneIx, account: AccountIx) -> u128 {

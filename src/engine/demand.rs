@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::limit::Metered;
 
 use super::{
+    affinity::Bond,
+    budgets::BudgetIx,
     index::{KeyIx, LaneIx},
     needs::Prior,
     tenants::TenantIx,
@@ -56,6 +58,10 @@ pub(crate) struct Ask {
     pub(crate) tenant: TenantIx,
     /// What its usage is booked under.
     pub(crate) tag: Option<Arc<str>>,
+    pub(crate) budget: Option<BudgetIx>,
+    /// Whether money is limited, and nobody knows what it costs.
+    pub(crate) is_unpriced: bool,
+    pub(crate) bond: Option<Bond>,
     pub(crate) cost: Cost,
     /// What of the cost was a guess.
     pub(crate) prior: Prior,

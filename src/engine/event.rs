@@ -1,6 +1,6 @@
 //! What an operator wants to be told.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{Changes, KeyId, Limit, Verdict};
 
@@ -153,6 +153,22 @@ pub enum Event {
         /// What was wrong, without any secret.
         why: String,
     },
+    /// Four fifths of what may be spent at once of a limit on spending are spent. Told again once it has
+    /// been below half, as at the beginning of the next window.
+    BudgetNear {
+        /// Whose limit it is.
+        whose: Whose,
+        /// The limit.
+        limit: Limit,
+        /// How much of it is spent.
+        used_percent: u64,
+    },
+    /// A request for a model came of which nobody knows the price, though spending is limited. Told once
+    /// for each model.
+    Unpriced {
+        /// The model, if the request had one.
+        model: Option<Arc<str>>,
+    },
     /// In shadow mode: requests went out that would have been held back. Told once a second at most.
     ShadowHeldBack {
         /// So many since this was last told.
@@ -160,4 +176,26 @@ pub enum Event {
         /// So many since the pool was built.
         total: u64,
     },
+}
+
+/// Whose a limit is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Whose {
+    /// An account's, by its name.
+    Account(Arc<str>),
+    /// A key's.
+    Key(KeyId),
+    /// That of a [tag](crate::Demand::tag).
+    Tag(Arc<str>),
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(name) => write!(f, "account {name:?}"),
+            Self::Key(id) => write!(f, "key {id:?}"),
+            Self::Tag(tag) => write!(f, "tag {tag:?}"),
+        }
+    }
 }

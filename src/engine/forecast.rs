@@ -27,8 +27,8 @@ const PER_TIME: [Metered; 5] = [
 impl Engine {
     /// Why a request would wait in vain, if it is known now.
     pub(crate) fn refusal(&self, now: Time, ask: &Ask) -> Option<Exhausted> {
-        if let Some(hopeless) = self.hopeless(ask) {
-            return Some(hopeless);
+        if let Some(refusal) = self.forbidden(now, ask).or_else(|| self.hopeless(ask)) {
+            return Some(refusal);
         }
         let at = self.forecast(now, ask);
         let refuse = |reason| Some(Exhausted::new(reason, at.map(|at| now.until(at))));

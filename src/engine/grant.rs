@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{Usage, Verdict};
 
 use super::{
-    Ask, Cost, Engine, Time,
+    Ask, Bond, BudgetIx, Cost, Engine, Time,
     index::{AccountIx, KeyIx, LaneIx, Meters},
     learnt::Learnt,
     meter::Meter,
@@ -26,6 +26,8 @@ pub(crate) struct Grant {
     pub(super) epoch: u64,
     /// Which of the key's secrets it is sent with.
     pub(super) secret: u32,
+    pub(super) budget: Option<BudgetIx>,
+    pub(super) bond: Option<Bond>,
     pub(super) sent: Time,
     pub(super) reserved: Cost,
     pub(super) prior: Prior,
@@ -81,6 +83,8 @@ impl Engine {
             meters: seat.meters,
             epoch: self.epoch,
             secret: self.keys[key.index()].secret,
+            budget: ask.budget,
+            bond: ask.bond,
             sent: now,
             reserved: ask.cost,
             prior: ask.prior,
@@ -110,6 +114,11 @@ impl Engine {
             if is_news {
                 self.tell_near_limits(now, &grant);
             }
+            self.tell_near_budgets(now, &grant);
+        }
+        self.budgets.sent(grant.budget);
+        if let Some(bond) = ask.bond {
+            self.affinities.sent(bond, account);
         }
         self.lanes[ask.lane].in_flight += 1;
         let state = &mut self.accounts[account.index()];
@@ -151,9 +160,17 @@ impl Engine {
         for meter in self.meters_of(grant) {
             freed |= meter.settle(now, grant.sent, &grant.reserved, &used);
         }
+        self.tell_near_budgets(now, grant);
         if freed {
             self.revive(grant.account);
         }
+    }
+
+    /// A request was refused, or got nowhere: it costs no money. What it takes of other limits is not
+    /// known, and stays charged.
+    pub(crate) fn settle_unpaid(&mut self, now: Time, grant: &mut Grant) {
+        let Cost { input, output, .. } = grant.reserved;
+        self.settle(now, grant, &Usage::tokens(input, output).nano_dollars(0));
     }
 
     /// The answer has told what it really used: what others of its model need is known better by it.
@@ -168,6 +185,7 @@ impl Engine {
         for meter in self.meters_of(&grant) {
             freed |= meter.release();
         }
+        self.budgets.ended(grant.budget);
         self.accounts[grant.account.index()].in_flight -= 1;
         self.keys[grant.key.index()].in_flight -= 1;
         let lane = &mut self.lanes[grant.lane];
@@ -210,7 +228,9 @@ impl Engine {
         let account = self.accounts[grant.account.index()].counting_grant(grant);
         let key = self.keys[grant.key.index()].meters.iter_mut();
         let key = key.filter(|meter| meter.since <= grant.epoch);
-        account.chain(learnt).chain(key).filter(|_| grant.counted)
+        let budget = grant.budget.map(|at| &mut self.budgets[at].meters);
+        let declared = account.chain(key).chain(budget.into_iter().flatten());
+        declared.chain(learnt).filter(|_| grant.counted)
     }
 
     /// An account changed for the better: every lane looks at it anew.

@@ -89,6 +89,9 @@ impl Engine {
         let lane = &mut self.lanes[grant.lane];
         let account = &mut self.accounts[grant.account.index()];
         account.failures.succeeded();
+        if let Some(bond) = grant.bond {
+            self.affinities.bind(now, bond, &account.name);
+        }
         if let Some(learnt) = lane.seat_mut(grant.account).learnt.as_mut().filter(|_| grant.counted)
             && learnt.accepted(now, &grant.reserved, &account.way)
         {

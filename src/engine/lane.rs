@@ -21,6 +21,9 @@ use super::{
 /// For so many rounds an account that was passed over keeps its turns.
 const MOST_ROUNDS: i32 = 32;
 
+/// For so many rounds an account that was taken out of turn lacks these.
+const MOST_OWED: i32 = 1_024;
+
 #[derive(Debug)]
 pub(crate) struct Lane {
     pub(crate) model: Option<Arc<str>>,
@@ -31,6 +34,8 @@ pub(crate) struct Lane {
     /// Leases that have not ended.
     pub(crate) in_flight: u64,
     pub(crate) last_used: Time,
+    /// Whether it has been told that nobody knows its price.
+    pub(crate) is_unpriced: bool,
     /// Good keys that this model was refused to.
     pub(crate) refused: Vec<KeyIx>,
     /// Set while the head of the line cannot be served: until when, as far as known.
@@ -96,6 +101,7 @@ impl Lane {
             needs: Needs::default(),
             in_flight: 0,
             last_used: Time::ZERO,
+            is_unpriced: false,
             refused: Vec::new(),
             stalled: None,
             ready: Ready::all(seats.len()),
@@ -178,7 +184,8 @@ impl Lane {
             self.turn = first;
         }
         let seat = self.seat_mut(account);
-        seat.turns = seat.turns.saturating_sub(1);
+        let most_owed = turns_of(seat.weight).saturating_mul(MOST_OWED);
+        seat.turns = (seat.turns - 1).max(-most_owed);
         if first != Some(account) || seat.turns <= 0 {
             self.move_on();
         }

@@ -11,6 +11,9 @@ use super::{
     saved::Spent, time::Time, window::Window,
 };
 
+/// From this share of what may be spent at once on, in 65,536ths: four fifths.
+pub(super) const NEAR: u64 = (4 << 16) / 5;
+
 /// The running count against one limit of one account.
 #[derive(Clone, Debug)]
 pub(crate) struct Meter {
@@ -21,6 +24,8 @@ pub(crate) struct Meter {
     pub(crate) since: u64,
     gauge: Gauge,
     recent: Recent,
+    /// Whether it has been told that a limit on spending is nearly reached.
+    is_near: bool,
 }
 
 /// Who says that there is such a limit.
@@ -83,7 +88,7 @@ impl Meter {
             (_, Edges::Rolling) => Gauge::Rolling(Rolling::new(&limit, largest(&limit, source))),
             (_, Edges::Fixed { .. }) => Gauge::Window(Window::new(&limit, wall)),
         };
-        Self { limit, source, since: 0, gauge, recent: Recent::default() }
+        Self { limit, source, since: 0, gauge, recent: Recent::default(), is_near: false }
     }
 
     /// Counts what is admitted from a change of the declared limits on.
@@ -274,6 +279,18 @@ impl Meter {
             Gauge::Window(window) => window.used_share(now),
             Gauge::InFlight { open, most } => (open << 16) / (*most).max(1),
         }
+    }
+
+    /// The share of a limit on spending that is spent, in 65,536ths, if that has come to four fifths, and
+    /// this was not told since it was last below half.
+    pub(crate) fn gets_near(&mut self, now: Time) -> Option<u64> {
+        if self.limit.metered() != Metered::Spend {
+            return None;
+        }
+        let share = self.used_share(now);
+        let was_near = self.is_near;
+        self.is_near = share >= NEAR || was_near && share >= 1 << 15;
+        Some(share).filter(|_| self.is_near && !was_near)
     }
 
     /// The time in which as much comes back as a demand takes, in nanoseconds; nothing if time is not

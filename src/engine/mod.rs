@@ -9,9 +9,11 @@
 //! [`Grant`] is then judged, settled, and ended.
 
 mod account;
+mod affinity;
 mod alarm;
 mod alike;
 mod average;
+mod budgets;
 mod change;
 mod choice;
 mod claims;
@@ -58,9 +60,11 @@ use std::{
 
 use jiff::Timestamp;
 
+pub(crate) use affinity::Bond;
+pub(crate) use budgets::{BudgetIx, Declared as DeclaredBudgets};
 pub(crate) use change::{NewAccount, NewKey};
 pub(crate) use demand::{Among, Ask, Cost, rank};
-pub use event::Event;
+pub use event::{Event, Whose};
 #[cfg(feature = "balance")]
 pub(crate) use gate::{Gate, Ordinary};
 pub(crate) use grant::Grant;
@@ -71,13 +75,16 @@ pub(crate) use needs::{Needs, Prior};
 pub use saved::Saved;
 pub(crate) use setup::{Counts, Setup};
 pub use snapshot::{
-    AccountState, KeyState, LaneState, LastRefusal, MeterState, Snapshot, TenantState,
+    AccountState, AffinityState, BudgetState, KeyState, LaneState, LastRefusal, MeterState,
+    Snapshot, TenantState,
 };
 pub(crate) use tenants::TenantIx;
 pub(crate) use time::Time;
 
 use account::{Account, Key};
+use affinity::Affinities;
 use alike::Alike;
+use budgets::Budgets;
 use lane::Lane;
 use lanes::Lanes;
 use shadow::Shadow;
@@ -85,7 +92,7 @@ use snapshot::Counters;
 use standing::Standing;
 use tenants::Tenants;
 
-use crate::{Exhausted, KeyId, strategy::Strategy};
+use crate::{Exhausted, KeyId, affinity::Kin, strategy::Strategy};
 
 /// The pure core.
 #[derive(Debug)]
@@ -108,6 +115,10 @@ pub(crate) struct Engine {
     alike: Alike,
     lanes: Lanes,
     tenants: Tenants,
+    affinities: Affinities,
+    budgets: Budgets,
+    /// Whether any limit counts money.
+    limits_spending: bool,
     strategy: Arc<dyn Strategy>,
     /// In shadow mode only.
     shadow: Option<Shadow>,
@@ -154,6 +165,13 @@ impl Engine {
         self.tenants.resolve(name)
     }
 
+    /// Where the kin of a request are; none if it has nothing to be kin by, or affinity is off.
+    pub(crate) fn bond(&self, now: Time, kin: &Kin) -> Option<Bond> {
+        let mut bond = self.affinities.find(now, kin, &self.by_name)?;
+        bond.account = bond.account.filter(|kin| !self.accounts[kin.index()].is_leaving);
+        Some(bond)
+    }
+
     /// The last moment at which a request is worth being sent: it does not wait for longer, and is
     /// usually answered before its caller gives up.
     pub(crate) fn latest_start(&self, ask: &Ask) -> Time {
@@ -165,7 +183,10 @@ impl Engine {
     /// Admits at once, unless somebody waits already or nobody has room.
     pub(crate) fn admit(&mut self, now: Time, ask: &Ask) -> Option<Grant> {
         let is_first = self.lanes[ask.lane].line.is_empty();
-        if is_first && let Ok((account, key)) = self.choose(now, ask, None) {
+        if is_first
+            && self.forbidden(now, ask).is_none()
+            && let Ok((account, key)) = self.choose(now, ask, None)
+        {
             self.went_through(now);
             return Some(self.grant(now, ask, account, key, true));
         }

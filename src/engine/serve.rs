@@ -104,7 +104,8 @@ impl Engine {
         for &place in places.as_slice() {
             let Some(waiter) = self.lanes[lane].line.get(place) else { break };
             let (id, ask) = (waiter.id, waiter.ask.clone());
-            let chosen = if self.latest_start(&ask) <= now {
+            let forbidden = self.forbidden(now, &ask);
+            let chosen = if forbidden.is_some() || self.latest_start(&ask) <= now {
                 None
             } else {
                 match self.choose(now, &ask, passing) {
@@ -130,7 +131,10 @@ impl Engine {
             self.lanes[lane].line.take(place);
             self.waiting -= 1;
             self.tenants.left(ask.tenant);
-            let why = || self.hopeless(&ask).unwrap_or_else(|| self.busy(now, &ask));
+            let why = || {
+                let hopeless = forbidden.or_else(|| self.hopeless(&ask));
+                hopeless.unwrap_or_else(|| self.busy(now, &ask))
+            };
             return Some((id, granted.ok_or_else(why)));
         }
         self.lanes[lane].stalled = Some(stall);

@@ -9,13 +9,14 @@ use std::{
 use jiff::Timestamp;
 
 use crate::{
-    Limit,
+    Affinity, Limit,
     strategy::{Headroom, Strategy},
 };
 
 use super::{
-    AccountIx, Engine, MOST_LIMITS, alike::Alike, lanes::Lanes, meter::Meter, shadow::Shadow,
-    snapshot::Counters, standing::Standing, tenants::Tenants,
+    AccountIx, DeclaredBudgets, Engine, MOST_LIMITS, affinity::Affinities, alike::Alike,
+    budgets::Budgets, lanes::Lanes, meter::Meter, shadow::Shadow, snapshot::Counters,
+    standing::Standing, tenants::Tenants,
 };
 
 /// What an engine is like, beside its accounts.
@@ -26,6 +27,8 @@ pub(crate) struct Setup {
     pub(crate) strategy: Arc<dyn Strategy>,
     /// The weights of tenants, if not 1.
     pub(crate) tenants: HashMap<Arc<str>, u32>,
+    pub(crate) affinity: Affinity,
+    pub(crate) budgets: DeclaredBudgets,
     /// Whether limits are learnt that were not declared.
     pub(crate) learns: bool,
     /// How many requests at once an account gets of which no limit is known.
@@ -44,6 +47,8 @@ impl Setup {
             longest_line: 1_000,
             strategy: Arc::new(Headroom),
             tenants: HashMap::new(),
+            affinity: Affinity::new(),
+            budgets: DeclaredBudgets::default(),
             learns: true,
             start: 16,
             longest_cooldown: Duration::from_secs(24 * 3_600),
@@ -57,7 +62,7 @@ impl Setup {
 impl Engine {
     /// An engine without accounts so far.
     pub(crate) fn new(setup: Setup) -> Self {
-        Self {
+        let mut engine = Self {
             accounts: Vec::new(),
             keys: Vec::new(),
             free_accounts: Vec::new(),
@@ -67,6 +72,9 @@ impl Engine {
             by_id: HashMap::new(),
             epoch: 0,
             notices: BTreeSet::new(),
+            budgets: Budgets::new(setup.budgets, setup.wall),
+            limits_spending: false,
+            affinities: Affinities::new(&setup.affinity),
             provider: Standing::default(),
             alike: Alike::default(),
             lanes: Lanes::new(),
@@ -90,7 +98,9 @@ impl Engine {
             #[cfg(feature = "balance")]
             opened: super::gate::Opened::default(),
             counters: Counters::default(),
-        }
+        };
+        engine.limits_spending = engine.budgets.limit_spending();
+        engine
     }
 
     /// Makes place for so many accounts and keys, and not for more.

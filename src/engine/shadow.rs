@@ -20,6 +20,10 @@ pub(super) struct Shadow {
 }
 
 impl Engine {
+    pub(crate) fn is_shadow(&self) -> bool {
+        self.shadow.is_some()
+    }
+
     /// Admits a request that has no room, if any key is left that may be used for it. It is not counted
     /// by any meter, as it would not have been sent now.
     pub(super) fn admit_anyway(&mut self, now: Time, ask: &Ask) -> Option<Grant> {

@@ -10,13 +10,10 @@ use super::{
     AccountIx, Engine, Time,
     account::{Account, Key, Life},
     lane::Lane,
-    meter::{Meter, Source},
+    meter::{Meter, NEAR, Source},
     refusal::Refusal,
     standing::Standing,
 };
-
-/// From this share of what may be spent at once on, in 65,536ths: four fifths.
-const NEAR: u64 = (4 << 16) / 5;
 
 /// The state of a pool at one moment. It serialises to JSON as it stands.
 #[derive(Clone, Debug, Serialize)]
@@ -35,14 +32,41 @@ pub struct Snapshot {
     pub panic: bool,
     /// In shadow mode: requests since the pool was built that would have been held back.
     pub shadow_held_back: Option<u64>,
+    /// How requests stayed on the account that has their beginning in its cache.
+    pub affinity: AffinityState,
     /// Responses by verdict since the pool was built; one that was accepted and failed later is a failure.
     pub verdicts: BTreeMap<&'static str, u64>,
+    /// The budgets of tags: those that were declared, and others of which something is spent.
+    pub budgets: Vec<BudgetState>,
     /// The accounts, in the order they were declared.
     pub accounts: Vec<AccountState>,
     /// The models asked for so far; the first is for requests without one.
     pub lanes: Vec<LaneState>,
     /// The tenants that wait in line; none named is the tenant of requests without one.
     pub tenants: Vec<TenantState>,
+}
+
+/// How requests stayed on the account that has their beginning in its cache; see
+/// [`Affinity`](crate::Affinity).
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct AffinityState {
+    /// Conversations that are remembered; some of them may be over.
+    pub remembered: usize,
+    /// Requests since the pool was built that stayed.
+    pub stayed: u64,
+    /// Requests that went elsewhere: their account had no room, or was much busier than others.
+    pub moved: u64,
+}
+
+/// The state of a tag's budget.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct BudgetState {
+    /// The tag.
+    pub tag: Arc<str>,
+    /// Its limits.
+    pub meters: Vec<MeterState>,
 }
 
 /// The state of a tenant that waits in line.
@@ -176,7 +200,9 @@ impl Engine {
             braked_for: cooling(&self.provider, now),
             panic: self.panic.is_some(),
             shadow_held_back: self.shadow.as_ref().map(|shadow| shadow.held_back),
+            affinity: self.affinities.state(),
             verdicts: self.counters.verdicts(),
+            budgets: self.budgets.states(now),
             accounts: self
                 .declared()
                 .map(|(_, account)| self.account_state(now, account))
@@ -234,7 +260,7 @@ impl Engine {
     }
 }
 
-fn meter_state(now: Time, meter: &Meter) -> MeterState {
+pub(super) fn meter_state(now: Time, meter: &Meter) -> MeterState {
     let (source, declared) = match meter.source {
         Source::Declared { amount, .. } => ("declared", Some(amount)),
         Source::Told => ("told", None),

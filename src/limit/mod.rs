@@ -121,8 +121,9 @@ impl Limit {
         }
     }
 
-    /// So much money, per a time still to be said. What a request costs is said by
-    /// [`Demand::nano_dollars`](crate::Demand::nano_dollars).
+    /// So much money, per a time still to be said. What a request may cost is reckoned from its tokens and
+    /// their price ([`KeyPoolBuilder::prices`](crate::KeyPoolBuilder::prices)), or said by
+    /// [`Demand::nano_dollars`](crate::Demand::nano_dollars); what it did cost counts in the end.
     pub fn dollars(amount: u64) -> Amount {
         Self::nano_dollars(amount.saturating_mul(NANOS_A_DOLLAR))
     }

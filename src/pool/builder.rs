@@ -1,6 +1,7 @@
 //! Declaring a pool, and checking all of it at once.
 
 use std::{
+    hash::RandomState,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -8,7 +9,7 @@ use std::{
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    Account, BuildError, KeyPool, Saved,
+    Account, Affinity, BuildError, KeyPool, Limit, Saved,
     endpoint::Endpoint,
     engine::{Engine, Setup},
     provider::{Provider, Rule, Tokenizer},
@@ -124,6 +125,12 @@ impl KeyPoolBuilder {
         self
     }
 
+    /// Whether requests that begin alike stay on one account; they do by default.
+    pub fn affinity(mut self, affinity: Affinity) -> Self {
+        self.setup.affinity = affinity;
+        self
+    }
+
     /// How much a tenant ([`Demand::tenant`](crate::Demand::tenant)) is served beside the others while
     /// requests wait in line; 1 by default.
     pub fn tenant(mut self, name: impl AsRef<str>, weight: u32) -> Self {
@@ -176,6 +183,32 @@ impl KeyPoolBuilder {
         self
     }
 
+    /// What may be spent under a tag ([`Demand::tag`](crate::Demand::tag)), beside the limits of accounts
+    /// and keys: any limit, such as `"$50/day fixed"`. All limits of a tag hold together.
+    ///
+    /// It is reserved and settled as they are. A request beyond it is refused at once
+    /// ([`Reason::Budget`](crate::Reason::Budget)) with the time at which there is room again: nobody
+    /// waits in line for money.
+    pub fn budget(mut self, tag: impl AsRef<str>, limit: Limit) -> Self {
+        self.setup.budgets.tags.push((Arc::from(tag.as_ref()), limit));
+        self
+    }
+
+    /// The same for each tag that has no budget of its own; none by default. Of more than 4,096 tags at
+    /// a time, and of those longer than 256 bytes, all others share one.
+    pub fn tag_budget(mut self, limit: Limit) -> Self {
+        self.setup.budgets.usual.push(limit);
+        self
+    }
+
+    /// Whether a request is refused ([`Reason::Unpriced`](crate::Reason::Unpriced)) if spending is limited
+    /// and nobody knows what its model costs. By default it is sent, counts as nothing, and is told as
+    /// an [event](crate::Event::Unpriced).
+    pub fn refuse_unpriced(mut self, refuse: bool) -> Self {
+        self.setup.budgets.refuse_unpriced = refuse;
+        self
+    }
+
     /// What tokens cost; [`Prices::builtin`] by default. Limits on spending count by it what a request has
     /// really used, where the provider does not say.
     pub fn prices(mut self, prices: &Prices) -> Self {
@@ -217,8 +250,11 @@ impl KeyPoolBuilder {
         };
         let clock = Clock::start();
         let seed = self.seed.unwrap_or_else(|| fastrand::Rng::new().u64(..));
-        let setup = Setup { seed, wall: clock.timestamp(), ..self.setup };
-        let plan = Plan::of(&declared, setup.wall);
+        let mut affinity = self.setup.affinity.clone();
+        affinity.lifetime.get_or_insert(self.provider.facts().prompt_cache.lifetime);
+        let wall = clock.timestamp();
+        let setup = Setup { seed, wall, affinity: affinity.clone(), ..self.setup };
+        let plan = Plan::of(&declared, wall);
         let mut core = Core::new(Engine::new(setup));
         core.begin(plan);
         let salt = self.saved.as_ref().map_or_else(|| fastrand::Rng::new().u64(..), Saved::salt);
@@ -237,6 +273,8 @@ impl KeyPoolBuilder {
             max_wait: self.max_wait,
             key_set: watch::Sender::new(Arc::new(declared.key_set(1))),
             declared: Mutex::new(declared),
+            affinity,
+            hash_keys: RandomState::new(),
             clock,
             events: broadcast::Sender::new(KEPT_EVENTS),
             sink: self.sink,
@@ -258,6 +296,17 @@ impl KeyPoolBuilder {
         for rule in &self.rules {
             if let Some(problem) = rule.problem() {
                 problems.push(format!("rule {:?}: {problem}", rule.name()));
+            }
+        }
+        let tags = self.setup.budgets.tags.iter().map(|(tag, limit)| (format!("{tag:?}"), limit));
+        let usual = self.setup.budgets.usual.iter().map(|limit| ("of every tag".to_owned(), limit));
+        for (whose, limit) in tags.chain(usual) {
+            let what = match limit.model_pattern() {
+                Some(_) => Some("a budget counts every model: leave out the pattern"),
+                None => limit.problem(),
+            };
+            if let Some(what) = what {
+                problems.push(format!("budget {whose}: limit \"{limit}\": {what}"));
             }
         }
     }

@@ -32,7 +32,7 @@ impl KeyPool {
     /// - One that is missing takes no new requests, and is gone once its last request has ended. If it
     ///   comes back before that, it goes on as what it was.
     /// - A key with another secret keeps its limits; if it was rejected or has expired, it is good
-    ///   again. Give such keys an id ([`ApiKey::id`]): without one they are known by their place.
+    ///   again. Give such keys an id ([`ApiKey::id`](crate::ApiKey::id)): without one they are known by their place.
     /// - A limit with another amount keeps what is spent of it; one that is new counts from now on. Of
     ///   limits that differ in their amounts alone, any may go on as any.
     ///

@@ -259,6 +259,9 @@ impl Core {
             answer_by: None,
             excluded: Vec::new(),
             tag: None,
+            budget: None,
+            is_unpriced: false,
+            bond: None,
             among: Among::One(key),
         };
         let grant = self.engine.admit(now, &ask)?;

@@ -254,8 +254,13 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.book_unsettled();
-        if let Some(grant) = self.grant.take() {
+        if let Some(mut grant) = self.grant.take() {
+            let is_unpaid = self.applied && self.heard == Heard::Refused;
             self.shared.with(|core, now| match self.applied {
+                true if is_unpaid => {
+                    core.engine.settle_unpaid(now, &mut grant);
+                    core.engine.end(now, grant);
+                }
                 true => core.engine.end(now, grant),
                 false => core.engine.refund(now, grant),
             });

@@ -65,9 +65,11 @@ pub use key_set::{KeyEndpointInfo, KeySet};
 pub use lease::{ForeignOrigin, Lease};
 
 use crate::{
-    Attempt, Demand, Estimate, Exhausted, KeyId, Snapshot,
+    Attempt, Demand, Estimate, Exhausted, KeyId, Snapshot, Usage,
+    affinity::Kin,
     engine::{Among, Ask, Cost, Engine, Prior, Time, rank},
     provider::{self, Answer, Call, Provider, Ruling},
+    usage::Tariff,
 };
 use shared::{Core, Shared};
 
@@ -115,7 +117,10 @@ impl KeyPool {
     pub fn try_acquire(&self, demand: &Demand) -> Result<Lease, Exhausted> {
         let now = Instant::now();
         let since = demand.since.map_or(now, |since| since.min(now));
-        let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since, now };
+        let estimate = Estimate::default();
+        let kin = self.kin(demand, None, &estimate);
+        let wanted =
+            Wanted { demand, estimate: &estimate, kin, may_wait: false, tried: &[], since, now };
         self.lease_or_ask(&wanted)
             .map_err(|ask| self.shared.with(|core, now| core.engine.turned_away(now, &ask)))
     }
@@ -134,7 +139,10 @@ impl KeyPool {
     pub fn acquire(&self, demand: &Demand) -> Acquire {
         let now = Instant::now();
         let since = demand.since.map_or(now, |since| since.min(now));
-        let wanted = Wanted { demand, estimate: &Estimate::default(), tried: &[], since, now };
+        let estimate = Estimate::default();
+        let kin = self.kin(demand, None, &estimate);
+        let wanted =
+            Wanted { demand, estimate: &estimate, kin, may_wait: true, tried: &[], since, now };
         let ask = self.shared.with(|core, now| self.ask(core, now, &wanted));
         self.line_up(ask)
     }
@@ -195,6 +203,22 @@ impl KeyPool {
         estimate
     }
 
+    /// By what a request is kin to earlier ones: what its caller says goes before what is read from it.
+    pub(crate) fn kin(
+        &self,
+        demand: &Demand,
+        call: Option<&Call<'_>>,
+        estimate: &Estimate<'_>,
+    ) -> Option<Kin> {
+        let Shared { affinity, hash_keys, provider, .. } = &*self.shared;
+        if let Some(name) = &demand.affinity {
+            return Some(Kin::named(hash_keys, name.as_bytes()));
+        }
+        let call = call.filter(|_| affinity.prompts)?;
+        let model = demand.model.as_deref().or(estimate.model.as_deref());
+        provider.facts().kin(hash_keys, call, model)
+    }
+
     /// Removes every header that may hold a key.
     pub(crate) fn strip_headers(&self, headers: &mut HeaderMap) {
         self.shared.carriers.strip_headers(headers);
@@ -232,7 +256,7 @@ impl KeyPool {
         wanted: &Wanted<'_>,
         among: impl FnOnce(Among) -> Among,
     ) -> Ask {
-        let Wanted { demand, estimate, tried, since, .. } = wanted;
+        let Wanted { demand, estimate, kin, tried, since, .. } = wanted;
         let Shared { clock, max_wait, provider, .. } = &*self.shared;
         let since = clock.time(*since);
         let model = demand.model.as_deref().or(estimate.model.as_deref());
@@ -249,15 +273,22 @@ impl KeyPool {
         let prior = Prior { input, cap_counts };
         let input = demand.input_tokens.unwrap_or_else(|| needs.input(estimate.input_tokens));
         let output = needs.output(cap, cap_counts);
+        let (input, output) = (input.min(MOST), output.min(MOST));
+        let (spend, is_unpriced) = match demand.nano_dollars {
+            0 if core.engine.limits_spending() => self.price(model, input, output),
+            told => (told, false),
+        };
+        if is_unpriced {
+            core.engine.unpriced(lane);
+        }
         let mut ask = Ask {
             lane,
+            budget: core.engine.budget(now, demand.tag.as_deref()),
+            is_unpriced,
             tenant: core.engine.tenant(demand.tenant.as_deref()),
             tag: demand.tag.clone(),
-            cost: Cost {
-                input: input.min(MOST),
-                output: output.min(MOST),
-                spend: demand.nano_dollars.min(MOST),
-            },
+            bond: kin.as_ref().and_then(|kin| core.engine.bond(now, kin)),
+            cost: Cost { input, output, spend: spend.min(MOST) },
             prior,
             rank: rank(since, demand.priority),
             deadline,
@@ -270,6 +301,10 @@ impl KeyPool {
         };
         // As far as it is known now; it may be earlier once more answers have been seen.
         ask.deadline = core.engine.latest_start(&ask);
+        let is_patient = wanted.may_wait && !core.engine.is_shadow();
+        if let Some(bond) = ask.bond.as_mut().filter(|_| is_patient) {
+            bond.patient_until = since.after(self.shared.affinity.patience).min(ask.deadline);
+        }
         exclude(&core.engine, &mut ask, demand.excluded.iter());
         if !tried.is_empty() {
             let by_caller = ask.excluded.clone();
@@ -284,6 +319,18 @@ impl KeyPool {
             }
         }
         ask
+    }
+
+    /// What so many tokens cost at most, unless a cache keeps them for an hour; and whether nobody knows.
+    fn price(&self, model: Option<&str>, input: u64, output: u64) -> (u64, bool) {
+        let Shared { prices, provider, .. } = &*self.shared;
+        let (dialect, model) = (&provider.facts().name, model.unwrap_or_default());
+        let plain = Usage::tokens(input, output);
+        let cached = Usage { input: 0, cache_write: input, ..plain };
+        let [plain, cached] =
+            [plain, cached].map(|usage| prices.charge(dialect, model, &usage, Tariff::Standard));
+        let most = plain.nano_dollars.max(cached.nano_dollars);
+        (most, plain.unpriced_tokens > 0)
     }
 }
 
@@ -300,6 +347,10 @@ fn exclude<'a>(engine: &Engine, ask: &mut Ask, keys: impl Iterator<Item = &'a Ke
 pub(crate) struct Wanted<'a> {
     pub(crate) demand: &'a Demand,
     pub(crate) estimate: &'a Estimate<'a>,
+    /// By what it is kin to earlier ones.
+    pub(crate) kin: Option<Kin>,
+    /// Whether it may stand in line.
+    pub(crate) may_wait: bool,
     /// What was tried for it already.
     pub(crate) tried: &'a [Attempt],
     /// When it first asked.

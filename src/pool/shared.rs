@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    hash::RandomState,
     sync::{Arc, Mutex, PoisonError},
     task::Waker,
     time::Duration,
@@ -14,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    Exhausted,
+    Affinity, Exhausted,
     endpoint::Endpoint,
     engine::{Ask, Engine, Event, Grant, Time, WaiterId},
     provider::{
@@ -47,6 +48,9 @@ pub(crate) struct Shared {
     /// For those who keep something for each key. Only the latest set is kept, so nobody who is slow
     /// holds up a change.
     pub(crate) key_set: watch::Sender<Arc<KeySet>>,
+    pub(crate) affinity: Affinity,
+    /// For the hashes of what requests are kin by: nobody outside can make two of them alike.
+    pub(crate) hash_keys: RandomState,
     pub(crate) clock: Clock,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) sink: Option<Arc<dyn UsageSink>>,

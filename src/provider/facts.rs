@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use http::{HeaderName, HeaderValue, Method, Uri};
 
 use super::{
-    Carrier, Framing, Limits, OutputCap, Refill, Rule, TokenSize, UsageHeaders, UsageShape, Wait,
-    model_path::ModelPath, refusal_body::ErrorShape,
+    Carrier, Framing, Limits, OutputCap, PromptCache, Refill, Rule, TokenSize, UsageHeaders,
+    UsageShape, Wait, model_path::ModelPath, refusal_body::ErrorShape,
 };
 use crate::Scope;
 
@@ -69,6 +69,8 @@ pub struct Facts {
     pub usage: &'static [UsageShape],
     /// Headers that tell the tokens an answer used.
     pub usage_headers: Option<&'static UsageHeaders>,
+    /// How long an account keeps the beginnings of its prompts in a cache, and from which size on.
+    pub prompt_cache: PromptCache,
     /// The header of an answer that tells how long the provider worked on it, in milliseconds. What
     /// is left of a round trip is the way, and how far that varies is how exactly limits can be kept.
     pub processing_time: Option<HeaderName>,
@@ -104,6 +106,7 @@ impl Facts {
             counts_cache_reads: true,
             usage: &[],
             usage_headers: None,
+            prompt_cache: PromptCache::new(),
             processing_time: None,
             repeats_post: false,
             error_shape: ErrorShape::Plain,
@@ -211,6 +214,12 @@ impl Facts {
     /// Headers that tell the tokens an answer used.
     pub fn usage_headers(mut self, headers: &'static UsageHeaders) -> Self {
         self.usage_headers = Some(headers);
+        self
+    }
+
+    /// How long an account keeps the beginnings of its prompts in a cache, and from which size on.
+    pub fn prompt_cache(mut self, cache: PromptCache) -> Self {
+        self.prompt_cache = cache;
         self
     }
 

@@ -43,6 +43,7 @@
 //! ```
 
 mod clock;
+mod conversation;
 mod decode;
 mod dialects;
 mod duration;
@@ -54,6 +55,7 @@ mod limits;
 mod mend;
 mod model_path;
 mod processing_time;
+mod prompt_cache;
 mod refusal_body;
 mod request_body;
 mod retry_after;
@@ -63,7 +65,7 @@ mod tests;
 mod tokens;
 mod usage_shape;
 
-use std::{fmt, time::Duration, time::SystemTime};
+use std::{fmt, hash::RandomState, time::Duration, time::SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
@@ -77,12 +79,15 @@ pub use self::{
     dialects::*,
     facts::Facts,
     limits::{Limits, Line},
+    prompt_cache::PromptCache,
     rule::{Match, Rule, Ruling, Wait},
     tokens::{TokenSize, Tokenizer},
     usage_shape::{Cost, OutputCap, UsageHeaders, UsageShape},
 };
 pub use crate::stream::{Framing, StreamEvent};
-use crate::{Exhausted, Scope, Usage, demand::Estimate, limit::Metered, usage::UsageReader};
+use crate::{
+    Exhausted, Scope, Usage, affinity::Kin, demand::Estimate, limit::Metered, usage::UsageReader,
+};
 
 /// A request as a provider sees it.
 #[derive(Clone, Copy, Debug)]
@@ -289,5 +294,24 @@ impl Facts {
             estimate.stream = stream.unwrap_or(estimate.stream);
         }
         estimate
+    }
+
+    /// By what a request says of itself: which conversation it goes on with.
+    pub(crate) fn kin(
+        &self,
+        keys: &RandomState,
+        call: &Call<'_>,
+        model: Option<&str>,
+    ) -> Option<Kin> {
+        let PromptCache { least_tokens, header, .. } = &self.prompt_cache;
+        let named = header.as_ref().and_then(|name| call.headers.get(name));
+        match named {
+            Some(name) => Some(Kin::named(keys, name.as_bytes())),
+            None if self.reads_bodies => {
+                let least = self.tokens.bytes_of(*least_tokens);
+                conversation::kin(keys, call.body, model, least)
+            }
+            None => None,
+        }
     }
 }

@@ -47,6 +47,8 @@ impl ErrorShape {
 fn openai_words(exhausted: &Exhausted) -> (&'static str, &'static str) {
     match exhausted.reason() {
         Reason::Busy | Reason::LineFull => ("requests", "rate_limit_exceeded"),
+        Reason::Budget => ("insufficient_quota", "budget_exceeded"),
+        Reason::Unpriced => ("invalid_request_error", "model_unpriced"),
         Reason::TooLarge => ("invalid_request_error", "request_too_large"),
         Reason::NoKey => ("server_error", "no_key_available"),
         Reason::TimedOut => ("server_error", "timeout"),
@@ -55,7 +57,8 @@ fn openai_words(exhausted: &Exhausted) -> (&'static str, &'static str) {
 
 fn anthropic_word(exhausted: &Exhausted) -> &'static str {
     match exhausted.reason() {
-        Reason::Busy | Reason::LineFull => "rate_limit_error",
+        Reason::Busy | Reason::LineFull | Reason::Budget => "rate_limit_error",
+        Reason::Unpriced => "permission_error",
         Reason::TooLarge => "request_too_large",
         Reason::NoKey => "api_error",
         Reason::TimedOut => "timeout_error",
@@ -64,7 +67,8 @@ fn anthropic_word(exhausted: &Exhausted) -> &'static str {
 
 fn google(exhausted: &Exhausted, message: &str) -> Value {
     let status = match exhausted.reason() {
-        Reason::Busy | Reason::LineFull => "RESOURCE_EXHAUSTED",
+        Reason::Busy | Reason::LineFull | Reason::Budget => "RESOURCE_EXHAUSTED",
+        Reason::Unpriced => "PERMISSION_DENIED",
         Reason::TooLarge => "INVALID_ARGUMENT",
         Reason::NoKey => "UNAVAILABLE",
         Reason::TimedOut => "DEADLINE_EXCEEDED",

@@ -42,6 +42,12 @@ impl TokenSize {
     /// here (<https://ai.google.dev/gemini-api/docs/tokens>).
     pub const GEMINI: Self = Self { per_1000_bytes: 250, per_attachment: 1_032 };
 
+    /// How many bytes of text have so many tokens.
+    pub(super) fn bytes_of(self, tokens: usize) -> usize {
+        let per = usize::try_from(self.per_1000_bytes).unwrap_or(usize::MAX).max(1);
+        tokens.saturating_mul(1_000) / per
+    }
+
     /// A character of English is about 0.3 tokens
     /// (<https://api-docs.deepseek.com/quick_start/token_usage>). It takes no pictures.
     pub const DEEPSEEK: Self = Self { per_1000_bytes: 300, ..Self::USUAL };

@@ -42,9 +42,10 @@ pub(crate) fn wanted<A: 'static, R>(
     sent.streamed = estimate.stream;
     let unsaid = Demand::new();
     let demand = request.extensions().get::<Demand>().unwrap_or(&unsaid);
+    let kin = sent.pool.kin(demand, Some(&call), &estimate);
     let ask = |tried: &[_]| {
-        let since = sent.since;
-        ask(&sent.pool, &Wanted { demand, estimate: &estimate, tried, since, now })
+        let (estimate, since) = (&estimate, sent.since);
+        ask(&sent.pool, &Wanted { demand, estimate, kin, may_wait: true, tried, since, now })
     };
     match &sent.trail {
         Some(trail) => trail.visit(ask),

@@ -198,7 +198,7 @@ impl Ticket {
             place,
             model: asked.model.clone(),
             streamed: asked.streaming != Streaming::No,
-            prompt: asked.prompt,
+            prompt: asked.prompt.tokens,
             made: 0,
             finished: false,
         }

@@ -26,6 +26,10 @@ pub struct Tally {
     pub errors: u64,
     /// Tokens in the prompts of accepted requests.
     pub prompt_tokens: u64,
+    /// Of these, tokens that were read from the account's cache.
+    pub cache_read_tokens: u64,
+    /// Of these, tokens that were written to it, where the provider tells so.
+    pub cache_write_tokens: u64,
     /// Tokens in the answers, as far as they were made.
     pub answer_tokens: u64,
     /// Requests whose answer was made to its end, streams among them.

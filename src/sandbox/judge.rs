@@ -9,8 +9,9 @@ use crate::sandbox::{
     SandboxBody, Tally,
     body::Ticket,
     books::Arrival,
+    cache::Cached,
     clock,
-    dialect::{Answer, Context, Form, Route},
+    dialect::{Answer, Context, Form, Route, Tongue},
     faults::StreamFault,
     limits::{Cost, Left},
     refusal::Refusal,
@@ -62,6 +63,7 @@ struct Ruling {
 struct Granted {
     place: Place,
     asked: Asked,
+    cached: Cached,
     jitter: Duration,
     fault: Option<StreamFault>,
 }
@@ -99,6 +101,8 @@ impl Case<'_> {
             return Err(refusal);
         }
         let asked = self.asked.clone()?;
+        let cache = state.caches.get(place.account);
+        let cached = cache.map(|cache| cache.look(self.now, &asked.prompt)).unwrap_or_default();
         if let Some(model) = asked.model.as_deref() {
             if !self.shared.has_model(model) {
                 return Err(Refusal::UnknownModel);
@@ -110,20 +114,21 @@ impl Case<'_> {
                 Some(most) => most,
                 None => produced,
             };
-            let cost = Cost { input: asked.prompt, output };
+            let free = if self.route.tongue == Tongue::Anthropic { cached.read } else { 0 };
+            let cost = Cost { input: asked.prompt.tokens.saturating_sub(free), output };
             let meters = state.meters.get_mut(place.account);
             meters
                 .map_or(Ok(()), |meters| meters.take(self.now, model, cost))
                 .map_err(Refusal::Over)?;
         }
+        let jitter = self.shared.script.jitter.mul_f64(state.rng.f64());
+        if let Some(cache) = state.caches.get_mut(place.account) {
+            let begins = self.now.saturating_add(self.shared.script.latency).saturating_add(jitter);
+            cache.keep(self.now, begins, &asked.prompt);
+        }
         let streamed = asked.streaming != Streaming::No;
         let fault = if streamed { state.faults.streams.take() } else { None };
-        Ok(Granted {
-            place,
-            asked,
-            jitter: self.shared.script.jitter.mul_f64(state.rng.f64()),
-            fault,
-        })
+        Ok(Granted { place, asked, cached, jitter, fault })
     }
 
     fn enter(&self, state: &mut State, granted: &Result<Granted, Refusal>) {
@@ -131,7 +136,7 @@ impl Case<'_> {
         state.ledger.enter(place, |tally| {
             tally.requests += 1;
             match granted {
-                Ok(granted) => begin(tally, &granted.asked),
+                Ok(granted) => begin(tally, granted),
                 Err(refusal) => refusal.enter(tally),
             }
         });
@@ -150,10 +155,10 @@ impl Case<'_> {
     }
 
     fn answer(&self, ruling: &Ruling, granted: &Granted) -> Judgement {
-        let Granted { place, asked, jitter, fault } = granted;
+        let Granted { place, asked, cached, jitter, fault } = granted;
         let script = &self.shared.script;
         let context = self.context(ruling);
-        let mut answer = self.compose(asked, ruling.request_id.clone());
+        let mut answer = self.compose(asked, *cached, ruling.request_id.clone());
         if let Some(StreamFault::Exhausted(_)) = fault {
             answer.refusal = Some(self.route.tongue.refuse(&Refusal::Exhausted, &context).body);
         }
@@ -171,7 +176,7 @@ impl Case<'_> {
         Judgement { delay, response }
     }
 
-    fn compose(&self, asked: &Asked, id: String) -> Answer {
+    fn compose(&self, asked: &Asked, cached: Cached, id: String) -> Answer {
         let script = &self.shared.script;
         let tokens = asked.most.map_or(script.tokens, |most| most.min(script.tokens));
         Answer {
@@ -181,7 +186,8 @@ impl Case<'_> {
             created: clock::unix_secs(self.now),
             model: asked.model.clone().unwrap_or_default(),
             models: Arc::clone(&self.shared.models),
-            prompt: asked.prompt,
+            prompt: asked.prompt.tokens,
+            cached,
             tokens,
             cut_short: tokens < script.tokens,
             events: script.events_for(tokens),
@@ -228,9 +234,12 @@ impl Case<'_> {
     }
 }
 
-fn begin(tally: &mut Tally, asked: &Asked) {
+fn begin(tally: &mut Tally, granted: &Granted) {
+    let Granted { asked, cached, .. } = granted;
     tally.accepted += 1;
-    tally.prompt_tokens += asked.prompt;
+    tally.prompt_tokens += asked.prompt.tokens;
+    tally.cache_read_tokens += cached.read;
+    tally.cache_write_tokens += cached.write + cached.write_1h;
     tally.streams_begun += u64::from(asked.streaming != Streaming::No);
     tally.in_flight += 1;
     tally.most_in_flight = tally.most_in_flight.max(tally.in_flight);

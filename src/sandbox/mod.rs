@@ -50,6 +50,20 @@
 //!    more than that. A refused request costs nothing.
 //! 5. **The answer**, as the [`Script`] says.
 //!
+//! # Prompt caches
+//!
+//! Each account has a cache of the prompts that it has sent for a model, and answers tell what was
+//! read from it and written to it, as the provider does. A prompt is there from the beginning of its
+//! answer until it was not used for five minutes; beginnings below 1,024 tokens are not kept.
+//!
+//! - OpenAI and Gemini cache every prompt, here both in steps of 128 tokens, and tell what was read.
+//! - Anthropic caches up to each block with `cache_control`, for five minutes or (`"ttl": "1h"`) an hour.
+//!   What was marked earlier is found up to 20 blocks before a mark. It tells what was read and written
+//!   beside `input_tokens`, and what was read costs nothing of a limit on input tokens.
+//!
+//! Real caches lose things now and then, and OpenAI's is many machines; these do not forget, so they
+//! show what a client could gain at most.
+//!
 //! Every response says in `x-sandbox-key` which key it was asked with (`org-a-1` is the first key of
 //! account `org-a`); secrets are never shown. Time is tokio's, so tests can run on a paused clock.
 //!
@@ -67,11 +81,13 @@
 mod body;
 mod books;
 mod builder;
+mod cache;
 mod clock;
 mod dialect;
 mod faults;
 mod judge;
 mod limits;
+mod prompt;
 mod refusal;
 mod request;
 mod script;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::sandbox::{
     dialect::{Form, Route, Tongue},
+    prompt::{self, Prompt},
     refusal::Refusal,
 };
 
@@ -69,8 +70,7 @@ pub(super) struct Asked {
     pub(super) form: Form,
     /// None in a request that calls no model.
     pub(super) model: Option<Arc<str>>,
-    /// Tokens of the prompt.
-    pub(super) prompt: u64,
+    pub(super) prompt: Prompt,
     /// The most tokens of the answer, if said.
     pub(super) most: Option<u64>,
     pub(super) streaming: Streaming,
@@ -99,7 +99,7 @@ pub(super) fn read(route: &Route, body: &[u8], count: Option<&Count>) -> Result<
         return Ok(Asked {
             form,
             model: None,
-            prompt: 0,
+            prompt: Prompt::default(),
             most: Some(0),
             streaming,
             include_usage: false,
@@ -133,14 +133,7 @@ pub(super) fn read(route: &Route, body: &[u8], count: Option<&Count>) -> Result<
         _ => route.streaming,
     };
     let include_usage = body.get("stream_options").and_then(|options| options.get("include_usage"));
-    let texts = |of: &dyn Fn(&str) -> u64| -> u64 {
-        let prompt = body.iter().filter(|(name, _)| is_prompt(name));
-        prompt.map(|(_, value)| measure(value, of)).sum()
-    };
-    let prompt = match count {
-        Some(count) => texts(&**count),
-        None => texts(&|text| text.len() as u64).div_ceil(4),
-    };
+    let prompt = prompt::read(form, model.as_deref().unwrap_or_default(), &body, count);
     Ok(Asked {
         form,
         model,
@@ -149,31 +142,4 @@ pub(super) fn read(route: &Route, body: &[u8], count: Option<&Count>) -> Result<
         streaming,
         include_usage: include_usage.and_then(Value::as_bool).unwrap_or_default(),
     })
-}
-
-/// Whether a field at the top of a body holds text of the prompt.
-fn is_prompt(name: &str) -> bool {
-    matches!(
-        name,
-        "messages"
-            | "system"
-            | "input"
-            | "instructions"
-            | "contents"
-            | "systemInstruction"
-            | "system_instruction"
-    )
-}
-
-/// The measure of all text in a prompt, without the words that only say what is what.
-fn measure(prompt: &Value, of: &dyn Fn(&str) -> u64) -> u64 {
-    match prompt {
-        Value::String(text) => of(text),
-        Value::Array(all) => all.iter().map(|part| measure(part, of)).sum(),
-        Value::Object(fields) => {
-            let text = fields.iter().filter(|(name, _)| !matches!(name.as_str(), "role" | "type"));
-            text.map(|(_, value)| measure(value, of)).sum()
-        }
-        _ => 0,
-    }
 }

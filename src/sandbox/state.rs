@@ -11,7 +11,7 @@ use http::HeaderValue;
 use crate::{
     KeyId,
     sandbox::{
-        Dialect, Script, books::Ledger, clock::Clock, faults::Faults, limits::Meters,
+        Dialect, Script, books::Ledger, cache::Cache, clock::Clock, faults::Faults, limits::Meters,
         request::Count,
     },
 };
@@ -33,6 +33,8 @@ pub(super) struct Shared {
 pub(super) struct State {
     /// One set for each account.
     pub(super) meters: Vec<Meters>,
+    /// One for each account.
+    pub(super) caches: Vec<Cache>,
     pub(super) faults: Faults,
     pub(super) ledger: Ledger,
     pub(super) rng: fastrand::Rng,
@@ -48,8 +50,10 @@ impl Shared {
         seed: u64,
         silent: bool,
     ) -> Self {
+        let caches = directory.accounts.iter().map(|_| Cache::default()).collect();
         let state = State {
             meters,
+            caches,
             faults: Faults::default(),
             ledger: Ledger::new(&directory),
             rng: fastrand::Rng::with_seed(seed),

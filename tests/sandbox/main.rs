@@ -4,6 +4,7 @@
 
 mod answers;
 mod books;
+mod caches;
 mod faults;
 mod keys;
 mod limits;

@@ -10,8 +10,9 @@ use tower_key_rotation::{Account, ApiKey, Limit};
 
 use super::{
     super::args::address,
-    Admission, Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, Listen,
-    PoolConfig, Problems, Strategy, Streams, Surroundings, Tenant, UsageConfig, check_reach,
+    Admission, Base, Budget, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect,
+    Kinship, Listen, PoolConfig, Problems, Strategy, Streams, Surroundings, Tenant, UsageConfig,
+    check_reach,
     document::{Document, Table, Value},
     rule::rule,
     secret, value,
@@ -123,6 +124,8 @@ impl Reader<'_> {
         let models = models(&mut table, dialect);
         let rules = table.list("rule").into_iter().filter_map(Value::table);
         let rules = rules.filter_map(rule).collect();
+        let budgets = table.list("budget").into_iter().filter_map(Value::table);
+        let budgets = budgets.map(budget).collect();
         let accounts = self.accounts(&mut table);
         table.finish();
         Some(PoolConfig {
@@ -134,6 +137,7 @@ impl Reader<'_> {
             queue: queue.map_or(Some(DEFAULT_QUEUE), |queue| queue?.try_into().ok())?,
             admission: admission?,
             streams: Streams { hold_back: streams.0?, first_token: streams.1?, idle: streams.2? },
+            budgets,
             rules,
             accounts,
         })
@@ -194,12 +198,32 @@ impl Reader<'_> {
     }
 }
 
+/// `[[pool.budget]]`; without a tag, that of every tag that has none of its own.
+fn budget(mut table: Table<'_, '_>) -> Budget {
+    let tag = table.take("tag").and_then(|tag| tag.text(value::label));
+    if let Some(tag) = &tag {
+        table.call(tag);
+    }
+    let limits = limits(&mut table);
+    if limits.is_empty() {
+        table.report("limits is missing: what may be spent");
+    }
+    table.finish();
+    Budget { tag, limits }
+}
+
 fn admission(table: &mut Table<'_, '_>) -> Option<Admission> {
     let strategy = table.take("strategy").map(|strategy| strategy.text(Strategy::read));
     let learn = table.take("learn").map(Value::boolean);
     let start = table.take("start").map(|start| start.number(1, 1_000_000));
     let shadow = table.take("shadow").map(Value::boolean);
+    let affinity = table.take("affinity").map(|kinship| kinship.text(Kinship::read));
+    let patience = table.take("patience").map(|patience| patience.text(value::duration));
+    let refuse_unpriced = table.take("refuse_unpriced").map(Value::boolean);
     Some(Admission {
+        refuse_unpriced: refuse_unpriced.unwrap_or(Some(false))?,
+        affinity: optional(affinity)?,
+        patience: optional(patience)?,
         strategy: optional(strategy)?,
         learn: optional(learn)?,
         start: optional(start)?,

@@ -13,7 +13,7 @@ mod value;
 use std::{fmt, net::SocketAddr, time::Duration};
 
 use secrecy::SecretString;
-use tower_key_rotation::{Account, Rule};
+use tower_key_rotation::{Account, Limit, Rule};
 
 pub(crate) use dialect::Dialect;
 pub(crate) use environment::Surroundings;
@@ -62,6 +62,7 @@ pub(crate) struct PoolConfig {
     pub(crate) queue: usize,
     pub(crate) admission: Admission,
     pub(crate) streams: Streams,
+    pub(crate) budgets: Vec<Budget>,
     /// The operator's own, which go before the dialect's.
     pub(crate) rules: Vec<Rule>,
     pub(crate) accounts: Vec<Account>,
@@ -76,6 +77,11 @@ pub(crate) struct Admission {
     /// How many requests at once an account gets to begin with, of which no limit is known.
     pub(crate) start: Option<u64>,
     pub(crate) shadow: bool,
+    /// Whether what nobody knows the price of is refused where spending is limited.
+    pub(crate) refuse_unpriced: bool,
+    pub(crate) affinity: Option<Kinship>,
+    /// How long a request waits for the account of its kin while others have room.
+    pub(crate) patience: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +98,34 @@ impl Strategy {
             "sequential" => Ok(Self::Sequential),
             "round_robin" => Ok(Self::RoundRobin),
             _ => Err("must be headroom, sequential or round_robin".to_owned()),
+        }
+    }
+}
+
+/// What may be spent under a tag, or under each that has none of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget {
+    pub(crate) tag: Option<String>,
+    pub(crate) limits: Vec<Limit>,
+}
+
+/// By what requests are kept on one account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kinship {
+    /// By names, and by what they say.
+    Prompts,
+    /// By the names that callers give them alone.
+    Names,
+    Off,
+}
+
+impl Kinship {
+    fn read(name: &str) -> Result<Self, String> {
+        match name {
+            "prompts" => Ok(Self::Prompts),
+            "names" => Ok(Self::Names),
+            "off" => Ok(Self::Off),
+            _ => Err("must be prompts, names or off".to_owned()),
         }
     }
 }

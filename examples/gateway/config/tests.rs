@@ -3,7 +3,7 @@ mod rules;
 use std::{fs, path::Path, time::Duration};
 
 use super::{
-    super::args::Args, Admission, Config, Dialect, Listen, Problems, Strategy, Streams,
+    super::args::Args, Admission, Config, Dialect, Kinship, Listen, Problems, Strategy, Streams,
     Surroundings, file,
 };
 
@@ -55,6 +55,9 @@ fn the_sample_is_read() {
         learn: Some(true),
         start: Some(16),
         shadow: false,
+        refuse_unpriced: false,
+        affinity: Some(Kinship::Prompts),
+        patience: seconds(2),
     };
     assert_eq!((openai.admission, anthropic.admission), (admission, Admission::default()));
     let [team] = &config.tenants[..] else { panic!("one tenant") };
@@ -269,6 +272,12 @@ fn what_is_said_of_tenants_and_admission_is_checked() {
         (pool("start = 0"), "start: must be a whole number from 1"),
         (pool("learn = \"yes\""), "learn: must be true or false"),
         (pool("shadow = 1"), "shadow: must be true or false"),
+        (pool("refuse_unpriced = 1"), "refuse_unpriced: must be true or false"),
+        (pool("[[pool.budget]]\ntag = \"t\""), "limits is missing"),
+        (pool("[[pool.budget]]\nlimits = [\"$5\"]"), "limits"),
+        (pool("affinity = true"), "affinity: must be text in quotes"),
+        (pool("affinity = \"yes\""), "affinity: must be prompts, names or off"),
+        (pool("patience = \"long\""), "patience: "),
         (format!("{}[[tenant]]\nname = \"t\"\n", pool("")), "tenant \"t\": tokens is missing"),
         (format!("{}[[tenant]]\nname = \"t\"\ntokens = []\n", pool("")), "tokens is empty"),
         (

@@ -1,5 +1,7 @@
 //! The engine alone, in made-up time.
 
+mod affinity;
+mod budgets;
 mod choosing;
 mod cooling;
 mod learning;
@@ -14,7 +16,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    Account as Declared, ApiKey, KeyId, Limit, Reason, Scope, Usage, Verdict,
+    Account as Declared, Affinity, ApiKey, KeyId, Limit, Reason, Scope, Usage, Verdict,
     provider::{Reading, Refill},
 };
 
@@ -78,6 +80,9 @@ fn ask(engine: &mut Engine, now: Time, patience: f64) -> Ask {
     Ask {
         lane: engine.lane(now, Some("m")),
         tenant: TenantIx::default(),
+        bond: None,
+        budget: None,
+        is_unpriced: false,
         cost: Cost::default(),
         prior: Prior::default(),
         rank: rank(now, 0),

@@ -23,6 +23,10 @@ use crate::{
 ///   per key, and refill all the time. "Only uncached input tokens and cache writes count towards ITPM on
 ///   most models", and output as it is produced, whatever `max_tokens` says.
 ///   (<https://docs.claude.com/en/api/rate-limits>)
+/// - What stands before a `cache_control` mark is cached, for an organisation or workspace, for five
+///   minutes after each use; from 1,024 tokens on for most models, from 512 or 4,096 for others.
+///   `metadata.user_id` names a user, not a conversation.
+///   (<https://docs.claude.com/en/docs/build-with-claude/prompt-caching>)
 /// - An error may be an event of a stream, and often is its first: `overloaded_error`.
 ///   (<https://docs.claude.com/en/api/errors>)
 /// - `retry-after` comes with successes too; it is read from refusals only.

@@ -22,6 +22,8 @@ use crate::{
 ///   share everything: put them on one [`Account`](crate::Account). The model is the deployment that the
 ///   path names, or else the body. Tokens are estimated with `max_tokens` when a request arrives.
 ///   (<https://learn.microsoft.com/azure/ai-services/openai/how-to/quota>)
+/// - Prompts of 1,024 tokens or more are cached, for a subscription, for 5 to 10 minutes.
+///   (<https://learn.microsoft.com/azure/ai-foundry/openai/how-to/prompt-caching>)
 /// - The reset headers are seconds on some gateways and milliseconds on others, so they are not read;
 ///   -1 means not limited.
 ///

@@ -18,6 +18,8 @@ use crate::{
 /// - Limits hold for an organisation, per model, each of a minute, an hour and a day; they refill all the
 ///   time. Prompt and `max_completion_tokens` count when the request arrives. Resets were told until
 ///   2025, in seconds with a fraction. (<https://inference-docs.cerebras.ai/support/rate-limits>)
+/// - Prompts are cached in blocks of 128 tokens, for an organisation, for five minutes at least.
+///   (<https://inference-docs.cerebras.ai/capabilities/prompt-caching>)
 /// - Errors have no object around them; `retry-after-ms` comes alone.
 ///   (<https://inference-docs.cerebras.ai/support/error>)
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,12 +1,12 @@
 //! Groq.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use super::openai;
 use crate::{
     Scope,
     provider::{
-        Facts, Limits, Line, Provider, Refill, Rule, UsageShape, Wait,
+        Facts, Limits, Line, PromptCache, Provider, Refill, Rule, UsageShape, Wait,
         limits::{DAY, MINUTE},
     },
 };
@@ -17,6 +17,8 @@ use crate::{
 /// - Limits hold for an organisation, per model, and refill all the time; cached tokens do not count.
 ///   `x-ratelimit-*-requests` always tells those of a *day*, `-tokens` those of a *minute*; tokens of a
 ///   day are not told. (<https://console.groq.com/docs/rate-limits>)
+/// - Prompts are cached for two hours after their last use.
+///   (<https://console.groq.com/docs/prompt-caching>)
 /// - A request that is larger than the limit is a 413 with the code of a rate limit.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
@@ -31,6 +33,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         )
         .rules(rules())
         .without_cache_reads()
+        .prompt_cache(PromptCache::new().lifetime(Duration::from_secs(2 * 3_600)))
         // In the last chunk always; with `include_usage` once more.
         .usage(&[UsageShape::CHAT_TOLD, UsageShape::RESPONSES])
 });

@@ -24,6 +24,8 @@ use crate::{
 /// - An error may come in a stream: of chat completions in place of a chunk, of responses in
 ///   `response.failed` or `error`. A stream of chat completions tells its usage only if it is asked for.
 ///   (<https://platform.openai.com/docs/api-reference/responses-streaming>)
+/// - Prompts of 1,024 tokens or more are cached, for an organisation, and "generally remain active for 5
+///   to 10 minutes of inactivity". (<https://platform.openai.com/docs/guides/prompt-caching>)
 /// - `openai-processing-ms` tells how long an answer took there.
 ///   (<https://platform.openai.com/docs/api-reference/debugging-requests>)
 /// - A POST may be repeated: the official SDKs do so after a broken connection or a 5xx

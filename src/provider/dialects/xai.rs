@@ -2,11 +2,13 @@
 
 use std::sync::LazyLock;
 
+use http::HeaderName;
+
 use super::openai;
 use crate::{
     Scope,
     provider::{
-        Facts, Limits, Line, Match, OutputCap, Provider, Refill, Rule, UsageShape,
+        Facts, Limits, Line, Match, OutputCap, PromptCache, Provider, Refill, Rule, UsageShape,
         refusal_body::ErrorShape,
     },
 };
@@ -16,6 +18,9 @@ use crate::{
 /// - The key travels as `authorization: Bearer <key>`.
 /// - Limits hold for a team, per model. Headers tell them on some paths, and never when they are back.
 ///   (<https://docs.x.ai/docs/key-information/consumption-and-rate-limits>)
+/// - `x-grok-conv-id` says which conversation a request is of, so that its prompt is found in a cache;
+///   how long that is kept is not told.
+///   (<https://docs.x.ai/developers/advanced-api-usage/prompt-caching/best-practices>)
 /// - Errors are `{"code": "prose", "error": "prose"}`; a bad key is a 400.
 ///   (<https://docs.x.ai/docs/key-information/debugging>)
 /// - Of chat completions, reasoning is not in `completion_tokens`; of responses it is in
@@ -33,6 +38,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         )
         .rules(rules())
         .output_cap(OutputCap::Unknown)
+        .prompt_cache(PromptCache::new().header(HeaderName::from_static("x-grok-conv-id")))
         .usage(&[CHAT, UsageShape::RESPONSES])
         .error_shape(ErrorShape::Text)
 });

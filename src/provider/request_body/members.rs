@@ -12,21 +12,21 @@ const KINDS: [&[u8]; 7] =
 const PARTS: [&[u8]; 4] = [b"inlineData", b"inline_data", b"fileData", b"file_data"];
 
 /// The members of a JSON object.
-pub(super) struct Members<'a> {
+pub(in crate::provider) struct Members<'a> {
     rest: &'a [u8],
     /// Whether there was any.
     pub(super) seen: bool,
 }
 
 /// A member as it is written, and what was seen on the way over its value.
-pub(super) struct Member<'a> {
-    pub(super) name: &'a [u8],
-    pub(super) value: &'a [u8],
+pub(in crate::provider) struct Member<'a> {
+    pub(in crate::provider) name: &'a [u8],
+    pub(in crate::provider) value: &'a [u8],
     pub(super) seen: Seen,
 }
 
 impl<'a> Members<'a> {
-    pub(super) fn of(object: &'a [u8]) -> Self {
+    pub(in crate::provider) fn of(object: &'a [u8]) -> Self {
         let inner = object.trim_ascii_start().strip_prefix(b"{");
         Self { rest: inner.unwrap_or_default(), seen: false }
     }

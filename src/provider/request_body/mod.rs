@@ -13,8 +13,9 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+pub(super) use self::members::{Member, Members};
+use self::prompt::Size;
 pub(crate) use self::{include_usage::with_usage, prompt::count};
-use self::{members::Members, prompt::Size};
 use super::TokenSize;
 use crate::demand::Estimate;
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{Form, anthropic, gemini, openai, responses};
-use crate::sandbox::request::Streaming;
+use crate::sandbox::{cache::Cached, request::Streaming};
 
 /// What there is to say. How it is said follows from the form.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub(in crate::sandbox) struct Answer {
     pub(in crate::sandbox) models: Arc<[Arc<str>]>,
     /// Tokens of the prompt.
     pub(in crate::sandbox) prompt: u64,
+    /// Those of them that have to do with the cache.
+    pub(in crate::sandbox) cached: Cached,
     /// Tokens of the answer.
     pub(in crate::sandbox) tokens: u64,
     /// Whether the request allowed fewer tokens than there would have been.

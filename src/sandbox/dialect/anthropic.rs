@@ -16,6 +16,7 @@ use super::{
 use crate::{
     limit::Metered,
     sandbox::{
+        cache::Cached,
         clock::{ceil_secs, rfc3339},
         limits::{Left, Over, Wait},
         refusal::Refusal,
@@ -166,14 +167,24 @@ fn stop_reason(answer: &Answer) -> &'static str {
 }
 
 fn usage(answer: &Answer, output: u64) -> Value {
+    let Cached { read, write, write_1h } = answer.cached;
     json!({
-        "input_tokens": answer.prompt,
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 0,
-        "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+        "input_tokens": uncached(answer),
+        "cache_creation_input_tokens": write + write_1h,
+        "cache_read_input_tokens": read,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": write,
+            "ephemeral_1h_input_tokens": write_1h,
+        },
         "output_tokens": output,
         "service_tier": "standard",
     })
+}
+
+/// The tokens that the cache has nothing to do with.
+fn uncached(answer: &Answer) -> u64 {
+    let Cached { read, write, write_1h } = answer.cached;
+    answer.prompt.saturating_sub(read + write + write_1h)
 }
 
 pub(super) fn frame(answer: &Answer, part: &Part) -> String {
@@ -211,9 +222,9 @@ pub(super) fn frame(answer: &Answer, part: &Part) -> String {
         Part::Tail(1) => {
             let delta = json!({"stop_reason": stop_reason(answer), "stop_sequence": null});
             let usage = json!({
-                "input_tokens": answer.prompt,
-                "cache_creation_input_tokens": 0,
-                "cache_read_input_tokens": 0,
+                "input_tokens": uncached(answer),
+                "cache_creation_input_tokens": answer.cached.write + answer.cached.write_1h,
+                "cache_read_input_tokens": answer.cached.read,
                 "output_tokens": answer.tokens,
             });
             typed("message_delta", json!({"delta": delta, "usage": usage}))

@@ -176,6 +176,11 @@ pub(super) fn chunk(answer: &Answer, tokens: Range<u64>) -> Value {
     {
         usage.insert("candidatesTokenCount".into(), so_far.into());
     }
+    if answer.cached.read > 0
+        && let Some(usage) = usage.as_object_mut()
+    {
+        usage.insert("cachedContentTokenCount".into(), answer.cached.read.into());
+    }
     json!({
         "candidates": [candidate],
         "usageMetadata": usage,

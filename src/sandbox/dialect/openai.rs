@@ -221,7 +221,7 @@ fn usage(answer: &Answer) -> Value {
         "prompt_tokens": answer.prompt,
         "completion_tokens": answer.tokens,
         "total_tokens": answer.prompt.saturating_add(answer.tokens),
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": answer.cached.read, "audio_tokens": 0},
         "completion_tokens_details": {
             "reasoning_tokens": 0,
             "audio_tokens": 0,

@@ -60,7 +60,7 @@ fn message(answer: &Answer, status: &str) -> Value {
 fn usage(answer: &Answer) -> Value {
     json!({
         "input_tokens": answer.prompt,
-        "input_tokens_details": {"cached_tokens": 0},
+        "input_tokens_details": {"cached_tokens": answer.cached.read},
         "output_tokens": answer.tokens,
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": answer.prompt.saturating_add(answer.tokens),

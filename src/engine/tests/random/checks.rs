@@ -269,7 +269,7 @@ impl Play {
                 ensure!(fair, "had to leave, though others have more places");
                 self.check_forecast(want, refusal)?;
             }
-            Reason::TimedOut => return Err("refused for time, which no engine does".to_owned()),
+            other => return Err(format!("refused for {other:?}, which does not happen here")),
         }
         Ok(())
     }
@@ -292,7 +292,7 @@ impl Play {
                 let in_vain = want.deadline <= self.now || self.world.waiting() > 0 || !in_time;
                 ensure!(in_vain, "refused as busy, though there is room at {sure:?}");
             }
-            Reason::TimedOut => return Err("refused for time, which no engine does".to_owned()),
+            other => return Err(format!("refused for {other:?}, which does not happen here")),
         }
         Ok(())
     }

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use fastrand::Rng;
 
 use crate::{
-    KeyId, Scope, Usage, Verdict,
+    Affinity, KeyId, Scope, Usage, Verdict,
+    affinity::Kin,
     provider::{Reading, Refill},
 };
 
@@ -47,6 +48,7 @@ impl Play {
             strategy: Arc::clone(&setting.strategy),
             // What is learnt has tests of its own.
             learns: false,
+            affinity: Affinity::new().lifetime(Duration::from_secs(60)).most(8),
             ..Setup::new(seed, *wall)
         };
         let (counts, numbers) = (Counts::new(*wall), accounts.len());
@@ -132,8 +134,15 @@ impl Play {
     }
 
     fn asked(&mut self, want: &Want) -> Ask {
+        // Some few are kin; it must not matter for what anybody may have.
+        let mut kin = Kin::new();
+        kin.longer(want.deadline % 16);
+        let bond = self.engine.bond(self.time(), &kin).filter(|_| want.deadline % 32 < 16);
         Ask {
             tag: None,
+            bond,
+            budget: None,
+            is_unpriced: false,
             lane: self.engine.lane(self.time(), self.world.lanes[want.lane].model),
             tenant: self.engine.tenant(want.tenant),
             cost: want.cost,

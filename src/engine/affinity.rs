@@ -1,0 +1,88 @@
+//! Which account has the beginning of a prompt in its cache.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    AffinityState,
+    index::AccountIx,
+    time::{Time, nanos},
+};
+use crate::{Affinity, affinity::Kin};
+
+/// By what a request is known to those that are kin to it, and where these are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bond {
+    hash: u64,
+    pub(super) account: Option<AccountIx>,
+    /// Until when it waits for that one, if others have room.
+    pub(crate) patient_until: Time,
+}
+
+/// The accounts that answered requests well, by the hashes of these. Two generations: what is used is
+/// taken over into the young one, and when that is full the old one goes.
+#[derive(Debug)]
+pub(super) struct Affinities {
+    young: HashMap<u64, Bound>,
+    old: HashMap<u64, Bound>,
+    stayed: u64,
+    moved: u64,
+    lifetime: u64,
+    most_young: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Bound {
+    /// Its name: accounts may come and go, and indices be used again.
+    account: Arc<str>,
+    until: Time,
+}
+
+impl Affinities {
+    pub(super) fn new(affinity: &Affinity) -> Self {
+        Self {
+            young: HashMap::new(),
+            old: HashMap::new(),
+            stayed: 0,
+            moved: 0,
+            lifetime: affinity.lifetime.map_or(0, nanos),
+            most_young: affinity.most.div_ceil(2),
+        }
+    }
+
+    /// Where the closest kin of a request are.
+    pub(super) fn find(
+        &self,
+        now: Time,
+        kin: &Kin,
+        by_name: &HashMap<Arc<str>, AccountIx>,
+    ) -> Option<Bond> {
+        let hash = kin.whole().filter(|_| self.most_young > 0)?;
+        let bound = kin.iter().find_map(|hash| {
+            let bound = self.young.get(&hash).or_else(|| self.old.get(&hash))?;
+            Some(bound).filter(|bound| bound.until > now)
+        });
+        let account = bound.and_then(|bound| by_name.get(&bound.account).copied());
+        Some(Bond { hash, account, patient_until: Time::ZERO })
+    }
+
+    /// A request was answered well by an account, which has all of it in its cache now.
+    pub(super) fn bind(&mut self, now: Time, bond: Bond, account: &Arc<str>) {
+        if self.young.len() >= self.most_young && !self.young.contains_key(&bond.hash) {
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
+        }
+        let bound = Bound { account: Arc::clone(account), until: now.plus(self.lifetime) };
+        self.young.insert(bond.hash, bound);
+    }
+
+    /// A request was sent with an account.
+    pub(super) fn sent(&mut self, bond: Bond, account: AccountIx) {
+        self.stayed += u64::from(bond.account == Some(account));
+        self.moved += u64::from(bond.account.is_some_and(|kin| kin != account));
+    }
+
+    pub(super) fn state(&self) -> AffinityState {
+        let remembered = self.young.len() + self.old.len();
+        AffinityState { remembered, stayed: self.stayed, moved: self.moved }
+    }
+}

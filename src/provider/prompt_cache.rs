@@ -1,0 +1,53 @@
+//! What is known of a provider's cache of prompts.
+
+use std::time::Duration;
+
+use http::HeaderName;
+
+/// What is known of a provider's cache of prompts: the beginning of a prompt that an account has sent
+/// before costs less on that account, for a while.
+///
+/// By default, what most providers say: prompts of 1,024 tokens or more, kept for five minutes after
+/// their last use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+#[non_exhaustive]
+pub struct PromptCache {
+    /// From how many tokens on a beginning is kept.
+    pub least_tokens: usize,
+    /// For how long it is surely kept after its last use.
+    pub lifetime: Duration,
+    /// The header by which callers tell which conversation a request is of, where the provider has one.
+    pub header: Option<HeaderName>,
+}
+
+impl PromptCache {
+    /// What most providers say: 1,024 tokens and five minutes.
+    pub const fn new() -> Self {
+        Self { least_tokens: 1_024, lifetime: Duration::from_secs(300), header: None }
+    }
+
+    /// From how many tokens on a beginning is kept.
+    pub const fn least_tokens(mut self, tokens: usize) -> Self {
+        self.least_tokens = tokens;
+        self
+    }
+
+    /// For how long it is surely kept after its last use.
+    pub const fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// The header by which callers tell which conversation a request is of.
+    pub fn header(mut self, name: HeaderName) -> Self {
+        self.header = Some(name);
+        self
+    }
+}
+
+impl Default for PromptCache {
+    fn default() -> Self {
+        Self::new()
+    }
+}
