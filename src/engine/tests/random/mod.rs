@@ -6,6 +6,7 @@
 
 mod checks;
 mod hot;
+mod news;
 mod play;
 mod setting;
 mod step;
