@@ -22,6 +22,7 @@ use super::{
     credentials::Carriers,
     declared::Declared,
     diff::Plan,
+    key_set::Latest,
     shared::{Core, Shared},
 };
 
@@ -271,7 +272,7 @@ impl KeyPoolBuilder {
             origin,
             carriers,
             max_wait: self.max_wait,
-            key_set: watch::Sender::new(Arc::new(declared.key_set(1))),
+            key_set: watch::Sender::new(Latest::first()),
             declared: Mutex::new(declared),
             affinity,
             hash_keys: RandomState::new(),

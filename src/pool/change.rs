@@ -13,6 +13,7 @@ use super::{
     declared::{Declared, wrong_limits},
     diff::{Plan, Step},
     drained::Drained,
+    key_set::Latest,
     shared::{Core, Shared},
 };
 
@@ -282,8 +283,12 @@ impl Change<'_> {
             core.engine.tell(told);
             core.change(now, steps)
         });
-        let version = shared.key_set.borrow().version() + 1;
-        shared.key_set.send_replace(Arc::new(declared.key_set(version)));
+        let (version, is_wanted) = {
+            let latest = shared.key_set.borrow();
+            (latest.version + 1, latest.set.is_some())
+        };
+        let set = is_wanted.then(|| Arc::new(declared.key_set(version)));
+        shared.key_set.send_replace(Latest { version, set });
         // Outside the lock of the engine, for somebody may wait for it.
         drop(left);
         changes

@@ -304,16 +304,15 @@ impl KeyPool {
 
     /// Whether a set is the latest one.
     pub(crate) fn has_key_set(&self, known: Option<&Arc<KeySet>>) -> bool {
-        known.is_some_and(|known| Arc::ptr_eq(known, &self.shared.key_set.borrow()))
+        self.shared.key_set.borrow().is(known)
     }
 
     /// Ready once there is another set than this one.
     pub(crate) fn news_after(&self, known: Option<Arc<KeySet>>) -> News {
         let mut sets = self.shared.key_set.subscribe();
         Box::pin(async move {
-            let is_other = |set: &Arc<KeySet>| known.as_ref().is_none_or(|k| !Arc::ptr_eq(k, set));
             // The pool that is asked holds the other end.
-            drop(sets.wait_for(is_other).await);
+            drop(sets.wait_for(|latest| !latest.is(known.as_ref())).await);
         })
     }
 

@@ -45,6 +45,25 @@ pub struct KeyEndpointInfo {
     pub endpoint: Option<Uri>,
 }
 
+/// The latest set, made once somebody asks: most pools have nobody who does.
+#[derive(Debug)]
+pub(crate) struct Latest {
+    pub(crate) version: u64,
+    pub(crate) set: Option<Arc<KeySet>>,
+}
+
+impl Latest {
+    pub(crate) fn first() -> Self {
+        Self { version: 1, set: None }
+    }
+
+    /// Whether this is it.
+    #[cfg(feature = "balance")]
+    pub(crate) fn is(&self, known: Option<&Arc<KeySet>>) -> bool {
+        known.is_some_and(|known| known.version == self.version)
+    }
+}
+
 impl KeySet {
     pub(crate) fn new(version: u64, keys: impl IntoIterator<Item = KeyEndpointInfo>) -> Self {
         Self { version, keys: keys.into_iter().collect() }

@@ -95,7 +95,7 @@ impl Lease {
     #[cfg(feature = "balance")]
     pub(crate) fn endpoint_info(&self) -> Option<super::KeyEndpointInfo> {
         let Credential { id, account, endpoint, .. } = self.credential()?;
-        let set = self.shared.key_set.borrow();
+        let set = self.shared.key_set();
         let declared = set.keys().iter().find(|info| info.id == *id);
         Some(super::KeyEndpointInfo {
             id: id.clone(),

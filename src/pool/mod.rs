@@ -166,10 +166,11 @@ impl KeyPool {
         Events::new(self.shared.events.subscribe())
     }
 
-    /// Its keys at this moment, dead ones included, and where each is sent.
+    /// Its keys at this moment, dead ones included, and where each is sent. The first call makes the list,
+    /// which takes time by the number of keys; from then on it is at hand.
     #[must_use]
     pub fn key_set(&self) -> Arc<KeySet> {
-        Arc::clone(&self.shared.key_set.borrow())
+        self.shared.key_set()
     }
 
     /// How many keys it has, dead ones included.

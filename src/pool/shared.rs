@@ -31,7 +31,7 @@ use super::{
     clock::Clock,
     credentials::{Carriers, Credential},
     declared::Declared,
-    key_set::KeySet,
+    key_set::{KeySet, Latest},
 };
 
 pub(crate) struct Shared {
@@ -47,7 +47,7 @@ pub(crate) struct Shared {
     pub(super) declared: Mutex<Declared>,
     /// For those who keep something for each key. Only the latest set is kept, so nobody who is slow
     /// holds up a change.
-    pub(crate) key_set: watch::Sender<Arc<KeySet>>,
+    pub(crate) key_set: watch::Sender<Latest>,
     pub(crate) affinity: Affinity,
     /// For the hashes of what requests are kin by: nobody outside can make two of them alike.
     pub(crate) hash_keys: RandomState,
@@ -91,6 +91,27 @@ pub(crate) struct Granted {
 }
 
 impl Shared {
+    /// The latest set of keys. It is made when it is first asked for, and kept up with from then on.
+    pub(crate) fn key_set(&self) -> Arc<KeySet> {
+        let made = |latest: &Latest| latest.set.as_ref().map(Arc::clone);
+        if let Some(set) = made(&self.key_set.borrow()) {
+            return set;
+        }
+        // As long as this is held there is no later one.
+        let declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = match &*self.key_set.borrow() {
+            Latest { set: Some(set), .. } => return Arc::clone(set),
+            Latest { version, set: None } => *version,
+        };
+        let set = Arc::new(declared.key_set(version));
+        self.key_set.send_if_modified(|latest| {
+            latest.set = Some(Arc::clone(&set));
+            // It is no news to those who wait for another one.
+            false
+        });
+        set
+    }
+
     /// Judges a refusal: by the user's own rules, and else as the provider does.
     pub(crate) fn classify(&self, answer: &Answer<'_>) -> Ruling {
         let by_user = match self.rules.as_slice() {
@@ -229,7 +250,6 @@ impl fmt::Debug for Shared {
         f.debug_struct("KeyPool")
             .field("name", &self.name)
             .field("origin", &self.origin.to_string())
-            .field("keys", &self.key_set.borrow().keys().len())
             .finish_non_exhaustive()
     }
 }
