@@ -49,9 +49,6 @@ pub(crate) struct Key {
     pub(crate) life: Life,
     /// How often its secret was replaced.
     pub(crate) secret: u32,
-    pub(crate) expires: Option<Time>,
-    /// When something is to be told or done about that.
-    pub(super) notice: Option<Time>,
     pub(crate) refusal: Option<Arc<Refusal>>,
     pub(crate) served: u64,
     /// What it has served beside the other keys of its account, by its weight.
@@ -177,8 +174,6 @@ impl Key {
             meters,
             life: Life::Good,
             secret: 0,
-            expires: None,
-            notice: None,
             refusal: None,
             served: 0,
             load: 0,

@@ -126,7 +126,7 @@ impl Engine {
 
     /// A key is no longer declared.
     pub(crate) fn remove_key(&mut self, ix: KeyIx) {
-        self.set_notice(ix, None);
+        self.forget_expiry(ix);
         self.forget_refusals(ix);
         let key = &mut self.keys[ix.index()];
         let was_good = key.life == Life::Good;

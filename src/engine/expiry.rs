@@ -6,11 +6,19 @@ const DAY: u64 = 86_400 * super::time::SECOND;
 /// So long before its end a key is spoken of.
 const WARNINGS: [u64; 2] = [7 * DAY, DAY];
 
+/// Until when a key is good.
+#[derive(Debug)]
+pub(crate) struct Expiry {
+    at: Time,
+    /// When something is to be told or done about that.
+    notice: Option<Time>,
+}
+
 impl Engine {
     /// A key is good until then.
     pub(crate) fn set_expiry(&mut self, now: Time, ix: KeyIx, expires: Option<Time>) {
+        self.forget_expiry(ix);
         let key = &mut self.keys[ix.index()];
-        key.expires = expires;
         if key.life == Life::Expired && expires.is_none_or(|expires| expires > now) {
             key.life = Life::Good;
             let account = key.account;
@@ -20,13 +28,22 @@ impl Engine {
         }
         // Whoever comes within the last week is spoken of at once.
         let first = expires.map(|expires| expires.minus(WARNINGS[0]).max(now));
+        if let Some(at) = expires {
+            self.expiries.insert(ix, Expiry { at, notice: None });
+        }
         self.set_notice(ix, first);
         self.tell_the_time(now);
     }
 
-    pub(super) fn set_notice(&mut self, ix: KeyIx, notice: Option<Time>) {
-        let key = &mut self.keys[ix.index()];
-        if let Some(old) = std::mem::replace(&mut key.notice, notice) {
+    /// A key has no end, or has come to it.
+    pub(super) fn forget_expiry(&mut self, ix: KeyIx) {
+        self.set_notice(ix, None);
+        self.expiries.remove(&ix);
+    }
+
+    fn set_notice(&mut self, ix: KeyIx, notice: Option<Time>) {
+        let Some(expiry) = self.expiries.get_mut(&ix) else { return };
+        if let Some(old) = std::mem::replace(&mut expiry.notice, notice) {
             self.notices.remove(&(old, ix));
         }
         self.notices.extend(notice.map(|notice| (notice, ix)));
@@ -42,8 +59,11 @@ impl Engine {
     }
 
     fn notice(&mut self, now: Time, ix: KeyIx) {
+        let Some(&Expiry { at: expires, .. }) = self.expiries.get(&ix) else {
+            self.notices.pop_first();
+            return;
+        };
         let key = &mut self.keys[ix.index()];
-        let Some(expires) = key.expires else { return self.set_notice(ix, None) };
         let (id, account) = (key.id.clone(), self.accounts[key.account.index()].name.clone());
         if expires > now {
             let later = WARNINGS.map(|before| expires.minus(before));
@@ -59,7 +79,7 @@ impl Engine {
             self.forget_refusals(ix);
             self.unstall();
         }
-        self.set_notice(ix, None);
+        self.forget_expiry(ix);
         let (live, total) = (self.live_keys, self.total_keys);
         self.events.push(Event::KeyExpired { key: id, account, live, total });
     }

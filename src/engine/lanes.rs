@@ -11,8 +11,6 @@ use super::{
     time::Time,
 };
 
-/// The lane of requests without a model.
-const DEFAULT: usize = 0;
 /// Longer names than any model has, in bytes: they come from callers, and are kept.
 const LONGEST_NAME: usize = 256;
 /// So long a lane must not have been used: a minute.
@@ -22,6 +20,8 @@ const LONG: u64 = 60_000_000_000;
 pub(crate) struct Lanes {
     lanes: Vec<Lane>,
     by_model: HashMap<Arc<str>, LaneIx>,
+    /// The lane of requests without a model, once there are any.
+    default: Option<LaneIx>,
     /// The lane of models that none can be spared for, once there are any: every limit counts it.
     overflow: Option<LaneIx>,
     most: usize,
@@ -33,8 +33,9 @@ impl Lanes {
     pub(crate) fn new() -> Self {
         let first = AccountIx::new(0);
         Self {
-            lanes: vec![Lane::new(None, std::iter::empty(), first)],
+            lanes: Vec::new(),
             by_model: HashMap::new(),
+            default: None,
             overflow: None,
             first,
             most: most(0),
@@ -54,7 +55,7 @@ impl Lanes {
         model: Option<&str>,
         accounts: &[Account],
     ) -> LaneIx {
-        let Some(model) = model else { return LaneIx::new(DEFAULT) };
+        let Some(model) = model else { return self.default(accounts) };
         let lane = match self.by_model.get(model) {
             Some(&lane) => lane,
             None => self.open(now, model, accounts),
@@ -92,6 +93,17 @@ impl Lanes {
         place
     }
 
+    fn default(&mut self, accounts: &[Account]) -> LaneIx {
+        let next = LaneIx::new(self.lanes.len());
+        let default = *self.default.get_or_insert(next);
+        if default == next {
+            let seats =
+                accounts.iter().map(|account| (meters_counting(account, None), account.weight));
+            self.lanes.push(Lane::new(None, seats, self.first));
+        }
+        default
+    }
+
     fn overflow(&mut self, accounts: &[Account]) -> LaneIx {
         let next = LaneIx::new(self.lanes.len());
         let overflow = *self.overflow.get_or_insert(next);
@@ -106,7 +118,7 @@ impl Lanes {
     /// one whose cooldowns still tell something.
     fn longest_idle(&self, now: Time) -> Option<LaneIx> {
         self.all()
-            .filter(|&lane| lane != LaneIx::new(DEFAULT) && Some(lane) != self.overflow)
+            .filter(|&lane| Some(lane) != self.default && Some(lane) != self.overflow)
             .filter(|&lane| self[lane].is_idle())
             .filter(|&lane| now.since(self[lane].last_used) >= LONG)
             .min_by_key(|&lane| self[lane].last_used)

@@ -84,7 +84,7 @@ impl Learnt {
         let raised = if is_used { self.pace.raise(now) } else { None };
         let mut more = false;
         for meter in &mut self.meters {
-            let amount = match (meter.source, raised) {
+            let amount = match (&meter.source, raised) {
                 (Source::Start, _) => meter.limit.amount() + 1,
                 (Source::Paced, Some(rates)) => rates.of(meter.limit.metered()),
                 _ => continue,
@@ -96,7 +96,7 @@ impl Learnt {
         self.meters.retain(|meter| match meter.source {
             Source::Start => meter.limit.amount() < ENOUGH,
             Source::Paced => is_paced,
-            Source::Told | Source::Declared { .. } => true,
+            Source::Told | Source::Declared(_) => true,
         });
         more
     }

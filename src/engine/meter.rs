@@ -29,10 +29,10 @@ pub(crate) struct Meter {
 }
 
 /// Who says that there is such a limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The pool's user; so much, before the provider said less.
-    Declared { amount: u64, burst: Option<u64> },
+    /// The pool's user; this much, before the provider said less.
+    Declared(Arc<Limit>),
     /// The provider, in headers.
     Told,
     /// The provider, by refusing.
@@ -60,7 +60,7 @@ pub(crate) struct Told<'a> {
 impl Meter {
     /// `wall` is the time of day at the engine's beginning.
     pub(crate) fn new(limit: Arc<Limit>, wall: Timestamp) -> Self {
-        let source = Source::Declared { amount: limit.amount(), burst: limit.burst };
+        let source = Source::Declared(Arc::clone(&limit));
         Self::of(limit, source, wall)
     }
 
@@ -85,7 +85,7 @@ impl Meter {
     fn of(limit: Arc<Limit>, source: Source, wall: Timestamp) -> Self {
         let gauge = match (limit.metered(), &limit.window) {
             (Metered::Concurrent, _) => Gauge::InFlight { open: 0, most: limit.amount() },
-            (_, Edges::Rolling) => Gauge::Rolling(Rolling::new(&limit, largest(&limit, source))),
+            (_, Edges::Rolling) => Gauge::Rolling(Rolling::new(&limit, largest(&limit, &source))),
             (_, Edges::Fixed { .. }) => Gauge::Window(Window::new(&limit, wall)),
         };
         Self { limit, source, since: 0, gauge, recent: Recent::default(), is_near: false }
@@ -98,7 +98,7 @@ impl Meter {
     }
 
     pub(crate) fn is_declared(&self) -> bool {
-        matches!(self.source, Source::Declared { .. })
+        matches!(self.source, Source::Declared(_))
     }
 
     /// Whether this is the count against a declared limit, perhaps with another amount.
@@ -112,8 +112,8 @@ impl Meter {
 
     /// Whether the limit was declared with just this amount.
     pub(crate) fn is_declared_as(&self, limit: &Limit) -> bool {
-        let Limit { amount, burst, .. } = *limit;
-        self.is_of(limit) && self.source == Source::Declared { amount, burst }
+        let is_it = |was: &Limit| (was.amount(), was.burst) == (limit.amount(), limit.burst);
+        self.is_of(limit) && matches!(&self.source, Source::Declared(was) if is_it(was))
     }
 
     /// The limit was declared anew. Where its amount is another, what the provider said of it is
@@ -123,10 +123,10 @@ impl Meter {
             return;
         }
         self.limit = Arc::clone(limit);
-        self.source = Source::Declared { amount: limit.amount(), burst: limit.burst };
+        self.source = Source::Declared(Arc::clone(limit));
         match &mut self.gauge {
             Gauge::Rolling(rolling) => {
-                rolling.declare(now, limit, largest(limit, self.source), way.margin());
+                rolling.declare(now, limit, largest(limit, &self.source), way.margin());
             }
             Gauge::Window(window) => window.set_amount(limit.amount()),
             Gauge::InFlight { most, .. } => *most = limit.amount(),
@@ -139,7 +139,7 @@ impl Meter {
         (limit.amount, limit.burst) = (amount, burst);
         match &mut self.gauge {
             Gauge::Rolling(rolling) => {
-                rolling.set_largest(largest(&self.limit, self.source));
+                rolling.set_largest(largest(&self.limit, &self.source));
                 rolling.set(&self.limit, way.margin());
             }
             Gauge::Window(window) => window.set_amount(amount),
@@ -332,6 +332,6 @@ impl Meter {
 }
 
 /// A pace is a guess: it delays a large demand, and never refuses one.
-fn largest(limit: &Limit, source: Source) -> u64 {
-    if source == Source::Paced { u64::MAX } else { limit.largest_demand() }
+fn largest(limit: &Limit, source: &Source) -> u64 {
+    if *source == Source::Paced { u64::MAX } else { limit.largest_demand() }
 }

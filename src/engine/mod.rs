@@ -53,7 +53,7 @@ mod time;
 mod window;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -85,6 +85,7 @@ use account::{Account, Key};
 use affinity::Affinities;
 use alike::Alike;
 use budgets::Budgets;
+use expiry::Expiry;
 use lane::Lane;
 use lanes::Lanes;
 use shadow::Shadow;
@@ -108,6 +109,8 @@ pub(crate) struct Engine {
     by_id: HashMap<KeyId, KeyIx>,
     /// How often declared limits were changed.
     epoch: u64,
+    /// Of keys that are good until a date.
+    expiries: BTreeMap<KeyIx, Expiry>,
     /// When keys come to their end, or are spoken of for it.
     notices: BTreeSet<(Time, KeyIx)>,
     /// The provider as a whole: all stop while it is overloaded.

@@ -1,7 +1,7 @@
 //! Building an engine from what a user declared.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -71,6 +71,7 @@ impl Engine {
             by_name: HashMap::new(),
             by_id: HashMap::new(),
             epoch: 0,
+            expiries: BTreeMap::new(),
             notices: BTreeSet::new(),
             budgets: Budgets::new(setup.budgets, setup.wall),
             limits_spending: false,

@@ -261,8 +261,8 @@ impl Engine {
 }
 
 pub(super) fn meter_state(now: Time, meter: &Meter) -> MeterState {
-    let (source, declared) = match meter.source {
-        Source::Declared { amount, .. } => ("declared", Some(amount)),
+    let (source, declared) = match &meter.source {
+        Source::Declared(limit) => ("declared", Some(limit.amount())),
         Source::Told => ("told", None),
         Source::Paced => ("pace", None),
         Source::Start => ("start", None),

@@ -70,8 +70,8 @@ impl Engine {
             meter.limit.metered() == reading.metered && is_period(meter.limit.period(), period)
         };
         if let Some(meter) = account.counting_grant(grant).find(same) {
-            let most = match meter.source {
-                Source::Declared { amount, .. } => amount,
+            let most = match &meter.source {
+                Source::Declared(limit) => limit.amount(),
                 _ => MOST,
             };
             // A lower limit than the provider's is somebody's choice.
@@ -84,7 +84,7 @@ impl Engine {
             meter.lower(now, told, &way);
             let limit = Limit::clone(&meter.limit);
             self.events.push(match meter.source {
-                Source::Declared { .. } => {
+                Source::Declared(_) => {
                     let declared = Limit { amount: most, ..was };
                     Event::LimitContradicted { account: name, declared, told: limit }
                 }

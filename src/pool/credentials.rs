@@ -32,7 +32,7 @@ pub(crate) struct Credential {
     pub(crate) endpoint: Option<Box<Endpoint>>,
     secret: SecretString,
     /// One sensitive value for each of the provider's carriers.
-    headers: Box<[(HeaderName, HeaderValue)]>,
+    values: Box<[HeaderValue]>,
     /// Is dropped along with this, once nobody uses it any more.
     in_use: OnceLock<oneshot::Sender<()>>,
 }
@@ -57,9 +57,9 @@ impl Credential {
             return Err("its secret is empty");
         }
         let header = |carrier: &Carrier| {
-            let (name, value) = match carrier {
-                Carrier::Bearer => (AUTHORIZATION, bearer(secret)),
-                Carrier::Header(name) => (name.clone(), HeaderValue::from_str(secret)),
+            let value = match carrier {
+                Carrier::Bearer => bearer(secret),
+                Carrier::Header(_) => HeaderValue::from_str(secret),
             };
             let mut value = value.map_err(
                 |_| "its secret has bytes that no HTTP header can carry; look for line breaks",
@@ -67,11 +67,11 @@ impl Credential {
             value.set_sensitive(true);
             // The first clone of some bytes allocates their reference count: let it not be a request's.
             drop(value.clone());
-            Ok((name, value))
+            Ok(value)
         };
         let endpoint = endpoint.map(Box::new);
-        let headers = carriers.iter().map(header).collect::<Result<_, &'static str>>()?;
-        Ok(Self { id, account, endpoint, secret: kept, headers, in_use: OnceLock::new() })
+        let values = carriers.iter().map(header).collect::<Result<_, &'static str>>()?;
+        Ok(Self { id, account, endpoint, secret: kept, values, in_use: OnceLock::new() })
     }
 
     /// The same key with another secret.
@@ -99,10 +99,11 @@ impl Credential {
         receiver
     }
 
-    /// Sets the key in the provider's way. Every credential is assumed to be gone already.
-    pub(crate) fn insert(&self, carrier: usize, headers: &mut HeaderMap) {
-        if let Some((name, value)) = self.headers.get(carrier).or_else(|| self.headers.first()) {
-            headers.insert(name, value.clone());
+    /// Sets the key in one of the provider's ways. Every credential is assumed to be gone already.
+    pub(crate) fn insert(&self, carriers: &[Carrier], at: usize, headers: &mut HeaderMap) {
+        let mut ways = carriers.iter().zip(&self.values);
+        if let Some((carrier, value)) = ways.clone().nth(at).or_else(|| ways.next()) {
+            headers.insert(carrier.name(), value.clone());
         }
     }
 }
@@ -146,12 +147,9 @@ pub(crate) struct Carriers {
 impl Carriers {
     /// Those of all known providers, and those of one.
     pub(crate) fn new(provider: &dyn Provider) -> Self {
-        let own = provider.facts().carriers().iter().filter_map(|carrier| match carrier {
-            Carrier::Bearer => None,
-            Carrier::Header(name) => Some(name.clone()),
-        });
+        let own = provider.facts().carriers().iter().map(Carrier::name);
         let mut headers = CARRIERS.to_vec();
-        headers.extend(own.filter(|name| !CARRIERS.contains(name)));
+        headers.extend(own.filter(|name| !CARRIERS.contains(*name)).cloned());
         Self {
             headers: headers.into_boxed_slice(),
             parameter: provider.facts().query_carrier.as_deref().map(Box::from),

@@ -129,13 +129,14 @@ impl Lease {
         if !home.covers(request.uri()) && !self.shared.origin.covers(request.uri()) {
             return Err(ForeignOrigin(home.to_string()));
         }
-        let carrier = self.shared.provider.facts().carrier_of(request.uri());
+        let facts = self.shared.provider.facts();
+        let carrier = facts.carrier_of(request.uri());
         if !home.covers(request.uri()) {
             let led = home.lead_here(request.uri());
             *request.uri_mut() = led.ok_or_else(|| ForeignOrigin(home.to_string()))?;
         }
         if let Some(credential) = self.credential() {
-            credential.insert(carrier, request.headers_mut());
+            credential.insert(facts.carriers(), carrier, request.headers_mut());
             self.applied = true;
         }
         for (name, value) in &self.shared.provider.facts().headers {

@@ -68,7 +68,7 @@ mod usage_shape;
 use std::{fmt, hash::RandomState, time::Duration, time::SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header::AUTHORIZATION};
 
 pub(crate) use self::{
     decode::{Decoder, Encoding, unpacked},
@@ -162,6 +162,16 @@ pub enum Carrier {
     Bearer,
     /// The key alone in a header of its own.
     Header(HeaderName),
+}
+
+impl Carrier {
+    /// The header.
+    pub(crate) fn name(&self) -> &HeaderName {
+        match self {
+            Self::Bearer => &AUTHORIZATION,
+            Self::Header(name) => name,
+        }
+    }
 }
 
 /// A dialect: what is known of a provider, and how it is put to use.
