@@ -30,7 +30,6 @@ pub(crate) struct Account {
     pub(crate) keys: Vec<KeyIx>,
     pub(crate) standing: Standing,
     pub(crate) failures: Failures,
-    pub(crate) refusal: Option<Arc<Refusal>>,
     pub(crate) way: RoundTrip,
     pub(crate) served: u64,
     pub(crate) in_flight: u64,
@@ -49,7 +48,7 @@ pub(crate) struct Key {
     pub(crate) life: Life,
     /// How often its secret was replaced.
     pub(crate) secret: u32,
-    pub(crate) refusal: Option<Arc<Refusal>>,
+    pub(crate) refusal: Option<Box<Refusal>>,
     pub(crate) served: u64,
     /// What it has served beside the other keys of its account, by its weight.
     pub(crate) load: u64,
@@ -80,7 +79,6 @@ impl Account {
             keys: Vec::new(),
             standing: Standing::default(),
             failures: Failures::default(),
-            refusal: None,
             way: RoundTrip::default(),
             served: 0,
             in_flight: 0,

@@ -54,14 +54,14 @@ impl Affinities {
         &self,
         now: Time,
         kin: &Kin,
-        by_name: &HashMap<Arc<str>, AccountIx>,
+        find_account: impl FnOnce(&str) -> Option<AccountIx>,
     ) -> Option<Bond> {
         let hash = kin.whole().filter(|_| self.most_young > 0)?;
         let bound = kin.iter().find_map(|hash| {
             let bound = self.young.get(&hash).or_else(|| self.old.get(&hash))?;
             Some(bound).filter(|bound| bound.until > now)
         });
-        let account = bound.and_then(|bound| by_name.get(&bound.account).copied());
+        let account = bound.and_then(|bound| find_account(&bound.account));
         Some(Bond { hash, account, patient_until: Time::ZERO })
     }
 

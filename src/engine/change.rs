@@ -36,12 +36,12 @@ pub(crate) struct NewKey {
 impl Engine {
     /// The account of a name, if it is declared or still leaving.
     pub(crate) fn find_account(&self, name: &str) -> Option<AccountIx> {
-        self.by_name.get(name).copied()
+        self.by_name.find(name, |ix| &self.accounts[ix.index()].name)
     }
 
     /// The key of an id, if it is declared or still leaving.
     pub(crate) fn find_key(&self, id: &KeyId) -> Option<KeyIx> {
-        self.by_id.get(id).copied()
+        self.by_id.find(id.as_str(), |ix| self.keys[ix.index()].id.as_str())
     }
 
     /// How many keys are declared.
@@ -59,7 +59,7 @@ impl Engine {
             return ix;
         }
         let ix = self.free_accounts.pop().unwrap_or(AccountIx::new(self.accounts.len()));
-        self.by_name.insert(Arc::clone(&new.name), ix);
+        self.by_name.insert(&new.name, ix, |ix| &self.accounts[ix.index()].name);
         self.order.push(ix);
         self.note_spending(new.meters.iter());
         let account = Account::new(new);
@@ -87,7 +87,8 @@ impl Engine {
             }
             None => {
                 let ix = self.free_keys.pop().unwrap_or(KeyIx::new(self.keys.len()));
-                self.by_id.insert(new.id.clone(), ix);
+                let id_of = |ix: KeyIx| self.keys[ix.index()].id.as_str();
+                self.by_id.insert(new.id.as_str(), ix, id_of);
                 self.note_spending(new.meters.iter());
                 let key = Key::new(ix, account, new, &self.accounts[account.index()].way);
                 match self.keys.get_mut(ix.index()) {
@@ -204,9 +205,7 @@ impl Engine {
             key.life = Life::Gone;
             key.meters = Vec::new();
             // By now its id may be another key's.
-            if self.by_id.get(&key.id) == Some(&ix) {
-                self.by_id.remove(&key.id);
-            }
+            self.by_id.remove(key.id.as_str(), ix);
             self.free_keys.push(ix.next());
         }
         if self.accounts[account.index()].is_leaving {
@@ -216,10 +215,9 @@ impl Engine {
 
     fn let_go_account(&mut self, ix: AccountIx) {
         let account = &mut self.accounts[ix.index()];
-        if account.in_flight > 0 || self.by_name.get(&account.name) != Some(&ix) {
+        if account.in_flight > 0 || !self.by_name.remove(&account.name, ix) {
             return;
         }
-        self.by_name.remove(&account.name);
         account.meters = Vec::new();
         self.lanes.iter_mut().for_each(|lane| lane.unseat(ix));
         self.alike.forget(ix);

@@ -27,8 +27,6 @@ impl Engine {
         }
         let key = &mut self.keys[grant.key.index()];
         let rule = Refusal::note(&mut key.refusal, now, verdict, rule);
-        let account = &mut self.accounts[grant.account.index()];
-        account.refusal.clone_from(&key.refusal);
         match verdict {
             Verdict::Accepted | Verdict::CallerFault => {}
             Verdict::RateLimited { retry_after, scope } => {

@@ -30,6 +30,7 @@ mod lanes;
 mod learnt;
 mod line;
 mod meter;
+mod names;
 mod needs;
 mod pace;
 mod period;
@@ -53,7 +54,7 @@ mod time;
 mod window;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
@@ -88,12 +89,13 @@ use budgets::Budgets;
 use expiry::Expiry;
 use lane::Lane;
 use lanes::Lanes;
+use names::Names;
 use shadow::Shadow;
 use snapshot::Counters;
 use standing::Standing;
 use tenants::Tenants;
 
-use crate::{Exhausted, KeyId, affinity::Kin, strategy::Strategy};
+use crate::{Exhausted, affinity::Kin, strategy::Strategy};
 
 /// The pure core.
 #[derive(Debug)]
@@ -105,8 +107,8 @@ pub(crate) struct Engine {
     free_keys: Vec<KeyIx>,
     /// The declared accounts, in order.
     order: Vec<AccountIx>,
-    by_name: HashMap<Arc<str>, AccountIx>,
-    by_id: HashMap<KeyId, KeyIx>,
+    by_name: Names<AccountIx>,
+    by_id: Names<KeyIx>,
     /// How often declared limits were changed.
     epoch: u64,
     /// Of keys that are good until a date.
@@ -170,7 +172,7 @@ impl Engine {
 
     /// Where the kin of a request are; none if it has nothing to be kin by, or affinity is off.
     pub(crate) fn bond(&self, now: Time, kin: &Kin) -> Option<Bond> {
-        let mut bond = self.affinities.find(now, kin, &self.by_name)?;
+        let mut bond = self.affinities.find(now, kin, |name| self.find_account(name))?;
         bond.account = bond.account.filter(|kin| !self.accounts[kin.index()].is_leaving);
         Some(bond)
     }

@@ -6,7 +6,7 @@ use crate::Verdict;
 
 use super::time::Time;
 
-/// The last response that was no success, of an account or a key.
+/// The last response that was no success, of a key.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) verdict: Verdict,
@@ -17,14 +17,14 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// Takes the place of an older one. A rule that fires again and again costs nothing.
     pub(crate) fn note(
-        last: &mut Option<Arc<Self>>,
+        last: &mut Option<Box<Self>>,
         now: Time,
         verdict: Verdict,
         rule: &str,
     ) -> Arc<str> {
         let known = last.as_ref().map(|last| &last.rule).filter(|known| ***known == *rule);
         let rule = known.map_or_else(|| Arc::from(rule), Arc::clone);
-        *last = Some(Arc::new(Self { verdict, rule: Arc::clone(&rule), at: now }));
+        *last = Some(Box::new(Self { verdict, rule: Arc::clone(&rule), at: now }));
         rule
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     AccountIx, DeclaredBudgets, Engine, MOST_LIMITS, affinity::Affinities, alike::Alike,
-    budgets::Budgets, lanes::Lanes, meter::Meter, shadow::Shadow, snapshot::Counters,
+    budgets::Budgets, lanes::Lanes, meter::Meter, names::Names, shadow::Shadow, snapshot::Counters,
     standing::Standing, tenants::Tenants,
 };
 
@@ -68,8 +68,8 @@ impl Engine {
             free_accounts: Vec::new(),
             free_keys: Vec::new(),
             order: Vec::new(),
-            by_name: HashMap::new(),
-            by_id: HashMap::new(),
+            by_name: Names::new(),
+            by_id: Names::new(),
             epoch: 0,
             expiries: BTreeMap::new(),
             notices: BTreeSet::new(),
@@ -108,9 +108,9 @@ impl Engine {
     pub(crate) fn reserve(&mut self, accounts: usize, keys: usize) {
         self.accounts.reserve_exact(accounts);
         self.order.reserve_exact(accounts);
-        self.by_name.reserve(accounts);
+        self.by_name.reserve(accounts, |ix| &self.accounts[ix.index()].name);
         self.keys.reserve_exact(keys);
-        self.by_id.reserve(keys);
+        self.by_id.reserve(keys, |ix| self.keys[ix.index()].id.as_str());
         self.lanes.iter_mut().for_each(|lane| lane.reserve(accounts));
     }
 

@@ -229,13 +229,18 @@ impl Engine {
             served: account.served,
             in_flight: account.in_flight,
             cooling_for: cooling(&account.standing, now),
-            last_refusal: last_refusal(now, account.refusal.as_deref()),
+            last_refusal: last_refusal(now, self.last_refusal_of(account)),
             meters: account
                 .counting(!account.unused)
                 .map(|meter| meter_state(now, meter))
                 .collect(),
             keys: keys.collect(),
         }
+    }
+
+    fn last_refusal_of(&self, account: &Account) -> Option<&Refusal> {
+        let keys = account.keys.iter().map(|key| &self.keys[key.index()]);
+        keys.filter_map(|key| key.refusal.as_deref()).max_by_key(|refusal| refusal.at)
     }
 
     fn lane_state(&self, now: Time, lane: &Lane) -> LaneState {

@@ -167,7 +167,7 @@ impl KeyPool {
         let credential = key.credential.with_secret(secret.into(), carriers);
         let credential = credential.map_err(|what| wrong(format!("key {:?}: {what}", key.id())))?;
         let old = mem::replace(&mut key.credential, Arc::new(credential));
-        key.expires = None;
+        key.stay();
         change.plan.renew(key);
         change.carry_out();
         Ok(Drained::new(vec![old.leave()]))

@@ -36,11 +36,42 @@ pub(crate) struct DeclaredAccount {
 pub(crate) struct DeclaredKey {
     pub(super) credential: Arc<Credential>,
     pub(super) weight: u32,
-    pub(super) limits: Box<[Limit]>,
-    pub(super) expires: Option<SystemTime>,
+    /// Few keys have any.
+    own: Option<Box<Own>>,
+}
+
+/// What a key has of its own beside its account.
+#[derive(Debug)]
+struct Own {
+    limits: Box<[Limit]>,
+    expires: Option<SystemTime>,
 }
 
 impl DeclaredKey {
+    fn new(
+        credential: Credential,
+        weight: u32,
+        limits: Vec<Limit>,
+        expires: Option<SystemTime>,
+    ) -> Self {
+        let has_own = !limits.is_empty() || expires.is_some();
+        let own = has_own.then(|| Box::new(Own { limits: limits.into(), expires }));
+        Self { credential: Arc::new(credential), weight, own }
+    }
+
+    pub(super) fn limits(&self) -> &[Limit] {
+        self.own.as_ref().map_or(&[], |own| &own.limits)
+    }
+
+    pub(super) fn expires(&self) -> Option<SystemTime> {
+        self.own.as_ref().and_then(|own| own.expires)
+    }
+
+    /// It has no end any more.
+    pub(super) fn stay(&mut self) {
+        self.own.iter_mut().for_each(|own| own.expires = None);
+    }
+
     pub(super) fn id(&self) -> &KeyId {
         &self.credential.id
     }
@@ -223,5 +254,5 @@ pub(super) fn declare(
     let endpoint = endpoint.map_err(|what| whats.push(what)).ok().flatten();
     let credential = Credential::new(id, Arc::clone(account), endpoint, &secret, carriers);
     let credential = credential.map_err(|what| whats.push(what.into())).ok()?;
-    Some(DeclaredKey { credential: Arc::new(credential), weight, limits: limits.into(), expires })
+    Some(DeclaredKey::new(credential, weight, limits, expires))
 }

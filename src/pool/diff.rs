@@ -117,8 +117,8 @@ impl Plan {
         let new = NewKey {
             id: key.id().clone(),
             weight: key.weight,
-            meters: self.counts.of(&key.limits),
-            expires: self.time(key.expires),
+            meters: self.counts.of(key.limits()),
+            expires: self.time(key.expires()),
         };
         self.steps.push(Step::InsertKey(new, Arc::clone(&key.credential)));
     }
@@ -166,21 +166,21 @@ impl Plan {
             self.renew(new);
         }
         self.key_weight(old, new.weight);
-        if old.limits != new.limits {
+        if old.limits() != new.limits() {
             self.key_changed(new.id());
-            let meters = self.counts.of(&new.limits);
+            let meters = self.counts.of(new.limits());
             self.steps.push(Step::KeyLimits(new.id().clone(), meters));
         }
-        if old.expires != new.expires && is_same {
+        if old.expires() != new.expires() && is_same {
             self.key_changed(new.id());
-            self.steps.push(Step::KeyExpiry(new.id().clone(), self.time(new.expires)));
+            self.steps.push(Step::KeyExpiry(new.id().clone(), self.time(new.expires())));
         }
     }
 
     /// The key has another secret.
     pub(super) fn renew(&mut self, new: &DeclaredKey) {
         self.changes.keys_replaced.push(new.id().clone());
-        self.steps.push(Step::Renew(Arc::clone(&new.credential), self.time(new.expires)));
+        self.steps.push(Step::Renew(Arc::clone(&new.credential), self.time(new.expires())));
     }
 
     pub(super) fn key_weight(&mut self, old: &DeclaredKey, weight: u32) {
