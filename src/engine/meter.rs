@@ -44,8 +44,12 @@ pub(crate) enum Source {
 #[derive(Clone, Debug)]
 enum Gauge {
     Rolling(Rolling),
-    Window(Window),
-    InFlight { open: u64, most: u64 },
+    /// Larger than the others, and rarer.
+    Window(Box<Window>),
+    InFlight {
+        open: u64,
+        most: u64,
+    },
 }
 
 /// What a response tells of a limit, and of which request.
@@ -86,7 +90,7 @@ impl Meter {
         let gauge = match (limit.metered(), &limit.window) {
             (Metered::Concurrent, _) => Gauge::InFlight { open: 0, most: limit.amount() },
             (_, Edges::Rolling) => Gauge::Rolling(Rolling::new(&limit, largest(&limit, &source))),
-            (_, Edges::Fixed { .. }) => Gauge::Window(Window::new(&limit, wall)),
+            (_, Edges::Fixed { .. }) => Gauge::Window(Box::new(Window::new(&limit, wall))),
         };
         Self { limit, source, since: 0, gauge, recent: Recent::default(), is_near: false }
     }
