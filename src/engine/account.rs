@@ -44,7 +44,7 @@ pub(crate) struct Key {
     pub(crate) account: AccountIx,
     /// What a request is worth beside the other keys: the less, the more weight it has.
     pub(crate) turn: u64,
-    pub(crate) meters: Vec<Meter>,
+    pub(crate) meters: Box<[Meter]>,
     pub(crate) life: Life,
     /// How often its secret was replaced.
     pub(crate) secret: u32,
@@ -87,7 +87,7 @@ impl Account {
     }
 
     /// Has these limits from now on.
-    pub(super) fn declare(&mut self, now: Time, new: Vec<Meter>, epoch: u64) {
+    pub(super) fn declare(&mut self, now: Time, new: Vec<Meter>, epoch: u32) {
         let is_unused = |place: usize| self.unused >> place & 1 == 1;
         let kept = successors(&self.meters, is_unused, &new);
         let declared = self.meters.iter().enumerate();
@@ -162,7 +162,7 @@ impl Account {
 
 impl Key {
     pub(super) fn new(ix: KeyIx, account: AccountIx, new: NewKey, way: &RoundTrip) -> Self {
-        let mut meters = new.meters;
+        let mut meters = new.meters.into_boxed_slice();
         meters.iter_mut().for_each(|meter| meter.set_margin(way));
         Self {
             ix,
@@ -180,10 +180,10 @@ impl Key {
     }
 
     /// Has these limits from now on.
-    pub(super) fn declare(&mut self, now: Time, new: Vec<Meter>, epoch: u64, way: &RoundTrip) {
+    pub(super) fn declare(&mut self, now: Time, new: Vec<Meter>, epoch: u32, way: &RoundTrip) {
         let kept = successors(&self.meters, |_| false, &new);
         let mut old: Vec<_> = mem::take(&mut self.meters).into_iter().map(Some).collect();
-        for (new, place) in new.into_iter().zip(kept) {
+        let successor = |(new, place): (Meter, Option<usize>)| {
             let mut meter = match place.and_then(|place| old[place].take()) {
                 Some(mut meter) => {
                     meter.declare(now, &new.limit, way);
@@ -192,8 +192,9 @@ impl Key {
                 None => new.beginning_with(epoch),
             };
             meter.set_margin(way);
-            self.meters.push(meter);
-        }
+            meter
+        };
+        self.meters = new.into_iter().zip(kept).map(successor).collect();
     }
 
     /// When a demand fits into the key's own limits.

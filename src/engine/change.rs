@@ -166,7 +166,7 @@ impl Engine {
     /// A limit that is still declared goes on counting, also if its amount is another. A new one counts
     /// what is admitted from now on.
     pub(crate) fn set_account_limits(&mut self, now: Time, ix: AccountIx, new: Vec<Meter>) {
-        self.epoch += 1;
+        self.epoch = self.epoch.saturating_add(1);
         self.note_spending(new.iter());
         self.accounts[ix.index()].declare(now, new, self.epoch);
         self.lanes.recount(ix, &self.accounts[ix.index()]);
@@ -175,7 +175,7 @@ impl Engine {
 
     /// The same for a key alone.
     pub(crate) fn set_key_limits(&mut self, now: Time, ix: KeyIx, new: Vec<Meter>) {
-        self.epoch += 1;
+        self.epoch = self.epoch.saturating_add(1);
         self.note_spending(new.iter());
         let key = &mut self.keys[ix.index()];
         let account = key.account;
@@ -203,7 +203,7 @@ impl Engine {
         let account = key.account;
         if key.life == Life::Leaving && key.in_flight == 0 {
             key.life = Life::Gone;
-            key.meters = Vec::new();
+            key.meters = Box::default();
             // By now its id may be another key's.
             self.by_id.remove(key.id.as_str(), ix);
             self.free_keys.push(ix.next());

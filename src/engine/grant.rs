@@ -23,7 +23,7 @@ pub(crate) struct Grant {
     pub(super) lane: LaneIx,
     pub(super) meters: Meters,
     /// How often declared limits had been changed.
-    pub(super) epoch: u64,
+    pub(super) epoch: u32,
     /// Which of the key's secrets it is sent with.
     pub(super) secret: u32,
     pub(super) budget: Option<BudgetIx>,

@@ -21,7 +21,7 @@ pub(crate) struct Meter {
     pub(crate) source: Source,
     /// From which change of the declared limits on there is such a limit: what was admitted before is
     /// not counted by it.
-    pub(crate) since: u64,
+    pub(crate) since: u32,
     gauge: Gauge,
     recent: Recent,
     /// Whether it has been told that a limit on spending is nearly reached.
@@ -96,7 +96,7 @@ impl Meter {
     }
 
     /// Counts what is admitted from a change of the declared limits on.
-    pub(crate) fn beginning_with(mut self, epoch: u64) -> Self {
+    pub(crate) fn beginning_with(mut self, epoch: u32) -> Self {
         self.since = epoch;
         self
     }

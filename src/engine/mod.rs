@@ -110,7 +110,7 @@ pub(crate) struct Engine {
     by_name: Names<AccountIx>,
     by_id: Names<KeyIx>,
     /// How often declared limits were changed.
-    epoch: u64,
+    epoch: u32,
     /// Of keys that are good until a date.
     expiries: BTreeMap<KeyIx, Expiry>,
     /// When keys come to their end, or are spoken of for it.

@@ -26,12 +26,13 @@ pub(crate) struct RoundTrip {
     mean: u64,
     stray: u64,
     seen: u8,
-    margin: u64,
+    /// Half a second at most.
+    margin: u32,
 }
 
 impl Default for RoundTrip {
     fn default() -> Self {
-        Self { least: UNKNOWN, mean: 0, stray: 0, seen: 0, margin: UNMEASURED }
+        Self { least: UNKNOWN, mean: 0, stray: 0, seen: 0, margin: UNMEASURED as u32 }
     }
 }
 
@@ -55,17 +56,18 @@ impl RoundTrip {
         let most = if processed.is_some() { MOST } else { UNMEASURED };
         let needed = self.stray.saturating_mul(8).clamp(LEAST, most);
         // Little changes are not worth looking at every meter.
-        let fits = (self.margin / 2..=self.margin).contains(&needed);
+        let margin = self.margin();
+        let fits = (margin / 2..=margin).contains(&needed);
         if self.seen < ENOUGH || fits {
             return false;
         }
-        self.margin = (needed + needed / 4).min(most);
+        self.margin = (needed + needed / 4).min(most) as u32;
         true
     }
 
     /// How far apart two requests may arrive from how far apart they left.
     pub(crate) fn margin(&self) -> u64 {
-        self.margin
+        u64::from(self.margin)
     }
 
     /// Whatever left less than this ago cannot have been answered; nobody knows for how long

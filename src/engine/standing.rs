@@ -8,7 +8,7 @@ use super::{
 };
 
 /// So many at once that trust is whole again.
-const ENOUGH: u32 = 16;
+const ENOUGH: u16 = 16;
 
 /// How long to stay away when nobody says: doubling from the first to the last.
 #[derive(Clone, Copy, Debug)]
@@ -57,8 +57,8 @@ enum Trust {
     ProbeDue,
     ProbeOut,
     Growing {
-        most: u32,
-        going: u32,
+        most: u16,
+        going: u16,
     },
 }
 
@@ -181,7 +181,7 @@ impl Standing {
                 Part::Probe
             }
             Trust::Growing { going, .. } => {
-                *going += 1;
+                *going = going.saturating_add(1);
                 Part::Counted
             }
             Trust::Whole | Trust::ProbeOut => Part::Ordinary,

@@ -20,9 +20,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::{
     KeyId, KeyPool, Lease,
     endpoint::Endpoint,
-    engine::{
-        AccountIx, Among, Ask, Cost, Gate, Grant, KeyIx, LaneIx, Ordinary, Prior, Time, rank,
-    },
+    engine::{AccountIx, Among, Ask, Cost, Gate, Grant, KeyIx, Ordinary, Prior, Time, rank},
 };
 
 use super::{
@@ -72,12 +70,14 @@ pub(crate) struct Gates {
 impl KeyGate {
     pub(crate) fn new(pool: &KeyPool, info: &KeyEndpointInfo) -> Self {
         let own = info.endpoint.as_ref().and_then(|uri| Endpoint::parse(&uri.to_string()).ok());
+        // Until there is a request to go by.
+        let lane = pool.shared.with(|core, now| core.engine.lane(now, None));
         Self {
             pool: pool.clone(),
             id: info.id.clone(),
             own_endpoint: info.endpoint.clone(),
             home: own.unwrap_or_else(|| pool.shared.origin.clone()),
-            like: Ordinary { lane: LaneIx::new(0), cost: Cost::default() },
+            like: Ordinary { lane, cost: Cost::default() },
             held: None,
             watcher: None,
             timer: None,
