@@ -24,6 +24,8 @@ pub(crate) struct Grant {
     pub(super) meters: Meters,
     /// How often declared limits had been changed.
     pub(super) epoch: u32,
+    /// Whether any limit counts money, so that it matters what it costs.
+    pub(crate) is_charged: bool,
     /// Which of the key's secrets it is sent with.
     pub(super) secret: u32,
     pub(super) budget: Option<BudgetIx>,
@@ -82,6 +84,7 @@ impl Engine {
             lane: ask.lane,
             meters: seat.meters,
             epoch: self.epoch,
+            is_charged: self.limits_spending,
             secret: self.keys[key.index()].secret,
             budget: ask.budget,
             bond: ask.bond,

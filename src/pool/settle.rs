@@ -58,7 +58,12 @@ impl Lease {
         self.book(Some(usage), charge);
     }
 
+    /// What it costs, if anybody wants to know.
     fn charge(&self, usage: &Usage) -> Charge {
+        let is_charged = self.grant.as_ref().is_some_and(|grant| grant.is_charged);
+        if !is_charged && self.shared.sink.is_none() {
+            return Charge::default();
+        }
         let model = self.grant.as_ref().and_then(|grant| grant.model.as_deref());
         let dialect = &self.provider().facts().name;
         self.shared.prices.charge(dialect, model.unwrap_or_default(), usage, Tariff::Standard)
