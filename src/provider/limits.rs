@@ -180,13 +180,14 @@ impl Limits {
         let told = self.figures(answer);
         let period = self.period.and_then(|period| period(answer.headers));
         let mut requests_told = false;
-        for (index, line) in self.lines.iter().enumerate() {
+        let lines = if told.iter().any(Figures::tell) { &*self.lines } else { &[] };
+        for (index, line) in lines.iter().enumerate() {
             let alike = |other: &Line| (other.metered, other.period) == (line.metered, line.period);
             if self.lines[..index].iter().any(alike) {
                 continue;
             }
-            let all = self.lines.iter().zip(told).filter(|(other, _)| alike(other));
-            let tightest = all.map(|(_, figures)| figures).reduce(Figures::tighter);
+            let all = self.lines.iter().zip(&told).filter(|(other, _)| alike(other));
+            let tightest = all.map(|(_, figures)| *figures).reduce(Figures::tighter);
             let Some(figures) = tightest.filter(Figures::tell) else { continue };
             requests_told |= line.metered == Metered::Requests;
             report(Reading {
