@@ -75,7 +75,7 @@ where
         balance: KeyBalance<F, S>,
         request: Request<A>,
         mut sent: Sent,
-        lease_or_ask: Result<Lease, Ask>,
+        lease_or_ask: Result<Lease, Box<Ask>>,
     ) -> Self {
         let mut request = Some(request);
         let state = match lease_or_ask {
@@ -104,7 +104,7 @@ enum Choice<S, E> {
     /// Its service has failed.
     Failed(E, Lease),
     /// The keys that were there have gone.
-    Gone(Ask),
+    Gone(Box<Ask>),
 }
 
 /// Takes the endpoint of a key, and that of another one where its service is not ready.

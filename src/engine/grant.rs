@@ -1,6 +1,9 @@
 //! What was reserved for one request, and its end.
 
-use std::sync::Arc;
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
 
 use crate::{Usage, Verdict};
 
@@ -13,11 +16,19 @@ use super::{
     standing::Part,
 };
 
+/// No more boxes are kept for later than so many.
+const MOST_SPARE: usize = 256;
+
 /// A reservation of a demand on a key.
 ///
-/// It cannot be copied, and its end consumes it: what it holds is given back exactly once.
+/// It cannot be copied, and its end consumes it: what it holds is given back exactly once. It goes
+/// through many hands, so what it says is in a box, and the engine uses the boxes again.
 #[derive(Debug)]
-pub(crate) struct Grant {
+pub(crate) struct Grant(Box<Reserved>);
+
+/// What was reserved, and for what.
+#[derive(Debug)]
+pub(crate) struct Reserved {
     pub(crate) account: AccountIx,
     pub(crate) key: KeyIx,
     pub(super) lane: LaneIx,
@@ -31,8 +42,8 @@ pub(crate) struct Grant {
     pub(super) budget: Option<BudgetIx>,
     pub(super) bond: Option<Bond>,
     pub(super) sent: Time,
-    pub(super) reserved: Cost,
-    pub(super) prior: Prior,
+    pub(crate) reserved: Cost,
+    pub(crate) prior: Prior,
     pub(super) parts: Parts,
     /// Whether meters count it. In shadow mode, what would have been held back is not counted.
     pub(super) counted: bool,
@@ -52,13 +63,40 @@ pub(super) struct Parts {
     pub(super) provider: Part,
 }
 
-impl Grant {
-    pub(crate) fn reserved(&self) -> Cost {
-        self.reserved
+/// Boxes of grants that have ended.
+#[derive(Debug, Default)]
+pub(super) struct Spares(Vec<Grant>);
+
+impl Spares {
+    fn grant(&mut self, reserved: Reserved) -> Grant {
+        match self.0.pop() {
+            None => Grant(Box::new(reserved)),
+            Some(mut spare) => {
+                *spare = reserved;
+                spare
+            }
+        }
     }
 
-    pub(crate) fn prior(&self) -> &Prior {
-        &self.prior
+    fn keep(&mut self, mut grant: Grant) {
+        if self.0.len() < MOST_SPARE {
+            (grant.model, grant.tag) = (None, None);
+            self.0.push(grant);
+        }
+    }
+}
+
+impl Deref for Grant {
+    type Target = Reserved;
+
+    fn deref(&self) -> &Reserved {
+        &self.0
+    }
+}
+
+impl DerefMut for Grant {
+    fn deref_mut(&mut self) -> &mut Reserved {
+        &mut self.0
     }
 }
 
@@ -78,7 +116,7 @@ impl Engine {
             account: self.accounts[account.index()].standing.sending(),
             provider: self.provider.sending(),
         };
-        let grant = Grant {
+        let grant = self.spares.grant(Reserved {
             account,
             key,
             lane: ask.lane,
@@ -97,7 +135,7 @@ impl Engine {
             judged: None,
             model: self.lanes[ask.lane].model.clone(),
             tag: ask.tag.clone(),
-        };
+        });
         if counted {
             self.begin_unknown(now, &grant);
             if self.waiting > 0 {
@@ -182,7 +220,6 @@ impl Engine {
     }
 
     /// The request has ended: its concurrency is free.
-    #[expect(clippy::needless_pass_by_value, reason = "an ended grant must not be used again")]
     pub(crate) fn end(&mut self, now: Time, grant: Grant) {
         let mut freed = false;
         for meter in self.meters_of(&grant) {
@@ -196,7 +233,7 @@ impl Engine {
         if grant.judged == Some(Verdict::Accepted) {
             lane.answer_time.note(now.since(grant.sent));
         }
-        let Grant { account, key, sent, parts, .. } = grant;
+        let Reserved { account, key, sent, parts, .. } = *grant;
         freed |= self.lanes[grant.lane].seat_mut(account).standing.ended(parts.seat, sent);
         freed |= self.accounts[account.index()].standing.ended(parts.account, sent);
         if freed {
@@ -206,6 +243,7 @@ impl Engine {
             self.unstall();
         }
         self.let_go(key);
+        self.spares.keep(grant);
     }
 
     /// The request was never sent: all that it reserved is free, as if it had not been.

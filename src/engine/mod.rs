@@ -87,6 +87,7 @@ use affinity::Affinities;
 use alike::Alike;
 use budgets::Budgets;
 use expiry::Expiry;
+use grant::Spares;
 use lane::Lane;
 use lanes::Lanes;
 use names::Names;
@@ -149,6 +150,7 @@ pub(crate) struct Engine {
     wall: Timestamp,
     rng: fastrand::Rng,
     events: Vec<Event>,
+    spares: Spares,
     #[cfg(feature = "balance")]
     opened: gate::Opened,
     counters: Counters,

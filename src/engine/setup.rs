@@ -15,8 +15,8 @@ use crate::{
 
 use super::{
     AccountIx, DeclaredBudgets, Engine, MOST_LIMITS, affinity::Affinities, alike::Alike,
-    budgets::Budgets, lanes::Lanes, meter::Meter, names::Names, shadow::Shadow, snapshot::Counters,
-    standing::Standing, tenants::Tenants,
+    budgets::Budgets, grant::Spares, lanes::Lanes, meter::Meter, names::Names, shadow::Shadow,
+    snapshot::Counters, standing::Standing, tenants::Tenants,
 };
 
 /// What an engine is like, beside its accounts.
@@ -96,6 +96,7 @@ impl Engine {
             wall: setup.wall,
             rng: fastrand::Rng::with_seed(setup.seed),
             events: Vec::new(),
+            spares: Spares::default(),
             #[cfg(feature = "balance")]
             opened: super::gate::Opened::default(),
             counters: Counters::default(),

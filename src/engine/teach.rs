@@ -24,7 +24,7 @@ impl Engine {
     ///
     /// It lowers our own view of what is left of the same limit, and never raises it. A lower limit than
     /// was declared for the same time is believed. A limit that nobody declared is kept from now on.
-    pub(crate) fn read(&mut self, now: Time, grant: &Grant, reading: Reading) {
+    pub(crate) fn read(&mut self, now: Time, grant: &Grant, reading: &Reading) {
         let (Some(amount), Some(remaining)) = (reading.limit, reading.remaining) else { return };
         if amount == 0 || amount > MOST {
             return;
@@ -33,9 +33,9 @@ impl Engine {
             Told { remaining, reset: reading.reset, sent: grant.sent, cost: &grant.reserved };
         let way = self.accounts[grant.account.index()].way;
         let (mut is_known, mut sooner, wall) = (false, false, self.wall);
-        for meter in self.meters_of(grant).filter(|meter| is_about(meter, &reading)) {
+        for meter in self.meters_of(grant).filter(|meter| is_about(meter, reading)) {
             is_known = true;
-            if let Some(window) = window_instead(meter, &reading) {
+            if let Some(window) = window_instead(meter, reading) {
                 let since = meter.since;
                 *meter = told_meter(now, &window, &told, wall, &way).beginning_with(since);
                 sooner = true;
@@ -44,7 +44,7 @@ impl Engine {
             }
         }
         if !is_known && self.learns && grant.counted {
-            sooner |= self.learn(now, grant, &reading, amount, &told);
+            sooner |= self.learn(now, grant, reading, amount, &told);
         }
         if sooner {
             self.revive(grant.account);

@@ -29,7 +29,7 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct Acquire {
         shared: Arc<Shared>,
-        ask: Ask,
+        ask: Box<Ask>,
         began: Instant,
         place: Place,
         #[pin]
@@ -62,7 +62,7 @@ enum Look {
 }
 
 impl Acquire {
-    pub(crate) fn new(shared: Arc<Shared>, ask: Ask) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, ask: Box<Ask>) -> Self {
         Self { shared, ask, began: Instant::now(), place: Place::Outside, timer: None }
     }
 }

@@ -161,7 +161,7 @@ impl KeyGate {
     }
 
     /// A lease on this key at once, or else what to wait in line for. What was held goes into it.
-    pub(crate) fn lease_or_ask(&mut self, wanted: &Wanted<'_>) -> Result<Lease, Ask> {
+    pub(crate) fn lease_or_ask(&mut self, wanted: &Wanted<'_>) -> Result<Lease, Box<Ask>> {
         let shared = Arc::clone(&self.pool.shared);
         let grant = shared.with_at(wanted.now, |core, now| {
             core.let_go_of(now, self.held.take());
@@ -172,7 +172,7 @@ impl KeyGate {
                 _ => Among::None,
             });
             self.like = Ordinary { lane: ask.lane, cost: ask.cost };
-            core.admit(now, &ask).ok_or(ask)
+            core.admit(now, &ask).ok_or_else(|| Box::new(ask))
         })?;
         Ok(Lease::new(shared, grant, std::time::Duration::ZERO))
     }
@@ -293,11 +293,15 @@ impl fmt::Debug for KeyGate {
 
 impl KeyPool {
     /// A lease at once on a key that is not busy, or else what to wait in line for.
-    pub(crate) fn lease_without(&self, wanted: &Wanted<'_>, busy: &[KeyId]) -> Result<Lease, Ask> {
+    pub(crate) fn lease_without(
+        &self,
+        wanted: &Wanted<'_>,
+        busy: &[KeyId],
+    ) -> Result<Lease, Box<Ask>> {
         let grant = self.shared.with_at(wanted.now, |core, now| {
             let mut ask = self.ask(core, now, wanted);
             exclude(&core.engine, &mut ask, busy.iter());
-            core.admit(now, &ask).ok_or(ask)
+            core.admit(now, &ask).ok_or_else(|| Box::new(ask))
         })?;
         Ok(Lease::new(Arc::clone(&self.shared), grant, std::time::Duration::ZERO))
     }

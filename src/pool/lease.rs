@@ -126,12 +126,13 @@ impl Lease {
     pub fn apply<B>(&mut self, request: &mut Request<B>) -> Result<(), ForeignOrigin> {
         self.shared.carriers.strip(request);
         let home = self.home();
-        if !home.covers(request.uri()) && !self.shared.origin.covers(request.uri()) {
+        let leads_home = home.covers(request.uri());
+        if !leads_home && !self.shared.origin.covers(request.uri()) {
             return Err(ForeignOrigin(home.to_string()));
         }
         let facts = self.shared.provider.facts();
         let carrier = facts.carrier_of(request.uri());
-        if !home.covers(request.uri()) {
+        if !leads_home {
             let led = home.lead_here(request.uri());
             *request.uri_mut() = led.ok_or_else(|| ForeignOrigin(home.to_string()))?;
         }
@@ -245,7 +246,7 @@ impl Lease {
             if let Some(Ruling { verdict, rule }) = ruling {
                 core.engine.judge(now, grant, *verdict, rule);
             }
-            for reading in readings.into_iter().flatten() {
+            for reading in readings.iter().flatten() {
                 core.engine.read(now, grant, reading);
             }
         });

@@ -117,10 +117,10 @@ impl KeyPool {
     pub fn try_acquire(&self, demand: &Demand) -> Result<Lease, Exhausted> {
         let now = Instant::now();
         let since = demand.since.map_or(now, |since| since.min(now));
-        let estimate = Estimate::default();
-        let kin = self.kin(demand, None, &estimate);
-        let wanted =
-            Wanted { demand, estimate: &estimate, kin, may_wait: false, tried: &[], since, now };
+        let estimate = &Estimate::default();
+        let kin = self.kin(demand, None, estimate);
+        let kin = kin.as_ref();
+        let wanted = Wanted { demand, estimate, kin, may_wait: false, tried: &[], since, now };
         self.lease_or_ask(&wanted)
             .map_err(|ask| self.shared.with(|core, now| core.engine.turned_away(now, &ask)))
     }
@@ -139,11 +139,11 @@ impl KeyPool {
     pub fn acquire(&self, demand: &Demand) -> Acquire {
         let now = Instant::now();
         let since = demand.since.map_or(now, |since| since.min(now));
-        let estimate = Estimate::default();
-        let kin = self.kin(demand, None, &estimate);
-        let wanted =
-            Wanted { demand, estimate: &estimate, kin, may_wait: true, tried: &[], since, now };
-        let ask = self.shared.with(|core, now| self.ask(core, now, &wanted));
+        let estimate = &Estimate::default();
+        let kin = self.kin(demand, None, estimate);
+        let kin = kin.as_ref();
+        let wanted = Wanted { demand, estimate, kin, may_wait: true, tried: &[], since, now };
+        let ask = self.shared.with(|core, now| Box::new(self.ask(core, now, &wanted)));
         self.line_up(ask)
     }
 
@@ -231,16 +231,16 @@ impl KeyPool {
     }
 
     /// A lease at once, or else what to wait in line for.
-    pub(crate) fn lease_or_ask(&self, wanted: &Wanted<'_>) -> Result<Lease, Ask> {
+    pub(crate) fn lease_or_ask(&self, wanted: &Wanted<'_>) -> Result<Lease, Box<Ask>> {
         let granted = self.shared.with_at(wanted.now, |core, now| {
             let ask = self.ask(core, now, wanted);
-            core.admit(now, &ask).ok_or(ask)
+            core.admit(now, &ask).ok_or_else(|| Box::new(ask))
         })?;
         Ok(Lease::new(Arc::clone(&self.shared), granted, Duration::ZERO))
     }
 
     /// Waits in line.
-    pub(crate) fn line_up(&self, ask: Ask) -> Acquire {
+    pub(crate) fn line_up(&self, ask: Box<Ask>) -> Acquire {
         Acquire::new(Arc::clone(&self.shared), ask)
     }
 
@@ -288,7 +288,7 @@ impl KeyPool {
             is_unpriced,
             tenant: core.engine.tenant(demand.tenant.as_deref()),
             tag: demand.tag.clone(),
-            bond: kin.as_ref().and_then(|kin| core.engine.bond(now, kin)),
+            bond: kin.and_then(|kin| core.engine.bond(now, kin)),
             cost: Cost { input, output, spend: spend.min(MOST) },
             prior,
             rank: rank(since, demand.priority),
@@ -349,7 +349,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) demand: &'a Demand,
     pub(crate) estimate: &'a Estimate<'a>,
     /// By what it is kin to earlier ones.
-    pub(crate) kin: Option<Kin>,
+    pub(crate) kin: Option<&'a Kin>,
     /// Whether it may stand in line.
     pub(crate) may_wait: bool,
     /// What was tried for it already.

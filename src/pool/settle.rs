@@ -22,7 +22,7 @@ impl Lease {
     /// cap, is given back only if the provider gives it back too.
     pub(crate) fn settle_read(&mut self, usage: Usage) {
         let Some(grant) = &self.grant else { return };
-        let (reserved, prior) = (grant.reserved(), grant.prior());
+        let (reserved, prior) = (grant.reserved, grant.prior);
         let provider = self.provider();
         let least = match usage.is_estimated {
             true => reserved,
@@ -38,7 +38,7 @@ impl Lease {
 
     /// How many tokens of prompt were reserved.
     pub(crate) fn reserved_input(&self) -> u64 {
-        self.grant.as_ref().map_or(0, |grant| grant.reserved().input)
+        self.grant.as_ref().map_or(0, |grant| grant.reserved.input)
     }
 
     fn settle_as(&mut self, counted: Usage, usage: Usage) {
@@ -71,7 +71,7 @@ impl Lease {
 
     /// What limits on spending count. Less than was reserved only if it is known.
     fn counted_spend(&self, usage: &Usage, charge: Charge) -> Option<u64> {
-        let reserved = self.grant.as_ref().map_or(0, |grant| grant.reserved().spend);
+        let reserved = self.grant.as_ref().map_or(0, |grant| grant.reserved.spend);
         let is_known = charge.unpriced_tokens == 0 && !usage.is_estimated;
         Some(if is_known { charge.nano_dollars } else { charge.nano_dollars.max(reserved) })
     }
@@ -95,7 +95,7 @@ impl Lease {
             Heard::Refused => {}
             // It was given up, or broke off. The provider has read it, for all that is known.
             Heard::Nothing | Heard::Head => {
-                let input = grant.reserved().input;
+                let input = grant.reserved.input;
                 let usage = Usage { is_estimated: true, ..Usage::tokens(input, 0) };
                 self.book(Some(usage), self.charge(&usage));
             }

@@ -15,14 +15,7 @@ use tokio::time::{Sleep, sleep};
 
 use crate::{Lease, Ruling};
 
-use super::{
-    body::ResponseBody,
-    held::Held,
-    refusal::Reading,
-    sent::Sent,
-    tap::{Tap, tap},
-    watch::Stage,
-};
+use super::{body::ResponseBody, held::Held, refusal::Reading, sent::Sent, tap::Tap, watch::Stage};
 
 pin_project! {
     /// A call that was made, and its answer as far as it has to be known.
@@ -102,8 +95,8 @@ where
                                 State::Reading { reading: Some(reading) }
                             }
                             Next::Hold(held) => State::Holding { held: Some(held) },
-                            Next::Pass(response, lease, tap) => {
-                                return Poll::Ready(Ok(sent.accepted(response, lease, tap)));
+                            Next::Pass(response, lease) => {
+                                return Poll::Ready(Ok(sent.accepted(response, lease)));
                             }
                         },
                     }
@@ -124,7 +117,7 @@ where
                         return Poll::Ready(Ok(sent.streamed(held, ruling)));
                     };
                     this.timer.set(None);
-                    State::Reading { reading: Some(held.fail(ruling)) }
+                    State::Reading { reading: Some(held.fail(*ruling)) }
                 }
                 StateProj::Reading { reading: parked } => {
                     let Some(reading) = parked else { return Poll::Pending };
@@ -149,7 +142,7 @@ enum Next<B: Body> {
     Read(Reading<B>),
     /// A stream, in which an error may come.
     Hold(Held<B>),
-    Pass(Response<B>, Lease, Option<Tap>),
+    Pass(Response<B>, Lease),
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Next<B> {
@@ -159,15 +152,12 @@ impl<B: Body<Data = Bytes> + Unpin> Next<B> {
             let (head, body) = response.into_parts();
             return Self::Read(Reading::by_status(head, body, lease));
         }
-        if response.body().is_end_stream() {
-            return Self::Pass(response, lease, None);
-        }
-        match tap(&lease, &response, sent.streamed) {
-            Some(tap) if *tap.stage() == Stage::Prelude => {
+        match Tap::of_stream(&lease, &response, sent.streamed) {
+            Some(tap) => {
                 let (head, body) = response.into_parts();
                 Self::Hold(Held::new(head, body, lease, tap, &sent.options))
             }
-            tap => Self::Pass(response, lease, tap),
+            None => Self::Pass(response, lease),
         }
     }
 }

@@ -23,8 +23,8 @@ pub(crate) fn lease_or_ask<A: 'static>(
     sent: &mut Sent,
     now: Instant,
     request: &mut Request<A>,
-    ask: impl FnOnce(&KeyPool, &Wanted<'_>) -> Result<Lease, Ask>,
-) -> Result<Lease, Ask> {
+    ask: impl FnOnce(&KeyPool, &Wanted<'_>) -> Result<Lease, Box<Ask>>,
+) -> Result<Lease, Box<Ask>> {
     let lease_or_ask = wanted(sent, now, request, ask);
     ask_usage(sent, request);
     lease_or_ask
@@ -44,7 +44,7 @@ pub(crate) fn wanted<A: 'static, R>(
     let demand = request.extensions().get::<Demand>().unwrap_or(&unsaid);
     let kin = sent.pool.kin(demand, Some(&call), &estimate);
     let ask = |tried: &[_]| {
-        let (estimate, since) = (&estimate, sent.since);
+        let (estimate, kin, since) = (&estimate, kin.as_ref(), sent.since);
         ask(&sent.pool, &Wanted { demand, estimate, kin, may_wait: true, tried, since, now })
     };
     match &sent.trail {

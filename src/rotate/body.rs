@@ -42,8 +42,8 @@ pin_project! {
         // What looks at it as it flows by.
         tap: Option<Tap>,
         idle: Option<Idle>,
-        // What leaves something out of it.
-        hide: Option<Hide>,
+        // What leaves something out of it, which is seldom.
+        hide: Option<Box<Hide>>,
     }
 
     impl<B: Body> PinnedDrop for ResponseBody<B> {
@@ -71,7 +71,7 @@ impl<B: Body<Data = Bytes>> ResponseBody<B> {
         Self { ahead: frames, rest, lease, tap, idle, hide: None }
     }
 
-    pub(super) fn hiding(mut self, hide: Option<Hide>) -> Self {
+    pub(super) fn hiding(mut self, hide: Option<Box<Hide>>) -> Self {
         self.hide = hide;
         self
     }
@@ -182,7 +182,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.is_sent() && self.hide.as_ref().is_none_or(Hide::holds_nothing)
+        self.is_sent() && self.hide.as_ref().is_none_or(|hide| hide.holds_nothing())
     }
 
     fn size_hint(&self) -> SizeHint {

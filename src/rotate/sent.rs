@@ -104,8 +104,8 @@ impl Sent {
         &self,
         mut response: Response<B>,
         mut lease: Lease,
-        tap: Option<Tap>,
     ) -> Response<ResponseBody<B>> {
+        let tap = Tap::of_whole(&lease, &response);
         let ruling = lease.observe(response.status(), response.headers(), b"");
         self.pool.strip_headers(response.headers_mut());
         if self.options.annotate || self.trail.is_some() {
@@ -129,7 +129,7 @@ impl Sent {
         let idle = self.options.idle.map(Idle::new);
         let is_open = tap.is_plain() && !head.headers.contains_key(CONTENT_LENGTH);
         let is_open = is_open && tap.watch().framing() == Some(Framing::Events);
-        let hide = (self.hides_usage && is_open).then(|| Hide::new(self.pool.clone()));
+        let hide = (self.hides_usage && is_open).then(|| Box::new(Hide::new(self.pool.clone())));
         let body = ResponseBody::new(ahead, Some(lease), Some(tap), idle).hiding(hide);
         Response::from_parts(head, body)
     }

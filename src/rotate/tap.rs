@@ -1,7 +1,8 @@
 //! What looks at an answer as it flows by: for errors that come in it, and for what it used.
 
 use bytes::Bytes;
-use http::Response;
+use http::{HeaderMap, Response};
+use http_body::Body;
 
 use crate::{
     Lease, Usage,
@@ -20,6 +21,26 @@ pub(super) struct Tap {
 }
 
 impl Tap {
+    /// For a body in which errors may come; none if there are none to look for, or nothing that could be
+    /// read.
+    pub(super) fn of_stream<B: Body>(
+        lease: &Lease,
+        response: &Response<B>,
+        streamed: bool,
+    ) -> Option<Self> {
+        let headers = headers_of(response)?;
+        let framing = lease.provider().framing(headers, streamed)?;
+        let reader = lease.provider().usage_reader(headers);
+        Some(Self { decoder: decoder(headers)?, watch: Watch::new(framing), reader })
+    }
+
+    /// For any other body: it may tell what was used. None if it does not, or cannot be read.
+    pub(super) fn of_whole<B: Body>(lease: &Lease, response: &Response<B>) -> Option<Self> {
+        let headers = headers_of(response)?;
+        let reader = lease.provider().usage_reader(headers)?;
+        Some(Self { decoder: decoder(headers)?, watch: Watch::none(), reader: Some(reader) })
+    }
+
     pub(super) fn stage(&self) -> &Stage {
         self.watch.stage()
     }
@@ -88,22 +109,17 @@ fn estimate(told: Option<Usage>, running: &Running, lease: &Lease) -> Usage {
     usage
 }
 
-/// How to look at a response that began well; none if there is nothing to look for, or nothing that
-/// could be read.
-pub(super) fn tap<B>(lease: &Lease, response: &Response<B>, streamed: bool) -> Option<Tap> {
-    if !response.status().is_success() {
-        return None;
+/// The headers of a response that began well and has a body.
+fn headers_of<B: Body>(response: &Response<B>) -> Option<&HeaderMap> {
+    let is_read = response.status().is_success() && !response.body().is_end_stream();
+    is_read.then(|| response.headers())
+}
+
+/// What unpacks a body, if it is packed; none at all if it is packed in a way that nobody knows here.
+fn decoder(headers: &HeaderMap) -> Option<Option<Decoder>> {
+    match Encoding::of(headers) {
+        Encoding::Plain => Some(None),
+        Encoding::Packed(decoder) => Some(Some(decoder)),
+        Encoding::Other => None,
     }
-    let headers = response.headers();
-    let framing = lease.provider().framing(headers, streamed);
-    let reader = lease.provider().usage_reader(headers);
-    if framing.is_none() && reader.is_none() {
-        return None;
-    }
-    let decoder = match Encoding::of(headers) {
-        Encoding::Plain => None,
-        Encoding::Packed(decoder) => Some(decoder),
-        Encoding::Other => return None,
-    };
-    Some(Tap { decoder, watch: framing.map_or(Watch::none(), Watch::new), reader })
 }

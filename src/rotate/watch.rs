@@ -11,11 +11,18 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Watch {
     /// None for a body in which no error comes.
-    scanner: Option<(Scanner, Framing)>,
+    scan: Option<Box<Scan>>,
     stage: Stage,
     /// What has come of it since it last told what it used.
     running: Running,
     has_ended: bool,
+}
+
+/// How the errors of a body are found. Beside, so that what watches a body without any is small.
+#[derive(Debug)]
+struct Scan {
+    scanner: Scanner,
+    framing: Framing,
 }
 
 /// How far a stream has come.
@@ -26,21 +33,21 @@ pub(super) enum Stage {
     /// Something has.
     Begun,
     /// It failed before it had begun, and may be taken back.
-    Failed(Ruling),
+    Failed(Box<Ruling>),
     /// It failed after that.
     Over,
 }
 
 impl Watch {
     pub(super) fn new(framing: Framing) -> Self {
-        let scanner = Some((Scanner::new(framing), framing));
-        Self { scanner, stage: Stage::Prelude, ..Self::none() }
+        let scan = Scan { scanner: Scanner::new(framing), framing };
+        Self { scan: Some(Box::new(scan)), stage: Stage::Prelude, ..Self::none() }
     }
 
     /// For a body in which no error comes.
     pub(super) fn none() -> Self {
         let running = Running::default();
-        Self { scanner: None, stage: Stage::Begun, running, has_ended: false }
+        Self { scan: None, stage: Stage::Begun, running, has_ended: false }
     }
 
     pub(super) fn stage(&self) -> &Stage {
@@ -48,7 +55,7 @@ impl Watch {
     }
 
     pub(super) fn framing(&self) -> Option<Framing> {
-        self.scanner.as_ref().map(|(_, framing)| *framing)
+        self.scan.as_ref().map(|scan| scan.framing)
     }
 
     /// Whether it comes event by event.
@@ -74,11 +81,12 @@ impl Watch {
     /// Looks at a piece of the body.
     pub(super) fn look(&mut self, lease: &mut Lease, piece: &[u8]) {
         let is_of_stream = self.is_of_stream();
-        let Self { scanner, stage, running, has_ended } = self;
+        let Self { scan, stage, running, has_ended } = self;
         if !is_of_stream {
             running.bytes(piece.len());
         }
-        let Some((scanner, framing)) = scanner else { return };
+        let Some(scan) = scan else { return };
+        let Scan { scanner, framing } = &mut **scan;
         if matches!(stage, Stage::Failed(_) | Stage::Over) {
             return;
         }
@@ -96,9 +104,9 @@ impl Watch {
 
     /// The body has ended.
     pub(super) fn finish(&mut self, lease: &mut Lease) {
-        let Self { scanner, stage, .. } = self;
-        if let Some((scanner, _)) = scanner {
-            scanner.finish(|seen| stage.take(seen, lease));
+        let Self { scan, stage, .. } = self;
+        if let Some(scan) = scan {
+            scan.scanner.finish(|seen| stage.take(seen, lease));
         }
         stage.begin(lease);
     }
@@ -119,7 +127,7 @@ impl Watch {
     pub(super) fn fail(&mut self, lease: &mut Lease) {
         let ruling = lease.failed();
         if self.stage == Stage::Prelude {
-            self.stage = Stage::Failed(ruling);
+            self.stage = Stage::Failed(Box::new(ruling));
         }
     }
 }
@@ -130,7 +138,7 @@ impl Stage {
         match self {
             Self::Failed(_) | Self::Over => {}
             Self::Prelude => match lease.observe_event(&event) {
-                Some(ruling) => *self = Self::Failed(ruling),
+                Some(ruling) => *self = Self::Failed(Box::new(ruling)),
                 None if lease.provider().is_prelude(&event) => {}
                 None => self.begin(lease),
             },

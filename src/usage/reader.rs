@@ -29,11 +29,18 @@ pub struct UsageReader {
     shapes: &'static [UsageShape],
     /// What all names of members begin with, the quote before them included.
     opening: &'static [u8],
-    /// The shape that was found.
-    found: Option<&'static UsageShape>,
     state: State,
+    /// Beside, so that a reader is small until something was found.
+    found: Option<Box<Found>>,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+struct Found {
     /// The object that is being read.
     object: Vec<u8>,
+    /// The shape of the last one.
+    shape: Option<&'static UsageShape>,
     told: Option<Told>,
     times: u32,
 }
@@ -53,7 +60,7 @@ enum State {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Nesting {
-    depth: usize,
+    depth: u32,
     in_string: bool,
     after_backslash: bool,
 }
@@ -67,18 +74,17 @@ impl UsageReader {
         Self {
             shapes,
             opening: if is_usage { USAGE } else { &USAGE[..1] },
-            found: None,
             state: State::Seeking(0),
-            object: Vec::new(),
-            told: None,
-            times: 0,
+            found: None,
         }
     }
 
     /// Takes what headers tell. What the body tells goes before it.
     #[must_use]
     pub fn headers(mut self, names: &UsageHeaders, headers: &HeaderMap) -> Self {
-        self.told = object::in_headers(headers, names).or(self.told);
+        if let Some(told) = object::in_headers(headers, names) {
+            self.found_mut().told = Some(told);
+        }
         self
     }
 
@@ -108,8 +114,9 @@ impl UsageReader {
                 State::Colon(_) | State::Value(_) if byte.is_ascii_whitespace() => continue,
                 State::Colon(name) if byte == b':' => State::Value(name),
                 State::Value(name) if byte == b'{' => {
-                    self.object.clear();
-                    self.object.push(byte);
+                    let object = &mut self.found_mut().object;
+                    object.clear();
+                    object.push(byte);
                     State::Object(name, Nesting::object())
                 }
                 _ => self.anew(byte),
@@ -120,18 +127,22 @@ impl UsageReader {
     /// What the answer has told so far; none if it has told nothing.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        self.told.as_ref().map(Told::disjoint)
+        self.found.as_ref()?.told.as_ref().map(Told::disjoint)
     }
 
     /// How often the answer has told.
     pub(crate) fn times(&self) -> u32 {
-        self.times
+        self.found.as_ref().map_or(0, |found| found.times)
     }
 
     /// How many bytes are held.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
-        self.object.capacity()
+        self.found.as_ref().map_or(0, |found| found.object.capacity())
+    }
+
+    fn found_mut(&mut self) -> &mut Found {
+        self.found.get_or_insert_default()
     }
 
     /// Looks for the opening. What is behind it is left; or else nothing, but its beginning may have been
@@ -183,15 +194,16 @@ impl UsageReader {
         name: &'static str,
         mut nesting: Nesting,
     ) -> &'p [u8] {
-        let room = &piece[..piece.len().min(LONGEST - self.object.len())];
+        let object = &mut self.found.get_or_insert_default().object;
+        let room = &piece[..piece.len().min(LONGEST - object.len())];
         let end = room.iter().position(|byte| nesting.ends_with(*byte));
         let (part, rest) = piece.split_at(end.map_or(room.len(), |end| end + 1));
         // Doubled as it grows, but never beyond the longest, which is a power of two.
-        let held = self.object.len();
-        self.object.reserve_exact((held + part.len()).next_power_of_two() - held);
-        self.object.extend_from_slice(part);
+        let held = object.len();
+        object.reserve_exact((held + part.len()).next_power_of_two() - held);
+        object.extend_from_slice(part);
         self.state = match end {
-            None if self.object.len() < LONGEST => State::Object(name, nesting),
+            None if object.len() < LONGEST => State::Object(name, nesting),
             // It is given up.
             None => State::Seeking(0),
             Some(_) => {
@@ -204,14 +216,15 @@ impl UsageReader {
 
     /// An object has come whole.
     fn take(&mut self, name: &str) {
-        let Ok(object) = serde_json::from_slice::<Value>(&self.object) else { return };
+        let Some(found) = &mut self.found else { return };
+        let Ok(object) = serde_json::from_slice::<Value>(&found.object) else { return };
         let marked = self.shapes.iter().filter(|shape| object::is_marked(&object, shape));
-        let shapes = self.found.into_iter().chain(marked).filter(|shape| shape.member == name);
+        let shapes = found.shape.into_iter().chain(marked).filter(|shape| shape.member == name);
         let read = |shape| Some((shape, object::read(&object, shape)?));
         if let Some((shape, told)) = shapes.filter_map(read).next() {
-            self.found = Some(shape);
-            self.told.get_or_insert(told).update(&told);
-            self.times = self.times.wrapping_add(1);
+            found.shape = Some(shape);
+            found.told.get_or_insert(told).update(&told);
+            found.times = found.times.wrapping_add(1);
         }
     }
 }

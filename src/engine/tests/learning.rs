@@ -27,7 +27,7 @@ const REFUSED: Verdict = Verdict::RateLimited { retry_after: None, scope: Scope:
 fn what_is_told_in_headers_is_kept() {
     let mut engine = learning(1, &[]);
     let grants = admitted(&mut engine, at(0.0), 3);
-    engine.read(at(0.1), &grants[0], told(Metered::Requests, 120, 118, 0.97));
+    engine.read(at(0.1), &grants[0], &told(Metered::Requests, 120, 118, 0.97));
     let Some(Event::LimitLearnt { limit, .. }) = engine.take_events().pop() else {
         panic!("nothing was learnt");
     };
@@ -45,7 +45,7 @@ fn what_is_told_in_headers_is_kept() {
 fn what_is_told_for_a_model_leaves_the_others_alone() {
     let mut engine = learning(1, &[]);
     let grants = admitted(&mut engine, at(0.0), 2);
-    engine.read(at(0.1), &grants[0], told(Metered::Requests, 60, 0, 60.0));
+    engine.read(at(0.1), &grants[0], &told(Metered::Requests, 60, 0, 60.0));
     assert!(admitted(&mut engine, at(0.1), 100).len() <= 1);
     let lane = engine.lane(at(0.1), Some("other"));
     let other = Ask { lane, ..ask(&mut engine, at(0.1), 1.0) };
@@ -62,7 +62,7 @@ fn what_is_told_for_an_account_holds_for_every_model() {
         refill: Refill::Fixed,
         ..told(Metered::Requests, 5_000, 1, 1_800.0)
     };
-    engine.read(at(0.1), &grant, reading);
+    engine.read(at(0.1), &grant, &reading);
     let lane = engine.lane(at(0.1), Some("other"));
     let other = Ask { lane, ..ask(&mut engine, at(0.1), 1.0) };
     assert!(engine.admit(at(0.1), &other).is_some(), "one is left");
@@ -76,20 +76,20 @@ fn a_lower_limit_than_was_declared_is_believed_and_a_higher_one_is_not() {
     let mut engine = learning(1, &[Limit::requests(500).per_minute()]);
     let grants = admitted(&mut engine, at(0.0), 4);
     let limit = |engine: &Engine| engine.accounts[0].meters[0].limit.amount();
-    engine.read(at(0.1), &grants[0], told(Metered::Requests, 1_000, 996, 0.24));
+    engine.read(at(0.1), &grants[0], &told(Metered::Requests, 1_000, 996, 0.24));
     assert_eq!((limit(&engine), engine.take_events()), (500, vec![]), "somebody's choice");
-    engine.read(at(0.1), &grants[0], told(Metered::Requests, 14_400, 14_396, 24.0));
+    engine.read(at(0.1), &grants[0], &told(Metered::Requests, 14_400, 14_396, 24.0));
     assert_eq!(limit(&engine), 500, "a day's limit is another one");
     engine.take_events();
-    engine.read(at(0.1), &grants[0], told(Metered::Requests, 60, 56, 4.0));
+    engine.read(at(0.1), &grants[0], &told(Metered::Requests, 60, 56, 4.0));
     assert_eq!(limit(&engine), 60);
     let event = engine.take_events().pop();
     let is_told = matches!(&event, Some(Event::LimitContradicted { declared, told, .. })
         if declared.amount() == 500 && told.amount() == 60);
     assert!(is_told, "{event:?}");
-    engine.read(at(0.2), &grants[1], told(Metered::Requests, 120, 116, 2.0));
+    engine.read(at(0.2), &grants[1], &told(Metered::Requests, 120, 116, 2.0));
     assert_eq!(limit(&engine), 120, "it is raised again, as far as was declared");
-    engine.read(at(0.3), &grants[1], told(Metered::Requests, 1_000, 996, 0.24));
+    engine.read(at(0.3), &grants[1], &told(Metered::Requests, 1_000, 996, 0.24));
     assert_eq!(limit(&engine), 500);
 }
 
@@ -106,7 +106,7 @@ fn absurd_figures_teach_nothing() {
         (60, 30, 1e9),
         (1_000, 500, 150.0),
     ] {
-        engine.read(at(0.1), &grants[0], told(Metered::Requests, limit, remaining, reset));
+        engine.read(at(0.1), &grants[0], &told(Metered::Requests, limit, remaining, reset));
         let events = engine.take_events();
         assert_eq!(events, [], "learnt from {remaining} of {limit} until {reset}");
     }
@@ -123,7 +123,7 @@ fn what_is_on_its_way_is_not_in_what_is_told() {
     let _under_way = admitted(&mut engine, at(10.4), 3);
     engine.answered(at(10.5), &second, None);
     // Somebody else has used most of it. The three had not arrived when this was told.
-    engine.read(at(10.5), &second, told(Metered::Requests, 60, 8, 52.0));
+    engine.read(at(10.5), &second, &told(Metered::Requests, 60, 8, 52.0));
     let left = admitted(&mut engine, at(10.5), 100).len();
     assert_eq!(left, 8 - 3 + 1, "and one that providers round down");
 }
@@ -231,6 +231,6 @@ fn learning_can_be_turned_off() {
     let mut engine = engine(1, &[]);
     let grants = admitted(&mut engine, at(0.0), 100);
     assert_eq!(grants.len(), 100);
-    engine.read(at(0.1), &grants[0], told(Metered::Requests, 60, 0, 60.0));
+    engine.read(at(0.1), &grants[0], &told(Metered::Requests, 60, 0, 60.0));
     assert!(admit(&mut engine, at(0.1)).is_some());
 }

@@ -192,7 +192,7 @@ fn a_window_that_ends_sooner_is_used_sooner() {
         reset: Some(Duration::from_secs(9)),
         ..Reading::new(crate::limit::Metered::Requests, Scope::Model, Refill::Fixed)
     };
-    engine.read(at(1.0), &grant, reading);
+    engine.read(at(1.0), &grant, &reading);
     assert!(admit(&mut engine, at(10.2)).is_none());
     assert!(admit(&mut engine, at(10.3)).is_some(), "the account slept on");
 }

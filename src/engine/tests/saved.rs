@@ -72,7 +72,7 @@ fn a_window_that_was_told_ends_when_it_was_told_to() {
         reset: Some(Duration::from_secs(1_800)),
         ..Reading::new(crate::limit::Metered::Requests, Scope::Account, Refill::Fixed)
     };
-    first.read(at(1.0), &grant, reading);
+    first.read(at(1.0), &grant, &reading);
     let saved = first.save(at(1.0));
     let mut second = restored(9.25, 1, &limits, &saved);
     assert_eq!(admitted(&mut second, 0.0, 9), 1);

@@ -298,7 +298,7 @@ impl Play {
             reset: Some(Duration::from_nanos(reset)),
             ..Reading::new(metered, Scope::Model, Refill::Rolling)
         };
-        self.engine.read(self.time(), grant, reading);
+        self.engine.read(self.time(), grant, &reading);
         self.world.read(self.now, *id, Told::new(metered, amount, remaining, reset));
         self.tell(|| format!("{id} is told: {reading:?}"));
     }
