@@ -141,6 +141,8 @@ fn bearer(secret: &str) -> Result<HeaderValue, http::header::InvalidHeaderValue>
 #[derive(Debug)]
 pub(crate) struct Carriers {
     headers: Box<[HeaderName]>,
+    /// How long their names are: a bit for each length.
+    lengths: u64,
     parameter: Option<Box<str>>,
 }
 
@@ -151,6 +153,7 @@ impl Carriers {
         let mut headers = CARRIERS.to_vec();
         headers.extend(own.filter(|name| !CARRIERS.contains(*name)).cloned());
         Self {
+            lengths: headers.iter().fold(0, |lengths, name| lengths | length(name)),
             headers: headers.into_boxed_slice(),
             parameter: provider.facts().query_carrier.as_deref().map(Box::from),
         }
@@ -158,11 +161,16 @@ impl Carriers {
 
     /// Removes every header that may hold a key.
     pub(crate) fn strip_headers(&self, headers: &mut HeaderMap) {
-        if !headers.is_empty() {
+        if headers.keys().any(|name| self.may_be(name)) {
             for name in &self.headers {
                 headers.remove(name);
             }
         }
+    }
+
+    /// Whether a header may hold a key. That none does is found out sooner than by asking for each.
+    fn may_be(&self, name: &HeaderName) -> bool {
+        self.lengths & length(name) != 0 && self.headers.contains(name)
     }
 
     /// Removes every credential from a request, those in its query included.
@@ -174,6 +182,11 @@ impl Carriers {
             *request.uri_mut() = uri;
         }
     }
+}
+
+/// A bit for the length of a name; all that are longer than 62 have one.
+fn length(name: &HeaderName) -> u64 {
+    1 << name.as_str().len().min(63)
 }
 
 /// The URI without a query parameter, if it has it.

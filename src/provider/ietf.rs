@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, StatusCode};
 
-use super::{Answer, Reading, Refill, clock, duration, limits::amount};
+use super::{Answer, Reading, Refill, clock, duration, figures::amount};
 use crate::{Scope, limit::Metered};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");

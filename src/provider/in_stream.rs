@@ -21,9 +21,10 @@ const COHERE: &str = "ERROR";
 
 /// How the body of a response is framed, if it is in one of these ways.
 pub(crate) fn framing(headers: &HeaderMap, streamed: bool, known: &[Framing]) -> Option<Framing> {
-    let framings: &[Framing] = if is_type(headers, EVENTS) {
+    let declared = media_type(headers)?;
+    let framings: &[Framing] = if is(declared, EVENTS) {
         &[Framing::Events]
-    } else if !is_type(headers, JSON) {
+    } else if !is(declared, JSON) {
         &[]
     } else if streamed {
         &[Framing::List, Framing::Whole]
@@ -35,14 +36,19 @@ pub(crate) fn framing(headers: &HeaderMap, streamed: bool, known: &[Framing]) ->
 
 /// Whether it is a body in which usage may be told.
 pub(crate) fn is_stream_or_json(headers: &HeaderMap) -> bool {
-    [JSON, EVENTS, FRAMES].into_iter().any(|known| is_type(headers, known))
+    let is_known = |declared| [JSON, EVENTS, FRAMES].into_iter().any(|known| is(declared, known));
+    media_type(headers).is_some_and(is_known)
 }
 
-/// Whether a response is of a media type.
-fn is_type(headers: &HeaderMap, media_type: &str) -> bool {
-    let declared = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
-    let declared = declared.and_then(|value| value.split(|byte| *byte == b';').next());
-    declared.is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(media_type.as_bytes()))
+/// What a response says that it is, without any parameters.
+fn media_type(headers: &HeaderMap) -> Option<&[u8]> {
+    let declared = headers.get(header::CONTENT_TYPE)?.as_bytes();
+    let end = memchr::memchr(b';', declared).unwrap_or(declared.len());
+    Some(declared[..end].trim_ascii())
+}
+
+fn is(declared: &[u8], media_type: &str) -> bool {
+    declared.eq_ignore_ascii_case(media_type.as_bytes())
 }
 
 /// Whether an event tells of an error:

@@ -5,11 +5,12 @@ use std::{fmt, time::Duration};
 
 use http::{HeaderMap, StatusCode};
 
-use super::{Answer, Reading, Refill, clock, duration, ietf};
+use super::{
+    Answer, Reading, Refill, clock,
+    figures::{Figure, Figures},
+    ietf,
+};
 use crate::{Scope, limit::Metered};
-
-/// Amounts from here on mean "not limited": some gateways send `-1`, some 2^63.
-const UNLIMITED: u64 = 1 << 62;
 
 /// Lines that one dialect has at most.
 const MOST_LINES: usize = 12;
@@ -38,7 +39,7 @@ pub struct Limits {
     scope: Scope,
     refill: Refill,
     lines: Vec<Line>,
-    /// By name, to be searched; all begin with `prefix`.
+    /// By length and name, to be searched; all begin with `prefix`.
     columns: Vec<(Box<str>, usize, Figure)>,
     prefix: Box<str>,
     /// Whether the IETF's `RateLimit` is read too.
@@ -52,17 +53,9 @@ pub struct Limits {
 pub struct Line {
     metered: Metered,
     period: Option<Duration>,
+    /// The place of the first that is of the same.
+    first: usize,
     columns: Vec<(Box<str>, Figure)>,
-}
-
-/// Which figure of a limit a header tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Figure {
-    Limit,
-    Remaining,
-    Reset,
-    /// Per how many seconds.
-    Period,
 }
 
 impl Line {
@@ -84,7 +77,7 @@ impl Line {
             column("remaining", Figure::Remaining),
             column("reset", Figure::Reset),
         ];
-        Self { metered, period: None, columns }
+        Self { metered, period: None, first: 0, columns }
     }
 
     /// Per how long, where it is known.
@@ -128,17 +121,18 @@ impl Limits {
 
     /// One more limit that is told. Of two that meter the same per the same time, the one that is
     /// nearer to its end counts. There are 12 at most; more are left out.
-    pub fn line(mut self, line: Line) -> Self {
+    pub fn line(mut self, mut line: Line) -> Self {
         let index = self.lines.len();
         if index < MOST_LINES {
+            let is_alike =
+                |other: &Line| (other.metered, other.period) == (line.metered, line.period);
+            line.first = self.lines.iter().position(is_alike).unwrap_or(index);
             let columns = line.columns.iter();
             self.columns.extend(columns.map(|(name, figure)| (name.clone(), index, *figure)));
-            self.columns.sort_by(|a, b| a.0.cmp(&b.0));
+            self.columns.sort_by(|a, b| by_length(&a.0).cmp(&by_length(&b.0)));
             self.lines.push(line);
-            self.prefix = match (self.columns.first(), self.columns.last()) {
-                (Some((first, ..)), Some((last, ..))) => common_prefix(first, last).into(),
-                _ => Box::default(),
-            };
+            let names = self.columns.iter().map(|(name, ..)| &**name);
+            self.prefix = names.reduce(common_prefix).unwrap_or_default().into();
         }
         self
     }
@@ -177,25 +171,11 @@ impl Limits {
         if answer.status == StatusCode::UNAUTHORIZED {
             return;
         }
-        let told = self.figures(answer);
-        let period = self.period.and_then(|period| period(answer.headers));
         let mut requests_told = false;
-        let lines = if told.iter().any(Figures::tell) { &*self.lines } else { &[] };
-        for (index, line) in lines.iter().enumerate() {
-            let alike = |other: &Line| (other.metered, other.period) == (line.metered, line.period);
-            if self.lines[..index].iter().any(alike) {
-                continue;
-            }
-            let all = self.lines.iter().zip(&told).filter(|(other, _)| alike(other));
-            let tightest = all.map(|(_, figures)| *figures).reduce(Figures::tighter);
-            let Some(figures) = tightest.filter(Figures::tell) else { continue };
-            requests_told |= line.metered == Metered::Requests;
-            report(Reading {
-                period: figures.period.or(line.period).or(period),
-                limit: figures.limit,
-                remaining: figures.remaining,
-                reset: figures.reset,
-                ..Reading::new(line.metered, self.scope, self.refill)
+        if let Some(told) = self.figures(answer) {
+            self.report(answer, told, &mut |reading| {
+                requests_told |= reading.metered == Metered::Requests;
+                report(reading);
             });
         }
         // Where both forms are sent they say the same.
@@ -204,8 +184,29 @@ impl Limits {
         }
     }
 
-    fn figures(&self, answer: &Answer<'_>) -> [Figures; MOST_LINES] {
-        let mut told = [Figures::default(); MOST_LINES];
+    /// One reading for all lines that are of the same.
+    fn report(&self, answer: &Answer<'_>, mut told: Told, report: &mut dyn FnMut(Reading)) {
+        let period = self.period.and_then(|period| period(answer.headers));
+        for (index, line) in self.lines.iter().enumerate().filter(|(at, line)| line.first < *at) {
+            told[line.first] = told[line.first].tighter(told[index]);
+        }
+        for (index, (line, figures)) in self.lines.iter().zip(&told).enumerate() {
+            if line.first < index || !figures.tell() {
+                continue;
+            }
+            report(Reading {
+                period: figures.period.or(line.period).or(period),
+                limit: figures.limit,
+                remaining: figures.remaining,
+                reset: figures.reset,
+                ..Reading::new(line.metered, self.scope, self.refill)
+            });
+        }
+    }
+
+    /// What the headers say of each line; none if there are no such headers.
+    fn figures(&self, answer: &Answer<'_>) -> Option<Told> {
+        let mut told = None;
         if self.columns.is_empty() {
             return told;
         }
@@ -214,11 +215,13 @@ impl Limits {
                 continue;
             }
             // Nothing forbids two lines to share a header.
-            let from = self.columns.partition_point(|(column, ..)| **column < *name.as_str());
+            let sought = by_length(name.as_str());
+            let from = self.columns.partition_point(|(column, ..)| by_length(column) < sought);
             for (column, line, figure) in &self.columns[from..] {
-                if **column != *name.as_str() {
+                if by_length(column) != sought {
                     break;
                 }
+                let told = told.get_or_insert([Figures::default(); MOST_LINES]);
                 if let (Some(figures), Some(text)) = (told.get_mut(*line), clock::text(value)) {
                     figures.take(*figure, text, || clock::sent(answer));
                 }
@@ -227,6 +230,9 @@ impl Limits {
         told
     }
 }
+
+/// What the headers say of each line.
+type Told = [Figures; MOST_LINES];
 
 impl fmt::Debug for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -244,53 +250,7 @@ fn common_prefix<'t>(first: &'t str, last: &str) -> &'t str {
     first.get(..same).unwrap_or_default()
 }
 
-/// A number of requests or tokens. Of a list (`100, 100;w=60`, as older drafts have it), the first.
-pub(crate) fn amount(text: &str) -> Option<u64> {
-    let first = text.split([',', ';']).next()?.trim();
-    first.parse().ok().filter(|&amount| amount < UNLIMITED)
-}
-
-/// What the headers say of one line.
-#[derive(Clone, Copy, Default)]
-struct Figures {
-    limit: Option<u64>,
-    remaining: Option<u64>,
-    reset: Option<Duration>,
-    period: Option<Duration>,
-}
-
-impl Figures {
-    /// A header sent twice is read in the more cautious way.
-    fn take(&mut self, figure: Figure, text: &str, sent: impl FnOnce() -> std::time::SystemTime) {
-        match figure {
-            Figure::Limit => self.limit = lower(self.limit, amount(text)),
-            Figure::Remaining => self.remaining = lower(self.remaining, amount(text)),
-            Figure::Reset => self.reset = self.reset.max(duration::reset(text, sent)),
-            Figure::Period => {
-                self.period = duration::wait(text).filter(|period| !period.is_zero());
-            }
-        }
-    }
-
-    /// A reset alone says nothing.
-    fn tell(&self) -> bool {
-        self.limit.is_some() || self.remaining.is_some()
-    }
-
-    /// Of two limits on the same thing, the one that is nearer to its end.
-    fn tighter(self, other: Self) -> Self {
-        match (self.remaining, other.remaining) {
-            (Some(left), Some(others)) if others < left => other,
-            (None, Some(_)) => other,
-            (None, None) if !self.tell() => other,
-            _ => self,
-        }
-    }
-}
-
-fn lower(a: Option<u64>, b: Option<u64>) -> Option<u64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
+/// Mostly the lengths alone tell two names apart.
+fn by_length(name: &str) -> (usize, &str) {
+    (name.len(), name)
 }

@@ -49,6 +49,7 @@ mod dialects;
 mod duration;
 mod error_body;
 mod facts;
+mod figures;
 mod ietf;
 mod in_stream;
 mod limits;

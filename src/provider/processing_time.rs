@@ -10,9 +10,16 @@ const MOST: f64 = 3_600_000.0;
 /// Milliseconds: a number alone, or the last `dur=` of a `server-timing`.
 pub(crate) fn processing_time(headers: &HeaderMap, name: Option<&HeaderName>) -> Option<Duration> {
     let told = headers.get(name?)?.to_str().ok()?;
-    let number = told.rsplit_once("dur=").map_or(told, |(_, last)| last);
-    let number = number.split([',', ';']).next()?.trim().parse::<f64>().ok()?;
+    let number = match told.parse() {
+        Ok(number) => number,
+        Err(_) => last_duration(told)?,
+    };
     (0.0..=MOST).contains(&number).then(|| Duration::from_secs_f64(number / 1_000.0))
+}
+
+fn last_duration(told: &str) -> Option<f64> {
+    let number = told.rsplit_once("dur=").map_or(told, |(_, last)| last);
+    number.split([',', ';']).next()?.trim().parse().ok()
 }
 
 #[cfg(test)]
