@@ -392,3 +392,26 @@ async fn in_shadow_mode_nothing_is_held_back() {
     let (_, body) = gateway.json(gateway.get("/-/status")).await;
     assert_eq!(body["pools"][0]["shadow_held_back"], 9, "{body}");
 }
+
+#[tokio::test]
+async fn a_key_with_an_endpoint_of_its_own_is_sent_there_and_nowhere_else() {
+    let (origin, own) = (Origin::bind().await, Origin::bind().await);
+    let base = format!("base_url = {:?}", format!("{}/base", origin.url));
+    let key = format!(
+        "[[pool.account]]\nname = \"eu\"\nkeys = [{{ id = \"k2\", secret = \"sk-eu\", endpoint = \"{}/eu\" }}]",
+        own.url
+    );
+    let gateway = start(one_pool("openai", "", &base, &key), Upstream::providers().unwrap()).await;
+    let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
+    let two = async {
+        for _ in 0..2 {
+            assert_eq!(gateway.send(gateway.post("/openai/v1/x", "{}")).await.status(), 200);
+        }
+    };
+    let (at_base, at_own, ()) = tokio::join!(origin.answer(answer), own.answer(answer), two);
+    assert!(at_base.starts_with("POST /base/v1/x HTTP/1.1\r\n"), "{at_base}");
+    assert!(at_base.contains("authorization: Bearer sk-canary\r\n"), "{at_base}");
+    assert!(at_own.starts_with("POST /eu/base/v1/x HTTP/1.1\r\n"), "{at_own}");
+    assert!(at_own.contains("authorization: Bearer sk-eu\r\n"), "{at_own}");
+    assert!(at_own.contains(&format!("host: {}\r\n", &own.url["http://".len()..])), "{at_own}");
+}

@@ -6,7 +6,6 @@
 //! is shut until a known time, or until something changes.
 
 use std::{
-    collections::{BTreeMap, HashMap},
     fmt,
     future::Future,
     pin::Pin,
@@ -20,7 +19,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::{
     KeyId, KeyPool, Lease,
     endpoint::Endpoint,
-    engine::{AccountIx, Among, Ask, Cost, Gate, Grant, KeyIx, Ordinary, Prior, Time, rank},
+    engine::{AccountIx, Among, Ask, Cost, Gate, KeyIx, Ordinary, Time},
 };
 
 use super::{
@@ -56,15 +55,6 @@ enum Look {
     Shut(Option<Time>),
     /// The pool does not have it.
     Gone,
-}
-
-/// What the gates of a pool hold and wait for.
-#[derive(Debug, Default)]
-pub(crate) struct Gates {
-    /// Reservations for requests that may come.
-    held: BTreeMap<u64, Grant>,
-    watchers: HashMap<AccountIx, Vec<(u64, Waker)>>,
-    next: u64,
 }
 
 impl KeyGate {
@@ -212,76 +202,6 @@ impl Drop for KeyGate {
                 core.gates.forget(watcher);
             });
         }
-    }
-}
-
-impl Gates {
-    fn watch(
-        &mut self,
-        account: AccountIx,
-        known: Option<(AccountIx, u64)>,
-        waker: &Waker,
-    ) -> (AccountIx, u64) {
-        let watchers = self.watchers.entry(account).or_default();
-        if let Some((_, id)) = known
-            && let Some((_, known)) = watchers.iter_mut().find(|(other, _)| *other == id)
-        {
-            known.clone_from(waker);
-            return (account, id);
-        }
-        self.next += 1;
-        watchers.push((self.next, waker.clone()));
-        (account, self.next)
-    }
-
-    fn forget(&mut self, watcher: Option<(AccountIx, u64)>) {
-        let Some((account, id)) = watcher else { return };
-        if let Some(watchers) = self.watchers.get_mut(&account) {
-            watchers.retain(|(other, _)| *other != id);
-        }
-    }
-
-    pub(super) fn opened(&mut self, account: AccountIx) -> impl Iterator<Item = Waker> + use<> {
-        self.watchers.remove(&account).into_iter().flatten().map(|(_, waker)| waker)
-    }
-}
-
-impl Core {
-    /// Reserves the least request of its kind on a key.
-    fn hold(&mut self, now: Time, like: &Ordinary, key: KeyIx) -> Option<u64> {
-        let ask = Ask {
-            lane: like.lane,
-            tenant: self.engine.tenant(None),
-            cost: Cost::default(),
-            prior: Prior::default(),
-            rank: rank(now, 0),
-            deadline: now,
-            answer_by: None,
-            excluded: Vec::new(),
-            tag: None,
-            budget: None,
-            is_unpriced: false,
-            bond: None,
-            among: Among::One(key),
-        };
-        let grant = self.engine.admit(now, &ask)?;
-        self.gates.next += 1;
-        self.gates.held.insert(self.gates.next, grant);
-        Some(self.gates.next)
-    }
-
-    fn let_go_of(&mut self, now: Time, held: Option<u64>) {
-        if let Some(grant) = held.and_then(|held| self.gates.held.remove(&held)) {
-            self.engine.refund(now, grant);
-        }
-    }
-
-    /// A request in hand goes before any that may come. Whether that made room.
-    pub(super) fn let_go(&mut self, now: Time) -> bool {
-        let held = std::mem::take(&mut self.gates.held);
-        let any = !held.is_empty();
-        held.into_values().for_each(|grant| self.engine.refund(now, grant));
-        any
     }
 }
 

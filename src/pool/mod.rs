@@ -38,9 +38,12 @@ mod credentials;
 mod declared;
 mod diff;
 mod drained;
+mod effect;
 mod events;
 #[cfg(feature = "balance")]
 mod gate;
+#[cfg(feature = "balance")]
+mod gates;
 mod key_set;
 mod lease;
 mod saved;

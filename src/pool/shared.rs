@@ -26,7 +26,7 @@ use crate::{
 };
 
 #[cfg(feature = "balance")]
-use super::gate::Gates;
+use super::gates::Gates;
 use super::{
     clock::Clock,
     credentials::{Carriers, Credential},

@@ -5,13 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use secrecy::{ExposeSecret, SecretString};
-use tower_key_rotation::{Account, ApiKey, Limit};
+use secrecy::SecretString;
 
 use super::{
     super::args::address,
     Admission, Base, Budget, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect,
     Kinship, Listen, PoolConfig, Problems, Strategy, Streams, Surroundings, Tenant, UsageConfig,
+    account::{limits, weight},
     check_reach,
     document::{Document, Table, Value},
     rule::rule,
@@ -45,7 +45,7 @@ pub(crate) fn read(
 
 /// Reads tables. What is missing or wrong goes to the document and is left out of the result, which
 /// is of no use then; but the rest is still checked.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     around: &'a Surroundings<'a>,
     listen: Listen,
 }
@@ -143,57 +143,7 @@ impl Reader<'_> {
         })
     }
 
-    fn accounts(&self, pool: &mut Table<'_, '_>) -> Vec<Account> {
-        let (mut names, mut ids) = (Names::default(), Names::default());
-        let accounts = pool.need_list("account").into_iter().filter_map(Value::table);
-        accounts.filter_map(|account| self.account(account, &mut names, &mut ids)).collect()
-    }
-
-    fn account(
-        &self,
-        mut table: Table<'_, '_>,
-        names: &mut Names,
-        ids: &mut Names,
-    ) -> Option<Account> {
-        let name = table.need("name").and_then(|name| names.add(name, value::label));
-        if let Some(name) = &name {
-            table.call(name);
-        }
-        let weight = table.take("weight").and_then(weight);
-        let limits = limits(&mut table);
-        let keys = table.need_list("keys").into_iter();
-        let keys: Vec<ApiKey> = keys.filter_map(|key| self.key(key, ids)).collect();
-        table.finish();
-        let account = Account::new(name?).weight(weight.unwrap_or(1));
-        let account = limits.into_iter().fold(account, Account::limit);
-        Some(keys.into_iter().fold(account, Account::key))
-    }
-
-    /// A table, or the secret alone.
-    fn key(&self, item: Value<'_, '_>, ids: &mut Names) -> Option<ApiKey> {
-        if !item.is_table() {
-            return self.secret(item).map(|secret| ApiKey::new(secret.expose_secret()));
-        }
-        let mut table = item.table()?;
-        let id = table.take("id").and_then(|id| ids.add(id, value::label));
-        if let Some(id) = &id {
-            table.call(id);
-        }
-        let secret = table.need("secret").and_then(|secret| self.secret(secret));
-        let weight = table.take("weight").and_then(weight);
-        let limits = limits(&mut table);
-        let expires = table.take("expires").map(|expires| expires.text(value::time));
-        table.finish();
-        let key = ApiKey::new(secret?.expose_secret()).weight(weight.unwrap_or(1));
-        let key = optional(expires)?.into_iter().fold(key, ApiKey::expires);
-        let key = limits.into_iter().fold(key, ApiKey::limit);
-        Some(match id {
-            Some(id) => key.id(id),
-            None => key,
-        })
-    }
-
-    fn secret(&self, value: Value<'_, '_>) -> Option<SecretString> {
+    pub(super) fn secret(&self, value: Value<'_, '_>) -> Option<SecretString> {
         value.text(|text| secret::read(text, self.around))
     }
 }
@@ -232,7 +182,7 @@ fn admission(table: &mut Table<'_, '_>) -> Option<Admission> {
 }
 
 /// A field that is left out, or there and well; none if it is wrong.
-fn optional<T>(field: Option<Option<T>>) -> Option<Option<T>> {
+pub(super) fn optional<T>(field: Option<Option<T>>) -> Option<Option<T>> {
     field.map_or(Some(None), |value| value.map(Some))
 }
 
@@ -260,40 +210,12 @@ fn models(table: &mut Table<'_, '_>, dialect: Option<Dialect>) -> Vec<String> {
     models.into_iter().filter_map(|model| model.text(value::pattern)).collect()
 }
 
-fn limits(table: &mut Table<'_, '_>) -> Vec<Limit> {
-    let items = table.list("limits").into_iter();
-    items.filter_map(|item| limit(item, table.place())).collect()
-}
-
-/// `"500 requests/min"`, or a table with the models it is for.
-fn limit(mut item: Value<'_, '_>, place: &str) -> Option<Limit> {
-    place.clone_into(&mut item.place);
-    if !item.is_table() {
-        return item.text(str::parse);
-    }
-    let mut table = item.table()?;
-    let limit = table.need("limit").and_then(|mut limit| {
-        place.clone_into(&mut limit.place);
-        limit.text(str::parse::<Limit>)
-    });
-    let models = table.take("models").map(|models| models.text(value::pattern));
-    table.finish();
-    Some(match models {
-        Some(models) => limit?.models(models?),
-        None => limit?,
-    })
-}
-
-fn weight(value: Value<'_, '_>) -> Option<u32> {
-    value.number(1, 1_000).and_then(|weight| weight.try_into().ok())
-}
-
 /// Names that must differ.
 #[derive(Default)]
-struct Names(HashSet<String>);
+pub(super) struct Names(HashSet<String>);
 
 impl Names {
-    fn add(
+    pub(super) fn add(
         &mut self,
         value: Value<'_, '_>,
         read: fn(&str) -> Result<String, String>,

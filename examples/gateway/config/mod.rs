@@ -1,5 +1,6 @@
 //! What the gateway serves: read from a file or the environment, checked as a whole.
 
+mod account;
 mod dialect;
 mod document;
 mod environment;

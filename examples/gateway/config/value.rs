@@ -1,6 +1,6 @@
 //! Values with a form of their own: base URLs, durations, names, patterns.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 
 use axum::http::{
     HeaderName, Uri,
@@ -14,6 +14,12 @@ pub(crate) struct Base {
     authority: Authority,
     /// Empty, or begins with a slash and does not end with one.
     path: String,
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", self.scheme, self.authority, self.path)
+    }
 }
 
 impl Base {
