@@ -48,7 +48,7 @@ pub trait Strategy: fmt::Debug + Send + Sync + 'static {
 pub enum Look {
     /// The next ones in turn: each comes first for as many requests as it has weight.
     InTurn(usize),
-    /// The first ones in the order in which they were declared, also for requests whose
+    /// The first ones in the order in which they were declared last, also for requests whose
     /// [kin](crate::Affinity) are elsewhere.
     AsDeclared(usize),
 }
@@ -91,7 +91,7 @@ impl Strategy for Headroom {
     }
 }
 
-/// One account after the other, in the order in which they were declared: the next one only while
+/// One account after the other, in the order in which they were declared last: the next one only while
 /// those before it have no room. For accounts that differ in price, and for prompt caches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sequential;

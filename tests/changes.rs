@@ -6,7 +6,8 @@ use std::time::Duration;
 use http::{HeaderMap, Request, StatusCode};
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 use tower_key_rotation::{
-    Account, ApiKey, Changes, Demand, Event, Exhausted, KeyPool, Lease, Limit, OpenAi, Reason,
+    Account, ApiKey, Changes, Demand, Event, Exhausted, KeyPool, KeyPoolBuilder, Lease, Limit,
+    OpenAi, Reason, strategy::Sequential,
 };
 
 fn key(id: &str) -> ApiKey {
@@ -112,6 +113,29 @@ async fn a_limit_that_stays_keeps_its_count_and_one_that_is_new_begins() {
     drop(held);
     let _one = send(lease(&pool).expect("those of the last limit are none of this one"));
     assert!(lease(&pool).is_err(), "one at a time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_after_the_other_is_the_order_that_was_declared_last() {
+    let orgs = |names: &[&str]| {
+        let org = |name: &&str| org(name, an_hour(1), &[&format!("{name}1")]);
+        names.iter().map(org).collect::<Vec<_>>()
+    };
+    let declared = orgs(&["a", "b", "c"]);
+    let builder = KeyPool::builder(OpenAi::default()).strategy(Sequential);
+    let pool = declared.into_iter().fold(builder, KeyPoolBuilder::account).build().unwrap();
+    for names in [
+        ["c", "b", "a"].as_slice(),
+        // The slots of those that went are taken by others.
+        &["b", "d"],
+        &["e", "d", "b", "f"],
+        &["b", "d", "e", "f"],
+    ] {
+        pool.apply(orgs(names)).unwrap();
+        let leases: Vec<_> = std::iter::from_fn(|| lease(&pool).ok()).collect();
+        let taken: Vec<_> = leases.iter().map(|lease| &**lease.account().unwrap()).collect();
+        assert_eq!(taken, names);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -53,14 +53,14 @@ impl Engine {
     pub(crate) fn insert_account(&mut self, now: Time, new: NewAccount) -> AccountIx {
         if let Some(ix) = self.find_account(&new.name) {
             self.accounts[ix.index()].is_leaving = false;
-            self.order.push(ix);
+            self.place_last(ix);
             self.set_account_weight(ix, new.weight);
             self.set_account_limits(now, ix, new.meters);
             return ix;
         }
         let ix = self.free_accounts.pop().unwrap_or(AccountIx::new(self.accounts.len()));
         self.by_name.insert(&new.name, ix, |ix| &self.accounts[ix.index()].name);
-        self.order.push(ix);
+        self.place_last(ix);
         self.note_spending(new.meters.iter());
         let account = Account::new(new);
         self.lanes.seat_new(ix, &account);
@@ -145,6 +145,7 @@ impl Engine {
             self.accounts[ix.index()].is_leaving = true;
         }
         self.order.retain(|ix| !self.accounts[ix.index()].is_leaving);
+        self.is_by_slot = self.order.is_sorted();
         self.unstall();
         accounts.iter().for_each(|ix| self.let_go_account(*ix));
     }
@@ -152,6 +153,12 @@ impl Engine {
     /// The declared accounts are in this order.
     pub(crate) fn arrange(&mut self, order: Vec<AccountIx>) {
         self.order = order;
+        self.is_by_slot = self.order.is_sorted();
+    }
+
+    fn place_last(&mut self, ix: AccountIx) {
+        self.is_by_slot &= self.order.last().is_none_or(|last| *last < ix);
+        self.order.push(ix);
     }
 
     pub(crate) fn set_account_weight(&mut self, ix: AccountIx, weight: u32) {

@@ -7,6 +7,7 @@ use super::{
     account::Life,
     demand::{Among, Ask, Cost},
     index::{AccountIx, KeyIx, LaneIx},
+    lane,
     line::LOOK_BEHIND,
     room::Room,
     time::Time,
@@ -20,6 +21,13 @@ const MOST_CANDIDATES: usize = 16;
 pub(super) struct Passing {
     /// The account that will have room for it first: it is left alone.
     pub(super) held: Option<AccountIx>,
+}
+
+/// A way through the accounts that are ready.
+enum Walk {
+    BySlot(lane::Look),
+    /// Past so many of the declared ones, each of which is looked at: where their order is another.
+    ByOrder(usize),
 }
 
 /// Why nobody could be chosen.
@@ -73,9 +81,12 @@ impl Engine {
             Look::AsDeclared(most) => (false, most.clamp(1, MOST_CANDIDATES)),
         };
         let mut candidates = 0;
-        let mut look = self.lanes[ask.lane].look(in_turn);
+        let mut walk = match in_turn || self.is_by_slot {
+            true => Walk::BySlot(self.lanes[ask.lane].look(in_turn)),
+            false => Walk::ByOrder(0),
+        };
         while candidates < most
-            && let Some(account) = self.lanes[ask.lane].next(&mut look)
+            && let Some(account) = self.next_ready(ask.lane, &mut walk)
         {
             if passing.is_some_and(|passing| passing.held == Some(account)) {
                 continue;
@@ -124,6 +135,19 @@ impl Engine {
                     blocked.wait_for(Room::At(wake));
                 }
                 Err(blocked)
+            }
+        }
+    }
+
+    /// The next account that is ready.
+    fn next_ready(&self, lane: LaneIx, walk: &mut Walk) -> Option<AccountIx> {
+        match walk {
+            Walk::BySlot(look) => self.lanes[lane].next(look),
+            Walk::ByOrder(passed) => {
+                let mut rest = self.order.iter().skip(*passed);
+                let found = rest.position(|account| self.lanes[lane].is_ready(*account))?;
+                *passed += found + 1;
+                self.order.get(*passed - 1).copied()
             }
         }
     }

@@ -158,7 +158,7 @@ impl Lane {
             Seat { place: Place::Blocked, ..Seat::new(Meters::default(), 1) };
     }
 
-    /// A look at those who are ready, in turn or in their declared order.
+    /// A look at those who are ready, in turn or in the order of their slots.
     pub(crate) fn look(&self, in_turn: bool) -> Look {
         let began = if in_turn { self.turn } else { AccountIx::new(0) };
         Look { began, at: began, is_round: false }
@@ -246,6 +246,10 @@ impl Lane {
                 self.make_ready(account);
             }
         }
+    }
+
+    pub(crate) fn is_ready(&self, account: AccountIx) -> bool {
+        self.ready.contains(account)
     }
 
     /// Whether nobody is ready.

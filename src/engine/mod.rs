@@ -108,6 +108,9 @@ pub(crate) struct Engine {
     free_keys: Vec<KeyIx>,
     /// The declared accounts, in order.
     order: Vec<AccountIx>,
+    /// Whether that is the order of their slots, too: until accounts are rearranged, or take the slot of
+    /// one that is gone.
+    is_by_slot: bool,
     by_name: Names<AccountIx>,
     by_id: Names<KeyIx>,
     /// How often declared limits were changed.

@@ -68,6 +68,7 @@ impl Engine {
             free_accounts: Vec::new(),
             free_keys: Vec::new(),
             order: Vec::new(),
+            is_by_slot: true,
             by_name: Names::new(),
             by_id: Names::new(),
             epoch: 0,
