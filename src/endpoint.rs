@@ -52,11 +52,8 @@ impl Endpoint {
         self.origin.covers(uri) && uri.path().strip_prefix(self.base.as_str()).is_some_and(is_below)
     }
 
-    /// The same path and query, here. Nothing is changed of a URI that leads here already.
+    /// The same path and query, here, of a URI that leads elsewhere.
     pub(crate) fn lead_here(&self, uri: &Uri) -> Option<Uri> {
-        if self.covers(uri) {
-            return Some(uri.clone());
-        }
         let path = uri.path_and_query();
         let path = match self.base.as_str() {
             "" => path.cloned().unwrap_or(PathAndQuery::from_static("/")),
@@ -71,14 +68,15 @@ impl Endpoint {
 }
 
 impl Endpoint {
-    /// Leads a request here, whatever host it names.
+    /// Leads a request here, whatever host it names. False if that cannot be.
     #[cfg(feature = "balance")]
-    pub(crate) fn lead<B>(&self, request: &mut http::Request<B>) {
-        if !self.covers(request.uri())
-            && let Some(here) = self.lead_here(request.uri())
-        {
-            *request.uri_mut() = here;
+    pub(crate) fn lead<B>(&self, request: &mut http::Request<B>) -> bool {
+        if self.covers(request.uri()) {
+            return true;
         }
+        let Some(here) = self.lead_here(request.uri()) else { return false };
+        *request.uri_mut() = here;
+        true
     }
 }
 
@@ -111,8 +109,10 @@ mod tests {
 
     #[test]
     fn whatever_leads_here_already_stays_as_it_is() {
-        let twice = led("https://eu.test/a", &led("https://eu.test/a", "/b"));
-        assert_eq!(twice, "https://eu.test/a/b");
+        let endpoint = Endpoint::parse("https://eu.test/a").unwrap();
+        let covers = |uri: &str| endpoint.covers(&uri.parse().unwrap());
+        assert!(covers("https://eu.test/a/b") && covers("https://eu.test/a"));
+        assert!(!covers("https://eu.test/ab") && !covers("/b"));
         assert_eq!(led("https://eu.test/a", "https://eu.test/ab"), "https://eu.test/a/ab");
     }
 

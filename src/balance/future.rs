@@ -235,8 +235,7 @@ where
 {
     let Some(mut request) = request else { return State::Done };
     ask_usage(sent, &mut request);
-    lease.lead_home(&mut request);
-    let applied = lease.apply(&mut request).is_ok();
+    let applied = lease.apply_at_home(&mut request);
     let call = service.call(request);
     let answering = Answering::new(call, Some(lease).filter(|_| applied), sent);
     State::Answering { answering }

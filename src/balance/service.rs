@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fmt,
+    fmt, ptr,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
@@ -65,7 +65,7 @@ where
         S: Clone,
     {
         match self.by_key.get(lease.key()?) {
-            Some((endpoint, service)) if endpoint.as_ref() == lease.endpoint() => {
+            Some((endpoint, service)) if is_same(endpoint.as_ref(), lease.endpoint()) => {
                 Some(service.clone())
             }
             _ => Some(self.discover.make(&lease.endpoint_info()?)),
@@ -149,6 +149,16 @@ where
         let lease_or_ask = wanted(&mut sent, now, &request, KeyPool::lease_or_ask);
         BalanceFuture::new(self.clone(), request, sent, lease_or_ask)
     }
+}
+
+/// Mostly one is a clone of the other, and need not be taken apart to be compared.
+fn is_same(one: Option<&Uri>, other: Option<&Uri>) -> bool {
+    let is_clone = |(one, other): (&Uri, &Uri)| {
+        let authorities = one.authority().zip(other.authority());
+        ptr::eq(one.path(), other.path())
+            && authorities.is_some_and(|(one, other)| ptr::eq(one.as_str(), other.as_str()))
+    };
+    one.zip(other).is_some_and(is_clone) || one == other
 }
 
 impl<F, S> Clone for KeyBalance<F, S> {

@@ -105,12 +105,6 @@ impl Lease {
         })
     }
 
-    /// Leads a request to where the key is sent, whatever host it names.
-    #[cfg(feature = "balance")]
-    pub(crate) fn lead_home<B>(&self, request: &mut Request<B>) {
-        self.home().lead(request);
-    }
-
     /// The same text with the key blotted out, if it is in there.
     pub(crate) fn blotted(&self, text: &[u8]) -> Option<Vec<u8>> {
         self.credential()?.blotted(text)
@@ -130,22 +124,39 @@ impl Lease {
         if !leads_home && !self.shared.origin.covers(request.uri()) {
             return Err(ForeignOrigin(home.to_string()));
         }
-        let facts = self.shared.provider.facts();
-        let carrier = facts.carrier_of(request.uri());
+        let carrier = self.shared.provider.facts().carrier_of(request.uri());
         if !leads_home {
             let led = home.lead_here(request.uri());
             *request.uri_mut() = led.ok_or_else(|| ForeignOrigin(home.to_string()))?;
         }
+        self.put(carrier, request.headers_mut());
+        Ok(())
+    }
+
+    /// The same for a request that is to be led to where its key is sent, whatever host it names. False
+    /// if that cannot be.
+    #[cfg(feature = "balance")]
+    pub(crate) fn apply_at_home<B>(&mut self, request: &mut Request<B>) -> bool {
+        self.shared.carriers.strip(request);
+        if !self.home().lead(request) {
+            return false;
+        }
+        let carrier = self.shared.provider.facts().carrier_of(request.uri());
+        self.put(carrier, request.headers_mut());
+        true
+    }
+
+    fn put(&mut self, carrier: usize, headers: &mut HeaderMap) {
+        let facts = self.shared.provider.facts();
         if let Some(credential) = self.credential() {
-            credential.insert(facts.carriers(), carrier, request.headers_mut());
+            credential.insert(facts.carriers(), carrier, headers);
             self.applied = true;
         }
         for (name, value) in &self.shared.provider.facts().headers {
-            if !request.headers().contains_key(name) {
-                request.headers_mut().insert(name, value.clone());
+            if !headers.contains_key(name) {
+                headers.insert(name, value.clone());
             }
         }
-        Ok(())
     }
 
     /// Takes in the head of a response, and of a refusal its body too, up to 64 KiB: what it says, and
