@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use http::{HeaderMap, StatusCode};
-use tower_key_rotation::{Account, ApiKey, Demand, KeyPool, Limit, OpenAi, Saved};
+use tower_key_rotation::{Account, ApiKey, Demand, KeyPool, Lease, Limit, OpenAi, Saved};
 
 const REJECTED: &[u8] = br#"{"error":{"code":"invalid_api_key","message":"Incorrect API key"}}"#;
 
@@ -73,4 +73,33 @@ fn what_an_older_or_newer_version_saved_is_taken_up_as_far_as_it_is_known() {
         );
     }
     assert_eq!(sent(&pool(["sk-1", "sk-2"], Some("{}")), 9), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_spent_under_a_tag_stays_spent() {
+    let daily = |requests| Limit::requests(requests).per_day().fixed();
+    let pool = |saved: Saved| {
+        let pool = KeyPool::builder(OpenAi::default()).key(ApiKey::new("sk-canary").id("k1"));
+        pool.budget("team", daily(5)).tag_budget(daily(3)).restore(saved).build().unwrap()
+    };
+    let spend = |pool: &KeyPool, tag: &str, most: usize| {
+        let demand = Demand::new().tag(tag);
+        let leases = (0..most).map_while(|_| pool.try_acquire(&demand).ok());
+        let send = |mut lease: Lease| {
+            let request = http::Request::post("https://api.openai.com/v1/x");
+            lease.apply(&mut request.body(()).unwrap()).unwrap();
+        };
+        leases.map(send).count()
+    };
+    // Tags that are too long to be kept share a budget.
+    let [long, longer] = ["long".repeat(100), "longer".repeat(100)];
+    let first = pool(Saved::default());
+    for (tag, requests) in [("team", 2), ("anybody", 1), (&long, 1), (&longer, 1)] {
+        assert_eq!(spend(&first, tag, requests), requests, "{tag}");
+    }
+    let second = pool(first.save());
+    assert_eq!(second.save(), first.save());
+    for (tag, left) in [("team", 3), ("anybody", 2), (&long, 1), (&longer, 0), ("nobody", 3)] {
+        assert_eq!(spend(&second, tag, 9), left, "{tag}");
+    }
 }

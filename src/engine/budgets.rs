@@ -20,6 +20,8 @@ use super::{
 /// Tags come from callers, and are kept: more of them, and longer ones in bytes, share one budget.
 const MOST: usize = 4_096;
 const LONGEST: usize = 256;
+/// The name of what these share.
+const OTHERS: &str = "(other)";
 /// So long a budget was not asked for before another tag may have its place.
 const LONG: u64 = 3_600 * SECOND;
 
@@ -99,7 +101,7 @@ impl Budgets {
             if let Some(shared) = self.shared {
                 return shared;
             }
-            let shared = self.add(now, "(other)".into(), &usual);
+            let shared = self.add(now, OTHERS.into(), &usual);
             return *self.shared.insert(shared);
         }
         let tag = Arc::from(tag);
@@ -139,6 +141,20 @@ impl Budgets {
             meters: budget.meters.iter().map(|meter| meter_state(now, meter)).collect(),
         };
         in_use.map(|(_, budget)| state(budget)).collect()
+    }
+
+    /// The counts of each tag.
+    pub(super) fn by_tag(&self) -> impl Iterator<Item = (&Arc<str>, &[Meter])> {
+        self.budgets.iter().map(|budget| (&budget.tag, &*budget.meters))
+    }
+
+    /// The counts of a tag that was in use before; none if it has no budget any more.
+    pub(super) fn reopen(&mut self, now: Time, tag: &str) -> Option<&mut [Meter]> {
+        let at = self.resolve(now, tag)?;
+        if tag == OTHERS {
+            self.shared = Some(at);
+        }
+        Some(&mut self[at].meters)
     }
 
     fn meters(&self) -> impl Iterator<Item = &Meter> {

@@ -11,8 +11,8 @@ use crate::{KeyId, Limit};
 
 use super::{Engine, KeyIx, Time, account::Life, meter::Meter, standing::Standing};
 
-/// What of a pool must not be forgotten when its process ends: how much of each limit is spent, who
-/// cools down until when, and which keys are dead. To be written as JSON, or anything else that serde
+/// What of a pool must not be forgotten when its process ends: how much of each limit and each tag's
+/// budget is spent, who cools down until when, and which keys are dead. To be written as JSON, or anything else that serde
 /// has, and given to [`KeyPoolBuilder::restore`](crate::KeyPoolBuilder::restore).
 ///
 /// It holds no secret: of keys their ids, and of those that are dead a fingerprint of 64 bits, by which
@@ -29,6 +29,8 @@ pub struct Saved {
     accounts: BTreeMap<Arc<str>, SavedAccount>,
     pub(crate) keys: BTreeMap<KeyId, SavedKey>,
     lanes: Vec<SavedLane>,
+    /// What is spent under tags.
+    tags: BTreeMap<Arc<str>, BTreeMap<String, SavedMeter>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,8 +136,11 @@ impl Engine {
                 keys.entry(key).or_default().refused.push(Arc::clone(model));
             }
         }
+        let tags = self.budgets.by_tag();
+        let tags = tags.map(|(tag, meters)| (Arc::clone(tag), clock.meters(now, meters.iter())));
+        let tags = tags.filter(|(_, meters)| !meters.is_empty()).collect();
         let provider = clock.standing(now, &self.provider);
-        Saved { salt: 0, provider, accounts, keys, lanes }
+        Saved { salt: 0, provider, accounts, keys, lanes, tags }
     }
 
     /// Takes up what was saved, as far as there is such an account, key or limit still. Nothing that is
@@ -168,6 +173,10 @@ impl Engine {
                     self.lanes[lane].refused.push(KeyIx::new(index));
                 }
             }
+        }
+        for (tag, saved) in &saved.tags {
+            let meters = self.budgets.reopen(now, tag);
+            clock.restore(now, meters.into_iter().flatten(), saved);
         }
         for SavedLane { model, account, standing } in &saved.lanes {
             let Some(account) = self.find_account(account) else { continue };
