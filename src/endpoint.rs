@@ -53,7 +53,7 @@ impl Endpoint {
     }
 
     /// The same path and query, here, of a URI that leads elsewhere.
-    pub(crate) fn lead_here(&self, uri: &Uri) -> Option<Uri> {
+    fn lead_here(&self, uri: &Uri) -> Option<Uri> {
         let path = uri.path_and_query();
         let path = match self.base.as_str() {
             "" => path.cloned().unwrap_or(PathAndQuery::from_static("/")),
@@ -69,7 +69,6 @@ impl Endpoint {
 
 impl Endpoint {
     /// Leads a request here, whatever host it names. False if that cannot be.
-    #[cfg(feature = "balance")]
     pub(crate) fn lead<B>(&self, request: &mut http::Request<B>) -> bool {
         if self.covers(request.uri()) {
             return true;

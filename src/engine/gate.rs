@@ -171,6 +171,10 @@ mod looking {
             account
         }
 
+        pub(crate) fn has_opened(&self) -> bool {
+            !self.opened.news.is_empty()
+        }
+
         /// The watched accounts that have changed. They are not watched any longer.
         pub(crate) fn take_opened(&mut self) -> Vec<AccountIx> {
             std::mem::take(&mut self.opened.news)

@@ -141,6 +141,11 @@ impl Engine {
         None
     }
 
+    /// Whether [`serve`](Self::serve) has nothing to do, which is mostly so.
+    pub(crate) fn has_nobody_to_serve(&self) -> bool {
+        self.waiting == 0 && self.crowded_out.is_empty()
+    }
+
     pub(crate) fn has_waiting(&self) -> bool {
         self.waiting > 0
     }

@@ -120,17 +120,19 @@ impl Lease {
     pub fn apply<B>(&mut self, request: &mut Request<B>) -> Result<(), ForeignOrigin> {
         self.shared.carriers.strip(request);
         let home = self.home();
-        let leads_home = home.covers(request.uri());
-        if !leads_home && !self.shared.origin.covers(request.uri()) {
-            return Err(ForeignOrigin(home.to_string()));
+        let is_within = home.covers(request.uri()) || self.shared.origin.covers(request.uri());
+        if is_within && home.lead(request) && self.put(request) {
+            return Ok(());
         }
-        let carrier = self.shared.provider.facts().carrier_of(request.uri());
-        if !leads_home {
-            let led = home.lead_here(request.uri());
-            *request.uri_mut() = led.ok_or_else(|| ForeignOrigin(home.to_string()))?;
-        }
-        self.put(carrier, request.headers_mut());
-        Ok(())
+        Err(ForeignOrigin(self.home().to_string()))
+    }
+
+    /// The same for a request that is known to lead to the pool's origin. False if it cannot be led to
+    /// where its key is sent.
+    pub(crate) fn apply_within<B>(&mut self, request: &mut Request<B>) -> bool {
+        self.shared.carriers.strip(request);
+        let own = self.credential().and_then(|credential| credential.endpoint.as_deref());
+        own.is_none_or(|own| own.lead(request)) && self.put(request)
     }
 
     /// The same for a request that is to be led to where its key is sent, whatever host it names. False
@@ -138,25 +140,24 @@ impl Lease {
     #[cfg(feature = "balance")]
     pub(crate) fn apply_at_home<B>(&mut self, request: &mut Request<B>) -> bool {
         self.shared.carriers.strip(request);
-        if !self.home().lead(request) {
-            return false;
-        }
-        let carrier = self.shared.provider.facts().carrier_of(request.uri());
-        self.put(carrier, request.headers_mut());
-        true
+        self.home().lead(request) && self.put(request)
     }
 
-    fn put(&mut self, carrier: usize, headers: &mut HeaderMap) {
+    /// Puts the key into a request that leads to where it is sent, and what the provider demands. False if
+    /// there is no key.
+    fn put<B>(&mut self, request: &mut Request<B>) -> bool {
         let facts = self.shared.provider.facts();
-        if let Some(credential) = self.credential() {
-            credential.insert(facts.carriers(), carrier, headers);
-            self.applied = true;
-        }
-        for (name, value) in &self.shared.provider.facts().headers {
+        let carrier = facts.carrier_of(request.uri());
+        let headers = request.headers_mut();
+        let Some(credential) = self.credential() else { return false };
+        credential.insert(facts.carriers(), carrier, headers);
+        for (name, value) in &facts.headers {
             if !headers.contains_key(name) {
                 headers.insert(name, value.clone());
             }
         }
+        self.applied = true;
+        true
     }
 
     /// Takes in the head of a response, and of a refusal its body too, up to 64 KiB: what it says, and

@@ -142,7 +142,9 @@ impl Shared {
             let result = act(&mut core, now);
             core.serve(now, None);
             #[cfg(feature = "balance")]
-            core.open_gates();
+            if core.engine.has_opened() {
+                core.open_gates();
+            }
             if core.engine.has_events() {
                 // Nobody listening is no error.
                 core.engine
@@ -189,6 +191,9 @@ impl Core {
 
     /// Serves everybody who can be. Whoever is `awake` is not woken.
     pub(crate) fn serve(&mut self, now: Time, awake: Option<WaiterId>) {
+        if self.engine.has_nobody_to_serve() {
+            return;
+        }
         while let Some((id, outcome)) = self.engine.serve(now) {
             let outcome = outcome.map(|grant| self.granted(grant));
             if let Some(slot) = self.waiters.get_mut(id.0) {

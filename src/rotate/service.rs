@@ -82,10 +82,10 @@ where
         let now = Instant::now();
         let mut sent = Sent::new(&self.pool, self.options, now, &request);
         match lease_or_ask(&mut sent, now, &mut request, KeyPool::lease_or_ask) {
-            Ok(mut lease) => match lease.apply(&mut request) {
-                Ok(()) => ResponseFuture::calling(self.inner.call(request), lease, sent),
-                // Cannot be: the origin was checked above. The lease gives back what it holds.
-                Err(_) => ResponseFuture::passing(self.inner.call(request), self.pool.clone()),
+            Ok(mut lease) => match lease.apply_within(&mut request) {
+                true => ResponseFuture::calling(self.inner.call(request), lease, sent),
+                // It goes without a key. The lease gives back what it holds.
+                false => ResponseFuture::passing(self.inner.call(request), self.pool.clone()),
             },
             Err(ask) => {
                 // The readied value is given up, and whatever it had reserved with it.
