@@ -49,7 +49,7 @@ impl Engine {
 /// What is asked of a key before there is a request.
 #[cfg(feature = "balance")]
 mod looking {
-    use std::collections::HashSet;
+    use std::{collections::HashSet, sync::Arc};
 
     use crate::{
         limit::Metered,
@@ -62,9 +62,11 @@ mod looking {
     const A_FEW: u64 = 4;
 
     /// What a request is expected to be like: as the one before it was.
-    #[derive(Clone, Copy, Debug)]
+    #[derive(Clone, Debug)]
     pub(crate) struct Ordinary {
         pub(crate) lane: LaneIx,
+        /// That of the lane, which may have been given to another since.
+        model: Option<Arc<str>>,
         pub(crate) cost: Cost,
     }
 
@@ -99,8 +101,16 @@ mod looking {
     }
 
     impl Engine {
+        /// Such as a request of this lane.
+        pub(crate) fn ordinary(&self, lane: LaneIx, cost: Cost) -> Ordinary {
+            Ordinary { lane, model: self.lanes[lane].model.clone(), cost }
+        }
+
         /// Whether a key could take the least request of this kind.
-        pub(crate) fn gate(&self, now: Time, like: &Ordinary, key: KeyIx) -> Gate {
+        pub(crate) fn gate(&mut self, now: Time, like: &mut Ordinary, key: KeyIx) -> Gate {
+            if self.lanes[like.lane].model != like.model {
+                like.lane = self.lane(now, like.model.as_deref());
+            }
             if !self.is_usable(like.lane, key) {
                 return Gate::Shut(None);
             }

@@ -61,13 +61,16 @@ impl KeyGate {
     pub(crate) fn new(pool: &KeyPool, info: &KeyEndpointInfo) -> Self {
         let own = info.endpoint.as_ref().and_then(|uri| Endpoint::parse(&uri.to_string()).ok());
         // Until there is a request to go by.
-        let lane = pool.shared.with(|core, now| core.engine.lane(now, None));
+        let like = pool.shared.with(|core, now| {
+            let lane = core.engine.lane(now, None);
+            core.engine.ordinary(lane, Cost::default())
+        });
         Self {
             pool: pool.clone(),
             id: info.id.clone(),
             own_endpoint: info.endpoint.clone(),
             home: own.unwrap_or_else(|| pool.shared.origin.clone()),
-            like: Ordinary { lane, cost: Cost::default() },
+            like,
             held: None,
             watcher: None,
             timer: None,
@@ -135,7 +138,7 @@ impl KeyGate {
         // What it holds itself is no reason to be shut.
         core.let_go_of(now, self.held.take());
         let Some(key) = self.key(core) else { return Look::Gone };
-        match core.engine.gate(now, &self.like, key) {
+        match core.engine.gate(now, &mut self.like, key) {
             Gate::Open => Look::Open,
             Gate::Scarce => {
                 // Where others wait already, the call will wait with them.
@@ -161,7 +164,7 @@ impl KeyGate {
                 (Among::One(only), Some(key)) if only == key => among,
                 _ => Among::None,
             });
-            self.like = Ordinary { lane: ask.lane, cost: ask.cost };
+            self.like = core.engine.ordinary(ask.lane, ask.cost);
             core.admit(now, &ask).ok_or_else(|| Box::new(ask))
         })?;
         Ok(Lease::new(shared, grant, std::time::Duration::ZERO))
@@ -184,7 +187,7 @@ impl Clone for KeyGate {
             id: self.id.clone(),
             own_endpoint: self.own_endpoint.clone(),
             home: self.home.clone(),
-            like: self.like,
+            like: self.like.clone(),
             held: None,
             watcher: None,
             timer: None,

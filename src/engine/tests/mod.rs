@@ -388,3 +388,21 @@ fn lanes_are_bounded_whatever_models_callers_name() {
     assert!(!has_lane(&mut engine, at(200.0), &"x".repeat(257)), "a name of any length is kept");
     assert!(has_lane(&mut engine, at(200.0), &"x".repeat(256)));
 }
+
+#[cfg(feature = "balance")]
+#[test]
+fn a_gate_stays_with_its_model_when_the_lane_of_that_is_given_to_another() {
+    let mut engine = engine(1, &[Limit::requests(1).per_hour().models("m")]);
+    let want = ask(&mut engine, at(0.0), 1.0);
+    let grant = engine.admit(at(0.0), &want).unwrap();
+    engine.end(at(0.0), grant);
+    let mut like = engine.ordinary(want.lane, Cost::default());
+    let key = engine.find_key(&KeyId::new("k0")).unwrap();
+    let is_shut = |gate| matches!(gate, Gate::Shut(Some(_)));
+    assert!(is_shut(engine.gate(at(100.0), &mut like, key)), "its one request is spent");
+    for i in 0..2_000 {
+        engine.lane(at(100.0), Some(&format!("model-{i}")));
+    }
+    assert_ne!(engine.lanes[want.lane].model.as_deref(), Some("m"), "its lane was not given away");
+    assert!(is_shut(engine.gate(at(200.0), &mut like, key)), "it went by another model's limits");
+}
