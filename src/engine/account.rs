@@ -7,11 +7,11 @@ use crate::{KeyId, Limit, limit::Metered};
 use super::{
     change::{NewAccount, NewKey},
     demand::Cost,
-    grant::Grant,
     index::{AccountIx, KeyIx, MOST_LIMITS, Meters},
     lane::Seat,
     meter::{Meter, Source},
     refusal::Refusal,
+    reserved::Grant,
     room::Room,
     round_trip::RoundTrip,
     standing::Standing,

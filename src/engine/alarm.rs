@@ -6,7 +6,7 @@ use super::{
     Engine, Event,
     account::Key,
     demand::Ask,
-    grant::Grant,
+    reserved::Grant,
     time::{SECOND, Time},
 };
 

@@ -9,9 +9,9 @@ use crate::{Exhausted, Limit, Reason, limit::Metered};
 use super::{
     BudgetState, Engine, Event, Whose,
     demand::{Ask, Cost},
-    grant::Grant,
     index::LaneIx,
     meter::Meter,
+    reserved::Grant,
     room::Room,
     snapshot::meter_state,
     time::{SECOND, Time},

@@ -8,7 +8,6 @@ use super::{
     demand::{Among, Ask, Cost},
     index::{AccountIx, KeyIx, LaneIx},
     lane,
-    line::LOOK_BEHIND,
     room::Room,
     time::Time,
 };
@@ -152,52 +151,6 @@ impl Engine {
         }
     }
 
-    /// When the account of its kin has room, if a request waits for that: not for long, and not where
-    /// many wait already.
-    fn waits_for_kin(&self, now: Time, ask: &Ask, passing: Option<Passing>) -> Option<Time> {
-        let bond = ask.bond.filter(|bond| bond.patient_until > now)?;
-        let at = bond.account?;
-        let is_held = passing.is_some_and(|passing| passing.held == Some(at));
-        if is_held || self.lanes[ask.lane].line.len() > LOOK_BEHIND / 2 {
-            return None;
-        }
-        match self.room(ask.lane, &ask.cost, at).max(self.room_of_keys(at, ask)) {
-            Room::At(open) if open > now && open <= bond.patient_until => Some(open),
-            _ => None,
-        }
-    }
-
-    /// The account where the kin of a request are, if it has room and is not much busier than the one
-    /// that was chosen; that one if not.
-    fn stay(
-        &self,
-        now: Time,
-        ask: &Ask,
-        passing: Option<Passing>,
-        chosen: (AccountIx, KeyIx),
-    ) -> (AccountIx, KeyIx) {
-        let at = ask.bond.and_then(|bond| bond.account).filter(|at| {
-            let is_held = passing.is_some_and(|passing| passing.held == Some(*at));
-            let is_open =
-                matches!(self.room(ask.lane, &ask.cost, *at), Room::At(open) if open <= now);
-            *at != chosen.0 && !is_held && is_open && !self.is_much_busier(*at, chosen.0)
-        });
-        let stay = at.and_then(|at| Some((at, self.choose_key(now, at, ask).ok()?)));
-        stay.unwrap_or(chosen)
-    }
-
-    /// By more than a quarter and a few requests at once, by weight: as many as the number that happen
-    /// to be under way at once goes up and down by, so that few move without need.
-    fn is_much_busier(&self, account: AccountIx, than: AccountIx) -> bool {
-        const FEW: u128 = 8;
-        let at = |account: AccountIx| {
-            let state = &self.accounts[account.index()];
-            (u128::from(state.in_flight), u128::from(state.weight.max(1)))
-        };
-        let ((mine, my_weight), (other, other_weight)) = (at(account), at(than));
-        4 * mine * other_weight > 5 * other * my_weight + 4 * FEW * my_weight * other_weight
-    }
-
     fn load(&self, now: Time, lane: LaneIx, account: AccountIx) -> u128 {
         let state = &self.accounts[account.index()];
         self.strategy.load(&Candidate {
@@ -209,7 +162,7 @@ impl Engine {
         })
     }
 
-    fn room(&self, lane: LaneIx, cost: &Cost, account: AccountIx) -> Room {
+    pub(super) fn room(&self, lane: LaneIx, cost: &Cost, account: AccountIx) -> Room {
         self.accounts[account.index()].room(self.lanes[lane].seat(account), cost)
     }
 
@@ -227,7 +180,12 @@ impl Engine {
     }
 
     /// The key of an account that has room and has served least by its weight.
-    fn choose_key(&self, now: Time, account: AccountIx, ask: &Ask) -> Result<KeyIx, NoKey> {
+    pub(super) fn choose_key(
+        &self,
+        now: Time,
+        account: AccountIx,
+        ask: &Ask,
+    ) -> Result<KeyIx, NoKey> {
         let mut none = NoKey { gone: true, excluded: false, room: Room::Never };
         let mut best: Option<(u64, KeyIx)> = None;
         for &key in &self.accounts[account.index()].keys {
@@ -252,7 +210,7 @@ impl Engine {
     }
 
     /// When a key of an account has room that the request may be sent with.
-    fn room_of_keys(&self, account: AccountIx, ask: &Ask) -> Room {
+    pub(super) fn room_of_keys(&self, account: AccountIx, ask: &Ask) -> Room {
         let keys = self.accounts[account.index()].keys.iter();
         keys.filter(|key| self.is_usable(ask.lane, **key) && ask.allows(**key))
             .map(|key| self.keys[key.index()].room(&ask.cost))
@@ -280,7 +238,7 @@ impl Engine {
 }
 
 /// Why an account has no key for a request.
-struct NoKey {
+pub(super) struct NoKey {
     /// It has no good key.
     gone: bool,
     /// A key that the request excludes has room.

@@ -8,9 +8,9 @@ use crate::{Limit, limit::Metered};
 
 use super::{
     demand::Cost,
-    grant::Grant,
     meter::{Meter, Source},
     pace::{Pace, Rates},
+    reserved::Grant,
     round_trip::RoundTrip,
     time::{SECOND, Time},
 };

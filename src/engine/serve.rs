@@ -6,10 +6,10 @@ use super::{
     Engine,
     choice::Passing,
     demand::Ask,
-    grant::Grant,
     index::LaneIx,
     lane::Stall,
     line::{LOOK_BEHIND, Waiter, WaiterId},
+    reserved::Grant,
     tenants::TenantIx,
     time::Time,
 };

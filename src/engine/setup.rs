@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     AccountIx, DeclaredBudgets, Engine, MOST_LIMITS, affinity::Affinities, alike::Alike,
-    budgets::Budgets, grant::Spares, lanes::Lanes, meter::Meter, names::Names, shadow::Shadow,
+    budgets::Budgets, lanes::Lanes, meter::Meter, names::Names, reserved::Spares, shadow::Shadow,
     snapshot::Counters, standing::Standing, tenants::Tenants,
 };
 

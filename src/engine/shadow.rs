@@ -3,8 +3,8 @@
 use super::{
     Engine, Event,
     demand::Ask,
-    grant::Grant,
     index::{AccountIx, KeyIx},
+    reserved::Grant,
     time::{SECOND, Time},
 };
 

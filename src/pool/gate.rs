@@ -23,9 +23,10 @@ use crate::{
 };
 
 use super::{
-    Wanted, exclude,
+    Wanted,
     key_set::{KeyEndpointInfo, KeySet},
     shared::Core,
+    wanted::exclude,
 };
 
 /// The gate of one key.

@@ -2,12 +2,11 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
 use crate::{
     KeyId, Ruling, Verdict,
-    endpoint::Endpoint,
     engine::Grant,
     provider::{Answer, Provider, StreamEvent, processing_time},
 };
@@ -79,16 +78,10 @@ impl Lease {
         self.credential.as_deref()
     }
 
-    /// Where its key is sent.
-    fn home(&self) -> &Endpoint {
-        let own = self.credential().and_then(|credential| credential.endpoint.as_deref());
-        own.unwrap_or(&self.shared.origin)
-    }
-
     /// Where its key is sent, if not to the pool's origin.
     #[cfg(feature = "balance")]
     pub(crate) fn endpoint(&self) -> Option<&http::Uri> {
-        self.credential()?.endpoint.as_deref().map(Endpoint::uri)
+        self.credential()?.endpoint.as_deref().map(crate::endpoint::Endpoint::uri)
     }
 
     /// What is known of its key but the secret.
@@ -108,56 +101,6 @@ impl Lease {
     /// The same text with the key blotted out, if it is in there.
     pub(crate) fn blotted(&self, text: &[u8]) -> Option<Vec<u8>> {
         self.credential()?.blotted(text)
-    }
-
-    /// Removes every credential from a request, inserts the key's, and adds the headers that the
-    /// provider demands where they are missing. If the key has an endpoint of its own, the request is
-    /// led there.
-    ///
-    /// # Errors
-    /// [`ForeignOrigin`] if the request leads to another origin than the pool's, and not to the key's
-    /// endpoint either. Its credentials are removed all the same.
-    pub fn apply<B>(&mut self, request: &mut Request<B>) -> Result<(), ForeignOrigin> {
-        self.shared.carriers.strip(request);
-        let home = self.home();
-        let is_within = home.covers(request.uri()) || self.shared.origin.covers(request.uri());
-        if is_within && home.lead(request) && self.put(request) {
-            return Ok(());
-        }
-        Err(ForeignOrigin(self.home().to_string()))
-    }
-
-    /// The same for a request that is known to lead to the pool's origin. False if it cannot be led to
-    /// where its key is sent.
-    pub(crate) fn apply_within<B>(&mut self, request: &mut Request<B>) -> bool {
-        self.shared.carriers.strip(request);
-        let own = self.credential().and_then(|credential| credential.endpoint.as_deref());
-        own.is_none_or(|own| own.lead(request)) && self.put(request)
-    }
-
-    /// The same for a request that is to be led to where its key is sent, whatever host it names. False
-    /// if that cannot be.
-    #[cfg(feature = "balance")]
-    pub(crate) fn apply_at_home<B>(&mut self, request: &mut Request<B>) -> bool {
-        self.shared.carriers.strip(request);
-        self.home().lead(request) && self.put(request)
-    }
-
-    /// Puts the key into a request that leads to where it is sent, and what the provider demands. False if
-    /// there is no key.
-    fn put<B>(&mut self, request: &mut Request<B>) -> bool {
-        let facts = self.shared.provider.facts();
-        let carrier = facts.carrier_of(request.uri());
-        let headers = request.headers_mut();
-        let Some(credential) = self.credential() else { return false };
-        credential.insert(facts.carriers(), carrier, headers);
-        for (name, value) in &facts.headers {
-            if !headers.contains_key(name) {
-                headers.insert(name, value.clone());
-            }
-        }
-        self.applied = true;
-        true
     }
 
     /// Takes in the head of a response, and of a refusal its body too, up to 64 KiB: what it says, and
@@ -287,15 +230,3 @@ impl fmt::Debug for Lease {
         f.debug_struct("Lease").field("key", &self.key()).finish_non_exhaustive()
     }
 }
-
-/// A request leads elsewhere than its key may be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForeignOrigin(String);
-
-impl fmt::Display for ForeignOrigin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "this key may be sent to {} only", self.0)
-    }
-}
-
-impl std::error::Error for ForeignOrigin {}

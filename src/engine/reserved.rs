@@ -1,0 +1,99 @@
+//! What was reserved for one request.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
+
+use crate::Verdict;
+
+use super::{
+    Bond, BudgetIx, Cost, Time,
+    index::{AccountIx, KeyIx, LaneIx, Meters},
+    needs::Prior,
+    standing::Part,
+};
+
+/// No more boxes are kept for later than so many.
+const MOST_SPARE: usize = 256;
+
+/// A reservation of a demand on a key.
+///
+/// It cannot be copied, and its end consumes it: what it holds is given back exactly once. It goes
+/// through many hands, so what it says is in a box, and the engine uses the boxes again.
+#[derive(Debug)]
+pub(crate) struct Grant(Box<Reserved>);
+
+/// What was reserved, and for what.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    pub(crate) account: AccountIx,
+    pub(crate) key: KeyIx,
+    pub(super) lane: LaneIx,
+    pub(super) meters: Meters,
+    /// How often declared limits had been changed.
+    pub(super) epoch: u32,
+    /// Whether any limit counts money, so that it matters what it costs.
+    pub(crate) is_charged: bool,
+    /// Which of the key's secrets it is sent with.
+    pub(super) secret: u32,
+    pub(super) budget: Option<BudgetIx>,
+    pub(super) bond: Option<Bond>,
+    pub(super) sent: Time,
+    pub(crate) reserved: Cost,
+    pub(crate) prior: Prior,
+    pub(super) parts: Parts,
+    /// Whether meters count it. In shadow mode, what would have been held back is not counted.
+    pub(super) counted: bool,
+    pub(super) settled: bool,
+    /// What the provider said to it last.
+    pub(super) judged: Option<Verdict>,
+    /// The model and the tag that its usage is booked under.
+    pub(crate) model: Option<Arc<str>>,
+    pub(crate) tag: Option<Arc<str>>,
+}
+
+/// What a request is to each standing that it was admitted by.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Parts {
+    pub(super) seat: Part,
+    pub(super) account: Part,
+    pub(super) provider: Part,
+}
+
+/// Boxes of grants that have ended.
+#[derive(Debug, Default)]
+pub(super) struct Spares(Vec<Grant>);
+
+impl Spares {
+    pub(super) fn grant(&mut self, reserved: Reserved) -> Grant {
+        match self.0.pop() {
+            None => Grant(Box::new(reserved)),
+            Some(mut spare) => {
+                *spare = reserved;
+                spare
+            }
+        }
+    }
+
+    pub(super) fn keep(&mut self, mut grant: Grant) {
+        if self.0.len() < MOST_SPARE {
+            (grant.model, grant.tag) = (None, None);
+            self.0.push(grant);
+        }
+    }
+}
+
+impl Deref for Grant {
+    type Target = Reserved;
+
+    fn deref(&self) -> &Reserved {
+        &self.0
+    }
+}
+
+impl DerefMut for Grant {
+    fn deref_mut(&mut self) -> &mut Reserved {
+        &mut self.0
+    }
+}

@@ -1,0 +1,135 @@
+//! What a request wants, put into the engine's terms.
+
+use tokio::time::Instant;
+
+use crate::{
+    Attempt, Demand, Estimate, KeyId, KeyPool, Usage,
+    affinity::Kin,
+    engine::{Among, Ask, Cost, Engine, Prior, Time, rank},
+    usage::Tariff,
+};
+
+use super::shared::{Core, Shared};
+
+/// The part of `max_wait` that an attempt after the first may wait in any case.
+const GRACE: u32 = 10;
+
+/// Tokens, or nano-dollars, that one request can ask for at most: a thousand dollars, far below
+/// overflow.
+const MOST: u64 = 1 << 40;
+
+impl KeyPool {
+    /// Puts together what a request wants: what its caller says goes before what was read from it.
+    pub(super) fn ask(&self, core: &mut Core, now: Time, wanted: &Wanted<'_>) -> Ask {
+        self.ask_among(core, now, wanted, |among| among)
+    }
+
+    /// The same among fewer keys.
+    pub(super) fn ask_among(
+        &self,
+        core: &mut Core,
+        now: Time,
+        wanted: &Wanted<'_>,
+        among: impl FnOnce(Among) -> Among,
+    ) -> Ask {
+        let Wanted { demand, estimate, kin, tried, since, .. } = wanted;
+        let Shared { clock, max_wait, provider, .. } = &*self.shared;
+        let since = clock.time(*since);
+        let model = demand.model.as_deref().or(estimate.model.as_deref());
+        let lane = core.engine.lane(now, model);
+        let mut deadline = since.after(*max_wait);
+        if !tried.is_empty() {
+            // It is among the first in line, and has waited: it is not turned away for a moment.
+            deadline = deadline.max(now.after(*max_wait / GRACE));
+        }
+        let needs = core.engine.needs(lane);
+        let cap = demand.output_tokens.or(Some(estimate.output_tokens).filter(|cap| *cap > 0));
+        let cap_counts = cap.is_some() && !provider.gives_back();
+        let input = demand.input_tokens.is_none().then_some(estimate.input_tokens);
+        let prior = Prior { input, cap_counts };
+        let input = demand.input_tokens.unwrap_or_else(|| needs.input(estimate.input_tokens));
+        let output = needs.output(cap, cap_counts);
+        let (input, output) = (input.min(MOST), output.min(MOST));
+        let (spend, is_unpriced) = match demand.nano_dollars {
+            0 if core.engine.limits_spending() => self.price(model, input, output),
+            told => (told, false),
+        };
+        if is_unpriced {
+            core.engine.unpriced(lane);
+        }
+        let mut ask = Ask {
+            lane,
+            budget: core.engine.budget(now, demand.tag.as_deref()),
+            is_unpriced,
+            tenant: core.engine.tenant(demand.tenant.as_deref()),
+            tag: demand.tag.clone(),
+            bond: kin.and_then(|kin| core.engine.bond(now, kin)),
+            cost: Cost { input, output, spend: spend.min(MOST) },
+            prior,
+            rank: rank(since, demand.priority),
+            deadline,
+            answer_by: demand.deadline.map(|deadline| clock.time(deadline)),
+            excluded: Vec::new(),
+            among: among(match &demand.pinned {
+                None => Among::All,
+                Some(id) => core.engine.find_key(id).map_or(Among::None, Among::One),
+            }),
+        };
+        // As far as it is known now; it may be earlier once more answers have been seen.
+        ask.deadline = core.engine.latest_start(&ask);
+        let is_patient = wanted.may_wait && !core.engine.is_shadow();
+        if let Some(bond) = ask.bond.as_mut().filter(|_| is_patient) {
+            bond.patient_until = since.after(self.shared.affinity.patience).min(ask.deadline);
+        }
+        exclude(&core.engine, &mut ask, demand.excluded.iter());
+        if !tried.is_empty() {
+            let by_caller = ask.excluded.clone();
+            exclude(
+                &core.engine,
+                &mut ask,
+                tried.iter().filter_map(|attempt| attempt.key.as_ref()),
+            );
+            // Once every key was tried, those that may be good again are tried anew.
+            if core.engine.is_keyless(&ask) {
+                ask.excluded = by_caller;
+            }
+        }
+        ask
+    }
+
+    /// What so many tokens cost at most, unless a cache keeps them for an hour; and whether nobody knows.
+    fn price(&self, model: Option<&str>, input: u64, output: u64) -> (u64, bool) {
+        let Shared { prices, provider, .. } = &*self.shared;
+        let (dialect, model) = (&provider.facts().name, model.unwrap_or_default());
+        let plain = Usage::tokens(input, output);
+        let cached = Usage { input: 0, cache_write: input, ..plain };
+        let [plain, cached] =
+            [plain, cached].map(|usage| prices.charge(dialect, model, &usage, Tariff::Standard));
+        let most = plain.nano_dollars.max(cached.nano_dollars);
+        (most, plain.unpriced_tokens > 0)
+    }
+}
+
+pub(super) fn exclude<'a>(engine: &Engine, ask: &mut Ask, keys: impl Iterator<Item = &'a KeyId>) {
+    for key in keys.filter_map(|id| engine.find_key(id)) {
+        if !ask.excluded.contains(&key) {
+            ask.excluded.push(key);
+        }
+    }
+}
+
+/// What a request wants, before it is put into the engine's terms.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) demand: &'a Demand,
+    pub(crate) estimate: &'a Estimate<'a>,
+    /// By what it is kin to earlier ones.
+    pub(crate) kin: Option<&'a Kin>,
+    /// Whether it may stand in line.
+    pub(crate) may_wait: bool,
+    /// What was tried for it already.
+    pub(crate) tried: &'a [Attempt],
+    /// When it first asked.
+    pub(crate) since: Instant,
+    pub(crate) now: Instant,
+}
