@@ -21,6 +21,8 @@ mod start;
 mod streams;
 #[path = "gateway/traps.rs"]
 mod traps;
+#[path = "gateway/upstream.rs"]
+mod upstream;
 #[path = "gateway/usage.rs"]
 mod usage;
 
@@ -189,58 +191,6 @@ async fn the_status_page_shows_the_keys_but_no_secret() {
 }
 
 #[tokio::test]
-async fn headers_of_one_connection_stay_on_it() {
-    let origin = Origin::bind().await;
-    let gateway = before(&origin).await;
-    let mut request = gateway.post("/openai/v1/x?a=1&key=caller&b=2", "{}");
-    for (name, value) in [
-        ("connection", "keep-alive, x-hop"),
-        ("x-hop", "1"),
-        ("proxy-authorization", "Basic x"),
-        ("te", "gzip"),
-        ("authorization", "Bearer caller"),
-        ("x-end-to-end", "1"),
-    ] {
-        request.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    let answer = "HTTP/1.1 302 Found\r\nlocation: https://elsewhere.example/\r\nconnection: x-hop\r\n\
-                  x-hop: 1\r\nkeep-alive: timeout=9\r\nproxy-authenticate: Basic\r\nx-end-to-end: 1\r\n\
-                  transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
-    let (seen, response) = tokio::join!(origin.answer(answer), gateway.send(request));
-
-    let seen = seen.to_ascii_lowercase();
-    assert!(seen.starts_with("post /v1/x?a=1&b=2 http/1.1\r\n"), "{seen}");
-    assert!(seen.contains(&format!("host: {}\r\n", &origin.url["http://".len()..])), "{seen}");
-    assert!(
-        seen.contains("x-end-to-end: 1\r\n") && seen.contains("content-length: 2\r\n"),
-        "{seen}"
-    );
-    assert!(seen.contains("authorization: bearer sk-canary\r\n"), "{seen}");
-    for gone in ["x-hop", "proxy-", "te:", "caller", "keep-alive"] {
-        assert!(!seen.contains(gone), "{gone} went through:\n{seen}");
-    }
-    assert_eq!(response.status(), 302);
-    assert_eq!(response.headers()["location"], "https://elsewhere.example/");
-    assert_eq!(response.headers()["x-end-to-end"], "1");
-    for gone in ["x-hop", "keep-alive", "proxy-authenticate", "connection"] {
-        assert!(!response.headers().contains_key(gone), "{gone} came back");
-    }
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    assert_eq!(body, "ok");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_provider_that_cannot_be_reached_is_a_502_without_secrets() {
-    let origin = Origin::bind().await;
-    let gateway = before(&origin).await;
-    drop(origin);
-    let (status, body) = gateway.json(gateway.post("/openai/v1/x?token=canary", "{}")).await;
-    assert_eq!((status, &body["error"]["code"]), (502, &"upstream_unreachable".into()));
-    assert!(body["error"]["message"].as_str().unwrap().contains("refused"), "{body}");
-    assert!(!body.to_string().contains("canary"), "{body}");
-}
-
-#[tokio::test]
 async fn a_caller_who_hangs_up_frees_its_place() {
     let slow = Script::new().tokens(100).gap(Duration::from_secs(3_600));
     let config = one_pool("openai", "", r#"hold_back = "0s""#, r#"limits = ["1 concurrent"]"#);
@@ -391,27 +341,4 @@ async fn in_shadow_mode_nothing_is_held_back() {
     }
     let (_, body) = gateway.json(gateway.get("/-/status")).await;
     assert_eq!(body["pools"][0]["shadow_held_back"], 9, "{body}");
-}
-
-#[tokio::test]
-async fn a_key_with_an_endpoint_of_its_own_is_sent_there_and_nowhere_else() {
-    let (origin, own) = (Origin::bind().await, Origin::bind().await);
-    let base = format!("base_url = {:?}", format!("{}/base", origin.url));
-    let key = format!(
-        "[[pool.account]]\nname = \"eu\"\nkeys = [{{ id = \"k2\", secret = \"sk-eu\", endpoint = \"{}/eu\" }}]",
-        own.url
-    );
-    let gateway = start(one_pool("openai", "", &base, &key), Upstream::providers().unwrap()).await;
-    let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
-    let two = async {
-        for _ in 0..2 {
-            assert_eq!(gateway.send(gateway.post("/openai/v1/x", "{}")).await.status(), 200);
-        }
-    };
-    let (at_base, at_own, ()) = tokio::join!(origin.answer(answer), own.answer(answer), two);
-    assert!(at_base.starts_with("POST /base/v1/x HTTP/1.1\r\n"), "{at_base}");
-    assert!(at_base.contains("authorization: Bearer sk-canary\r\n"), "{at_base}");
-    assert!(at_own.starts_with("POST /eu/base/v1/x HTTP/1.1\r\n"), "{at_own}");
-    assert!(at_own.contains("authorization: Bearer sk-eu\r\n"), "{at_own}");
-    assert!(at_own.contains(&format!("host: {}\r\n", &own.url["http://".len()..])), "{at_own}");
 }

@@ -99,7 +99,9 @@ async fn what_was_spent_under_a_tag_stays_spent() {
     }
     let second = pool(first.save());
     assert_eq!(second.save(), first.save());
-    for (tag, left) in [("team", 3), ("anybody", 2), (&long, 1), (&longer, 0), ("nobody", 3)] {
+    for (tag, left) in
+        [("team", 3), ("anybody", 2), (&long, 1), ("(other)", 0), (&longer, 0), ("nobody", 3)]
+    {
         assert_eq!(spend(&second, tag, 9), left, "{tag}");
     }
 }

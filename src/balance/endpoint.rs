@@ -88,14 +88,14 @@ where
         let mut sent = Sent::new(&self.pool, self.options, now, &request);
         let gate = &mut self.gate;
         let lease = lease_or_ask(&mut sent, now, &mut request, |_, want| gate.lease_or_ask(want));
-        self.gate.lead_home(&mut request);
         match lease {
             Ok(mut lease) => {
-                let applied = lease.apply(&mut request).is_ok();
+                let applied = lease.apply_at_home(&mut request);
                 let call = self.inner.call(request);
                 ResponseFuture::of(call, Some(lease).filter(|_| applied), sent)
             }
             Err(ask) => {
+                self.gate.lead_home(&mut request);
                 let waiting = self.inner.clone();
                 self.inner = waiting.clone();
                 ResponseFuture::waiting(self.pool.line_up(ask), waiting, request, sent)

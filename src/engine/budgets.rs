@@ -20,7 +20,7 @@ use super::{
 /// Tags come from callers, and are kept: more of them, and longer ones in bytes, share one budget.
 const MOST: usize = 4_096;
 const LONGEST: usize = 256;
-/// The name of what these share.
+/// The name of what these share. Whoever calls a tag so shares it too.
 const OTHERS: &str = "(other)";
 /// So long a budget was not asked for before another tag may have its place.
 const LONG: u64 = 3_600 * SECOND;
@@ -97,11 +97,9 @@ impl Budgets {
         let usual = self.usual.clone();
         let is_full = self.budgets.len() >= self.declared + MOST;
         let forgotten = if is_full { self.forgettable(now) } else { None };
-        if tag.len() > LONGEST || is_full && forgotten.is_none() {
-            if let Some(shared) = self.shared {
-                return shared;
-            }
-            let shared = self.add(now, OTHERS.into(), &usual);
+        if tag.len() > LONGEST || tag == OTHERS || is_full && forgotten.is_none() {
+            let shared = self.shared.or_else(|| self.by_tag.get(OTHERS).copied());
+            let shared = shared.unwrap_or_else(|| self.add(now, OTHERS.into(), &usual));
             return *self.shared.insert(shared);
         }
         let tag = Arc::from(tag);
@@ -151,9 +149,6 @@ impl Budgets {
     /// The counts of a tag that was in use before; none if it has no budget any more.
     pub(super) fn reopen(&mut self, now: Time, tag: &str) -> Option<&mut [Meter]> {
         let at = self.resolve(now, tag)?;
-        if tag == OTHERS {
-            self.shared = Some(at);
-        }
         Some(&mut self[at].meters)
     }
 

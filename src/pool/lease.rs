@@ -81,7 +81,7 @@ impl Lease {
     /// Where its key is sent, if not to the pool's origin.
     #[cfg(feature = "balance")]
     pub(crate) fn endpoint(&self) -> Option<&http::Uri> {
-        self.credential()?.endpoint.as_deref().map(crate::endpoint::Endpoint::uri)
+        self.own_endpoint().map(crate::endpoint::Endpoint::uri)
     }
 
     /// What is known of its key but the secret.

@@ -312,3 +312,23 @@ fn usage_is_kept_where_it_is_told_to_beside_the_file() {
         assert!(found.len() == 1 && found[0].contains(words), "{usage}: {found:?}");
     }
 }
+
+#[test]
+fn an_endpoint_of_a_key_is_checked_and_never_shown() {
+    let with = |endpoint: &str| {
+        let key = r#"{ id = "k", secret = "canary-secret""#;
+        one_pool(key, &format!("{key}, endpoint = \"{endpoint}\""))
+    };
+    assert!(read(&with("https://eu.example.com/proxy")).is_ok());
+    for (endpoint, what) in [
+        ("http://eu.example.com", "plain http"),
+        ("https://u:canary@eu.example.com", "user name or password"),
+        ("https://eu.example.com?key=canary", "query"),
+        ("canary", "needs a scheme"),
+    ] {
+        let [problem] = &problems(&with(endpoint))[..] else { panic!("{endpoint}") };
+        assert!(problem.starts_with("keys.toml:6: "), "{problem}");
+        assert!(problem.contains("\"k\": endpoint: ") && problem.contains(what), "{problem}");
+        assert!(!problem.contains("canary"), "{problem}");
+    }
+}

@@ -4,6 +4,7 @@ mod affinity;
 mod budgets;
 mod choosing;
 mod cooling;
+mod lanes;
 mod learning;
 mod line;
 mod model;
@@ -363,46 +364,4 @@ fn too_large_is_said_at_once() {
     assert_eq!(refusal.reason(), Reason::TooLarge);
     want.cost.input = 1_000;
     assert!(engine.admit(at(0.0), &want).is_some(), "the whole amount, at rest");
-}
-
-#[test]
-fn lanes_are_bounded_whatever_models_callers_name() {
-    let mut engine = engine(2, &[Limit::requests(60).per_minute().models("gpt-*")]);
-    let mut held = Vec::new();
-    for i in 0..5_000 {
-        let mut want = ask(&mut engine, at(0.0), 1.0);
-        want.lane = engine.lane(at(0.0), Some(&format!("model-{i}")));
-        held.extend(engine.admit(at(0.0), &want));
-    }
-    assert!(engine.snapshot(at(0.0), "p".into()).lanes.len() <= 1_024);
-    assert!(held.len() < 2_000, "models beyond the bound escaped every limit");
-    held.into_iter().for_each(|grant| engine.end(at(0.0), grant));
-    assert!(engine.snapshot(at(0.0), "p".into()).lanes.iter().all(|lane| lane.in_flight == 0));
-    let has_lane = |engine: &mut Engine, now, model: &str| {
-        engine.lane(now, Some(model));
-        let lanes = engine.snapshot(now, "p".into()).lanes;
-        lanes.iter().any(|lane| lane.model.as_deref() == Some(model))
-    };
-    assert!(!has_lane(&mut engine, at(59.0), "gpt-4o"), "a lane was taken that is in use");
-    assert!(has_lane(&mut engine, at(61.0), "gpt-4o"), "no lane is ever free again");
-    assert!(!has_lane(&mut engine, at(200.0), &"x".repeat(257)), "a name of any length is kept");
-    assert!(has_lane(&mut engine, at(200.0), &"x".repeat(256)));
-}
-
-#[cfg(feature = "balance")]
-#[test]
-fn a_gate_stays_with_its_model_when_the_lane_of_that_is_given_to_another() {
-    let mut engine = engine(1, &[Limit::requests(1).per_hour().models("m")]);
-    let want = ask(&mut engine, at(0.0), 1.0);
-    let grant = engine.admit(at(0.0), &want).unwrap();
-    engine.end(at(0.0), grant);
-    let mut like = engine.ordinary(want.lane, Cost::default());
-    let key = engine.find_key(&KeyId::new("k0")).unwrap();
-    let is_shut = |gate| matches!(gate, Gate::Shut(Some(_)));
-    assert!(is_shut(engine.gate(at(100.0), &mut like, key)), "its one request is spent");
-    for i in 0..2_000 {
-        engine.lane(at(100.0), Some(&format!("model-{i}")));
-    }
-    assert_ne!(engine.lanes[want.lane].model.as_deref(), Some("m"), "its lane was not given away");
-    assert!(is_shut(engine.gate(at(200.0), &mut like, key)), "it went by another model's limits");
 }
