@@ -124,6 +124,11 @@ async fn one_after_the_other_is_the_order_that_was_declared_last() {
     let declared = orgs(&["a", "b", "c"]);
     let builder = KeyPool::builder(OpenAi::default()).strategy(Sequential);
     let pool = declared.into_iter().fold(builder, KeyPoolBuilder::account).build().unwrap();
+    let taken = || {
+        let leases: Vec<_> = std::iter::from_fn(|| lease(&pool).ok()).collect();
+        let accounts = leases.iter().map(|lease| lease.account().unwrap().to_string());
+        accounts.collect::<Vec<_>>()
+    };
     for names in [
         ["c", "b", "a"].as_slice(),
         // The slots of those that went are taken by others.
@@ -132,10 +137,11 @@ async fn one_after_the_other_is_the_order_that_was_declared_last() {
         &["b", "d", "e", "f"],
     ] {
         pool.apply(orgs(names)).unwrap();
-        let leases: Vec<_> = std::iter::from_fn(|| lease(&pool).ok()).collect();
-        let taken: Vec<_> = leases.iter().map(|lease| &**lease.account().unwrap()).collect();
-        assert_eq!(taken, names);
+        assert_eq!(taken(), names);
     }
+    drop(pool.remove_account("b").unwrap());
+    pool.insert(orgs(&["z"]).remove(0)).unwrap();
+    assert_eq!(taken(), ["d", "e", "f", "z"]);
 }
 
 #[tokio::test(start_paused = true)]

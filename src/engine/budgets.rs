@@ -43,8 +43,6 @@ pub(crate) struct Declared {
 pub(super) struct Budgets {
     budgets: Vec<Budget>,
     by_tag: HashMap<Arc<str>, BudgetIx>,
-    /// The budget of tags that none can be spared for, once there are any.
-    shared: Option<BudgetIx>,
     usual: Vec<Arc<Limit>>,
     /// Those that were declared stand first, and stay.
     declared: usize,
@@ -65,7 +63,6 @@ impl Budgets {
         let mut budgets = Self {
             budgets: Vec::new(),
             by_tag: HashMap::new(),
-            shared: None,
             usual: declared.usual.into_iter().map(Arc::new).collect(),
             declared: 0,
             wall,
@@ -97,10 +94,9 @@ impl Budgets {
         let usual = self.usual.clone();
         let is_full = self.budgets.len() >= self.declared + MOST;
         let forgotten = if is_full { self.forgettable(now) } else { None };
-        if tag.len() > LONGEST || tag == OTHERS || is_full && forgotten.is_none() {
-            let shared = self.shared.or_else(|| self.by_tag.get(OTHERS).copied());
-            let shared = shared.unwrap_or_else(|| self.add(now, OTHERS.into(), &usual));
-            return *self.shared.insert(shared);
+        if tag.len() > LONGEST || is_full && forgotten.is_none() {
+            let others = self.by_tag.get(OTHERS).copied();
+            return others.unwrap_or_else(|| self.add(now, OTHERS.into(), &usual));
         }
         let tag = Arc::from(tag);
         let Some(place) = forgotten else { return self.add(now, tag, &usual) };
@@ -122,8 +118,9 @@ impl Budgets {
     /// One of which nothing is spent, and that was not used for long.
     fn forgettable(&self, now: Time) -> Option<usize> {
         let all = self.budgets.iter().enumerate().skip(self.declared);
-        let mut others = all.filter(|(at, _)| self.shared != Some(BudgetIx(*at as u16)));
-        others.find_map(|(at, budget)| {
+        // That of the others stays: whenever it came anew, it would be one beyond the bound.
+        let mut own = all.filter(|(_, budget)| *budget.tag != *OTHERS);
+        own.find_map(|(at, budget)| {
             let is_whole = budget.meters.iter().all(|meter| meter.used_share(now) == 0);
             let is_idle = budget.in_flight == 0 && now.since(budget.last_used) >= LONG;
             (is_whole && is_idle).then_some(at)
@@ -142,7 +139,7 @@ impl Budgets {
     }
 
     /// The counts of each tag.
-    pub(super) fn by_tag(&self) -> impl Iterator<Item = (&Arc<str>, &[Meter])> {
+    pub(super) fn counts(&self) -> impl Iterator<Item = (&Arc<str>, &[Meter])> {
         self.budgets.iter().map(|budget| (&budget.tag, &*budget.meters))
     }
 

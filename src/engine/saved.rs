@@ -12,8 +12,9 @@ use crate::{KeyId, Limit};
 use super::{Engine, KeyIx, Time, account::Life, meter::Meter, standing::Standing};
 
 /// What of a pool must not be forgotten when its process ends: how much of each limit and each tag's
-/// budget is spent, who cools down until when, and which keys are dead. To be written as JSON, or anything else that serde
-/// has, and given to [`KeyPoolBuilder::restore`](crate::KeyPoolBuilder::restore).
+/// budget is spent, who cools down until when, and which keys are dead. To be written as JSON, or
+/// anything else that serde has, and given to
+/// [`KeyPoolBuilder::restore`](crate::KeyPoolBuilder::restore).
 ///
 /// It holds no secret: of keys their ids, and of those that are dead a fingerprint of 64 bits, by which
 /// a new secret under the same id is known to be another key. Limits that were learnt are not in it, and
@@ -136,7 +137,7 @@ impl Engine {
                 keys.entry(key).or_default().refused.push(Arc::clone(model));
             }
         }
-        let tags = self.budgets.by_tag();
+        let tags = self.budgets.counts();
         let tags = tags.map(|(tag, meters)| (Arc::clone(tag), clock.meters(now, meters.iter())));
         let tags = tags.filter(|(_, meters)| !meters.is_empty()).collect();
         let provider = clock.standing(now, &self.provider);
