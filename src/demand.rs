@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::KeyId;
+use crate::{KeyId, provider::Operation};
 
 /// What one request asks for, as its caller says it: a request extension, or the argument of
 /// [`KeyPool::acquire`](crate::KeyPool::acquire).
@@ -33,6 +33,7 @@ pub struct Demand {
     pub(crate) deadline: Option<Instant>,
     pub(crate) excluded: Vec<KeyId>,
     pub(crate) pinned: Option<KeyId>,
+    pub(crate) operation: Option<Arc<str>>,
 }
 
 impl Demand {
@@ -44,6 +45,14 @@ impl Demand {
     /// The model: the class of request that the provider meters separately.
     pub fn model(mut self, model: impl AsRef<str>) -> Self {
         self.model = Some(Arc::from(model.as_ref()));
+        self
+    }
+
+    /// What the request does, by its [name](crate::provider::Operation): `chat`, `embeddings`,
+    /// `files.read`. A key may be refused for one operation and be good for others. By default that is
+    /// read from the request's method and path.
+    pub fn operation(mut self, name: impl AsRef<str>) -> Self {
+        self.operation = Some(Arc::from(name.as_ref()));
         self
     }
 
@@ -123,6 +132,13 @@ impl Demand {
     pub fn pinned(mut self, key: KeyId) -> Self {
         self.pinned = Some(key);
         self
+    }
+}
+
+impl Demand {
+    /// The operation that its caller says.
+    pub(crate) fn known_operation(&self) -> Operation<'_> {
+        self.operation.as_deref().map_or(Operation::UNKNOWN, Operation::named)
     }
 }
 

@@ -207,7 +207,6 @@ pub mod source;
 mod stack;
 pub mod strategy;
 mod stream;
-mod trail;
 pub mod usage;
 mod verdict;
 
@@ -218,12 +217,15 @@ pub use balance::{KeyBalance, KeyEndpoint, KeyEndpoints};
 pub use demand::{Demand, Estimate};
 pub use engine::{
     AccountState, AffinityState, BudgetState, Event, KeyState, LaneState, LastRefusal, MeterState,
-    Saved, Snapshot, TenantState, Whose,
+    Saved, Snapshot, StandingState, TenantState, Whereabouts, Whose,
 };
 pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};
 pub use limit::{Limit, LimitError};
-pub use pool::{Changes, Drained, Events, KeyEndpointInfo, KeyPool, KeyPoolBuilder, KeySet, Lease};
+pub use pool::{
+    Attempt, Changes, Drained, Events, KeyEndpointInfo, KeyPool, KeyPoolBuilder, KeySet, KeyUsed,
+    Lease, Trail,
+};
 pub use provider::{
     Anthropic, AzureOpenAi, Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Gemini, Generic,
     GitHub, Groq, Mistral, OpenAi, OpenRouter, Perplexity, Rule, Ruling, Together, XAi,
@@ -235,6 +237,5 @@ pub use rotate::{KeyRotation, KeyRotationLayer};
 #[cfg(feature = "retry")]
 pub use stack::RotationStack;
 pub use strategy::{Headroom, RoundRobin, Sequential, Strategy};
-pub use trail::{Attempt, KeyUsed, Trail};
 pub use usage::Usage;
-pub use verdict::{Scope, Verdict};
+pub use verdict::{Blame, Place, Scope, Verdict};

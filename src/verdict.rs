@@ -1,22 +1,26 @@
-//! What a response says about the key, the account, the model, the provider or the caller.
+//! What a response says, about which place, and how well that is proven.
 
 use std::{fmt, time::Duration};
 
-/// What a response says, and about whom.
+/// What a response says.
 ///
-/// Being wrong here bans good keys or burns them all on a caller's mistake, so each verdict changes
-/// only what it is about:
+/// About what it says that, and how well it proves it, stands beside it in the
+/// [`Ruling`](crate::Ruling): a [`Place`] and a [`Blame`]. Being wrong here rests good keys, or shows a
+/// caller's mistake to all of them, so one answer changes no more than it proves:
 ///
-/// | verdict | about | what changes | tried again |
+/// | verdict | what rests | for how long, if the provider does not say | tried again |
 /// | --- | --- | --- | --- |
-/// | `Accepted` | nobody | failures are forgotten | no |
-/// | `RateLimited` | account and model | cools until the reset | on another account at once |
-/// | `QuotaExhausted` | account | out until the reset, else probed slowly | on another account at once |
-/// | `KeyRejected` | key | dead until replaced | with another key at once |
-/// | `ModelRefused` | key and model | that pair only | with another key at once |
-/// | `Overloaded` | provider | everybody waits, no key is blamed | after a backoff, within the budget |
-/// | `Transient` | nobody yet | the account's failure ratio | after a backoff, within the budget |
-/// | `CallerFault` | caller | nothing | no |
+/// | `Accepted` | nothing; what rested recovers | - | no |
+/// | `RateLimited` | the account for this model, or what the rule names | 1 s, doubling to 60 s | on another account at once, then in line until the caller's deadline |
+/// | `QuotaExhausted` | the account, or what the rule names | 5 min, doubling to 1 h | on another account at once |
+/// | `KeyRejected` | the key, once another key was accepted with the same request | 5 s, doubling to 1 h | with another key at once |
+/// | `PermissionRefused` | the key for this operation and model, once another key was accepted | 1 min, doubling to 1 h | with another key at once |
+/// | `TooLarge` | the account for requests of this size or more | 5 min, doubling to 1 h | on an account that takes larger ones |
+/// | `Overloaded` | the model at the provider; the provider, when two models say so | 250 ms, doubling to 8 s | after that, within the retry budget |
+/// | `Transient` | the account, when most of its requests fail | 1 s, doubling to 30 s | after a backoff, within the retry budget |
+/// | `CallerFault` | nothing | - | no |
+///
+/// Nothing rests for good: each rest has an end, and then one request goes first as a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -26,20 +30,21 @@ pub enum Verdict {
     RateLimited {
         /// How long the provider says to wait, counted from the arrival of the response.
         retry_after: Option<Duration>,
-        /// How far the refusal reaches.
-        scope: Scope,
     },
     /// No money, no credit, or a daily or monthly quota used up.
     QuotaExhausted {
         /// When the quota is known to return, counted from the arrival of the response.
         retry_after: Option<Duration>,
-        /// How far the refusal reaches.
-        scope: Scope,
     },
     /// The key is wrong, revoked or disabled.
     KeyRejected,
-    /// The key is good, but not for this model.
-    ModelRefused,
+    /// The key is good, but may not do this: a missing scope, or no access to the model.
+    PermissionRefused,
+    /// The request is larger than the account may send at once; a smaller one may be served.
+    TooLarge {
+        /// The most tokens that the account may send at once, where the provider says so.
+        limit: Option<u64>,
+    },
     /// The provider has too much to do; no key is better than another.
     Overloaded {
         /// How long the provider says to wait, counted from the arrival of the response.
@@ -62,8 +67,27 @@ impl Verdict {
     /// than a second is the account's own.
     pub(crate) fn may_be_wider(&self) -> bool {
         const MISSED: Duration = Duration::from_secs(1);
-        matches!(self, Self::RateLimited { retry_after, .. }
+        matches!(self, Self::RateLimited { retry_after }
             if retry_after.is_none_or(|after| after >= MISSED))
+    }
+
+    /// The place that it is about unless a rule says otherwise.
+    pub(crate) fn usual_place(&self) -> Place {
+        match self {
+            Self::RateLimited { .. } | Self::TooLarge { .. } => Place::Model,
+            Self::QuotaExhausted { .. } | Self::Transient => Place::Account,
+            Self::KeyRejected => Place::Key,
+            Self::PermissionRefused => Place::Operation,
+            Self::Overloaded { .. } => Place::ProviderModel,
+            // Nothing rests for these.
+            Self::Accepted | Self::CallerFault => Place::Operation,
+        }
+    }
+
+    /// Whether it may as well be the request's own fault, so that another key has to be asked before
+    /// anybody is to blame.
+    pub(crate) fn needs_contrast(&self) -> bool {
+        matches!(self, Self::KeyRejected | Self::PermissionRefused)
     }
 
     /// A short lower-case name, such as `rate_limited`.
@@ -73,12 +97,13 @@ impl Verdict {
     }
 
     /// The names of all verdicts.
-    pub(crate) const NAMES: [&'static str; 8] = [
+    pub(crate) const NAMES: [&'static str; 9] = [
         "accepted",
         "rate_limited",
         "quota_exhausted",
         "key_rejected",
-        "model_refused",
+        "permission_refused",
+        "too_large",
         "overloaded",
         "transient",
         "caller_fault",
@@ -91,10 +116,11 @@ impl Verdict {
             Self::RateLimited { .. } => 1,
             Self::QuotaExhausted { .. } => 2,
             Self::KeyRejected => 3,
-            Self::ModelRefused => 4,
-            Self::Overloaded { .. } => 5,
-            Self::Transient => 6,
-            Self::CallerFault => 7,
+            Self::PermissionRefused => 4,
+            Self::TooLarge { .. } => 5,
+            Self::Overloaded { .. } => 6,
+            Self::Transient => 7,
+            Self::CallerFault => 8,
         }
     }
 }
@@ -105,7 +131,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// How far a refusal reaches.
+/// What a limit is counted for, as headers tell it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Scope {
@@ -113,4 +139,101 @@ pub enum Scope {
     Model,
     /// The account, for every model.
     Account,
+}
+
+/// What can be out of order, from the narrowest to the widest.
+///
+/// A refusal is about the narrowest place that its words prove. A wider one rests only when two of the
+/// narrower ones below it agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Place {
+    /// A key, for one operation and one model: a missing scope.
+    Operation,
+    /// A key, for one model.
+    KeyModel,
+    /// A key.
+    Key,
+    /// An account, for one model.
+    Model,
+    /// An account with all its keys.
+    Account,
+    /// One model at the provider, whatever the account.
+    ProviderModel,
+    /// The provider.
+    Provider,
+}
+
+impl Place {
+    /// All places, from the narrowest to the widest.
+    pub const ALL: [Self; 7] = [
+        Self::Operation,
+        Self::KeyModel,
+        Self::Key,
+        Self::Model,
+        Self::Account,
+        Self::ProviderModel,
+        Self::Provider,
+    ];
+
+    /// A short lower-case name, such as `provider_model`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Operation => "operation",
+            Self::KeyModel => "key_model",
+            Self::Key => "key",
+            Self::Model => "model",
+            Self::Account => "account",
+            Self::ProviderModel => "provider_model",
+            Self::Provider => "provider",
+        }
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl From<Scope> for Place {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::Model => Self::Model,
+            Scope::Account => Self::Account,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How well a refusal proves whom it blames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Blame {
+    /// The body or a header names it, such as `invalid_api_key`.
+    Told,
+    /// It is concluded from little more than the status.
+    Inferred,
+}
+
+impl Blame {
+    /// `told` or `inferred`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Told => "told",
+            Self::Inferred => "inferred",
+        }
+    }
+}
+
+impl fmt::Display for Blame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }

@@ -4,8 +4,12 @@
 
 #[path = "gateway/affinity.rs"]
 mod affinity;
+#[path = "gateway/blame.rs"]
+mod blame;
 #[path = "gateway/budgets.rs"]
 mod budgets;
+#[path = "gateway/fake.rs"]
+mod fake;
 #[allow(dead_code, reason = "the example's own main is not called here")]
 #[path = "../examples/gateway/main.rs"]
 mod gateway;

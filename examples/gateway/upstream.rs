@@ -1,5 +1,5 @@
 //! Where requests go: to the providers over TLS, or to the sandbox. One type, so that one stack fits
-//! both.
+//! both. In tests it may also be a service of the test's own.
 
 use std::{
     error::Error,
@@ -21,7 +21,6 @@ use hyper_util::{
     client::legacy::{self, Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use pin_project_lite::pin_project;
 use tower_key_rotation::{
     ReplayBody,
     sandbox::{Sandbox, SandboxBody, SandboxError, SandboxFuture},
@@ -36,7 +35,14 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) enum Upstream {
     Providers(Arc<Client<HttpsConnector<HttpConnector>, ReplayBody>>),
     Sandbox(Sandbox),
+    #[cfg(test)]
+    Fake(FakeService),
 }
+
+/// A provider that a test has made.
+#[cfg(test)]
+pub(crate) type FakeService =
+    tower::util::BoxCloneSyncService<Request<ReplayBody>, Response<UpstreamBody>, UpstreamError>;
 
 impl Upstream {
     /// A pooling client for HTTP/1.1 and HTTP/2 that trusts the certificates of this machine.
@@ -75,46 +81,46 @@ impl tower::Service<Request<ReplayBody>> for Upstream {
 
     fn call(&mut self, request: Request<ReplayBody>) -> UpstreamFuture {
         match self {
-            Self::Providers(client) => {
-                UpstreamFuture::Providers { future: client.request(request) }
-            }
-            Self::Sandbox(sandbox) => UpstreamFuture::Sandbox { future: sandbox.call(request) },
+            Self::Providers(client) => UpstreamFuture::Providers(client.request(request)),
+            Self::Sandbox(sandbox) => UpstreamFuture::Sandbox(sandbox.call(request)),
+            #[cfg(test)]
+            Self::Fake(service) => UpstreamFuture::Fake(service.call(request)),
         }
     }
 }
 
-pin_project! {
-    #[project = UpstreamFutureProj]
-    pub(crate) enum UpstreamFuture {
-        Providers { future: legacy::ResponseFuture },
-        Sandbox { future: SandboxFuture },
-    }
+pub(crate) enum UpstreamFuture {
+    Providers(legacy::ResponseFuture),
+    Sandbox(SandboxFuture),
+    #[cfg(test)]
+    Fake(<FakeService as tower::Service<Request<ReplayBody>>>::Future),
 }
 
 impl Future for UpstreamFuture {
     type Output = Result<Response<UpstreamBody>, UpstreamError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            UpstreamFutureProj::Providers { future } => Pin::new(future)
+        match self.get_mut() {
+            Self::Providers(future) => Pin::new(future)
                 .poll(cx)
-                .map_ok(|response| response.map(|body| UpstreamBody::Providers { body }))
+                .map_ok(|response| response.map(UpstreamBody::Providers))
                 .map_err(UpstreamError::Call),
-            UpstreamFutureProj::Sandbox { future } => Pin::new(future)
+            Self::Sandbox(future) => Pin::new(future)
                 .poll(cx)
-                .map_ok(|response| response.map(|body| UpstreamBody::Sandbox { body }))
+                .map_ok(|response| response.map(UpstreamBody::Sandbox))
                 .map_err(UpstreamError::Sandbox),
+            #[cfg(test)]
+            Self::Fake(future) => Pin::new(future).poll(cx),
         }
     }
 }
 
-pin_project! {
-    /// The body of an answer, as it arrives.
-    #[project = UpstreamBodyProj]
-    pub(crate) enum UpstreamBody {
-        Providers { #[pin] body: Incoming },
-        Sandbox { #[pin] body: SandboxBody },
-    }
+/// The body of an answer, as it arrives.
+pub(crate) enum UpstreamBody {
+    Providers(Incoming),
+    Sandbox(SandboxBody),
+    #[cfg(test)]
+    Fake(http_body_util::combinators::UnsyncBoxBody<Bytes, UpstreamError>),
 }
 
 impl HttpBody for UpstreamBody {
@@ -125,27 +131,29 @@ impl HttpBody for UpstreamBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
-        match self.project() {
-            UpstreamBodyProj::Providers { body } => {
-                body.poll_frame(cx).map_err(UpstreamError::Body)
-            }
-            UpstreamBodyProj::Sandbox { body } => {
-                body.poll_frame(cx).map_err(UpstreamError::Sandbox)
-            }
+        match self.get_mut() {
+            Self::Providers(body) => Pin::new(body).poll_frame(cx).map_err(UpstreamError::Body),
+            Self::Sandbox(body) => Pin::new(body).poll_frame(cx).map_err(UpstreamError::Sandbox),
+            #[cfg(test)]
+            Self::Fake(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Providers { body } => body.is_end_stream(),
-            Self::Sandbox { body } => body.is_end_stream(),
+            Self::Providers(body) => body.is_end_stream(),
+            Self::Sandbox(body) => body.is_end_stream(),
+            #[cfg(test)]
+            Self::Fake(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Providers { body } => body.size_hint(),
-            Self::Sandbox { body } => body.size_hint(),
+            Self::Providers(body) => body.size_hint(),
+            Self::Sandbox(body) => body.size_hint(),
+            #[cfg(test)]
+            Self::Fake(body) => body.size_hint(),
         }
     }
 }

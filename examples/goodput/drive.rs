@@ -98,7 +98,7 @@ async fn callers(
     ends
 }
 
-async fn caller(client: Arc<impl Client>, job: Job, patience: Option<Duration>) -> End {
+pub(crate) async fn caller(client: Arc<impl Client>, job: Job, patience: Option<Duration>) -> End {
     let ask = client.ask(&job);
     let reply = match patience {
         Some(patience) => timeout(patience, ask).await,

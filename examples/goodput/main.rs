@@ -16,11 +16,13 @@
 //! | [`workload`] | who calls when, and for how much |
 //! | [`world`], [`uplink`] | the provider, the pool, and the way between them |
 //! | [`clients`] | the pool's clients, and what people write by hand |
+//! | [`day`] | a day in which many things go wrong, with clients and figures of its own |
 //! | [`ideal`] | one line with perfect knowledge, computed without a clock |
 //! | [`drive`], [`figures`], [`table`], [`targets`] | a run, what it comes to, and how it is told |
 
 mod args;
 mod clients;
+mod day;
 mod drive;
 mod figures;
 mod ideal;
@@ -60,6 +62,8 @@ fn main() -> ExitCode {
         }
         table::row("ideal FIFO", &ideal, &ideal);
     }
-    targets::tell(&rows);
+    let days = day::all(args.short).into_iter().filter(|day| day.name().contains(&args.only));
+    let days: Vec<_> = days.flat_map(|day| day.rows(args.seed)).collect();
+    targets::tell(&rows, &days);
     ExitCode::SUCCESS
 }

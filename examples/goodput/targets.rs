@@ -1,7 +1,10 @@
 //! What the pool is to reach, and whether it does.
 
+use std::fmt;
+
 use crate::{
     clients::Kind,
+    day,
     figures::Figures,
     scenario::{Arrivals, Faults, Known, Metered, Scenario},
 };
@@ -41,17 +44,23 @@ impl Row {
     }
 }
 
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.scenario.fmt(f)
+    }
+}
+
 /// Something to be reached in some rows.
-struct Target {
+struct Target<R> {
     what: &'static str,
-    rows: fn(&Row) -> bool,
-    figure: fn(&Row) -> f64,
+    rows: fn(&R) -> bool,
+    figure: fn(&R) -> f64,
     /// The least, or else the most.
     least: Option<f64>,
     most: Option<f64>,
 }
 
-const TARGETS: &[Target] = &[
+const TARGETS: &[Target<Row>] = &[
     Target {
         what: "2x, known limits: accepted, of the limits",
         rows: |row| row.is_known() && row.is_at(2.0),
@@ -117,7 +126,31 @@ const TARGETS: &[Target] = &[
     },
 ];
 
-pub(crate) fn tell(rows: &[Row]) {
+const OF_DAYS: &[Target<day::Row>] = &[
+    Target {
+        what: "errors seen by callers that a client can avoid",
+        rows: |_| true,
+        figure: |row| row.figures.avoidable as f64,
+        least: None,
+        most: Some(0.0),
+    },
+    Target {
+        what: "calls beyond one for each request, in % of all calls",
+        rows: |_| true,
+        figure: |row| row.figures.extra,
+        least: None,
+        most: Some(5.0),
+    },
+    Target {
+        what: "keys that the provider accepts but that stay out of use",
+        rows: |_| true,
+        figure: |row| row.figures.out as f64,
+        least: None,
+        most: Some(0.0),
+    },
+];
+
+pub(crate) fn tell(rows: &[Row], days: &[day::Row]) {
     for kind in [Kind::Pool, Kind::PoolDeadline] {
         println!();
         println!("targets: {}", kind.name());
@@ -126,10 +159,18 @@ pub(crate) fn tell(rows: &[Row]) {
             target.tell(&among.collect::<Vec<_>>());
         }
     }
+    let days: Vec<_> = days.iter().filter(|row| row.kind == day::Kind::Pool).collect();
+    if !days.is_empty() {
+        println!();
+        println!("targets: pool, a day with faults");
+        for target in OF_DAYS {
+            target.tell(&days);
+        }
+    }
 }
 
-impl Target {
-    fn tell(&self, rows: &[&Row]) {
+impl<R: fmt::Display> Target<R> {
+    fn tell(&self, rows: &[&R]) {
         if rows.is_empty() {
             return;
         }
@@ -146,7 +187,7 @@ impl Target {
             rows.len()
         );
         for row in missed {
-            println!("          {:>9.4}  {}", (self.figure)(row), row.scenario);
+            println!("          {:>9.4}  {}", (self.figure)(row), row);
         }
     }
 

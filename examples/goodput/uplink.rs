@@ -10,53 +10,68 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, header::AUTHORIZATION};
+use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
 use http_body::Body;
 use tokio::time::{Instant, sleep};
 use tower::Service;
 use tower_key_rotation::sandbox::{Sandbox, SandboxBody, SandboxError};
 
-use crate::{scenario::Scenario, workload::Job};
+use crate::workload::{Job, Operation, Sent, What};
 
 /// How long a request travels, in milliseconds.
 const TRAVEL: Range<u64> = 10..51;
 pub(crate) const LONGEST_TRAVEL: Duration = Duration::from_millis(50);
 
 const CHAT: &str = "https://api.openai.com/v1/chat/completions";
+const RESPONSES: &str = "https://api.openai.com/v1/responses";
+
+/// Where callers who are at fault name an organisation, and which.
+pub(crate) const ORGANIZATION: &str = "openai-organization";
+pub(crate) const NO_SUCH_ORGANIZATION: &str = "org-typo";
 
 /// A sandbox at some distance. It notes when each request leaves, and what was accepted.
 #[derive(Clone, Debug)]
 pub(crate) struct Uplink {
     sandbox: Sandbox,
     start: Instant,
-    /// What arrives before is not noted, nor what arrives after the end.
-    first: Instant,
-    end: Instant,
+    /// When what arrives is noted.
+    noted: Range<Instant>,
+    kinds: usize,
     notes: Arc<Mutex<Notes>>,
 }
 
 #[derive(Debug)]
 struct Notes {
     rng: fastrand::Rng,
-    /// Of each account, before the end.
+    /// Of each account, and there of each kind of request.
     accepted: Vec<u64>,
 }
 
-/// What a request takes of the limits.
+/// What is noted of a request that is accepted: how much it takes of the limits, and its kind.
 #[derive(Clone, Copy, Debug)]
-struct Amount(u64);
+struct Note {
+    amount: u64,
+    kind: usize,
+}
 
 impl Uplink {
-    /// From now on; what arrives after the end is not noted.
-    pub(crate) fn new(sandbox: &Sandbox, scenario: &Scenario, seed: u64) -> Self {
+    /// From now on. So many kinds of requests to so many accounts are told apart, of what arrives in
+    /// that time.
+    pub(crate) fn new(
+        sandbox: &Sandbox,
+        accounts: usize,
+        kinds: usize,
+        noted: Range<Duration>,
+        seed: u64,
+    ) -> Self {
         let rng = fastrand::Rng::with_seed(seed);
-        let notes = Notes { rng, accepted: vec![0; scenario.accounts.len()] };
+        let notes = Notes { rng, accepted: vec![0; accounts * kinds] };
         let start = Instant::now();
-        let (first, end) = (start + scenario.warm_up(), start + scenario.time);
-        Self { sandbox: sandbox.clone(), start, first, end, notes: Arc::new(Mutex::new(notes)) }
+        let noted = start + noted.start..start + noted.end;
+        Self { sandbox: sandbox.clone(), start, noted, kinds, notes: Arc::new(Mutex::new(notes)) }
     }
 
-    /// What was accepted of each account of all that arrived before the end.
+    /// What was accepted of each account, and there of each kind of request, of all that was noted.
     pub(crate) fn accepted(&self) -> Vec<u64> {
         self.with(|notes| notes.accepted.clone())
     }
@@ -74,12 +89,24 @@ pub(crate) fn secret(account: usize) -> String {
 /// The request that a caller sends. The sandbox takes the most tokens of an answer for their number,
 /// so `max_tokens` is what it costs.
 pub(crate) fn request(job: &Job) -> Request<String> {
-    let body = format!(r#"{{"model":"m","max_tokens":{},"messages":[]}}"#, job.amount);
+    let Job { amount, what: What { operation, model, kind, at_fault, .. }, .. } = *job;
+    let (uri, body) = match operation {
+        Operation::Chat => {
+            (CHAT, format!(r#"{{"model":"{model}","max_tokens":{amount},"messages":[]}}"#))
+        }
+        Operation::Responses => {
+            (RESPONSES, format!(r#"{{"model":"{model}","max_output_tokens":{amount},"input":""}}"#))
+        }
+    };
     let mut request = Request::new(body);
     *request.method_mut() = http::Method::POST;
-    *request.uri_mut() = http::Uri::from_static(CHAT);
+    *request.uri_mut() = http::Uri::from_static(uri);
+    if at_fault {
+        let value = HeaderValue::from_static(NO_SUCH_ORGANIZATION);
+        request.headers_mut().insert(ORGANIZATION, value);
+    }
     request.extensions_mut().insert(job.sent.clone());
-    request.extensions_mut().insert(Amount(job.amount));
+    request.extensions_mut().insert(Note { amount, kind });
     request
 }
 
@@ -101,7 +128,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        if let Some(sent) = request.extensions().get::<crate::workload::Sent>() {
+        if let Some(sent) = request.extensions().get::<Sent>() {
             sent.set(self.start.elapsed());
         }
         let travel = Duration::from_millis(self.with(|notes| notes.rng.u64(TRAVEL)));
@@ -109,12 +136,12 @@ where
         // What has left arrives, also when its caller gives up.
         let answer = tokio::spawn(async move {
             sleep(travel).await;
-            let amount = request.extensions().get::<Amount>().map_or(0, |amount| amount.0);
-            let account =
-                account_of(&request).filter(|_| (this.first..this.end).contains(&Instant::now()));
+            let note = account_of(&request).zip(request.extensions().get::<Note>().copied());
+            let note = note.filter(|_| this.noted.contains(&Instant::now()));
             let answer = this.sandbox.call(request).await?;
-            if let Some(account) = account.filter(|_| answer.status().is_success()) {
-                this.with(|notes| notes.accepted[account] += amount);
+            if let Some((account, note)) = note.filter(|_| answer.status().is_success()) {
+                let place = account * this.kinds + note.kind;
+                this.with(|notes| notes.accepted[place] += note.amount);
             }
             Ok(answer)
         });

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -26,20 +26,59 @@ pub(crate) struct Job {
     /// What it takes of the limits, and what its caller believes that it takes.
     pub(crate) amount: u64,
     pub(crate) estimate: u64,
+    pub(crate) what: What,
     pub(crate) sent: Sent,
 }
 
-/// When the latest call for a request was made, in nanoseconds of the uplink's clock.
+/// What a request asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct What {
+    pub(crate) operation: Operation,
+    pub(crate) model: &'static str,
+    /// Its number among the kinds of requests that the uplink counts separately.
+    pub(crate) kind: usize,
+    /// It names an organisation that does not exist.
+    pub(crate) at_fault: bool,
+    /// The number of its caller, where callers are told apart.
+    pub(crate) caller: Option<u16>,
+}
+
+impl What {
+    /// Where all requests are alike.
+    pub(crate) const CHAT: Self =
+        Self { operation: Operation::Chat, model: "m", kind: 0, at_fault: false, caller: None };
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Chat,
+    Responses,
+}
+
+/// The calls for a request.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Sent(Arc<AtomicU64>);
+pub(crate) struct Sent(Arc<Calls>);
+
+#[derive(Debug, Default)]
+struct Calls {
+    /// When the latest was made, in nanoseconds of the uplink's clock.
+    latest: AtomicU64,
+    number: AtomicU32,
+}
 
 impl Sent {
     pub(crate) fn set(&self, at: Duration) {
-        self.0.store(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let nanos = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
+        self.0.latest.store(nanos, Ordering::Relaxed);
+        self.0.number.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn get(&self) -> Duration {
-        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+        Duration::from_nanos(self.0.latest.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn calls(&self) -> u32 {
+        self.0.number.load(Ordering::Relaxed)
     }
 }
 
@@ -70,10 +109,10 @@ fn job(at: f64, metered: Metered, rng: &mut fastrand::Rng) -> Job {
     };
     // The clock's timers have whole milliseconds.
     let at = Duration::from_millis((at * 1_000.0) as u64);
-    Job { at, amount, estimate, sent: Sent::default() }
+    Job { at, amount, estimate, what: What::CHAT, sent: Sent::default() }
 }
 
-fn poisson(rate: f64, end: f64, rng: &mut fastrand::Rng) -> Vec<f64> {
+pub(crate) fn poisson(rate: f64, end: f64, rng: &mut fastrand::Rng) -> Vec<f64> {
     let mut at = 0.0;
     let next = std::iter::from_fn(|| {
         at += wait(1.0 / rate, rng);
@@ -94,7 +133,7 @@ fn bursty(rate: f64, end: f64, rng: &mut fastrand::Rng) -> Vec<f64> {
 }
 
 /// An exponentially distributed time.
-fn wait(mean: f64, rng: &mut fastrand::Rng) -> f64 {
+pub(crate) fn wait(mean: f64, rng: &mut fastrand::Rng) -> f64 {
     -mean * (1.0 - rng.f64()).ln()
 }
 

@@ -14,8 +14,8 @@ use crate::{
     uplink::{LONGEST_TRAVEL, Uplink, secret},
 };
 
-const LEAST_LATENCY: Duration = Duration::from_millis(200);
-const JITTER: Duration = Duration::from_millis(1_800);
+pub(crate) const LEAST_LATENCY: Duration = Duration::from_millis(200);
+pub(crate) const JITTER: Duration = Duration::from_millis(1_800);
 /// The longest time from departure to answer.
 pub(crate) const LONGEST_ANSWER: Duration =
     Duration::from_millis(2_000 + LONGEST_TRAVEL.as_millis() as u64);
@@ -36,7 +36,8 @@ impl World {
         let sandbox = sandbox(scenario, seed);
         advance(scenario.before()).await;
         let start = Instant::now();
-        let uplink = Uplink::new(&sandbox, scenario, seed);
+        let counted = scenario.warm_up()..scenario.time;
+        let uplink = Uplink::new(&sandbox, scenario.accounts.len(), 1, counted, seed);
         Self { sandbox, pool, uplink, start }
     }
 

@@ -15,7 +15,7 @@ use tower_service::Service;
 use crate::{
     KeyEndpointInfo, KeyId, KeyPool,
     pool::KeyGate,
-    rotate::{Options, ResponseBody, ResponseFuture, Sent, lease_or_ask},
+    rotate::{Options, ResponseBody, ResponseFuture, Sent, lease_or_ask, over},
 };
 
 /// One key and its own service: what [`KeyEndpoints`](super::KeyEndpoints) tells of.
@@ -86,6 +86,10 @@ where
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
         let now = Instant::now();
         let mut sent = Sent::new(&self.pool, self.options, now, &request);
+        if sent.is_over() {
+            let exhausted = over(&mut sent, now, &request);
+            return ResponseFuture::turned_away(exhausted, sent);
+        }
         let gate = &mut self.gate;
         let lease = lease_or_ask(&mut sent, now, &mut request, |_, want| gate.lease_or_ask(want));
         match lease {

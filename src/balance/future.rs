@@ -58,6 +58,8 @@ pin_project! {
         Choosing { lease: Option<Lease> },
         // For the service of the first that was chosen: no other was ready either.
         Readying { first: Option<(S, Lease)>, #[pin] patience: Sleep },
+        // Nothing is sent: the answer is known.
+        TurnedAway { exhausted: Option<Exhausted> },
         // For the response.
         Answering { #[pin] answering: Answering<F, B> },
         Done,
@@ -87,6 +89,17 @@ where
             },
         };
         Self { balance, sent, request, state }
+    }
+
+    /// For a request that is not sent.
+    pub(super) fn turned_away(
+        balance: KeyBalance<F, S>,
+        request: Request<A>,
+        sent: Sent,
+        exhausted: Exhausted,
+    ) -> Self {
+        let state = State::TurnedAway { exhausted: Some(exhausted) };
+        Self { balance, sent, request: Some(request), state }
     }
 }
 
@@ -211,6 +224,10 @@ where
                         return Poll::Ready(Err(error));
                     }
                     send(service, lease, this.request.take(), this.sent)
+                }
+                StateProj::TurnedAway { exhausted } => {
+                    let Some(exhausted) = exhausted.take() else { return Poll::Pending };
+                    return Poll::Ready(Ok(this.sent.turned_away(exhausted)));
                 }
                 StateProj::Answering { answering } => return answering.poll(this.sent, cx),
                 // Polled again after it was done: nothing is left to give.

@@ -16,7 +16,7 @@ use tower_service::Service;
 
 use crate::{
     KeyEndpointInfo, KeyId, KeyPool, Lease,
-    rotate::{Options, ResponseBody, Sent, wanted},
+    rotate::{Options, ResponseBody, Sent, over, wanted},
 };
 
 use super::{endpoints::KeyEndpoints, future::BalanceFuture};
@@ -146,6 +146,10 @@ where
         let Shared { pool, options, .. } = &*self.shared;
         let now = Instant::now();
         let mut sent = Sent::new(pool, *options, now, &request);
+        if sent.is_over() {
+            let exhausted = over(&mut sent, now, &request);
+            return BalanceFuture::turned_away(self.clone(), request, sent, exhausted);
+        }
         let lease_or_ask = wanted(&mut sent, now, &request, KeyPool::lease_or_ask);
         BalanceFuture::new(self.clone(), request, sent, lease_or_ask)
     }

@@ -11,6 +11,7 @@ use super::{
     lane::Seat,
     meter::{Meter, Source},
     refusal::Refusal,
+    accepted::Accepted,
     reserved::Grant,
     room::Room,
     round_trip::RoundTrip,
@@ -46,6 +47,10 @@ pub(crate) struct Key {
     pub(crate) turn: u64,
     pub(crate) meters: Box<[Meter]>,
     pub(crate) life: Life,
+    /// Whether the provider rejects it, for all that is known.
+    pub(crate) is_rejected: bool,
+    pub(crate) standing: Standing,
+    pub(crate) accepted: Accepted,
     /// How often its secret was replaced.
     pub(crate) secret: u32,
     pub(crate) refusal: Option<Box<Refusal>>,
@@ -59,8 +64,8 @@ pub(crate) struct Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Life {
     Good,
-    /// The provider does not accept it.
-    Rejected,
+    /// Somebody has switched it off.
+    Disabled,
     /// Its time is over.
     Expired,
     /// It is no longer declared: what was sent with it ends, and nothing more is sent.
@@ -125,10 +130,31 @@ impl Account {
 
     /// When a demand fits into all meters that count it, and may be sent.
     pub(crate) fn room(&self, seat: &Seat, cost: &Cost) -> Room {
+        let standing = self.standing.room().max(seat.standing.room());
+        self.room_of_meters(seat, cost).max(standing)
+    }
+
+    /// The same for somebody who lets others try first, for `later`.
+    pub(crate) fn room_after_others(&self, seat: &Seat, cost: &Cost, later: u64) -> Room {
+        let standing = self.standing.room_after_others(later);
+        let standing = standing.max(seat.standing.room_after_others(later));
+        self.room_of_meters(seat, cost).max(standing)
+    }
+
+    /// The same for somebody who has nowhere else to go.
+    pub(crate) fn room_in_need(&self, seat: &Seat, cost: &Cost) -> Room {
+        let standing = self.standing.room_in_need().max(seat.standing.room_in_need());
         let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
         let meters = self.counting(seat.meters).chain(learnt);
-        let standing = self.standing.room().max(seat.standing.room());
         meters.map(|meter| meter.room(cost)).fold(standing, Room::max)
+    }
+
+    fn room_of_meters(&self, seat: &Seat, cost: &Cost) -> Room {
+        let largest = seat.largest.as_ref();
+        let largest = largest.map_or(Room::At(Time::ZERO), |largest| largest.room(cost));
+        let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
+        let meters = self.counting(seat.meters).chain(learnt);
+        meters.map(|meter| meter.room(cost)).fold(largest, Room::max)
     }
 
     pub(crate) fn counting(&self, meters: Meters) -> impl Iterator<Item = &Meter> + Clone {
@@ -171,6 +197,9 @@ impl Key {
             turn: turn_of(new.weight),
             meters,
             life: Life::Good,
+            is_rejected: false,
+            standing: Standing::default(),
+            accepted: Accepted::default(),
             secret: 0,
             refusal: None,
             served: 0,
@@ -195,6 +224,11 @@ impl Key {
             meter
         };
         self.meters = new.into_iter().zip(kept).map(successor).collect();
+    }
+
+    /// Whether it may be used, as far as anybody knows.
+    pub(crate) fn is_live(&self) -> bool {
+        self.life == Life::Good && !self.is_rejected
     }
 
     /// When a demand fits into the key's own limits.

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
+    steps::Passing,
     AffinityState, Ask, Engine,
-    choice::Passing,
     index::{AccountIx, KeyIx},
     line::LOOK_BEHIND,
     room::Room,
@@ -105,7 +105,7 @@ impl Engine {
         if is_held || self.lanes[ask.lane].line.len() > LOOK_BEHIND / 2 {
             return None;
         }
-        match self.room(ask.lane, &ask.cost, at).max(self.room_of_keys(at, ask)) {
+        match self.room(ask, at).max(self.room_of_keys(at, ask)) {
             Room::At(open) if open > now && open <= bond.patient_until => Some(open),
             _ => None,
         }
@@ -123,7 +123,7 @@ impl Engine {
         let at = ask.bond.and_then(|bond| bond.account).filter(|at| {
             let is_held = passing.is_some_and(|passing| passing.held == Some(*at));
             let is_open =
-                matches!(self.room(ask.lane, &ask.cost, *at), Room::At(open) if open <= now);
+                matches!(self.room(ask, *at), Room::At(open) if open <= now);
             *at != chosen.0 && !is_held && is_open && !self.is_much_busier(*at, chosen.0)
         });
         let stay = at.and_then(|at| Some((at, self.choose_key(now, at, ask).ok()?)));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::KeyId;
 
 use super::{
-    Engine, Time,
+    Engine, Event, Time,
     account::{Account, Key, Life, turn_of},
     index::{AccountIx, KeyIx},
     meter::Meter,
@@ -80,6 +80,7 @@ impl Engine {
             Some(ix) => {
                 let key = &mut self.keys[ix.index()];
                 key.life = Life::Good;
+                key.is_rejected = false;
                 key.secret = key.secret.wrapping_add(1);
                 key.turn = turn_of(new.weight);
                 self.set_key_limits(now, ix, new.meters);
@@ -105,6 +106,7 @@ impl Engine {
         keys.push(ix);
         self.total_keys += 1;
         self.live_keys += 1;
+        self.usable_keys += 1;
         self.set_expiry(now, ix, expires);
         self.revive(account);
         ix
@@ -116,9 +118,8 @@ impl Engine {
         let key = &mut self.keys[ix.index()];
         key.secret = key.secret.wrapping_add(1);
         let account = key.account;
-        if key.life != Life::Good {
-            key.life = Life::Good;
-            self.live_keys += 1;
+        if key.life == Life::Expired {
+            self.change_key(ix, |key| key.life = Life::Good);
             self.catch_up(ix);
         }
         self.set_expiry(now, ix, expires);
@@ -129,12 +130,10 @@ impl Engine {
     pub(crate) fn remove_key(&mut self, ix: KeyIx) {
         self.forget_expiry(ix);
         self.forget_refusals(ix);
-        let key = &mut self.keys[ix.index()];
-        let was_good = key.life == Life::Good;
-        key.life = Life::Leaving;
-        self.accounts[key.account.index()].keys.retain(|other| *other != ix);
+        self.change_key(ix, |key| key.life = Life::Leaving);
+        let account = self.keys[ix.index()].account;
+        self.accounts[account.index()].keys.retain(|other| *other != ix);
         self.total_keys -= 1;
-        self.live_keys -= usize::from(was_good);
         self.unstall();
         self.let_go(ix);
     }
@@ -200,8 +199,41 @@ impl Engine {
         key.load = key.load.max(least.unwrap_or(0));
     }
 
-    pub(super) fn forget_refusals(&mut self, ix: KeyIx) {
-        self.lanes.iter_mut().for_each(|lane| lane.refused.retain(|refused| *refused != ix));
+    /// Nothing is held against a key and its account any more: both are used at once.
+    pub(crate) fn revive_key(&mut self, ix: KeyIx) {
+        self.forget_refusals(ix);
+        let account = self.keys[ix.index()].account;
+        self.accounts[account.index()].standing.revive();
+        for lane in self.lanes.iter_mut() {
+            let seat = lane.seat_mut(account);
+            seat.standing.revive();
+            seat.largest = None;
+        }
+        self.revive(account);
+        self.events.push(Event::KeyRevived { key: self.keys[ix.index()].id.clone() });
+    }
+
+    /// A key is switched off, or on again: by a person, who knows what for. Whether that changes anything.
+    pub(crate) fn switch_key(&mut self, now: Time, ix: KeyIx, is_on: bool) -> bool {
+        let key = &self.keys[ix.index()];
+        let (id, account) = (key.id.clone(), key.account);
+        match (key.life, is_on) {
+            (Life::Good | Life::Expired, false) => {
+                self.change_key(ix, |key| key.life = Life::Disabled);
+                self.events.push(Event::KeyDisabled { key: id });
+            }
+            (Life::Disabled, true) => {
+                self.change_key(ix, |key| key.life = Life::Good);
+                self.catch_up(ix);
+                self.events.push(Event::KeyEnabled { key: id });
+                // It may have come to its end meanwhile.
+                self.tell_the_time(now);
+            }
+            _ => return false,
+        }
+        self.unstall();
+        self.revive(account);
+        true
     }
 
     /// Frees the slot of a key that has left.

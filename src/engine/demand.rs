@@ -7,7 +7,7 @@ use crate::limit::Metered;
 use super::{
     affinity::Bond,
     budgets::BudgetIx,
-    index::{KeyIx, LaneIx},
+    index::{AccountIx, KeyIx, LaneIx, OpIx},
     needs::Prior,
     tenants::TenantIx,
     time::{SECOND, Time},
@@ -30,8 +30,13 @@ impl Cost {
             Metered::InputTokens => self.input,
             Metered::OutputTokens => self.output,
             Metered::Spend => self.spend,
-            Metered::Tokens => self.input.saturating_add(self.output),
+            Metered::Tokens => self.tokens(),
         }
+    }
+
+    /// How large it is.
+    pub(crate) fn tokens(&self) -> u64 {
+        self.input.saturating_add(self.output)
     }
 
     /// The least of each kind of cost that it has, one by one, beginning with none at all: what tells
@@ -55,6 +60,9 @@ impl Cost {
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
     pub(crate) lane: LaneIx,
+    pub(crate) operation: OpIx,
+    /// Whether that generates something, which every key may do.
+    pub(crate) generates: bool,
     pub(crate) tenant: TenantIx,
     /// What its usage is booked under.
     pub(crate) tag: Option<Arc<str>>,
@@ -72,6 +80,8 @@ pub(crate) struct Ask {
     /// When it must have been answered, if its caller says so.
     pub(crate) answer_by: Option<Time>,
     pub(crate) excluded: Vec<KeyIx>,
+    /// Accounts that have refused it for its rate, and did not say until when.
+    pub(crate) refused_by: Vec<AccountIx>,
     pub(crate) among: Among,
 }
 
@@ -87,6 +97,17 @@ pub(crate) enum Among {
 }
 
 impl Ask {
+    /// Whether another refusal for its rate may be about itself: two accounts have refused it already,
+    /// or this one has.
+    pub(super) fn is_doubtful_at(&self, account: AccountIx) -> bool {
+        self.refused_by.len() >= 2 || self.refused_by.contains(&account)
+    }
+
+    /// How much later than others it tries a place whose end was a guess.
+    pub(super) fn later(&self) -> u64 {
+        if self.refused_by.is_empty() { 0 } else { AFTER_OTHERS }
+    }
+
     /// Whether it may be sent with a key, as far as that is its own to say.
     pub(super) fn allows(&self, key: KeyIx) -> bool {
         let is_among = match self.among {
@@ -97,6 +118,9 @@ impl Ask {
         is_among && !self.excluded.contains(&key)
     }
 }
+
+/// So long others go first where a request was refused before: it may be to blame itself.
+const AFTER_OTHERS: u64 = SECOND;
 
 /// What a step of priority is worth: so long a wait.
 const HEAD_START: u64 = 10 * SECOND;

@@ -2,33 +2,43 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{Changes, KeyId, Limit, Verdict};
+use serde::Serialize;
+
+use crate::{Changes, KeyId, Limit, Place};
 
 /// Something changed in a pool. It names keys and accounts by their labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// An account cools down, for one model or for all.
-    Cooling {
-        /// The account.
-        account: Arc<str>,
-        /// The model, if not all.
-        model: Option<Arc<str>>,
-        /// What the provider said.
-        verdict: Verdict,
+    /// A place rests: no request is sent there until that is over.
+    Resting {
+        /// The place.
+        place: Whereabouts,
+        /// What is wrong: `rate`, `quota`, `credential`, `permission`, `size`, `overload` or `fault`.
+        kind: &'static str,
         /// The rule that says so, such as `openai/rate-limit`.
         rule: Arc<str>,
         /// How long from now.
         wait: Duration,
     },
-    /// An account that had cooled down on a guess serves again.
+    /// A place whose rest was a guess serves again.
     Recovered {
+        /// The place.
+        place: Whereabouts,
+    },
+    /// An account refused a request for its size, and gets none as large for a while.
+    SizeLimited {
         /// The account.
         account: Arc<str>,
-        /// The model, if not all.
+        /// The model, if the request had one.
         model: Option<Arc<str>>,
+        /// The most tokens that it is sent at once.
+        tokens: u64,
+        /// The rule that says so.
+        rule: Arc<str>,
     },
-    /// A key was rejected; it stays out of use until it is replaced.
+    /// A key was rejected, and another one accepted with the same request; or it was rejected again. It
+    /// is asked again when its rest is over.
     KeyRejected {
         /// The key.
         key: KeyId,
@@ -36,10 +46,27 @@ pub enum Event {
         account: Arc<str>,
         /// The rule that says so.
         rule: Arc<str>,
+        /// How long from now it rests.
+        wait: Duration,
         /// How many keys of the pool are left.
         live: usize,
         /// How many it has.
         total: usize,
+    },
+    /// Somebody said that a key is good again ([`KeyPool::revive`](crate::KeyPool::revive)).
+    KeyRevived {
+        /// The key.
+        key: KeyId,
+    },
+    /// Somebody switched a key off ([`KeyPool::disable`](crate::KeyPool::disable)).
+    KeyDisabled {
+        /// The key.
+        key: KeyId,
+    },
+    /// Somebody switched a key on again ([`KeyPool::enable`](crate::KeyPool::enable)).
+    KeyEnabled {
+        /// The key.
+        key: KeyId,
     },
     /// A key comes to the end of its time ([`ApiKey::expires`](crate::ApiKey::expires)). Told seven days
     /// and one day before, and at once for a key that comes later than that.
@@ -90,24 +117,6 @@ pub enum Event {
         /// How many it has.
         total: usize,
     },
-    /// A key may not be used for a model.
-    ModelRefused {
-        /// The key.
-        key: KeyId,
-        /// The model, if the request had one.
-        model: Option<Arc<str>>,
-        /// The rule that says so.
-        rule: Arc<str>,
-    },
-    /// The provider is overloaded, or refuses many accounts alike: everybody waits, no key is blamed.
-    Overloaded {
-        /// How long from now.
-        wait: Duration,
-        /// The rule that says so; none if it was concluded from many refusals alike.
-        rule: Option<Arc<str>>,
-    },
-    /// The provider serves again.
-    ProviderRecovered,
     /// More accounts fail than may rest for it at once: none is benched for failures nobody is proven
     /// to blame for, as long as this lasts.
     PanicBegan {
@@ -197,5 +206,43 @@ impl fmt::Display for Whose {
             Self::Key(id) => write!(f, "key {id:?}"),
             Self::Tag(tag) => write!(f, "tag {tag:?}"),
         }
+    }
+}
+
+/// A place, by the names of what it is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Whereabouts {
+    /// Of which kind it is.
+    pub place: Place,
+    /// The key, if it is of one.
+    pub key: Option<KeyId>,
+    /// The account, if it is of one or of a key.
+    pub account: Option<Arc<str>>,
+    /// The [operation](crate::provider::Operation), if it is of one.
+    pub operation: Option<Arc<str>>,
+    /// The model, if it is of one; also none if requests name none.
+    pub model: Option<Arc<str>>,
+}
+
+impl Whereabouts {
+    /// A place of which no name is known yet.
+    pub(super) fn of(place: Place) -> Self {
+        Self { place, key: None, account: None, operation: None, model: None }
+    }
+}
+
+impl fmt::Display for Whereabouts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.key, &self.account) {
+            (Some(key), _) => write!(f, "key {key}")?,
+            (None, Some(account)) => write!(f, "account {account}")?,
+            (None, None) => f.write_str("the provider")?,
+        }
+        if let Some(operation) = &self.operation {
+            write!(f, " for {operation}")?;
+        }
+        // Names of models come from callers: quoted, they cannot begin a line of their own.
+        self.model.as_ref().map_or(Ok(()), |model| write!(f, " for model {model:?}"))
     }
 }

@@ -18,11 +18,10 @@ impl Engine {
     /// A key is good until then.
     pub(crate) fn set_expiry(&mut self, now: Time, ix: KeyIx, expires: Option<Time>) {
         self.forget_expiry(ix);
-        let key = &mut self.keys[ix.index()];
+        let key = &self.keys[ix.index()];
         if key.life == Life::Expired && expires.is_none_or(|expires| expires > now) {
-            key.life = Life::Good;
             let account = key.account;
-            self.live_keys += 1;
+            self.change_key(ix, |key| key.life = Life::Good);
             self.catch_up(ix);
             self.revive(account);
         }
@@ -63,7 +62,7 @@ impl Engine {
             self.notices.pop_first();
             return;
         };
-        let key = &mut self.keys[ix.index()];
+        let key = &self.keys[ix.index()];
         let (id, account) = (key.id.clone(), self.accounts[key.account.index()].name.clone());
         if expires > now {
             let later = WARNINGS.map(|before| expires.minus(before));
@@ -74,8 +73,7 @@ impl Engine {
             return;
         }
         if key.life == Life::Good {
-            key.life = Life::Expired;
-            self.live_keys -= 1;
+            self.change_key(ix, |key| key.life = Life::Expired);
             self.forget_refusals(ix);
             self.unstall();
         }

@@ -28,6 +28,23 @@ index!(
     LaneIx
 );
 
+/// Which operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct OpIx(u16);
+
+impl OpIx {
+    pub(crate) const LAST: Self = Self(u16::MAX);
+
+    pub(crate) fn new(index: usize) -> Self {
+        // Their number is bounded far below that.
+        Self(index as u16)
+    }
+
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
 /// Which key: its slot, and the how manieth key that is in there. A slot is used again once its key is
 /// gone; the names of keys that were in it before are no names of the one that is in it now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +67,15 @@ impl KeyIx {
     pub(super) fn next(self) -> Self {
         Self { generation: self.generation.wrapping_add(1), ..self }
     }
+}
+
+/// Where a request is: it goes through one place of each width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct At {
+    pub(crate) account: AccountIx,
+    pub(crate) key: KeyIx,
+    pub(crate) lane: LaneIx,
+    pub(crate) operation: OpIx,
 }
 
 impl AccountIx {

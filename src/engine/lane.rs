@@ -5,17 +5,22 @@
 //! waits for something to end or change. Seats are moved only when they are looked at or woken, so
 //! that no step ever walks over all accounts.
 
-use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    sync::Arc,
+};
 
 use super::{
     average::Average,
-    index::{AccountIx, KeyIx, Meters},
+    index::{AccountIx, KeyIx, Meters, OpIx},
     learnt::Learnt,
     line::Line,
     needs::Needs,
     ready::Ready,
+    size::Largest,
     standing::Standing,
-    time::Time,
+    time::{SECOND, Time},
 };
 
 /// For so many rounds an account that was passed over keeps its turns.
@@ -23,6 +28,9 @@ const MOST_ROUNDS: i32 = 32;
 
 /// For so many rounds an account that was taken out of turn lacks these.
 const MOST_OWED: i32 = 1_024;
+
+/// So long ago an account was accepted just now.
+const JUST_NOW: u64 = 2 * SECOND;
 
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -36,8 +44,10 @@ pub(crate) struct Lane {
     pub(crate) last_used: Time,
     /// Whether it has been told that nobody knows its price.
     pub(crate) is_unpriced: bool,
-    /// Good keys that this model was refused to.
-    pub(crate) refused: Vec<KeyIx>,
+    /// Of the model at the provider, whatever the account.
+    pub(crate) standing: Standing,
+    /// Of keys for this model, for one operation or for all. Most are always open and not in here.
+    pub(crate) keys: BTreeMap<(KeyIx, Option<OpIx>), Standing>,
     /// Set while the head of the line cannot be served: until when, as far as known.
     pub(crate) stalled: Option<Stall>,
     seats: Vec<Seat>,
@@ -63,6 +73,10 @@ pub(crate) struct Seat {
     place: Place,
     pub(crate) meters: Meters,
     pub(crate) standing: Standing,
+    /// When a request was last accepted, and a nanosecond; zero is never.
+    accepted: u64,
+    /// The largest request that is taken, where one was refused for its size.
+    pub(crate) largest: Option<Box<Largest>>,
     /// What is known of the account's limits for this model beyond what was declared.
     pub(crate) learnt: Option<Box<Learnt>>,
     pub(crate) weight: u32,
@@ -102,7 +116,8 @@ impl Lane {
             in_flight: 0,
             last_used: Time::ZERO,
             is_unpriced: false,
-            refused: Vec::new(),
+            standing: Standing::default(),
+            keys: BTreeMap::new(),
             stalled: None,
             ready: Ready::all(seats.len()),
             turn,
@@ -125,6 +140,15 @@ impl Lane {
     /// Whether nothing would be lost with it but a few cooldowns and guesses.
     pub(crate) fn is_idle(&self) -> bool {
         self.in_flight == 0 && self.line.is_empty()
+    }
+
+    /// What is held against a key, by operation.
+    pub(crate) fn keys_of(
+        &self,
+        key: KeyIx,
+    ) -> impl Iterator<Item = (Option<OpIx>, &Standing)> {
+        let of_key = self.keys.range((key, None)..=(key, Some(OpIx::LAST)));
+        of_key.map(|((_, operation), standing)| (*operation, standing))
     }
 
     pub(crate) fn seat(&self, account: AccountIx) -> &Seat {
@@ -282,9 +306,27 @@ impl Lane {
 }
 
 impl Seat {
+    /// A request was accepted.
+    pub(crate) fn accepted(&mut self, now: Time) {
+        self.accepted = now.nanos() + 1;
+    }
+
+    /// Whether a request was accepted just now.
+    pub(crate) fn is_accepting(&self, now: Time) -> bool {
+        self.accepted > 0 && now.nanos().saturating_sub(self.accepted - 1) <= JUST_NOW
+    }
+
     fn new(meters: Meters, weight: u32) -> Self {
-        let (standing, learnt) = (Standing::default(), None);
-        Self { place: Place::Ready, meters, standing, learnt, weight, turns: 0 }
+        Self {
+            place: Place::Ready,
+            meters,
+            standing: Standing::default(),
+            accepted: 0,
+            largest: None,
+            learnt: None,
+            weight,
+            turns: 0,
+        }
     }
 }
 

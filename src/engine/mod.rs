@@ -8,23 +8,21 @@
 //! on one account or nothing, or else [`Engine::line_up`] and [`Engine::serve`] let it wait. The
 //! [`Grant`] is then judged, settled, and ended.
 
+mod accepted;
 mod account;
 mod affinity;
-mod alarm;
 mod alike;
+mod at_fault;
 mod average;
 mod budgets;
 mod change;
-mod choice;
 mod claims;
 mod demand;
 mod event;
 mod expiry;
-mod forecast;
+#[cfg(feature = "balance")]
 mod gate;
-mod grant;
 mod index;
-mod judge;
 mod lane;
 mod lanes;
 mod learnt;
@@ -32,6 +30,8 @@ mod line;
 mod meter;
 mod names;
 mod needs;
+mod operations;
+mod opinions;
 mod pace;
 mod period;
 mod ready;
@@ -42,11 +42,13 @@ mod rolling;
 mod room;
 mod round_trip;
 mod saved;
-mod serve;
+mod serving;
 mod setup;
 mod shadow;
+mod size;
 mod snapshot;
 mod standing;
+mod steps;
 mod teach;
 mod tenants;
 #[cfg(test)]
@@ -66,10 +68,10 @@ pub(crate) use affinity::Bond;
 pub(crate) use budgets::{BudgetIx, Declared as DeclaredBudgets};
 pub(crate) use change::{NewAccount, NewKey};
 pub(crate) use demand::{Among, Ask, Cost, rank};
-pub use event::{Event, Whose};
+pub use event::{Event, Whereabouts, Whose};
 #[cfg(feature = "balance")]
 pub(crate) use gate::{Gate, Ordinary};
-pub(crate) use index::{AccountIx, KeyIx, LaneIx, MOST_LIMITS};
+pub(crate) use index::{AccountIx, KeyIx, LaneIx, MOST_LIMITS, OpIx};
 pub(crate) use line::WaiterId;
 pub(crate) use meter::Meter;
 pub(crate) use needs::{Needs, Prior};
@@ -78,12 +80,15 @@ pub use saved::Saved;
 pub(crate) use setup::{Counts, Setup};
 pub use snapshot::{
     AccountState, AffinityState, BudgetState, KeyState, LaneState, LastRefusal, MeterState,
-    Snapshot, TenantState,
+    Snapshot, StandingState, TenantState,
 };
+pub(crate) use standing::Outcome;
+pub(crate) use steps::{Accusation, Told};
 pub(crate) use tenants::TenantIx;
 pub(crate) use time::Time;
 
 use account::{Account, Key};
+use at_fault::AtFault;
 use affinity::Affinities;
 use alike::Alike;
 use budgets::Budgets;
@@ -91,13 +96,16 @@ use expiry::Expiry;
 use lane::Lane;
 use lanes::Lanes;
 use names::Names;
+use operations::Operations;
+use opinions::Opinions;
 use reserved::Spares;
+use serving::Serving;
 use shadow::Shadow;
 use snapshot::Counters;
 use standing::Standing;
 use tenants::Tenants;
 
-use crate::{Exhausted, affinity::Kin, strategy::Strategy};
+use crate::{Exhausted, affinity::Kin, provider::Operation, strategy::Strategy};
 
 /// The pure core.
 #[derive(Debug)]
@@ -120,9 +128,15 @@ pub(crate) struct Engine {
     expiries: BTreeMap<KeyIx, Expiry>,
     /// When keys come to their end, or are spoken of for it.
     notices: BTreeSet<(Time, KeyIx)>,
-    /// The provider as a whole: all stop while it is overloaded.
+    /// Of the provider as a whole.
     provider: Standing,
     alike: Alike,
+    serving: Serving,
+    at_fault: AtFault,
+    opinions: Opinions,
+    /// Until when a place may rest that is only suspected or inferred to be out of order.
+    in_doubt_until: Time,
+    operations: Operations,
     lanes: Lanes,
     tenants: Tenants,
     affinities: Affinities,
@@ -143,6 +157,8 @@ pub(crate) struct Engine {
     /// Those who gave up their place to somebody of another tenant, and must be told.
     crowded_out: Vec<(WaiterId, Exhausted)>,
     live_keys: usize,
+    /// Those that are declared, in their time, and not switched off, rejected ones included.
+    usable_keys: usize,
     total_keys: usize,
     /// How many live keys there were when that was last looked at.
     told_live: usize,
@@ -164,6 +180,11 @@ impl Engine {
     /// The lane of a model.
     pub(crate) fn lane(&mut self, now: Time, model: Option<&str>) -> LaneIx {
         self.lanes.resolve(now, model, &self.accounts)
+    }
+
+    /// What a request does, by number.
+    pub(crate) fn operation(&mut self, operation: &Operation<'_>) -> OpIx {
+        self.operations.resolve(operation)
     }
 
     /// What requests of a lane turned out to need so far.

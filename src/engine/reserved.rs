@@ -9,9 +9,10 @@ use crate::Verdict;
 
 use super::{
     Bond, BudgetIx, Cost, Time,
-    index::{AccountIx, KeyIx, LaneIx, Meters},
+    index::{AccountIx, At, KeyIx, LaneIx, Meters, OpIx},
     needs::Prior,
-    standing::Part,
+    standing::Parts,
+    tenants::TenantIx,
 };
 
 /// No more boxes are kept for later than so many.
@@ -30,6 +31,10 @@ pub(crate) struct Reserved {
     pub(crate) account: AccountIx,
     pub(crate) key: KeyIx,
     pub(super) lane: LaneIx,
+    pub(super) operation: OpIx,
+    /// Whether that generates something, which every key may do.
+    pub(crate) generates: bool,
+    pub(super) tenant: TenantIx,
     pub(super) meters: Meters,
     /// How often declared limits had been changed.
     pub(super) epoch: u32,
@@ -42,7 +47,10 @@ pub(crate) struct Reserved {
     pub(super) sent: Time,
     pub(crate) reserved: Cost,
     pub(crate) prior: Prior,
+    /// What it is to the standing of each place, from the narrowest on.
     pub(super) parts: Parts,
+    /// Whether a refusal for its rate may be about itself.
+    pub(super) is_doubtful: bool,
     /// Whether meters count it. In shadow mode, what would have been held back is not counted.
     pub(super) counted: bool,
     pub(super) settled: bool,
@@ -53,12 +61,12 @@ pub(crate) struct Reserved {
     pub(crate) tag: Option<Arc<str>>,
 }
 
-/// What a request is to each standing that it was admitted by.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Parts {
-    pub(super) seat: Part,
-    pub(super) account: Part,
-    pub(super) provider: Part,
+impl Reserved {
+    /// The places that it goes through.
+    pub(super) fn at(&self) -> At {
+        let &Self { account, key, lane, operation, .. } = self;
+        At { account, key, lane, operation }
+    }
 }
 
 /// Boxes of grants that have ended.

@@ -1,4 +1,4 @@
-//! What must not be forgotten when a process ends: counts of limits, cooldowns, and dead keys.
+//! What must not be forgotten when a process ends: counts of limits, and standings with their ends.
 //!
 //! All times in it are of the wall, since an engine's own time begins anew with it.
 
@@ -9,14 +9,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::{KeyId, Limit};
 
-use super::{Engine, KeyIx, Time, account::Life, meter::Meter, standing::Standing};
+use super::{
+    Engine, Time,
+    account::{Key, Life},
+    meter::Meter,
+    standing::{Cause, Kind, Standing},
+};
 
 /// What of a pool must not be forgotten when its process ends: how much of each limit and each tag's
-/// budget is spent, who cools down until when, and which keys are dead. To be written as JSON, or
+/// budget is spent, which places rest until when, and which keys are switched off. To be written as JSON, or
 /// anything else that serde has, and given to
 /// [`KeyPoolBuilder::restore`](crate::KeyPoolBuilder::restore).
 ///
-/// It holds no secret: of keys their ids, and of those that are dead a fingerprint of 64 bits, by which
+/// It holds no secret: of keys their ids, and of those that rest a fingerprint of 64 bits, by which
 /// a new secret under the same id is known to be another key. Limits that were learnt are not in it, and
 /// neither are requests under way.
 ///
@@ -30,6 +35,7 @@ pub struct Saved {
     accounts: BTreeMap<Arc<str>, SavedAccount>,
     pub(crate) keys: BTreeMap<KeyId, SavedKey>,
     lanes: Vec<SavedLane>,
+    models: Vec<SavedModel>,
     /// What is spent under tags.
     tags: BTreeMap<Arc<str>, BTreeMap<String, SavedMeter>>,
 }
@@ -47,22 +53,40 @@ struct SavedAccount {
 pub(crate) struct SavedKey {
     /// Of its secret, if that is to blame for something.
     pub(crate) fingerprint: Option<u64>,
-    dead: bool,
-    /// Models that it may not be used for.
-    refused: Vec<Arc<str>>,
+    standing: Option<SavedStanding>,
+    /// For some models, and perhaps for some operations of them only.
+    places: Vec<SavedPlace>,
+    /// Switched off by a person.
+    disabled: bool,
     meters: BTreeMap<String, SavedMeter>,
 }
 
 impl SavedKey {
     /// Whether something is said of its secret.
     pub(crate) fn is_blamed(&self) -> bool {
-        self.dead || !self.refused.is_empty()
+        self.standing.is_some() || !self.places.is_empty()
     }
 
     pub(crate) fn forgive(&mut self) {
-        self.dead = false;
-        self.refused.clear();
+        self.standing = None;
+        self.places.clear();
     }
+}
+
+/// A key that rests for one model, or for requests without one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SavedPlace {
+    model: Option<Arc<str>>,
+    /// One operation, if not all.
+    operation: Option<Arc<str>>,
+    standing: SavedStanding,
+}
+
+/// The provider, for one model or for requests without one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SavedModel {
+    model: Option<Arc<str>>,
+    standing: SavedStanding,
 }
 
 /// An account that cools down for one model, or for requests without one.
@@ -77,12 +101,24 @@ struct SavedLane {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Wall(u64);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct SavedStanding {
+    /// What is wrong, by which rule, and whether the provider names it.
+    kind: Arc<str>,
+    rule: Arc<str>,
+    is_told: bool,
     until: Wall,
     rung: u8,
     /// Whether a probe goes first.
     is_probed: bool,
+}
+
+impl SavedStanding {
+    /// Nothing if a later version has written it, which knows more kinds.
+    fn cause(&self) -> Option<Cause> {
+        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == &*self.kind)?;
+        Some(Cause { kind, rule: Arc::clone(&self.rule), is_told: self.is_told })
+    }
 }
 
 /// How much is spent.
@@ -110,9 +146,11 @@ impl Engine {
         for ix in self.declared().flat_map(|(_, account)| &account.keys) {
             let key = &self.keys[ix.index()];
             let meters = clock.meters(now, key.meters.iter());
-            let dead = key.life == Life::Rejected;
-            if !meters.is_empty() || dead {
-                keys.insert(key.id.clone(), SavedKey { dead, meters, ..SavedKey::default() });
+            let standing = clock.standing(now, &key.standing);
+            let disabled = key.life == Life::Disabled;
+            if !meters.is_empty() || standing.is_some() || disabled {
+                let key_of = SavedKey { standing, disabled, meters, ..SavedKey::default() };
+                keys.insert(key.id.clone(), key_of);
             }
         }
         let accounts = self.declared().filter_map(|(_, account)| {
@@ -122,8 +160,11 @@ impl Engine {
             is_news.then(|| (Arc::clone(&account.name), SavedAccount { standing, meters }))
         });
         let accounts = accounts.collect();
-        let mut lanes = Vec::new();
+        let (mut lanes, mut models) = (Vec::new(), Vec::new());
         for lane in self.lanes.iter() {
+            let standing = clock.standing(now, &lane.standing);
+            let of_model = |standing| SavedModel { model: lane.model.clone(), standing };
+            models.extend(standing.map(of_model));
             for (ix, account) in self.declared() {
                 let standing = &lane.seat(ix).standing;
                 lanes.extend(clock.standing(now, standing).map(|standing| SavedLane {
@@ -132,16 +173,19 @@ impl Engine {
                     standing,
                 }));
             }
-            for (key, model) in lane.refused.iter().zip(lane.model.iter().cycle()) {
-                let key = self.keys[key.index()].id.clone();
-                keys.entry(key).or_default().refused.push(Arc::clone(model));
+            for ((key, operation), standing) in &lane.keys {
+                let Some(standing) = clock.standing(now, standing) else { continue };
+                let key = &self.keys[key.index()];
+                let operation = operation.map(|operation| self.operations.name(operation).clone());
+                let place = SavedPlace { model: lane.model.clone(), operation, standing };
+                keys.entry(key.id.clone()).or_default().places.push(place);
             }
         }
         let tags = self.budgets.counts();
         let tags = tags.map(|(tag, meters)| (Arc::clone(tag), clock.meters(now, meters.iter())));
         let tags = tags.filter(|(_, meters)| !meters.is_empty()).collect();
         let provider = clock.standing(now, &self.provider);
-        Saved { salt: 0, provider, accounts, keys, lanes, tags }
+        Saved { salt: 0, provider, accounts, keys, lanes, models, tags }
     }
 
     /// Takes up what was saved, as far as there is such an account, key or limit still. Nothing that is
@@ -151,7 +195,9 @@ impl Engine {
         let most = now.after(self.longest_cooldown);
         let restore = |standing: &mut Standing, saved: &SavedStanding| {
             let until = clock.time(saved.until).min(most);
-            standing.restore(now, until, saved.rung, saved.is_probed);
+            if let Some(cause) = saved.cause() {
+                standing.restore(now, cause, until, saved.rung, saved.is_probed);
+            }
         };
         saved.provider.iter().for_each(|standing| restore(&mut self.provider, standing));
         for account in &mut self.accounts {
@@ -164,20 +210,29 @@ impl Engine {
             let key = &mut self.keys[index];
             let Some(saved) = saved.keys.get(&key.id) else { continue };
             clock.restore(now, key.meters.iter_mut(), &saved.meters);
-            if saved.dead && key.life == Life::Good {
-                key.life = Life::Rejected;
-                self.live_keys -= 1;
-            }
-            for model in saved.refused.iter().filter(|_| !saved.dead) {
-                let lane = self.lane(now, Some(model));
-                if !self.lanes[lane].refused.contains(&KeyIx::new(index)) {
-                    self.lanes[lane].refused.push(KeyIx::new(index));
+            saved.standing.iter().for_each(|standing| restore(&mut key.standing, standing));
+            let cause = key.standing.cause(now);
+            let is_rejected = cause.is_some_and(|cause| cause.kind == Kind::Credential);
+            let ix = key.ix;
+            self.change_key(ix, |key: &mut Key| {
+                key.is_rejected |= is_rejected;
+                if saved.disabled && key.life == Life::Good {
+                    key.life = Life::Disabled;
                 }
+            });
+            for SavedPlace { model, operation, standing } in &saved.places {
+                let lane = self.lane(now, model.as_deref());
+                let operation = operation.as_deref().map(|name| self.operations.named(name));
+                restore(self.lanes[lane].keys.entry((ix, operation)).or_default(), standing);
             }
         }
         for (tag, saved) in &saved.tags {
             let meters = self.budgets.reopen(now, tag);
             clock.restore(now, meters.into_iter().flatten(), saved);
+        }
+        for SavedModel { model, standing } in &saved.models {
+            let lane = self.lane(now, model.as_deref());
+            restore(&mut self.lanes[lane].standing, standing);
         }
         for SavedLane { model, account, standing } in &saved.lanes {
             let Some(account) = self.find_account(account) else { continue };
@@ -205,8 +260,15 @@ impl Clock {
     }
 
     fn standing(self, now: Time, standing: &Standing) -> Option<SavedStanding> {
-        let (until, rung, is_probed) = standing.saved(now)?;
-        Some(SavedStanding { until: self.wall(until), rung, is_probed })
+        let (cause, until, rung, is_probed) = standing.saved(now)?;
+        Some(SavedStanding {
+            kind: cause.kind.name().into(),
+            rule: Arc::clone(&cause.rule),
+            is_told: cause.is_told,
+            until: self.wall(until),
+            rung,
+            is_probed,
+        })
     }
 
     fn meters<'a>(

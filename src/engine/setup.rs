@@ -14,9 +14,10 @@ use crate::{
 };
 
 use super::{
-    AccountIx, DeclaredBudgets, Engine, MOST_LIMITS, affinity::Affinities, alike::Alike,
-    budgets::Budgets, lanes::Lanes, meter::Meter, names::Names, reserved::Spares, shadow::Shadow,
-    snapshot::Counters, standing::Standing, tenants::Tenants,
+    AccountIx, DeclaredBudgets, Engine, MOST_LIMITS, Time, affinity::Affinities, alike::Alike,
+    at_fault::AtFault, budgets::Budgets, lanes::Lanes, meter::Meter, names::Names,
+    operations::Operations, opinions::Opinions, reserved::Spares, serving::Serving,
+    shadow::Shadow, snapshot::Counters, standing::Standing, tenants::Tenants,
 };
 
 /// What an engine is like, beside its accounts.
@@ -79,6 +80,11 @@ impl Engine {
             affinities: Affinities::new(&setup.affinity),
             provider: Standing::default(),
             alike: Alike::default(),
+            serving: Serving::default(),
+            at_fault: AtFault::default(),
+            opinions: Opinions::new(),
+            in_doubt_until: Time::ZERO,
+            operations: Operations::new(),
             lanes: Lanes::new(),
             tenants: Tenants::new(setup.tenants),
             strategy: setup.strategy,
@@ -90,6 +96,7 @@ impl Engine {
             waiting: 0,
             crowded_out: Vec::new(),
             live_keys: 0,
+            usable_keys: 0,
             total_keys: 0,
             told_live: 0,
             panic: None,

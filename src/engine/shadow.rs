@@ -50,8 +50,7 @@ impl Engine {
         let accounts = (0..number).map(|place| self.order[(first + place) % number]);
         let usable = accounts.filter_map(|account| {
             let keys = self.accounts[account.index()].keys.iter();
-            let mut usable =
-                keys.filter(|key| self.is_usable(ask.lane, **key) && ask.allows(**key));
+            let mut usable = keys.filter(|key| self.is_usable(**key) && ask.allows(**key));
             Some((account, *usable.next()?))
         });
         usable.take(SAMPLE).min_by_key(|(account, _)| {

@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use crate::{KeyId, Verdict};
+use crate::{KeyId, Place, Verdict};
 
 use super::{
-    AccountIx, Engine, Time,
+    AccountIx, Engine, KeyIx, Time,
     account::{Account, Key, Life},
+    event::Whereabouts,
     lane::Lane,
     meter::{Meter, NEAR, Source},
     refusal::Refusal,
@@ -21,11 +22,11 @@ use super::{
 pub struct Snapshot {
     /// The pool's name.
     pub pool: Arc<str>,
-    /// Keys that have not been rejected.
+    /// Keys that are in use: not rejected, expired or switched off.
     pub live_keys: usize,
     /// Requests that wait in line.
     pub waiting: usize,
-    /// Seconds until the provider's overload brake is released, if it is on.
+    /// Seconds until the provider is used again, if it rests as a whole.
     #[serde(serialize_with = "seconds")]
     pub braked_for: Option<Duration>,
     /// Whether more accounts fail than may rest for it, so that none does.
@@ -38,6 +39,10 @@ pub struct Snapshot {
     pub verdicts: BTreeMap<&'static str, u64>,
     /// The budgets of tags: those that were declared, and others of which something is spent.
     pub budgets: Vec<BudgetState>,
+    /// Every place that rests, is suspected, or waits for a probe.
+    pub standings: Vec<StandingState>,
+    /// Second opinions: calls that were made only to find out whether a request was at fault or a key.
+    pub second_opinions: u64,
     /// The accounts, in the order they were declared.
     pub accounts: Vec<AccountState>,
     /// The models asked for so far; the first is for requests without one.
@@ -67,6 +72,28 @@ pub struct BudgetState {
     pub tag: Arc<str>,
     /// Its limits.
     pub meters: Vec<MeterState>,
+}
+
+/// A place that rests, is suspected, or waits for a probe.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct StandingState {
+    /// The place.
+    #[serde(flatten)]
+    pub place: Whereabouts,
+    /// What is wrong: `rate`, `quota`, `credential`, `permission`, `size`, `overload` or `fault`.
+    pub kind: &'static str,
+    /// The rule that says so, such as `openai/rate-limit`.
+    pub rule: Arc<str>,
+    /// Whether the provider named it; else it was concluded from little more than a status.
+    pub told: bool,
+    /// Whether that is proven. Else it rests provisionally, until another key was asked.
+    pub proven: bool,
+    /// Seconds until it is used again, for a probe where that was a guess.
+    #[serde(serialize_with = "as_seconds")]
+    pub wait: Duration,
+    /// Whether its rest is over and one request, the probe, decides.
+    pub half_open: bool,
 }
 
 /// The state of a tenant that waits in line.
@@ -140,8 +167,10 @@ pub struct MeterState {
 pub struct KeyState {
     /// Its label.
     pub id: KeyId,
-    /// Whether it may be used; a rejected key may not.
+    /// Whether it is in use: not rejected, expired or switched off.
     pub alive: bool,
+    /// Whether a person switched it off.
+    pub disabled: bool,
     /// Why it was last refused, if it ever was.
     pub last_refusal: Option<LastRefusal>,
     /// Requests admitted since the pool was built.
@@ -163,8 +192,11 @@ pub struct LaneState {
     /// Accounts that cool down for this model only, with the seconds left.
     #[serde(serialize_with = "seconds_by_name")]
     pub cooling: BTreeMap<Arc<str>, Duration>,
-    /// Keys that may not be used for this model.
+    /// Keys that rest for this model, or for some operation of it.
     pub refused: Vec<KeyId>,
+    /// Seconds until the provider serves this model again, if it rests for all accounts.
+    #[serde(serialize_with = "seconds")]
+    pub overloaded_for: Option<Duration>,
     /// Limits that were learnt for this model, by account.
     pub learnt: BTreeMap<Arc<str>, Vec<MeterState>>,
 }
@@ -203,6 +235,8 @@ impl Engine {
             affinity: self.affinities.state(),
             verdicts: self.counters.verdicts(),
             budgets: self.budgets.states(now),
+            standings: self.standing_states(now).collect(),
+            second_opinions: self.opinions.asked(),
             accounts: self
                 .declared()
                 .map(|(_, account)| self.account_state(now, account))
@@ -238,6 +272,69 @@ impl Engine {
         }
     }
 
+    fn resting_keys(&self, now: Time, lane: &Lane) -> Vec<KeyId> {
+        let resting = lane.keys.iter().filter(|(_, standing)| standing.is_troubled(now));
+        let mut keys: Vec<_> = resting.map(|((key, _), _)| *key).collect();
+        keys.dedup();
+        keys.into_iter().map(|key| self.keys[key.index()].id.clone()).collect()
+    }
+
+    /// All standings that are not open.
+    fn standing_states(&self, now: Time) -> impl Iterator<Item = StandingState> {
+        let account_of = |ix: AccountIx| Some(Arc::clone(&self.accounts[ix.index()].name));
+        let key_of = |ix: KeyIx| Some(self.keys[ix.index()].id.clone());
+        let place = Whereabouts::of;
+        let provider = std::iter::once((place(Place::Provider), &self.provider));
+        let accounts = self.declared().map(move |(ix, account)| {
+            (Whereabouts { account: account_of(ix), ..place(Place::Account) }, &account.standing)
+        });
+        let keys = self.declared().flat_map(|(_, account)| &account.keys).map(move |ix| {
+            let key = &self.keys[ix.index()];
+            let (id, account) = (key_of(*ix), account_of(key.account));
+            (Whereabouts { key: id, account, ..place(Place::Key) }, &key.standing)
+        });
+        let lanes = self.lanes.iter().flat_map(move |lane| {
+            let model = lane.model.clone();
+            let of = move |at| Whereabouts { model: model.clone(), ..place(at) };
+            let (of_seats, of_keys) = (of.clone(), of.clone());
+            let seats = self.declared().map(move |(ix, _)| {
+                let place = Whereabouts { account: account_of(ix), ..of_seats(Place::Model) };
+                (place, &lane.seat(ix).standing)
+            });
+            let keys = lane.keys.iter().map(move |((ix, operation), standing)| {
+                let at = if operation.is_some() { Place::Operation } else { Place::KeyModel };
+                let account = account_of(self.keys[ix.index()].account);
+                let operation = operation.map(|at| Arc::clone(self.operations.name(at)));
+                (Whereabouts { key: key_of(*ix), account, operation, ..of_keys(at) }, standing)
+            });
+            let sizes = {
+                let of = of.clone();
+                self.declared().filter_map(move |(ix, _)| {
+                    let largest = lane.seat(ix).largest.as_ref()?;
+                    let place = Whereabouts { account: account_of(ix), ..of(Place::Model) };
+                    Some((place, largest.standing()))
+                })
+            };
+            std::iter::once((of(Place::ProviderModel), &lane.standing))
+                .chain(seats)
+                .chain(keys)
+                .chain(sizes)
+        });
+        let all = provider.chain(accounts).chain(keys).chain(lanes);
+        all.filter_map(move |(place, standing)| {
+            let cause = standing.cause(now)?;
+            Some(StandingState {
+                place,
+                kind: cause.kind.name(),
+                rule: Arc::clone(&cause.rule),
+                told: cause.is_told,
+                proven: standing.is_proven(now),
+                wait: now.until(standing.until()),
+                half_open: standing.is_half_open(now),
+            })
+        })
+    }
+
     fn last_refusal_of(&self, account: &Account) -> Option<&Refusal> {
         let keys = account.keys.iter().map(|key| &self.keys[key.index()]);
         keys.filter_map(|key| key.refusal.as_deref()).max_by_key(|refusal| refusal.at)
@@ -254,12 +351,14 @@ impl Engine {
                 learnt.meters.iter().map(|meter| meter_state(now, meter)).collect();
             (!meters.is_empty()).then(|| (account.name.clone(), meters))
         });
+        let overloaded_for = self::cooling(&lane.standing, now);
         LaneState {
             model: lane.model.clone(),
             waiting: lane.line.len(),
             in_flight: lane.in_flight,
             cooling: cooling.collect(),
-            refused: lane.refused.iter().map(|key| self.keys[key.index()].id.clone()).collect(),
+            refused: self.resting_keys(now, lane),
+            overloaded_for,
             learnt: learnt.collect(),
         }
     }
@@ -287,7 +386,8 @@ pub(super) fn meter_state(now: Time, meter: &Meter) -> MeterState {
 fn key_state(now: Time, key: &Key) -> KeyState {
     KeyState {
         id: key.id.clone(),
-        alive: key.life == Life::Good,
+        alive: key.is_live(),
+        disabled: key.life == Life::Disabled,
         last_refusal: last_refusal(now, key.refusal.as_deref()),
         served: key.served,
         in_flight: key.in_flight,

@@ -79,6 +79,10 @@ impl Tenants {
         others.find_map(|(place, t)| (t.waiting == 0 && t.served <= self.now).then_some(place))
     }
 
+    pub(crate) fn name(&self, tenant: TenantIx) -> Option<&Arc<str>> {
+        self.tenants[usize::from(tenant.0)].name.as_ref()
+    }
+
     /// How far a tenant is: the one that is least so is served next.
     pub(crate) fn served(&self, tenant: TenantIx) -> u128 {
         self.tenants[usize::from(tenant.0)].served

@@ -20,6 +20,7 @@ use crate::{
     KeyId, KeyPool, Lease,
     endpoint::Endpoint,
     engine::{AccountIx, Among, Ask, Cost, Gate, KeyIx, Ordinary, Time},
+    provider::Operation,
 };
 
 use super::{
@@ -64,7 +65,8 @@ impl KeyGate {
         // Until there is a request to go by.
         let like = pool.shared.with(|core, now| {
             let lane = core.engine.lane(now, None);
-            core.engine.ordinary(lane, Cost::default())
+            let operation = core.engine.operation(&Operation::UNKNOWN);
+            core.engine.ordinary(lane, operation, Cost::default())
         });
         Self {
             pool: pool.clone(),
@@ -165,7 +167,7 @@ impl KeyGate {
                 (Among::One(only), Some(key)) if only == key => among,
                 _ => Among::None,
             });
-            self.like = core.engine.ordinary(ask.lane, ask.cost);
+            self.like = core.engine.ordinary(ask.lane, ask.operation, ask.cost);
             core.admit(now, &ask).ok_or_else(|| Box::new(ask))
         })?;
         Ok(Lease::new(shared, grant, std::time::Duration::ZERO))

@@ -54,6 +54,8 @@ impl Core {
     pub(super) fn hold(&mut self, now: Time, like: &Ordinary, key: KeyIx) -> Option<u64> {
         let ask = Ask {
             lane: like.lane,
+            operation: like.operation,
+            generates: false,
             tenant: self.engine.tenant(None),
             cost: Cost::default(),
             prior: Prior::default(),
@@ -61,6 +63,7 @@ impl Core {
             deadline: now,
             answer_by: None,
             excluded: Vec::new(),
+            refused_by: Vec::new(),
             tag: None,
             budget: None,
             is_unpriced: false,

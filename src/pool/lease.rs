@@ -7,12 +7,13 @@ use tokio::time::Instant;
 
 use crate::{
     KeyId, Ruling, Verdict,
-    engine::Grant,
+    engine::{Accusation, Grant, Told},
     provider::{Answer, Provider, StreamEvent, processing_time},
 };
 
 use super::{
     credentials::Credential,
+    pending::Pending,
     shared::{Granted, Shared},
 };
 
@@ -36,6 +37,8 @@ pub struct Lease {
     pub(super) settled: bool,
     pub(super) heard: Heard,
     waited: Duration,
+    /// Blame that is still open.
+    pending: Option<Arc<Pending>>,
 }
 
 /// What has been heard of a request since it was sent.
@@ -53,7 +56,8 @@ impl Lease {
     pub(crate) fn new(shared: Arc<Shared>, granted: Granted, waited: Duration) -> Self {
         let Granted { grant, credential } = granted;
         let (grant, heard) = (Some(grant), Heard::Nothing);
-        Self { shared, grant, credential, applied: false, settled: false, heard, waited }
+        let (applied, settled, pending) = (false, false, None);
+        Self { shared, grant, credential, applied, settled, heard, waited, pending }
     }
 
     /// The key's label.
@@ -103,10 +107,28 @@ impl Lease {
         self.credential()?.blotted(text)
     }
 
+    /// The model that its request is for.
+    pub(crate) fn model(&self) -> Option<Arc<str>> {
+        self.grant.as_ref()?.model.clone()
+    }
+
+    /// Whether every key may do what its request does.
+    pub(crate) fn generates(&self) -> bool {
+        self.grant.as_ref().is_some_and(|grant| grant.generates)
+    }
+
+    /// Blame that is still open. Left in the lease, it lapses when that is dropped.
+    pub(crate) fn take_pending(&mut self) -> Option<Arc<Pending>> {
+        self.pending.take()
+    }
+
     /// Takes in the head of a response, and of a refusal its body too, up to 64 KiB: what it says, and
     /// which rule says so.
     ///
-    /// The pool's state has changed when this returns.
+    /// The pool's state has changed when this returns. A ruling that
+    /// [needs a second opinion](Ruling::needs_second_opinion) has rested the key provisionally: give it to
+    /// a [`Trail`](crate::Trail) and to [`KeyPool::weigh`](crate::KeyPool::weigh) to find out who is to
+    /// blame. Otherwise it counts for as little as one answer proves.
     pub fn observe(&mut self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Ruling {
         let now = Instant::now();
         let answer = Answer { status, headers, body, now: self.shared.clock.wall(now) };
@@ -139,6 +161,13 @@ impl Lease {
         ruling
     }
 
+    /// The request was sent, and its caller broke off the body.
+    pub(crate) fn broken_off(&mut self) -> Ruling {
+        let ruling = Ruling::broken_off();
+        self.judge(&ruling);
+        ruling
+    }
+
     /// The request was sent, and nobody waits for its response any more.
     pub(crate) fn late(&mut self) -> Ruling {
         let (was, ruling) = (self.heard, Ruling::unanswered());
@@ -154,11 +183,18 @@ impl Lease {
         self.take_in(now, None, &answer);
     }
 
-    pub(crate) fn judge(&mut self, Ruling { verdict, rule }: &Ruling) {
-        self.hear(*verdict);
+    pub(crate) fn judge(&mut self, ruling: &Ruling) {
+        self.hear(ruling.verdict);
         if let Some(grant) = &mut self.grant {
-            self.shared.with(|core, now| core.engine.judge(now, grant, *verdict, rule));
+            let accusation =
+                self.shared.with(|core, now| core.engine.judge(now, grant, &told(ruling)));
+            self.accuse(accusation);
         }
+    }
+
+    fn accuse(&mut self, accusation: Option<Accusation>) {
+        let pending = accusation.map(|it| Pending::new(Arc::clone(&self.shared), it));
+        self.pending = pending.or(self.pending.take());
     }
 
     fn hear(&mut self, verdict: Verdict) {
@@ -196,16 +232,25 @@ impl Lease {
         let header = self.provider().facts().processing_time.as_ref();
         let processed = processing_time(answer.headers, header);
         let Some(grant) = &mut self.grant else { return };
-        self.shared.with_at(now, |core, now| {
+        let accusation = self.shared.with_at(now, |core, now| {
             core.engine.answered(now, grant, processed);
-            if let Some(Ruling { verdict, rule }) = ruling {
-                core.engine.judge(now, grant, *verdict, rule);
-            }
+            let accusation =
+                ruling.and_then(|ruling| core.engine.judge(now, grant, &told(ruling)));
             for reading in readings.iter().flatten() {
                 core.engine.read(now, grant, reading);
             }
+            accusation
         });
+        if accusation.is_some() {
+            self.accuse(accusation);
+        }
     }
+}
+
+/// A ruling as the engine needs to know it.
+fn told(ruling: &Ruling) -> Told<'_> {
+    let &Ruling { verdict, place, blame, ref rule } = ruling;
+    Told { verdict, place, blame, rule }
 }
 
 impl Drop for Lease {

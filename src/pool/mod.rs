@@ -35,6 +35,7 @@ mod builder;
 mod change;
 mod changes;
 mod clock;
+mod contrast;
 mod credentials;
 mod declared;
 mod diff;
@@ -47,10 +48,12 @@ mod gate;
 mod gates;
 mod key_set;
 mod lease;
+mod pending;
 mod saved;
 mod settle;
 mod shared;
 mod wanted;
+mod trail;
 mod watch;
 
 use std::{sync::Arc, time::Duration};
@@ -63,19 +66,23 @@ pub use apply::ForeignOrigin;
 pub use builder::KeyPoolBuilder;
 pub use change::Prepared;
 pub use changes::Changes;
+pub use contrast::Advice;
 pub use drained::Drained;
 pub use events::{EventError, Events};
 #[cfg(feature = "balance")]
 pub(crate) use gate::{KeyGate, News};
 pub use key_set::{KeyEndpointInfo, KeySet};
 pub use lease::Lease;
+pub use trail::{Attempt, KeyUsed, Trail};
+
+pub(crate) use trail::{Closed, Refusal};
 
 pub(crate) use wanted::Wanted;
 
 use crate::{
-    Demand, Estimate, Exhausted, Snapshot,
+    Demand, Estimate, Exhausted, KeyId, Place, Snapshot,
     affinity::Kin,
-    engine::Ask,
+    engine::{Ask, Engine, KeyIx, Time},
     provider::{self, Answer, Call, Provider, Ruling},
 };
 use shared::Shared;
@@ -119,8 +126,9 @@ impl KeyPool {
         let since = demand.since.map_or(now, |since| since.min(now));
         let estimate = &Estimate::default();
         let kin = self.kin(demand, None, estimate);
-        let kin = kin.as_ref();
-        let wanted = Wanted { demand, estimate, kin, may_wait: false, tried: &[], since, now };
+        let (kin, operation) = (kin.as_ref(), demand.known_operation());
+        let (may_wait, tried) = (false, &[][..]);
+        let wanted = Wanted { demand, operation, estimate, kin, may_wait, tried, since, now };
         self.lease_or_ask(&wanted)
             .map_err(|ask| self.shared.with(|core, now| core.engine.turned_away(now, &ask)))
     }
@@ -139,10 +147,35 @@ impl KeyPool {
     pub fn acquire(&self, demand: &Demand) -> Acquire {
         let now = Instant::now();
         let since = demand.since.map_or(now, |since| since.min(now));
+        self.acquire_after(demand, &[], since, now)
+    }
+
+    /// The same for a request that may have been tried before: it keeps its place in the line, and does
+    /// not get a key that has refused it, as long as there is another.
+    ///
+    /// # Errors
+    /// [`Exhausted`] if no account has room in time. It says when to come back.
+    ///
+    /// # Cancel safety
+    /// As for [`acquire`](Self::acquire).
+    pub fn acquire_for(&self, demand: &Demand, trail: &Trail) -> Acquire {
+        let now = Instant::now();
+        let since = demand.since.unwrap_or_else(|| trail.since()).min(now);
+        trail.visit(|tried| self.acquire_after(demand, tried, since, now))
+    }
+
+    fn acquire_after(
+        &self,
+        demand: &Demand,
+        tried: &[Attempt],
+        since: Instant,
+        now: Instant,
+    ) -> Acquire {
         let estimate = &Estimate::default();
         let kin = self.kin(demand, None, estimate);
-        let kin = kin.as_ref();
-        let wanted = Wanted { demand, estimate, kin, may_wait: true, tried: &[], since, now };
+        let (kin, operation) = (kin.as_ref(), demand.known_operation());
+        let may_wait = true;
+        let wanted = Wanted { demand, operation, estimate, kin, may_wait, tried, since, now };
         let ask = self.shared.with(|core, now| Box::new(self.ask(core, now, &wanted)));
         self.line_up(ask)
     }
@@ -179,15 +212,57 @@ impl KeyPool {
         self.shared.with(|core, _| core.engine.total_keys())
     }
 
-    /// A limit has shown itself that is wider than an account: everybody waits a moment.
+    /// How long a request waits in line at most.
     #[cfg(feature = "retry")]
-    pub(crate) fn brake(&self) {
-        self.shared.with(|core, now| core.engine.brake(now, now, None, None));
+    pub(crate) fn max_wait(&self) -> Duration {
+        self.shared.max_wait
+    }
+
+    /// A limit has shown itself that is wider than an account: the model of the key's last request waits a
+    /// moment.
+    #[cfg(feature = "retry")]
+    pub(crate) fn brake(&self, model: Option<&str>, place: Place) {
+        self.shared.with(|core, now| core.engine.brake_model(now, model, place));
+    }
+
+    /// Says that a key is good: nothing is held against it and its account any more, and both are used at
+    /// once. Whether there is such a key.
+    pub fn revive(&self, key: impl AsRef<str>) -> bool {
+        self.with_key(key.as_ref(), |engine, _, key| engine.revive_key(key)).is_some()
+    }
+
+    /// Switches a key off: no new request gets it until it is [enabled](Self::enable); what is under way
+    /// ends. It is still off after a restart, if the pool's state is [saved](Self::save). Whether there is
+    /// such a key, and it was on.
+    pub fn disable(&self, key: impl AsRef<str>) -> bool {
+        self.switch(key.as_ref(), false)
+    }
+
+    /// Switches a key on again. Whether there is such a key, and it was off.
+    pub fn enable(&self, key: impl AsRef<str>) -> bool {
+        self.switch(key.as_ref(), true)
+    }
+
+    fn switch(&self, key: &str, is_on: bool) -> bool {
+        let switched = self.with_key(key, |engine, now, key| engine.switch_key(now, key, is_on));
+        switched.unwrap_or(false)
+    }
+
+    fn with_key<R>(
+        &self,
+        key: &str,
+        act: impl FnOnce(&mut Engine, Time, KeyIx) -> R,
+    ) -> Option<R> {
+        let id = KeyId::new(key);
+        self.shared.with(|core, now| {
+            let key = core.engine.find_key(&id)?;
+            Some(act(&mut core.engine, now, key))
+        })
     }
 
     /// Whether the account of a key is one whose limits nobody knows.
     #[cfg(feature = "retry")]
-    pub(crate) fn is_pacing(&self, key: &crate::KeyId) -> bool {
+    pub(crate) fn is_pacing(&self, key: &KeyId) -> bool {
         self.shared
             .with(|core, _| core.engine.find_key(key).is_some_and(|key| core.engine.is_pacing(key)))
     }
@@ -237,6 +312,14 @@ impl KeyPool {
             core.admit(now, &ask).ok_or_else(|| Box::new(ask))
         })?;
         Ok(Lease::new(Arc::clone(&self.shared), granted, Duration::ZERO))
+    }
+
+    /// What to tell a request that does not wait in line.
+    pub(crate) fn turned_away(&self, wanted: &Wanted<'_>) -> Exhausted {
+        self.shared.with_at(wanted.now, |core, now| {
+            let ask = self.ask(core, now, wanted);
+            core.engine.turned_away(now, &ask)
+        })
     }
 
     /// Waits in line.

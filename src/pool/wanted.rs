@@ -3,9 +3,10 @@
 use tokio::time::Instant;
 
 use crate::{
-    Attempt, Demand, Estimate, KeyId, KeyPool, Usage,
+    Attempt, Demand, Estimate, KeyId, KeyPool, Usage, Verdict,
     affinity::Kin,
     engine::{Among, Ask, Cost, Engine, Prior, Time, rank},
+    provider::Operation,
     usage::Tariff,
 };
 
@@ -32,7 +33,7 @@ impl KeyPool {
         wanted: &Wanted<'_>,
         among: impl FnOnce(Among) -> Among,
     ) -> Ask {
-        let Wanted { demand, estimate, kin, tried, since, .. } = wanted;
+        let Wanted { demand, operation, estimate, kin, tried, since, .. } = wanted;
         let Shared { clock, max_wait, provider, .. } = &*self.shared;
         let since = clock.time(*since);
         let model = demand.model.as_deref().or(estimate.model.as_deref());
@@ -59,6 +60,8 @@ impl KeyPool {
         }
         let mut ask = Ask {
             lane,
+            operation: core.engine.operation(operation),
+            generates: operation.generates(),
             budget: core.engine.budget(now, demand.tag.as_deref()),
             is_unpriced,
             tenant: core.engine.tenant(demand.tenant.as_deref()),
@@ -70,6 +73,7 @@ impl KeyPool {
             deadline,
             answer_by: demand.deadline.map(|deadline| clock.time(deadline)),
             excluded: Vec::new(),
+            refused_by: Vec::new(),
             among: among(match &demand.pinned {
                 None => Among::All,
                 Some(id) => core.engine.find_key(id).map_or(Among::None, Among::One),
@@ -83,16 +87,7 @@ impl KeyPool {
         }
         exclude(&core.engine, &mut ask, demand.excluded.iter());
         if !tried.is_empty() {
-            let by_caller = ask.excluded.clone();
-            exclude(
-                &core.engine,
-                &mut ask,
-                tried.iter().filter_map(|attempt| attempt.key.as_ref()),
-            );
-            // Once every key was tried, those that may be good again are tried anew.
-            if core.engine.is_keyless(&ask) {
-                ask.excluded = by_caller;
-            }
+            leave_out(&core.engine, &mut ask, tried);
         }
         ask
     }
@@ -110,6 +105,36 @@ impl KeyPool {
     }
 }
 
+/// Leaves out what was tried, as long as there is something else.
+fn leave_out(engine: &Engine, ask: &mut Ask, tried: &[Attempt]) {
+    let is_unhinted = |attempt: &&Attempt| {
+        matches!(attempt.verdict, Verdict::RateLimited { retry_after: None })
+    };
+    let limited = tried.iter().filter(is_unhinted).filter_map(|attempt| attempt.account.as_deref());
+    for account in limited.filter_map(|name| engine.find_account(name)) {
+        if !ask.refused_by.contains(&account) {
+            ask.refused_by.push(account);
+        }
+    }
+    let by_caller = ask.excluded.clone();
+    exclude(engine, ask, tried.iter().filter_map(|attempt| attempt.key.as_ref()));
+    // Once every key was tried, those that may be good again are tried anew.
+    if engine.is_tried_out(ask) {
+        ask.excluded = by_caller;
+        return;
+    }
+    // Keys of one account are no witnesses for each other: it may be the account that is closed.
+    let accused = tried.iter().filter(|attempt| attempt.verdict.needs_contrast());
+    let accused = accused.filter_map(|attempt| attempt.account.as_deref());
+    let without_accounts = ask.excluded.len();
+    for account in accused.filter_map(|name| engine.find_account(name)) {
+        engine.exclude_account(ask, account);
+    }
+    if ask.excluded.len() > without_accounts && engine.is_tried_out(ask) {
+        ask.excluded.truncate(without_accounts);
+    }
+}
+
 pub(super) fn exclude<'a>(engine: &Engine, ask: &mut Ask, keys: impl Iterator<Item = &'a KeyId>) {
     for key in keys.filter_map(|id| engine.find_key(id)) {
         if !ask.excluded.contains(&key) {
@@ -122,6 +147,8 @@ pub(super) fn exclude<'a>(engine: &Engine, ask: &mut Ask, keys: impl Iterator<It
 #[derive(Debug)]
 pub(crate) struct Wanted<'a> {
     pub(crate) demand: &'a Demand,
+    /// What it does.
+    pub(crate) operation: Operation<'a>,
     pub(crate) estimate: &'a Estimate<'a>,
     /// By what it is kin to earlier ones.
     pub(crate) kin: Option<&'a Kin>,

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Method, Uri};
 
 use super::{
     Carrier, Framing, Limits, OutputCap, PromptCache, Refill, Rule, TokenSize, UsageHeaders,
-    UsageShape, Wait, model_path::ModelPath, refusal_body::ErrorShape,
+    UsageShape, Wait, model_path::ModelPath, operation::Operations, refusal_body::ErrorShape,
 };
 use crate::Scope;
 
@@ -77,6 +77,7 @@ pub struct Facts {
     /// Whether a POST may be sent again after a broken connection or a 5xx.
     pub repeats_post: bool,
     pub(super) model_path: Option<ModelPath>,
+    pub(super) operations: Operations,
     pub(super) error_shape: ErrorShape,
 }
 
@@ -87,6 +88,7 @@ impl Facts {
     /// it, and is repeated after a broken connection only if its method is idempotent. Refusals are
     /// judged by status; those for rate are taken for the account's, and the time to wait is looked for
     /// in `retry-after`. No limits are read from headers, and no errors or usage from good answers.
+    /// Its operations are told apart by the first segment of the path.
     pub fn new(name: impl Into<Cow<'static, str>>, origin: impl Into<Cow<'static, str>>) -> Self {
         Self {
             name: name.into(),
@@ -100,6 +102,7 @@ impl Facts {
             rules: Vec::new(),
             reads_bodies: false,
             model_path: None,
+            operations: Operations::BySegment,
             tokens: TokenSize::USUAL,
             output_cap: OutputCap::Unknown,
             errors_in: &[],
@@ -178,6 +181,12 @@ impl Facts {
     /// The model stands in the path too, and goes before one in the body.
     pub(super) fn model_path(mut self, path: ModelPath) -> Self {
         self.model_path = Some(path);
+        self
+    }
+
+    /// How its operations are told apart; by the first segment of the path by default.
+    pub(super) fn operations(mut self, operations: Operations) -> Self {
+        self.operations = operations;
         self
     }
 

@@ -55,6 +55,7 @@ mod in_stream;
 mod limits;
 mod mend;
 mod model_path;
+pub mod operation;
 mod processing_time;
 mod prompt_cache;
 mod refusal_body;
@@ -80,6 +81,7 @@ pub use self::{
     dialects::*,
     facts::Facts,
     limits::{Limits, Line},
+    operation::Operation,
     prompt_cache::PromptCache,
     rule::{Match, Rule, Ruling, Wait},
     tokens::{TokenSize, Tokenizer},
@@ -183,6 +185,12 @@ impl Carrier {
 pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// What is known of it.
     fn facts(&self) -> &Facts;
+
+    /// What a request does, by its method and path: which of its kinds of requests the provider takes
+    /// it for. By the collections that providers of models have, or else by the path's first segment.
+    fn operation<'a>(&self, method: &Method, uri: &'a Uri) -> Operation<'a> {
+        self.facts().operations.read(method, uri.path())
+    }
 
     /// Reads what a request asks for.
     fn estimate<'a>(&self, call: &Call<'a>) -> Estimate<'a> {

@@ -47,9 +47,12 @@ impl ErrorShape {
 fn openai_words(exhausted: &Exhausted) -> (&'static str, &'static str) {
     match exhausted.reason() {
         Reason::Busy | Reason::LineFull => ("requests", "rate_limit_exceeded"),
+        Reason::Quota => ("insufficient_quota", "no_quota_available"),
+        Reason::Overloaded => ("server_error", "overloaded"),
         Reason::Budget => ("insufficient_quota", "budget_exceeded"),
         Reason::Unpriced => ("invalid_request_error", "model_unpriced"),
         Reason::TooLarge => ("invalid_request_error", "request_too_large"),
+        Reason::BodyBrokenOff => ("invalid_request_error", "body_broken_off"),
         Reason::NoKey => ("server_error", "no_key_available"),
         Reason::TimedOut => ("server_error", "timeout"),
     }
@@ -57,9 +60,11 @@ fn openai_words(exhausted: &Exhausted) -> (&'static str, &'static str) {
 
 fn anthropic_word(exhausted: &Exhausted) -> &'static str {
     match exhausted.reason() {
-        Reason::Busy | Reason::LineFull | Reason::Budget => "rate_limit_error",
+        Reason::Busy | Reason::LineFull | Reason::Quota | Reason::Budget => "rate_limit_error",
+        Reason::Overloaded => "overloaded_error",
         Reason::Unpriced => "permission_error",
         Reason::TooLarge => "request_too_large",
+        Reason::BodyBrokenOff => "invalid_request_error",
         Reason::NoKey => "api_error",
         Reason::TimedOut => "timeout_error",
     }
@@ -67,10 +72,10 @@ fn anthropic_word(exhausted: &Exhausted) -> &'static str {
 
 fn google(exhausted: &Exhausted, message: &str) -> Value {
     let status = match exhausted.reason() {
-        Reason::Busy | Reason::LineFull | Reason::Budget => "RESOURCE_EXHAUSTED",
+        Reason::Busy | Reason::LineFull | Reason::Quota | Reason::Budget => "RESOURCE_EXHAUSTED",
         Reason::Unpriced => "PERMISSION_DENIED",
-        Reason::TooLarge => "INVALID_ARGUMENT",
-        Reason::NoKey => "UNAVAILABLE",
+        Reason::TooLarge | Reason::BodyBrokenOff => "INVALID_ARGUMENT",
+        Reason::NoKey | Reason::Overloaded => "UNAVAILABLE",
         Reason::TimedOut => "DEADLINE_EXCEEDED",
     };
     let retry = |seconds| {

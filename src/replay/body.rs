@@ -3,8 +3,11 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::{Mutex, PoisonError},
-    task::{Context, Poll},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -67,7 +70,22 @@ pub struct ReplayBody {
 
 enum Kind {
     Whole { data: Option<Bytes>, trailers: Option<HeaderMap> },
-    Passing { ahead: Option<Bytes>, rest: Rest },
+    Passing { ahead: Option<Bytes>, rest: Rest, failed: Failed },
+}
+
+/// Whether the body that a caller sends has broken off.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Failed(Arc<AtomicBool>);
+
+impl Failed {
+    /// It has.
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// What is still to come. The mutex makes the body `Sync`, as some clients demand, whatever it holds;
@@ -81,7 +99,22 @@ impl ReplayBody {
 
     pub(super) fn passing(ahead: Bytes, rest: UnsyncBoxBody<Bytes, BoxError>) -> Self {
         let ahead = Some(ahead).filter(|ahead| !ahead.is_empty());
-        Self { kind: Kind::Passing { ahead, rest: Mutex::new(rest) } }
+        Self { kind: Kind::Passing { ahead, rest: Mutex::new(rest), failed: Failed::default() } }
+    }
+
+    /// It has broken off already: so much had come by then.
+    pub(super) fn broken_off(ahead: Bytes, rest: UnsyncBoxBody<Bytes, BoxError>) -> Self {
+        let body = Self::passing(ahead, rest);
+        body.failed().into_iter().for_each(Failed::set);
+        body
+    }
+
+    /// Tells whether its caller breaks it off, if that can happen.
+    pub(crate) fn failed(&self) -> Option<&Failed> {
+        match &self.kind {
+            Kind::Whole { .. } => None,
+            Kind::Passing { failed, .. } => Some(failed),
+        }
     }
 
     /// Puts other data into a body that is buffered.
@@ -127,11 +160,15 @@ impl Body for ReplayBody {
                 let frame = frame.or_else(|| trailers.take().map(Frame::trailers));
                 Poll::Ready(frame.map(Ok))
             }
-            Kind::Passing { ahead, rest } => match ahead.take() {
+            Kind::Passing { ahead, rest, failed } => match ahead.take() {
                 Some(ahead) => Poll::Ready(Some(Ok(Frame::data(ahead)))),
                 None => {
                     let rest = rest.get_mut().unwrap_or_else(PoisonError::into_inner);
-                    Pin::new(rest).poll_frame(cx)
+                    let frame = ready!(Pin::new(rest).poll_frame(cx));
+                    if let Some(Err(_)) = frame {
+                        failed.set();
+                    }
+                    Poll::Ready(frame)
                 }
             },
         }
@@ -150,7 +187,7 @@ impl Body for ReplayBody {
             Kind::Whole { data, .. } => {
                 SizeHint::with_exact(data.as_ref().map_or(0, Bytes::len) as u64)
             }
-            Kind::Passing { ahead, rest } => {
+            Kind::Passing { ahead, rest, .. } => {
                 let ahead = ahead.as_ref().map_or(0, Bytes::len) as u64;
                 let rest = rest.lock().unwrap_or_else(PoisonError::into_inner).size_hint();
                 longer_by(ahead, &rest)

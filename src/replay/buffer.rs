@@ -88,4 +88,12 @@ impl Buffer {
     {
         ReplayBody::passing(self.take(), rest.map_err(Into::into).boxed_unsync())
     }
+
+    /// What had come of a body that broke off, and its error.
+    pub(super) fn into_broken_off<B>(mut self, rest: B) -> ReplayBody
+    where
+        B: Body<Data = Bytes, Error = BoxError> + Send + 'static,
+    {
+        ReplayBody::broken_off(self.take(), rest.boxed_unsync())
+    }
 }

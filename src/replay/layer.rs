@@ -127,7 +127,7 @@ where
         let body = match buffered {
             Ok(Buffered::Whole) => self.buffer.into_whole(),
             Ok(Buffered::TooLong) => self.buffer.into_passing(self.body),
-            Err(error) => self.buffer.into_passing(Failed { error: Some(error.into()) }),
+            Err(error) => self.buffer.into_broken_off(Failed { error: Some(error.into()) }),
         };
         self.inner.call(Request::from_parts(self.head, body))
     }

@@ -20,6 +20,6 @@ mod body;
 mod buffer;
 mod layer;
 
-pub(crate) use body::longer_by;
+pub(crate) use body::{Failed, longer_by};
 pub use body::{Replay, ReplayBody};
 pub use layer::{ReplayBodyLayer, ReplayBodyService, ResponseFuture};

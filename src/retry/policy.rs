@@ -6,25 +6,28 @@ use http::{Request, Response};
 use tokio::time::Instant;
 use tower::retry::Policy;
 
-use crate::{Attempt, KeyPool, KeyUsed, Trail, Verdict, replay::Replay};
+use crate::{
+    Attempt, Demand, KeyPool, KeyUsed, Place, Trail, Verdict, pool::Advice, replay::Replay,
+};
 
-use super::{budget::Budget, delay::RetryDelay};
+use super::{budget::Budgets, delay::RetryDelay};
 
 /// A policy for [`tower::retry::Retry`] over [`KeyRotation`](crate::KeyRotation); see the
 /// [module](crate::retry).
 ///
-/// Clones share the budget. The request's body must be one that can be sent again: a
+/// Clones share the budgets. The request's body must be one that can be sent again: a
 /// [`ReplayBody`](crate::ReplayBody), or any that implements [`Replay`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct QuotaAwareRetry {
     pool: KeyPool,
-    budget: Arc<Budget>,
+    budgets: Arc<Budgets>,
     max_retries: u32,
-    alike: usize,
+    max_rate_limited_accounts: usize,
     // What follows is of one request: tower clones the policy for each.
     retries: u32,
-    rotations: usize,
+    rotations: u32,
+    is_braked: bool,
 }
 
 impl QuotaAwareRetry {
@@ -32,27 +35,28 @@ impl QuotaAwareRetry {
     pub fn new(pool: &KeyPool) -> Self {
         Self {
             pool: pool.clone(),
-            budget: Arc::new(Budget::new()),
+            budgets: Arc::new(Budgets::new()),
             max_retries: 4,
-            alike: 3,
+            max_rate_limited_accounts: 3,
             retries: 0,
             rotations: 0,
+            is_braked: false,
         }
     }
 
     /// How often one request is tried again after an overload, a 5xx or a broken connection; 4 by
-    /// default. All requests together are tried again for a tenth of their number at most (and ten
-    /// times to begin with).
+    /// default. All requests of a tenant together are tried again for a tenth of their number at most
+    /// (and ten times to begin with).
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = retries;
         self
     }
 
     /// How many accounts may refuse one request for its rate before it is taken that the limit is
-    /// wider than an account (of an organisation, or an address): no more keys are spent on it, and
-    /// the whole pool waits a moment. 3 by default.
-    pub fn alike(mut self, accounts: usize) -> Self {
-        self.alike = accounts;
+    /// wider than an account (of an organisation, or an address): then all requests for its model wait a
+    /// moment, and this one goes back to the line. 3 by default.
+    pub fn max_rate_limited_accounts(mut self, accounts: usize) -> Self {
+        self.max_rate_limited_accounts = accounts;
         self
     }
 
@@ -64,24 +68,14 @@ impl QuotaAwareRetry {
         trail: &Trail,
     ) -> Option<RetryDelay> {
         match verdict {
-            Verdict::RateLimited { .. } if verdict.may_be_wider() && self.is_wider(trail) => {
-                self.pool.brake();
-                None
-            }
-            Verdict::RateLimited { .. }
-            | Verdict::QuotaExhausted { .. }
-            | Verdict::KeyRejected
-            | Verdict::ModelRefused => {
-                self.rotations += 1;
-                // One more than there are keys: a lone key is waited for once.
-                (self.rotations <= self.pool.keys()).then(RetryDelay::none)
-            }
+            Verdict::RateLimited { .. } => self.wait_for_rate(request, trail),
+            Verdict::QuotaExhausted { .. } | Verdict::TooLarge { .. } => self.rotate(),
             Verdict::Overloaded { .. } | Verdict::Transient => {
                 let may = self.retries < self.max_retries
                     && self.pool.provider().may_repeat(request.method())
-                    && self.budget.pay_out();
+                    && self.budgets.pay_out(tenant(request));
                 let pause = match verdict {
-                    // The pool holds everybody back while its provider is overloaded.
+                    // The pool holds back whoever it is about while the provider is overloaded.
                     Verdict::Overloaded { .. } => RetryDelay::none(),
                     _ => RetryDelay::backoff(self.retries),
                 };
@@ -92,7 +86,39 @@ impl QuotaAwareRetry {
         }
     }
 
-    fn is_wider(&self, trail: &Trail) -> bool {
+    /// Another key, or another account. One more than there are keys: a lone key is waited for once.
+    fn rotate(&mut self) -> Option<RetryDelay> {
+        self.rotations += 1;
+        self.has_rotations_left().then(RetryDelay::none)
+    }
+
+    fn has_rotations_left(&self) -> bool {
+        usize::try_from(self.rotations).is_ok_and(|rotations| rotations <= self.pool.keys())
+    }
+
+    /// The other accounts at once, and then the line: nobody is shown a limit who can wait it out.
+    fn wait_for_rate<A>(&mut self, request: &Request<A>, trail: &Trail) -> Option<RetryDelay> {
+        if !self.is_braked
+            && let Some((model, place)) = self.wider_limit(trail)
+        {
+            self.is_braked = true;
+            self.pool.brake(model.as_deref(), place);
+        }
+        self.rotations += 1;
+        if self.has_rotations_left() {
+            return Some(RetryDelay::none());
+        }
+        let patience = trail.since() + self.pool.max_wait();
+        let answer_by = request.extensions().get::<Demand>().and_then(|demand| demand.deadline);
+        let latest = answer_by.map_or(patience, |answer_by| answer_by.min(patience));
+        let keys = u32::try_from(self.pool.keys()).unwrap_or(u32::MAX);
+        let again = self.rotations.saturating_sub(keys).saturating_sub(1);
+        (Instant::now() < latest).then(|| RetryDelay::backoff(again))
+    }
+
+    /// The model, or all models, of a limit that is wider than an account: several have refused this
+    /// request alike.
+    fn wider_limit(&self, trail: &Trail) -> Option<(Option<Arc<str>>, Place)> {
         trail.visit(|attempts| {
             // Where the pace of an account is still being found, its refusals are its own.
             let limited = |attempt: &&Attempt| {
@@ -103,7 +129,9 @@ impl QuotaAwareRetry {
                 attempts.iter().filter(limited).map(|attempt| &attempt.account).collect();
             accounts.sort_unstable();
             accounts.dedup();
-            accounts.len() >= self.alike
+            let is_wider = accounts.len() >= self.max_rate_limited_accounts;
+            let last = attempts.last().filter(|_| is_wider)?;
+            Some((last.model.clone(), last.place))
         })
     }
 }
@@ -120,7 +148,7 @@ where
         result: &mut Result<Response<B>, E>,
     ) -> Option<RetryDelay> {
         if self.retries == 0 && self.rotations == 0 {
-            self.budget.pay_in();
+            self.budgets.pay_in(tenant(request));
         }
         // An answer without this is not a provider's: nothing is left, or it led elsewhere.
         let used = match result {
@@ -128,10 +156,15 @@ where
             Err(_) => None,
         };
         let verdict = used.map_or(Verdict::Transient, |used| used.verdict);
+        let known = request.extensions().get::<Trail>();
         if !verdict.is_refusal() {
+            // What was in doubt before is settled by this.
+            if let Some(trail) = known {
+                self.pool.weigh(trail);
+            }
             return None;
         }
-        let trail = match request.extensions().get::<Trail>() {
+        let trail = match known {
             Some(trail) => trail.clone(),
             None => {
                 let trail = begin_trail(used);
@@ -139,7 +172,18 @@ where
                 trail
             }
         };
-        self.decide(request, verdict, &trail)
+        if trail.is_caller_gone() {
+            return None;
+        }
+        match self.pool.weigh(&trail) {
+            Advice::AskAnother => {
+                self.rotations += 1;
+                Some(RetryDelay::none())
+            }
+            // The answer that its caller is to get comes from below, at once.
+            Advice::Stop => trail.closed().map(|_| RetryDelay::none()),
+            Advice::ByVerdict => self.decide(request, verdict, &trail),
+        }
     }
 
     /// Pure: the policy that it is called on first is shared by all requests.
@@ -154,17 +198,22 @@ where
     }
 }
 
+/// On whose behalf a request is sent: others' failures take nothing of its budget.
+fn tenant<A>(request: &Request<A>) -> Option<&Arc<str>> {
+    request.extensions().get::<Demand>()?.tenant.as_ref()
+}
+
 /// The trail of a request whose first attempt was made without one.
 fn begin_trail(used: Option<&KeyUsed>) -> Trail {
     match used {
         Some(used) => {
             let trail = Trail::starting_at(used.since);
-            trail.push(Attempt::from(used), used.refusal.clone());
+            trail.push(Attempt::from(used), used.pending.clone(), used.refusal.clone());
             trail
         }
         None => {
             let trail = Trail::starting_at(Instant::now());
-            trail.push(Attempt::unanswered(), None);
+            trail.push(Attempt::unanswered(), None, None);
             trail
         }
     }

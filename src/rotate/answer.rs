@@ -2,14 +2,20 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Response,
+    HeaderName, HeaderValue, Response,
     header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
 };
 use http_body::Body;
 
-use crate::{Exhausted, provider::Provider, trail::Refusal};
+use crate::{Exhausted, pool::Refusal, provider::Provider};
 
 use super::body::ResponseBody;
+
+/// Whether an SDK is to try again, as OpenAI's and Anthropic's SDKs take it from their providers
+/// (`_should_retry` of `_base_client.py` in openai-python, 2026-11).
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// Why it was refused, on answers that are ours and not the provider's.
+const REFUSED: HeaderName = HeaderName::from_static("x-key-pool-refused");
 
 /// Nothing is left to admit the request: the provider's own error shape, and when to come back.
 pub(super) fn exhausted<B: Body<Data = Bytes>>(
@@ -23,6 +29,9 @@ pub(super) fn exhausted<B: Body<Data = Bytes>>(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CONTENT_LENGTH, length.into());
+    let should_retry = if exhausted.should_retry() { "true" } else { "false" };
+    headers.insert(SHOULD_RETRY, HeaderValue::from_static(should_retry));
+    headers.insert(REFUSED, HeaderValue::from_static(exhausted.reason().name()));
     if let Some(seconds) = exhausted.retry_after_secs() {
         headers.insert(RETRY_AFTER, seconds.into());
     }

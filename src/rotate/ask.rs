@@ -9,11 +9,11 @@ use http::{
 use tokio::time::Instant;
 
 use crate::{
-    Demand, KeyPool, Lease,
+    Demand, Exhausted, KeyPool, Lease,
     engine::Ask,
     pool::Wanted,
     provider::{Call, Provider},
-    replay::ReplayBody,
+    replay::{Failed, ReplayBody},
 };
 
 use super::sent::Sent;
@@ -43,14 +43,27 @@ pub(crate) fn wanted<A: 'static, R>(
     let unsaid = Demand::new();
     let demand = request.extensions().get::<Demand>().unwrap_or(&unsaid);
     let kin = sent.pool.kin(demand, Some(&call), &estimate);
+    let operation = match &demand.operation {
+        Some(_) => demand.known_operation(),
+        None => sent.pool.provider().operation(call.method, call.uri),
+    };
     let ask = |tried: &[_]| {
-        let (estimate, kin, since) = (&estimate, kin.as_ref(), sent.since);
-        ask(&sent.pool, &Wanted { demand, estimate, kin, may_wait: true, tried, since, now })
+        let (estimate, kin, since, may_wait) = (&estimate, kin.as_ref(), sent.since, true);
+        let wanted = Wanted { demand, operation, estimate, kin, may_wait, tried, since, now };
+        ask(&sent.pool, &wanted)
     };
     match &sent.trail {
         Some(trail) => trail.visit(ask),
         None => ask(&[]),
     }
+}
+
+/// What to tell a request that is answered without being sent.
+pub(crate) fn over<A: 'static>(sent: &mut Sent, now: Instant, request: &Request<A>) -> Exhausted {
+    if let Some(broken_off) = sent.broken_off() {
+        return broken_off;
+    }
+    wanted(sent, now, request, KeyPool::turned_away)
 }
 
 /// Asks a stream for its usage, if that is wanted. To be done once, after it was read.
@@ -84,6 +97,12 @@ fn call<A: 'static>(request: &Request<A>) -> Call<'_> {
         headers: request.headers(),
         body: buffered(request.body()),
     }
+}
+
+/// Tells whether a body's caller breaks it off, if that can happen.
+pub(super) fn body_failed<A: 'static>(body: &A) -> Option<Failed> {
+    let body: &dyn Any = body;
+    body.downcast_ref::<ReplayBody>().and_then(ReplayBody::failed).cloned()
 }
 
 /// The bytes of a body that has been buffered. Any other body is left alone, whatever its type.

@@ -13,7 +13,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{KeyPool, Lease, pool::Acquire};
+use crate::{Exhausted, KeyPool, Lease, pool::Acquire};
 
 use super::{answering::Answering, body::ResponseBody, sent::Sent};
 
@@ -44,6 +44,8 @@ pin_project! {
         Waiting { #[pin] acquire: Acquire, parked: Option<(S, Request<A>)> },
         // With a key, for the inner service.
         Readying { lease: Option<Lease>, parked: Option<(S, Request<A>)> },
+        // Nothing is sent: the answer is known.
+        TurnedAway { exhausted: Option<Exhausted> },
         // For the response.
         Answering { #[pin] answering: Answering<F, B> },
         Done,
@@ -67,6 +69,11 @@ where
     pub(crate) fn waiting(acquire: Acquire, inner: S, request: Request<A>, sent: Sent) -> Self {
         let state = State::Waiting { acquire, parked: Some((inner, request)) };
         Self { state, sent }
+    }
+
+    /// For a request that is not sent.
+    pub(crate) fn turned_away(exhausted: Exhausted, sent: Sent) -> Self {
+        Self { state: State::TurnedAway { exhausted: Some(exhausted) }, sent }
     }
 
     pub(crate) fn of(call: S::Future, lease: Option<Lease>, sent: Sent) -> Self {
@@ -111,6 +118,10 @@ where
                     let lease = lease.apply(&mut request).ok().map(|()| lease);
                     let call = inner.call(request);
                     State::Answering { answering: Answering::new(call, lease, this.sent) }
+                }
+                StateProj::TurnedAway { exhausted } => {
+                    let Some(exhausted) = exhausted.take() else { return Poll::Pending };
+                    return Poll::Ready(Ok(this.sent.turned_away(exhausted)));
                 }
                 StateProj::Answering { answering } => return answering.poll(this.sent, cx),
                 // Polled again after it was done: nothing is left to give.

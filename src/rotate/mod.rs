@@ -66,7 +66,7 @@ pub use service::KeyRotation;
 #[cfg(feature = "balance")]
 pub(crate) use {
     answering::Answering,
-    ask::{ask_usage, lease_or_ask, wanted},
+    ask::{ask_usage, lease_or_ask, over, wanted},
     options::Options,
     sent::Sent,
 };

@@ -14,7 +14,7 @@ use http::{
 };
 use http_body::Body;
 
-use crate::{Lease, Ruling, provider::unpacked, trail::Refusal};
+use crate::{Lease, Ruling, pool::Refusal, provider::unpacked};
 
 use super::ahead::{Ahead, MOST, More};
 

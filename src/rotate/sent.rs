@@ -8,12 +8,14 @@ use http_body::Body;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::{
-    Attempt, Exhausted, KeyPool, KeyUsed, Lease, Reason, Ruling, Trail, provider::Framing,
-    trail::Refusal,
+    Attempt, Blame, Exhausted, KeyPool, KeyUsed, Lease, Reason, Ruling, Trail, Verdict,
+    pool::{Closed, Refusal},
+    provider::Framing,
+    replay::Failed,
 };
 
 use super::{
-    ahead::Ahead, answer, body::ResponseBody, held::Held, hide::Hide, idle::Idle, options::Options,
+    ahead::Ahead, answer, ask::body_failed, body::ResponseBody, held::Held, hide::Hide, idle::Idle, options::Options,
     refusal::Reading, tap::Tap,
 };
 
@@ -29,11 +31,13 @@ pub(crate) struct Sent {
     pub(super) streamed: bool,
     /// Whether it was asked for its usage by us, and not by its caller.
     pub(super) hides_usage: bool,
+    /// Tells whether its caller breaks off its body.
+    body: Option<Failed>,
 }
 
 impl Sent {
     /// A request of which nothing was read yet.
-    pub(crate) fn new<A>(
+    pub(crate) fn new<A: 'static>(
         pool: &KeyPool,
         options: Options,
         now: Instant,
@@ -41,14 +45,30 @@ impl Sent {
     ) -> Self {
         let trail = request.extensions().get::<Trail>().cloned();
         let since = trail.as_ref().map_or(now, Trail::since);
-        let pool = pool.clone();
-        Self { pool, trail, since, options, streamed: false, hides_usage: false }
+        let (pool, body) = (pool.clone(), body_failed(request.body()));
+        Self { pool, trail, since, options, streamed: false, hides_usage: false, body }
+    }
+
+    /// Whether a request is answered without being sent: its attempts are at an end, or its caller has
+    /// broken off its body.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_broken_off() || self.trail.as_ref().is_some_and(|trail| trail.closed().is_some())
+    }
+
+    fn is_broken_off(&self) -> bool {
+        self.body.as_ref().is_some_and(Failed::is_set)
+    }
+
+    /// What to tell a caller who has broken off the body.
+    pub(super) fn broken_off(&self) -> Option<Exhausted> {
+        self.is_broken_off().then(|| Exhausted::new(Reason::BodyBrokenOff, None))
     }
 
     /// A request that leads elsewhere.
     pub(super) fn elsewhere(pool: KeyPool) -> Self {
         let (since, options) = (Instant::now(), Options::default());
-        Self { pool, trail: None, since, options, streamed: false, hides_usage: false }
+        let (trail, body) = (None, None);
+        Self { pool, trail, since, options, streamed: false, hides_usage: false, body }
     }
 
     /// When the first token of a stream is late, for a request that is sent now.
@@ -69,8 +89,7 @@ impl Sent {
         &self,
         exhausted: Exhausted,
     ) -> Response<ResponseBody<B>> {
-        let refusal = self.trail.as_ref().and_then(Trail::last_refusal);
-        let mut response = match refusal {
+        let mut response = match self.answer_of_provider(&exhausted) {
             Some(refusal) => answer::again(&refusal),
             None => answer::exhausted(self.pool.provider(), exhausted),
         };
@@ -78,12 +97,33 @@ impl Sent {
         response
     }
 
+    /// What the provider has answered to an earlier attempt, if its caller is better served with that than
+    /// with an answer of ours.
+    fn answer_of_provider(&self, exhausted: &Exhausted) -> Option<Arc<Refusal>> {
+        let trail = self.trail.as_ref()?;
+        match trail.closed() {
+            Some(Closed::First) => return trail.first_refusal(),
+            Some(Closed::NoKey) => return None,
+            None => {}
+        }
+        // A caller who is told of a bad key suspects a token of its own.
+        let is_rejected = |attempt: &Attempt| {
+            attempt.verdict == Verdict::KeyRejected && attempt.blame == Blame::Told
+        };
+        let is_about_keys = exhausted.reason() == Reason::NoKey
+            || trail.visit(|attempts| attempts.iter().any(is_rejected));
+        if is_about_keys { None } else { trail.last_refusal() }
+    }
+
     /// The call failed.
     pub(crate) fn failed(&self, mut lease: Lease) {
-        let Ruling { verdict, rule } = lease.failed();
+        let is_broken_off = self.is_broken_off();
+        let ruling = if is_broken_off { lease.broken_off() } else { lease.failed() };
         if let Some(trail) = &self.trail {
-            let (key, account) = (lease.key().cloned(), lease.account().cloned());
-            trail.push(Attempt { key, account, verdict, rule, waited: lease.waited() }, None);
+            trail.record(&mut lease, &ruling);
+            if is_broken_off {
+                trail.break_off();
+            }
         }
     }
 
@@ -95,7 +135,7 @@ impl Sent {
         let mut response = self.turned_away(Exhausted::new(Reason::TimedOut, None));
         if let Some(mut lease) = lease {
             let ruling = lease.late();
-            self.annotate(response.extensions_mut(), &lease, ruling, None);
+            self.annotate(response.extensions_mut(), &mut lease, ruling, None);
         }
         response
     }
@@ -109,7 +149,7 @@ impl Sent {
         let ruling = lease.observe(response.status(), response.headers(), b"");
         self.pool.strip_headers(response.headers_mut());
         if self.options.annotate || self.trail.is_some() {
-            self.annotate(response.extensions_mut(), &lease, ruling, None);
+            self.annotate(response.extensions_mut(), &mut lease, ruling, None);
         }
         response.map(|body| ResponseBody::new(Ahead::new(body), Some(lease), tap, None))
     }
@@ -121,10 +161,10 @@ impl Sent {
         held: Held<B>,
         ruling: Ruling,
     ) -> Response<ResponseBody<B>> {
-        let Held { mut head, lease, ahead, mut tap } = held;
+        let Held { mut head, mut lease, ahead, mut tap } = held;
         self.pool.strip_headers(&mut head.headers);
         if self.options.annotate || self.trail.is_some() || ruling.verdict.is_refusal() {
-            self.annotate(&mut head.extensions, &lease, ruling, None);
+            self.annotate(&mut head.extensions, &mut lease, ruling, None);
         }
         let idle = self.options.idle.map(Idle::new);
         let is_open = tap.is_plain() && !head.headers.contains_key(CONTENT_LENGTH);
@@ -140,8 +180,8 @@ impl Sent {
     ) -> Response<ResponseBody<B>> {
         self.pool.strip_headers(&mut reading.head.headers);
         let (ruling, refusal) = reading.judge();
-        let Reading { mut head, lease, ahead, .. } = reading;
-        self.annotate(&mut head.extensions, &lease, ruling, refusal);
+        let Reading { mut head, mut lease, ahead, .. } = reading;
+        self.annotate(&mut head.extensions, &mut lease, ruling, refusal);
         Response::from_parts(head, ResponseBody::new(ahead, Some(lease), None, None))
     }
 
@@ -149,22 +189,28 @@ impl Sent {
     fn annotate(
         &self,
         extensions: &mut Extensions,
-        lease: &Lease,
+        lease: &mut Lease,
         ruling: Ruling,
         refusal: Option<Arc<Refusal>>,
     ) {
+        let pending = lease.take_pending();
         let (Some(key), Some(account)) = (lease.key(), lease.account()) else { return };
         let used = KeyUsed {
             key: key.clone(),
             account: Arc::clone(account),
             verdict: ruling.verdict,
+            place: ruling.place,
+            blame: ruling.blame,
             rule: ruling.rule,
             waited: lease.waited(),
             since: self.since,
+            model: lease.model(),
+            generates: lease.generates(),
+            pending,
             refusal,
         };
         if let Some(trail) = &self.trail {
-            trail.push(Attempt::from(&used), used.refusal.clone());
+            trail.push(Attempt::from(&used), used.pending.clone(), used.refusal.clone());
         }
         extensions.insert(used);
         self.add_trail(extensions);

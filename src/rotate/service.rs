@@ -11,7 +11,7 @@ use tower_service::Service;
 use crate::KeyPool;
 
 use super::{
-    ask::lease_or_ask, body::ResponseBody, future::ResponseFuture, options::Options, sent::Sent,
+    ask::{lease_or_ask, over}, body::ResponseBody, future::ResponseFuture, options::Options, sent::Sent,
 };
 
 /// Puts a key of a pool on each request; see the [module](crate::rotate).
@@ -81,6 +81,10 @@ where
         }
         let now = Instant::now();
         let mut sent = Sent::new(&self.pool, self.options, now, &request);
+        if sent.is_over() {
+            let exhausted = over(&mut sent, now, &request);
+            return ResponseFuture::turned_away(exhausted, sent);
+        }
         match lease_or_ask(&mut sent, now, &mut request, KeyPool::lease_or_ask) {
             Ok(mut lease) => match lease.apply_within(&mut request) {
                 true => ResponseFuture::calling(self.inner.call(request), lease, sent),

@@ -20,7 +20,8 @@ pub struct Tally {
     pub accepted: u64,
     /// Requests refused for being over a limit, or because the account is cooling.
     pub rate_limited: u64,
-    /// Requests refused for their key: none, several, an unknown or a revoked one.
+    /// Requests refused for their key: none, several, an unknown or a revoked one, or any in
+    /// an outage.
     pub rejected: u64,
     /// Requests refused for any other reason.
     pub errors: u64,

@@ -12,7 +12,7 @@ use crate::sandbox::{
     cache::Cached,
     clock,
     dialect::{Answer, Context, Form, Route, Tongue},
-    faults::StreamFault,
+    faults::{StreamFault, Struck},
     limits::{Cost, Left},
     refusal::Refusal,
     request::{self, Asked, Streaming},
@@ -31,7 +31,7 @@ pub(super) fn judge(shared: &Arc<Shared>, request: &Parts, body: &[u8]) -> Judge
     let find = |secret: &str| shared.directory.find(secret).ok_or(Refusal::UnknownKey);
     let place = secret.and_then(find);
     let asked = request::read(&route, body, shared.count.as_ref());
-    let case = Case { shared, now: shared.clock.elapsed(), route, place, asked };
+    let case = Case { shared, now: shared.clock.elapsed(), request, route, place, asked };
     if let Some(response) = case.scripted(&mut shared.state()) {
         return Judgement { delay: Duration::ZERO, response };
     }
@@ -46,6 +46,7 @@ pub(super) fn judge(shared: &Arc<Shared>, request: &Parts, body: &[u8]) -> Judge
 struct Case<'a> {
     shared: &'a Arc<Shared>,
     now: Duration,
+    request: &'a Parts,
     route: Route<'a>,
     place: Result<Place, Refusal>,
     asked: Result<Asked, Refusal>,
@@ -97,7 +98,9 @@ impl Case<'_> {
     /// The order in which the [module](crate::sandbox) says a request is judged.
     fn grant(&self, state: &mut State) -> Result<Granted, Refusal> {
         let place = self.place.clone()?;
-        if let Some(refusal) = state.faults.strike(place, self.model(), self.now) {
+        let (path, headers) = (self.request.uri.path(), &self.request.headers);
+        let struck = Struck { place, model: self.model(), path, headers };
+        if let Some(refusal) = state.faults.strike(struck, self.now) {
             return Err(refusal);
         }
         let asked = self.asked.clone()?;
@@ -217,6 +220,7 @@ impl Case<'_> {
             now: self.now,
             account: self.key().map_or("", |key| &key.account),
             model: self.model().unwrap_or_default(),
+            path: self.request.uri.path(),
             request_id: &ruling.request_id,
         }
     }

@@ -24,6 +24,10 @@ pub(super) enum Refusal {
     UnknownModel,
     /// The key may not use this model.
     ModelForbidden,
+    /// The key may not be used for this path.
+    PathForbidden,
+    /// A header of this name has a value that no key helps with.
+    HeaderRejected(String, String),
     /// The account has no quota left.
     Exhausted,
     /// A limit has no room.

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
-use http_body_util::{BodyExt, Full};
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use serde_json::Value;
 use tokio::time::{Instant, advance};
 use tower::ServiceExt;
 use tower_key_rotation::{
@@ -11,16 +13,13 @@ use tower_key_rotation::{
     sandbox::{Dialect, Fault, Sandbox, SandboxError},
 };
 
-use crate::{
-    CHAT, CHAT_STREAM, MESSAGES, MESSAGES_STREAM, ask, chat, chat_with, events, generate, messages,
-    org_a, post, send, status, text,
-};
+use crate::{CHAT, MESSAGES, ask, chat, chat_with, generate, messages, org_a, post, send, status};
 
-fn two_accounts(dialect: Dialect) -> Sandbox {
+pub(crate) fn two_accounts(dialect: Dialect) -> Sandbox {
     org_a(dialect, []).account("org-b", [], ["sk-sandbox-b1"]).build()
 }
 
-async fn code(sandbox: &Sandbox, secret: &str) -> u16 {
+pub(crate) async fn code(sandbox: &Sandbox, secret: &str) -> u16 {
     status(sandbox, chat(secret)).await.as_u16()
 }
 
@@ -91,6 +90,118 @@ async fn a_forbidden_model_concerns_one_key_only() {
     assert_eq!(code(&sandbox, "sk-sandbox-a1").await, 200);
 }
 
+fn responses(secret: &str) -> Request<Full<Bytes>> {
+    let request = post("/v1/responses").header("authorization", format!("Bearer {secret}"));
+    request.body(Full::from(r#"{"model":"gpt-4o","input":"Hello"}"#)).unwrap()
+}
+
+#[tokio::test]
+async fn a_restricted_key_serves_the_other_paths() {
+    let sandbox = two_accounts(Dialect::OpenAi);
+    assert!(sandbox.fail(Fault::forbid_path("sk-sandbox-a1", "/responses")));
+    assert!(!sandbox.fail(Fault::forbid_path("sk-typo", "/responses")));
+    let (status, _, body) = ask(&sandbox, responses("sk-sandbox-a1")).await;
+    let message = body["error"]["message"].as_str().unwrap();
+    assert!(message.ends_with("Missing scopes: api.responses.write."), "{message}");
+    assert_eq!((status.as_u16(), &body["error"]["code"]), (401, &Value::Null));
+    assert_eq!(code(&sandbox, "sk-sandbox-a1").await, 200);
+    assert_eq!(send(&sandbox, responses("sk-sandbox-a2")).await.status(), StatusCode::OK);
+    assert!(sandbox.fail(Fault::restore("sk-sandbox-a1")));
+    assert_eq!(send(&sandbox, responses("sk-sandbox-a1")).await.status(), StatusCode::OK);
+    let tally = sandbox.seen().key("org-a-1");
+    assert_eq!((tally.errors, tally.rejected), (1, 0));
+
+    let sandbox = two_accounts(Dialect::Anthropic);
+    sandbox.fail(Fault::forbid_path("sk-sandbox-a1", "/messages"));
+    let (status, headers, body) = ask(&sandbox, messages(MESSAGES)).await;
+    assert_eq!((status.as_u16(), &body["error"]["type"]), (403, &"permission_error".into()));
+    assert_eq!(headers["x-should-retry"], "false");
+
+    let sandbox = two_accounts(Dialect::Gemini);
+    sandbox.fail(Fault::forbid_path("sk-sandbox-a1", "generateContent"));
+    let (status, _, body) = ask(&sandbox, generate("generateContent")).await;
+    assert_eq!((status.as_u16(), &body["error"]["status"]), (403, &"PERMISSION_DENIED".into()));
+    assert_eq!(body["error"]["details"][0]["reason"], "API_KEY_SERVICE_BLOCKED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overloaded_model_concerns_every_key_but_no_other_model() {
+    let sandbox = two_accounts(Dialect::OpenAi);
+    assert!(sandbox.fail(Fault::overload_model("gpt-4o", Duration::from_secs(20))));
+    sandbox.fail(Fault::overload_model("gpt-4o", Duration::from_secs(5)));
+    let other = CHAT.replace("gpt-4o", "gpt-5");
+    assert_eq!(status(&sandbox, chat_with("sk-sandbox-a1", &other)).await, StatusCode::OK);
+    advance(Duration::from_millis(19_999)).await;
+    for secret in ["sk-sandbox-a1", "sk-sandbox-b1"] {
+        let (status, _, body) = ask(&sandbox, chat(secret)).await;
+        assert_eq!(status.as_u16(), 503);
+        assert_eq!(body["error"]["code"], "server_is_overloaded");
+    }
+    advance(Duration::from_millis(1)).await;
+    assert_eq!(code(&sandbox, "sk-sandbox-a1").await, 200);
+    assert_eq!(sandbox.seen().total().errors, 2);
+
+    let sandbox = two_accounts(Dialect::Gemini);
+    sandbox.fail(Fault::overload_model("gemini-2.5-flash", Duration::from_secs(20)));
+    let (status, _, body) = ask(&sandbox, generate("generateContent")).await;
+    assert_eq!((status.as_u16(), &body["error"]["status"]), (503, &"UNAVAILABLE".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_an_outage_no_key_is_known() {
+    for (dialect, expected) in [(Dialect::OpenAi, 401), (Dialect::Gemini, 400)] {
+        let sandbox = two_accounts(dialect);
+        let status = async |sandbox: &Sandbox| match dialect {
+            Dialect::Gemini => status(sandbox, generate("generateContent")).await.as_u16(),
+            _ => code(sandbox, "sk-sandbox-b1").await,
+        };
+        assert!(sandbox.fail(Fault::outage(Duration::from_secs(3))));
+        assert_eq!(status(&sandbox).await, expected);
+        assert_eq!(sandbox.seen().total().rejected, 1);
+        advance(Duration::from_secs(3)).await;
+        assert_eq!(status(&sandbox).await, 200);
+    }
+    let sandbox = two_accounts(Dialect::OpenAi);
+    sandbox.fail(Fault::outage(Duration::from_secs(3)));
+    let (_, _, body) = ask(&sandbox, chat("sk-sandbox-a1")).await;
+    assert_eq!(body["error"]["code"], "invalid_api_key");
+}
+
+#[tokio::test]
+async fn a_request_with_a_rejected_header_is_at_fault_with_every_key() {
+    let with = |mut request: Request<Full<Bytes>>, name: &'static str, value: &'static str| {
+        request.headers_mut().insert(name, value.parse().unwrap());
+        request
+    };
+    let sandbox = two_accounts(Dialect::OpenAi);
+    assert!(sandbox.fail(Fault::reject_header("OpenAI-Organization", "typo")));
+    for secret in ["sk-sandbox-a1", "sk-sandbox-b1"] {
+        let wrong = with(chat(secret), "openai-organization", "org-typo");
+        let (status, _, body) = ask(&sandbox, wrong).await;
+        assert_eq!(
+            (status.as_u16(), &body["error"]["code"]),
+            (401, &"invalid_organization".into())
+        );
+        assert_eq!(body["error"]["message"], "No such organization: org-typo.");
+        let right = with(chat(secret), "openai-organization", "org-a");
+        assert_eq!(send(&sandbox, right).await.status(), StatusCode::OK);
+    }
+    assert_eq!(sandbox.seen().total().errors, 2);
+
+    let sandbox = two_accounts(Dialect::Anthropic);
+    sandbox.fail(Fault::reject_header("anthropic-beta", "no-such"));
+    let wrong = with(messages(MESSAGES), "anthropic-beta", "no-such-beta");
+    let (status, _, body) = ask(&sandbox, wrong).await;
+    assert_eq!((status.as_u16(), &body["error"]["type"]), (400, &"invalid_request_error".into()));
+
+    let sandbox = two_accounts(Dialect::Gemini);
+    sandbox.fail(Fault::reject_header("x-goog-user-project", "typo"));
+    let wrong = with(generate("generateContent"), "x-goog-user-project", "typo");
+    let (status, _, body) = ask(&sandbox, wrong).await;
+    assert_eq!(status.as_u16(), 403);
+    assert_eq!(body["error"]["details"][0]["reason"], "USER_PROJECT_DENIED");
+}
+
 #[tokio::test]
 async fn counted_faults_strike_in_turn_and_then_no_more() {
     let sandbox = two_accounts(Dialect::OpenAi);
@@ -142,90 +253,6 @@ async fn a_slow_response_comes_later_whatever_it_is() {
     assert_eq!(took(&sandbox).await, (503, Duration::from_secs(3)));
     assert_eq!(took(&sandbox).await, (200, Duration::from_secs(3)));
     assert_eq!(took(&sandbox).await, (200, Duration::ZERO));
-}
-
-#[tokio::test]
-async fn a_cut_stream_fails_after_so_many_events() {
-    let sandbox = two_accounts(Dialect::OpenAi);
-    sandbox.fail(Fault::cut_streams(2, 1));
-    assert_eq!(code(&sandbox, "sk-sandbox-a1").await, 200, "no stream, no fault");
-    let mut body = send(&sandbox, chat_with("sk-sandbox-a1", CHAT_STREAM)).await.into_body();
-    assert!(body.frame().await.unwrap().is_ok());
-    assert!(body.frame().await.unwrap().is_ok());
-    assert_eq!(body.frame().await.unwrap().unwrap_err(), SandboxError::StreamCut);
-    assert!(body.frame().await.is_none());
-    let seen = sandbox.seen().total();
-    assert_eq!((seen.streams_begun, seen.streams_cut, seen.events), (1, 1, 2));
-    assert_eq!(seen.in_flight, 0);
-    assert!(text(&sandbox, chat_with("sk-sandbox-a1", CHAT_STREAM)).await.ends_with("[DONE]\n\n"));
-}
-
-#[tokio::test]
-async fn a_stream_error_is_the_last_event_of_a_200() {
-    let sandbox = two_accounts(Dialect::OpenAi);
-    sandbox.fail(Fault::stream_error(3, 1));
-    let told = text(&sandbox, chat_with("sk-sandbox-a1", CHAT_STREAM)).await;
-    let told = events(&told);
-    assert_eq!(told.len(), 4);
-    assert_eq!(told[3]["error"]["type"], "server_error");
-
-    let sandbox = two_accounts(Dialect::Anthropic);
-    sandbox.fail(Fault::stream_error(0, 1));
-    let told = text(&sandbox, messages(MESSAGES_STREAM)).await;
-    assert!(told.starts_with("event: error\ndata: "), "{told}");
-    assert_eq!(events(&told)[0]["error"]["type"], "overloaded_error");
-    assert_eq!(events(&told).len(), 1);
-
-    let sandbox = two_accounts(Dialect::Gemini);
-    sandbox.fail(Fault::stream_error(1, 2));
-    let told = text(&sandbox, generate("streamGenerateContent?alt=sse")).await;
-    assert_eq!(events(&told)[1]["error"]["code"], 503);
-    let told = text(&sandbox, generate("streamGenerateContent")).await;
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    assert_eq!(told[1]["error"]["code"], 503, "the array is whole");
-    assert_eq!(sandbox.seen().total().streams_cut, 2);
-}
-
-#[tokio::test]
-async fn a_stream_may_find_out_that_the_quota_is_gone() {
-    let sandbox = two_accounts(Dialect::OpenAi);
-    sandbox.fail(Fault::stream_exhausted(1, 2));
-    let told = events(&text(&sandbox, chat_with("sk-sandbox-a1", CHAT_STREAM)).await);
-    assert_eq!((told.len(), &told[1]["error"]["code"]), (2, &"insufficient_quota".into()));
-    let body = r#"{"model":"gpt-4o","stream":true,"input":"Hello"}"#;
-    let request = post("/v1/responses").header("authorization", "Bearer sk-sandbox-a1");
-    let told = events(&text(&sandbox, request.body(Full::from(body)).unwrap()).await);
-    assert_eq!(told[1]["response"]["error"]["code"], "insufficient_quota");
-    assert_eq!(code(&sandbox, "sk-sandbox-a1").await, 200, "the account itself is as it was");
-
-    let sandbox = two_accounts(Dialect::Anthropic);
-    sandbox.fail(Fault::stream_exhausted(0, 1));
-    let told = events(&text(&sandbox, messages(MESSAGES_STREAM)).await);
-    assert!(told[0]["error"]["message"].as_str().unwrap().starts_with("Your credit balance"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stalled_stream_goes_on_where_it_stopped() {
-    let sandbox = two_accounts(Dialect::OpenAi);
-    sandbox.fail(Fault::stall_streams(3, Duration::from_secs(60), 1));
-    let began = Instant::now();
-    let stalled = text(&sandbox, chat_with("sk-sandbox-a1", CHAT_STREAM)).await;
-    assert_eq!(began.elapsed().as_secs(), 60);
-    let whole = text(&sandbox, chat_with("sk-sandbox-a1", CHAT_STREAM)).await;
-    assert_eq!(events(&stalled).len(), events(&whole).len());
-    assert_eq!(began.elapsed().as_secs(), 60);
-}
-
-#[tokio::test]
-async fn the_responses_api_fails_in_its_own_event() {
-    let sandbox = two_accounts(Dialect::OpenAi);
-    sandbox.fail(Fault::stream_error(1, 1));
-    let body = r#"{"model":"gpt-4o","stream":true,"input":"Hello"}"#;
-    let request = post("/v1/responses").header("authorization", "Bearer sk-sandbox-a1");
-    let told = text(&sandbox, request.body(Full::from(body)).unwrap()).await;
-    let told = events(&told);
-    assert_eq!(told[1]["type"], "response.failed");
-    assert_eq!(told[1]["response"]["error"]["code"], "server_error");
 }
 
 #[tokio::test(start_paused = true)]

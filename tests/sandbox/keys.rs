@@ -123,6 +123,7 @@ async fn no_output_shows_a_secret() {
     let faults = [
         Fault::revoke("sk-sandbox-a1"),
         Fault::forbid_model("sk-sandbox-a1", "gpt-4o"),
+        Fault::forbid_path("sk-sandbox-a1", "/responses"),
         Fault::restore("sk-sandbox-a1"),
     ];
     output += &format!("{faults:?}");

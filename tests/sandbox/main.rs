@@ -8,6 +8,7 @@ mod caches;
 mod faults;
 mod keys;
 mod limits;
+mod stream_faults;
 mod streams;
 
 use bytes::Bytes;

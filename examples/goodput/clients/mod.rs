@@ -1,6 +1,7 @@
 //! Those who send: the pool's clients, and what people write by hand.
 
 mod by_hand;
+mod by_status;
 mod direct;
 mod governed;
 mod stack;
@@ -13,6 +14,7 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 pub(crate) use by_hand::ByHand;
+pub(crate) use by_status::ByStatus;
 pub(crate) use direct::Direct;
 pub(crate) use governed::Governed;
 pub(crate) use stack::Stack;

@@ -36,6 +36,10 @@ impl Client for Stack {
         if let Some(deadline) = self.deadline {
             request.extensions_mut().insert(Demand::new().deadline(Instant::now() + deadline));
         }
+        if let Some(caller) = job.what.caller {
+            let demand = request.extensions_mut().get_or_insert_default::<Demand>();
+            *demand = demand.clone().tag(format!("caller-{caller}"));
+        }
         let Ok(answer) = self.layered.clone().oneshot(request).await else {
             return Reply::Failed;
         };

@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 use http::{HeaderName, HeaderValue};
 
 use crate::{
-    Scope,
+    Blame, Scope,
     limit::Metered,
     provider::{
         Carrier, Facts, Framing, Limits, Line, Match, OutputCap, Provider, Refill, Rule, TokenSize,
-        UsageShape, Wait, refusal_body::ErrorShape,
+        UsageShape, Wait, operation::Operations, refusal_body::ErrorShape,
     },
 };
 
@@ -46,6 +46,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         )
         .limits(limits())
         .rules(rules())
+        .operations(Operations::Collections)
         .reads_bodies()
         .tokens(TokenSize::ANTHROPIC)
         .output_cap(OutputCap::Produced)
@@ -95,9 +96,13 @@ fn rules() -> Vec<Rule> {
         spend_limit("/error/details/error_code"),
         spend_limit("/error/details/*/error_code"),
         // "Your API key does not have permission to use the specified resource"
-        Rule::model_refused("anthropic/no-permission").status(403).code(["permission_error"]),
+        // Said of a missing scope, and of a beta header that the organisation may not use.
+        Rule::permission_refused("anthropic/no-permission")
+            .status(403)
+            .code(["permission_error"])
+            .blame(Blame::Inferred),
         // One prompt larger than the whole limit, with most of that remaining.
-        Rule::caller_fault("anthropic/request-too-large")
+        Rule::too_large("anthropic/request-too-large")
             .status(429)
             .header("x-should-retry", Match::is(["false"]))
             .header("retry-after", Match::Absent),

@@ -6,7 +6,7 @@ use http::HeaderName;
 
 use super::openai;
 use crate::{
-    Scope,
+    Blame, Place, Scope,
     provider::{
         Carrier, Facts, Limits, Line, Provider, Refill, Rule, TokenSize, UsageShape, Wait,
         limits::MINUTE, model_path::ModelPath,
@@ -89,10 +89,19 @@ fn rules() -> Vec<Rule> {
             .status(401)
             .begins(["Access denied due to invalid subscription key"]),
         // An identity without a role: good for other resources.
-        Rule::model_refused("azure/no-role").status([401, 403]).code(["PermissionDenied"]),
-        // A firewall, or a virtual network: no key helps from this address.
-        Rule::caller_fault("azure/network").status(403).says(["virtual network", "firewall"]),
-        Rule::caller_fault("azure/no-deployment").status(404).code(["DeploymentNotFound"]),
+        Rule::permission_refused("azure/no-role").status([401, 403]).code(["PermissionDenied"]),
+        // A firewall, or a virtual network, of this resource: another may be reached from here.
+        Rule::permission_refused("azure/network")
+            .status(403)
+            .says(["virtual network", "firewall"])
+            .place(Place::Key)
+            .blame(Blame::Inferred),
+        // Each resource has deployments of its own.
+        Rule::permission_refused("azure/no-deployment")
+            .status(404)
+            .code(["DeploymentNotFound"])
+            .place(Place::KeyModel)
+            .blame(Blame::Inferred),
         Rule::caller_fault("azure/content-filter").status(400).code(["content_filter"]),
     ]
 }

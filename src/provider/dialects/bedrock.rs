@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 use http::HeaderName;
 
 use crate::{
-    Scope,
+    Blame, Place, Scope,
     provider::{
         Facts, Framing, Limits, Match, OutputCap, Provider, Refill, Rule, UsageHeaders, UsageShape,
-        model_path::ModelPath, refusal_body::ErrorShape,
+        model_path::ModelPath, operation::Operations, refusal_body::ErrorShape,
     },
 };
 
@@ -57,6 +57,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
     Facts::new("bedrock", "")
         .limits(Limits::of(Scope::Model, Refill::Rolling))
         .rules(rules())
+        .operations(Operations::Collections)
         .reads_bodies()
         .processing_time(HeaderName::from_static("x-amzn-bedrock-invocation-latency"))
         .model_path(ModelPath::Behind { part: "model", stream: Some("-stream") })
@@ -113,7 +114,7 @@ fn rules() -> Vec<Rule> {
         Rule::quota_exhausted("bedrock/daily-limit")
             .status(429)
             .says(["per day"])
-            .scope(Scope::Model),
+            .place(Place::Model),
         Rule::transient("bedrock/model-not-ready")
             .status(429)
             .header(KIND, Match::starts_with(["ModelNotReadyException"])),
@@ -125,9 +126,10 @@ fn rules() -> Vec<Rule> {
             .status(503)
             .header(KIND, Match::starts_with(["ServiceUnavailableException"])),
         // Not the key's fault: it may do for other models.
-        Rule::model_refused("bedrock/no-model-access")
+        Rule::permission_refused("bedrock/no-model-access")
             .status(403)
-            .says(["access to the model", "is not authorized to perform"]),
+            .says(["access to the model", "is not authorized to perform"])
+            .place(Place::KeyModel),
         // A short-term key ends so, after twelve hours at most.
         Rule::key_rejected("bedrock/invalid-key").status(403).header(
             KIND,
@@ -143,9 +145,10 @@ fn rules() -> Vec<Rule> {
             "Authentication failed: Please make sure your API Key is valid",
             "Bearer Token has expired",
         ]),
-        Rule::model_refused("bedrock/access-denied")
+        Rule::permission_refused("bedrock/access-denied")
             .status(403)
-            .header(KIND, Match::starts_with(["AccessDeniedException"])),
+            .header(KIND, Match::starts_with(["AccessDeniedException"]))
+            .blame(Blame::Inferred),
         Rule::quota_exhausted("bedrock/service-quota")
             .status(400)
             .header(KIND, Match::starts_with(["ServiceQuotaExceededException"])),

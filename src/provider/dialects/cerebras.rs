@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::openai;
 use crate::{
-    Scope,
+    Place, Scope,
     provider::{
         Facts, Limits, Line, Provider, Refill, Rule, UsageShape, Wait,
         limits::{DAY, HOUR, MINUTE},
@@ -58,7 +58,7 @@ fn rules() -> Vec<Rule> {
         Rule::quota_exhausted("cerebras/daily-limit")
             .status(429)
             .begins(["Tokens per day", "Requests per day"])
-            .scope(Scope::Model)
+            .place(Place::Model)
             .wait(Wait::retry_after())
             .wait(Wait::reset()),
         // The code says quota, and means so many per second, minute or hour.

@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 use http::HeaderName;
 
 use crate::{
-    Scope,
+    Place, Scope,
     provider::{
         Facts, Framing, Limits, Line, Provider, Refill, Rule, UsageShape, Wait, limits::MINUTE,
-        refusal_body::ErrorShape,
+        operation::Operations, refusal_body::ErrorShape,
     },
 };
 
@@ -30,6 +30,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
                 .line(Line::requests("x-trial-endpoint-call-{}").per(MINUTE)),
         )
         .rules(rules())
+        .operations(Operations::Collections)
         .reads_bodies()
         .processing_time(HeaderName::from_static("x-envoy-upstream-service-time"))
         .errors_in(&[Framing::Events])
@@ -77,6 +78,7 @@ fn rules() -> Vec<Rule> {
         Rule::quota_exhausted("cohere/billing-cap")
             .status(402)
             .says(["maximum billing reached"])
+            .place(Place::Key)
             .wait(Wait::next_month()),
     ]
 }

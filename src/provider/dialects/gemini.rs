@@ -5,10 +5,10 @@ use std::{borrow::Cow, sync::LazyLock};
 use http::HeaderName;
 
 use crate::{
-    Estimate, Scope,
+    Estimate, Place, Scope,
     provider::{
         Call, Carrier, Facts, Framing, Limits, Match, Provider, Refill, Rule, TokenSize,
-        UsageShape, Wait, model_path::ModelPath, refusal_body::ErrorShape,
+        UsageShape, Wait, model_path::ModelPath, operation::Operations, refusal_body::ErrorShape,
     },
 };
 
@@ -35,6 +35,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         .processing_time(HeaderName::from_static("server-timing"))
         .limits(Limits::of(Scope::Model, Refill::Fixed))
         .rules(rules())
+        .operations(Operations::Gemini)
         .reads_bodies()
         .tokens(TokenSize::GEMINI)
         .model_path(ModelPath::BeforeColon { stream: "streamGenerateContent" })
@@ -75,8 +76,8 @@ const INTERACTIONS: UsageShape = UsageShape {
 /// <https://ai.google.dev/gemini-api/docs/troubleshooting>, and for the reasons
 /// <https://github.com/googleapis/googleapis/blob/master/google/api/error_reason.proto>.
 ///
-/// A 403 without a reason that we know is the caller's: files and caches belong to one project, and
-/// asking for another's is no fault of the key.
+/// A 403 without a reason that we know may be the caller's, or about a file or a cache of another project:
+/// another key is asked before anything rests.
 fn rules() -> Vec<Rule> {
     vec![
         Rule::key_rejected("gemini/invalid-key").status([400, 401, 403]).json(
@@ -101,10 +102,11 @@ fn rules() -> Vec<Rule> {
             .status(403)
             .begins(["Method doesn't allow unregistered callers"]),
         // Good, but not from this address or application.
-        Rule::model_refused("gemini/restricted-key").status(403).json(
+        Rule::permission_refused("gemini/restricted-key").status(403).json(
             REASON,
             Match::is(["API_KEY_IP_ADDRESS_BLOCKED", "API_KEY_HTTP_REFERRER_BLOCKED"]),
-        ),
+        )
+        .place(Place::Key),
         Rule::caller_fault("gemini/region")
             .status(400)
             .json("/error/status", Match::is(["FAILED_PRECONDITION"])),
@@ -117,12 +119,12 @@ fn rules() -> Vec<Rule> {
         Rule::quota_exhausted("gemini/limit-zero")
             .status(429)
             .says(["limit: 0"])
-            .scope(Scope::Model),
+            .place(Place::Model),
         // Here too the told delay, of seconds, misleads.
         Rule::quota_exhausted("gemini/daily-quota")
             .status(429)
             .json("/error/details/*/violations/*/quotaId", Match::contains(["PerDay"]))
-            .scope(Scope::Model)
+            .place(Place::Model)
             .wait(Wait::pacific_midnight()),
         // `google.rpc.RetryInfo`
         limited().json("/error/details/*", Match::Present),

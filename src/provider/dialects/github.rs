@@ -5,7 +5,7 @@ use std::{sync::LazyLock, time::Duration};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{
-    Scope,
+    Place, Scope,
     provider::{
         Facts, Limits, Line, Match, Provider, Refill, Rule, Wait,
         limits::{HOUR, MINUTE},
@@ -80,7 +80,7 @@ fn rules() -> Vec<Rule> {
         Rule::rate_limited("github/secondary-limit")
             .status([403, 429])
             .says(["secondary rate limit", "abuse detection"])
-            .scope(Scope::Account)
+            .place(Place::Account)
             .wait(Wait::retry_after())
             .wait(Wait::reset())
             .wait(Wait::after(MINUTE)),

@@ -47,7 +47,10 @@ impl Provider for Groq {
 /// <https://console.groq.com/docs/errors>, <https://console.groq.com/docs/spend-limits>
 fn rules() -> Vec<Rule> {
     vec![
-        Rule::caller_fault("groq/request-too-large").status(413).code(["rate_limit_exceeded"]),
+        Rule::too_large("groq/request-too-large")
+            .status(413)
+            .code(["rate_limit_exceeded"])
+            .size_after("limit "),
         // The organisation's spend of the month.
         Rule::quota_exhausted("groq/spend-limit")
             .status(400)

@@ -10,7 +10,7 @@ use crate::{
     provider::{
         Facts, Limits, Line, Match, OutputCap, Provider, Refill, Rule, UsageShape,
         limits::{MINUTE, MONTH, SECOND},
-        refusal_body::ErrorShape,
+        operation::Operations, refusal_body::ErrorShape,
     },
 };
 
@@ -29,6 +29,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
     openai::like("mistral", "https://api.mistral.ai")
         .limits(limits())
         .rules(rules())
+        .operations(Operations::Mistral)
         .output_cap(OutputCap::Unknown)
         .processing_time(HeaderName::from_static("x-envoy-upstream-service-time"))
         .usage(&[USAGE])

@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 use http::HeaderName;
 
 use crate::{
-    Scope,
+    Blame, Place, Scope,
     provider::{
         Facts, Framing, Limits, Line, OutputCap, Provider, Refill, Rule, TokenSize, UsageShape,
-        Wait, refusal_body::ErrorShape,
+        Wait, operation::Operations, refusal_body::ErrorShape,
     },
 };
 
@@ -51,6 +51,7 @@ pub(super) fn like(name: &'static str, origin: &'static str) -> Facts {
         .limits(limits())
         .waits([Wait::retry_after(), Wait::text("try again in "), Wait::reset()])
         .rules(rules())
+        .operations(Operations::Collections)
         .reads_bodies()
         .output_cap(OutputCap::Reserved)
         .processing_time(HeaderName::from_static("openai-processing-ms"))
@@ -96,41 +97,63 @@ fn rules() -> Vec<Rule> {
         Rule::caller_fault("openai/no-key-sent")
             .status(401)
             .begins(["You didn't provide an API key"]),
-        // The caller's own `OpenAI-Organization` or `OpenAI-Project` is of somebody else.
+        // The caller's own `OpenAI-Organization` or `OpenAI-Project` is of somebody else, or of nobody:
+        // "No such organization: org-typo."
+        Rule::caller_fault("openai/organization-mismatch").status([400, 401, 403, 404]).code([
+            "mismatched_organization",
+            "mismatched_project",
+            "invalid_organization",
+            "invalid_project",
+        ]),
         Rule::caller_fault("openai/organization-mismatch")
-            .status(401)
-            .code(["mismatched_organization", "mismatched_project"]),
+            .status([400, 401, 403, 404])
+            .begins(["No such organization", "No such project"]),
         // A restricted key.
-        Rule::model_refused("openai/missing-scopes")
+        Rule::permission_refused("openai/missing-scopes")
             .status([401, 403, 404])
             .says(["missing scopes"]),
         // One that is good from other addresses only.
-        Rule::model_refused("openai/wrong-address").status(401).code(["ip_not_authorized"]),
-        Rule::model_refused("openai/wrong-address").status(401).says(["ip not authorized"]),
+        Rule::permission_refused("openai/wrong-address")
+            .status(401)
+            .code(["ip_not_authorized"])
+            .place(Place::Key),
+        Rule::permission_refused("openai/wrong-address")
+            .status(401)
+            .says(["ip not authorized"])
+            .place(Place::Key),
         // From where we are, no key helps.
         Rule::caller_fault("openai/region")
             .status(403)
             .code(["unsupported_country_region_territory"]),
-        // "Project `proj_1` does not have access to model `gpt-4o`". Not "The model `gpt-9` does not
-        // exist or you do not have access to it", which is nearly always a wrong name: were it taken
-        // for a refusal, each such request would be tried with every key.
-        Rule::model_refused("openai/no-model-access")
+        // "Project `proj_1` does not have access to model `gpt-4o`"
+        Rule::permission_refused("openai/no-model-access")
             .status([403, 404])
-            .says(["not have access to model"]),
+            .says(["not have access to model"])
+            .place(Place::KeyModel),
+        // "The model `gpt-9` does not exist or you do not have access to it": nearly always a wrong name.
+        Rule::permission_refused("openai/unknown-model-or-no-access")
+            .status([400, 404])
+            .code(["model_not_found"])
+            .says(["do not have access", "don't have access"])
+            .place(Place::KeyModel)
+            .blame(Blame::Inferred),
         Rule::caller_fault("openai/unknown-model").status([400, 404]).code(["model_not_found"]),
         // Of responses, mostly told in the midst of a stream.
         Rule::caller_fault("openai/prompt").status(400).code(PROMPT),
         Rule::caller_fault("openai/context-length").status(400).code(["context_length_exceeded"]),
         // One request larger than the whole limit: "Request too large for gpt-4.1-nano in
         // organization ... on tokens per min (TPM): Limit 1000000, Requested 2500013".
-        Rule::caller_fault("openai/request-too-large").status(429).begins(["Request too large"]),
+        Rule::too_large("openai/request-too-large")
+            .status(429)
+            .begins(["Request too large"])
+            .size_after("limit "),
         // The ramp of all traffic is too steep.
-        Rule::rate_limited("openai/slow-down").code(["slow_down"]).scope(Scope::Account),
+        Rule::rate_limited("openai/slow-down").code(["slow_down"]).place(Place::Account),
         // "... on requests per day (RPD): Limit 200, Used 200. Please try again in 7m12s."
         Rule::quota_exhausted("openai/daily-limit")
             .status(429)
             .says(["per day (RPD)", "per day (TPD)"])
-            .scope(Scope::Model)
+            .place(Place::Model)
             .wait(Wait::retry_after())
             .wait(Wait::text("try again in ")),
         Rule::rate_limited("openai/rate-limit").status(429).code(["rate_limit_exceeded"]),

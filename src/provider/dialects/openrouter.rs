@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::openai;
 use crate::{
-    Scope,
+    Place, Scope,
     provider::{
         Facts, Framing, Limits, Line, Match, OutputCap, Provider, Refill, Rule, UsageShape, Wait,
     },
@@ -52,17 +52,23 @@ fn rules() -> Vec<Rule> {
         // Passes when one of the account's own requests has ended.
         Rule::rate_limited("openrouter/in-flight-budget")
             .json(SOURCE, Match::is(["openrouter_in_flight_budget"]))
-            .scope(Scope::Account),
+            .place(Place::Account),
         Rule::quota_exhausted("openrouter/key-limit")
             .status([402, 403])
             .json(SOURCE, Match::is(["openrouter_key_limit"]))
+            .place(Place::Key)
             .wait(resets_at()),
         Rule::quota_exhausted("openrouter/budget")
             .status([402, 403])
             .json(SOURCE, Match::Present)
             .wait(resets_at())
             .wait(Wait::retry_after()),
-        // "This request requires more credits, or fewer max_tokens": an account with more may serve it.
+        // "This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can
+        // only afford 30104": a smaller one may be served, or this one by an account with more.
+        Rule::too_large("openrouter/can-only-afford")
+            .status(402)
+            .says(["can only afford"])
+            .size_after("can only afford "),
         Rule::quota_exhausted("openrouter/no-credit").status(402).says(["credits"]),
         Rule::caller_fault("openrouter/moderation")
             .status(403)
@@ -73,12 +79,12 @@ fn rules() -> Vec<Rule> {
         Rule::rate_limited("openrouter/upstream-limit")
             .status(429)
             .begins(["Provider returned error"])
-            .scope(Scope::Model)
+            .place(Place::Model)
             .wait(Wait::retry_after()),
         Rule::quota_exhausted("openrouter/daily-limit")
             .status(429)
             .says(["per-day"])
-            .scope(Scope::Model)
+            .place(Place::Model)
             .wait(Wait::retry_after())
             .wait(Wait::reset())
             .wait(Wait::json("/error/metadata/headers/X-RateLimit-Reset"))

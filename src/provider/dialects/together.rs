@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::openai;
 use crate::{
-    Scope,
+    Place, Scope,
     provider::{
         Facts, Limits, Line, OutputCap, Provider, Refill, Rule, UsageShape, limits::SECOND,
     },
@@ -46,7 +46,7 @@ fn rules() -> Vec<Rule> {
         Rule::rate_limited("together/rate-limit")
             .status(429)
             .code(["credit_limit"])
-            .scope(Scope::Account),
+            .place(Place::Account),
         Rule::rate_limited("together/model-rate-limit").status(429).code(["model_rate_limit"]),
         // The engine did not answer its own gateway in time.
         Rule::overloaded("together/engine-timeout").status(524),

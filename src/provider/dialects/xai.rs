@@ -62,7 +62,7 @@ fn rules() -> Vec<Rule> {
         // "Content violates usage guidelines. Team: ..., Failed check: SAFETY_CHECK_TYPE_..."
         Rule::caller_fault("xai/safety").status(403).says(["violates usage guidelines"]),
         // A key without the right for this model or path.
-        Rule::model_refused("xai/no-permission")
+        Rule::permission_refused("xai/no-permission")
             .status(403)
             .json("/code", Match::contains(["does not have permission", "permission-denied"])),
         // "Too many tokens for team ... and model ...", "Too many requests for team ..."

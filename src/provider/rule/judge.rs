@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Condition, Rule, Ruling, Says, Wait, common};
 use crate::{
     provider::{Answer, Facts, error_body::ErrorBody},
-    verdict::{Scope, Verdict},
+    verdict::{Place, Verdict},
 };
 
 /// A refusal, read once for all rules.
@@ -26,6 +26,15 @@ impl<'a> Seen<'a> {
             false => body.told_status(),
         };
         Self { answer, body, status, facts }
+    }
+
+    /// The number that stands behind these words in the message.
+    fn number_after(&self, words: &str) -> Option<u64> {
+        let message = self.body.message();
+        let at = message.to_ascii_lowercase().find(&words.to_ascii_lowercase())? + words.len();
+        let digits = message.get(at..)?.trim_start().chars();
+        let digits = digits.filter(|c| *c != ',').take_while(char::is_ascii_digit);
+        digits.collect::<String>().parse().ok()
     }
 
     pub(super) fn is_used_up(&self) -> bool {
@@ -78,20 +87,23 @@ impl Rule {
         };
         let retry_after = [Wait::retry_after()];
         let verdict = match self.says {
-            Says::RateLimited => Verdict::RateLimited {
-                retry_after: wait(&seen.facts.waits),
-                scope: self.scope.unwrap_or(seen.facts.limits.scope()),
-            },
-            Says::QuotaExhausted => Verdict::QuotaExhausted {
-                retry_after: wait(&retry_after),
-                scope: self.scope.unwrap_or(Scope::Account),
-            },
+            Says::RateLimited => Verdict::RateLimited { retry_after: wait(&seen.facts.waits) },
+            Says::QuotaExhausted => Verdict::QuotaExhausted { retry_after: wait(&retry_after) },
             Says::Overloaded => Verdict::Overloaded { retry_after: wait(&retry_after) },
             Says::KeyRejected => Verdict::KeyRejected,
-            Says::ModelRefused => Verdict::ModelRefused,
+            Says::PermissionRefused => Verdict::PermissionRefused,
+            Says::TooLarge => {
+                let size = self.size.as_deref();
+                Verdict::TooLarge { limit: size.and_then(|words| seen.number_after(words)) }
+            }
             Says::Transient => Verdict::Transient,
             Says::CallerFault => Verdict::CallerFault,
         };
-        Ruling { verdict, rule: self.name.clone() }
+        let usual = match self.says {
+            Says::RateLimited => Place::from(seen.facts.limits.scope()),
+            _ => verdict.usual_place(),
+        };
+        let (place, blame) = (self.place.unwrap_or(usual), self.blame);
+        Ruling { verdict, place, blame, rule: self.name.clone() }
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! # use std::time::Duration;
-//! # use tower_key_rotation::{ApiKey, KeyPool, OpenAi, Scope};
+//! # use tower_key_rotation::{ApiKey, KeyPool, OpenAi, Place};
 //! # use tower_key_rotation::provider::{Match, Rule, Wait};
 //! let pool = KeyPool::builder(OpenAi::default())
 //!     .key(ApiKey::new("sk-not-a-real-key"))
@@ -16,7 +16,7 @@
 //!             .status(403)
 //!             .header("x-our-proxy", Match::Present)
 //!             .json("/reason", Match::is(["busy", "later"]))
-//!             .scope(Scope::Account)
+//!             .place(Place::Account)
 //!             .wait(Wait::json("/seconds"))
 //!             .wait(Wait::after(Duration::from_secs(5))),
 //!     )
@@ -46,28 +46,59 @@ use http::HeaderName;
 use self::condition::Condition;
 pub(crate) use self::judge::{Seen, judge};
 pub use self::{condition::Match, wait::Wait};
-use crate::verdict::{Scope, Verdict};
+use crate::verdict::{Blame, Place, Verdict};
 
-/// A verdict, and the name of the rule that gave it.
+/// A verdict, about which place it is, how well that is proven, and the name of the rule that says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ruling {
     /// What the response says.
     pub verdict: Verdict,
+    /// The narrowest place that its words prove something of.
+    pub place: Place,
+    /// Whether it names what is wrong, or it was concluded from little more than the status.
+    pub blame: Blame,
     /// Why: the rule's name, such as `openai/insufficient-quota`.
     pub rule: Cow<'static, str>,
 }
 
 impl Ruling {
-    /// A verdict and its reason.
+    /// A verdict and its reason, about the place that such a verdict is usually about, and told.
     #[must_use]
     pub fn new(verdict: Verdict, rule: impl Into<Cow<'static, str>>) -> Self {
-        Self { verdict, rule: rule.into() }
+        let (place, blame) = (verdict.usual_place(), Blame::Told);
+        Self { verdict, place, blame, rule: rule.into() }
+    }
+
+    /// The same about another place.
+    #[must_use]
+    pub fn of(mut self, place: Place) -> Self {
+        self.place = place;
+        self
+    }
+
+    /// The same, but concluded and not told.
+    #[must_use]
+    pub fn inferred(mut self) -> Self {
+        self.blame = Blame::Inferred;
+        self
+    }
+
+    /// Whether the request could as well be at fault itself: before a key is blamed, the same request is
+    /// to be shown to another one.
+    #[must_use]
+    pub fn needs_second_opinion(&self) -> bool {
+        self.verdict.needs_contrast()
     }
 
     /// For what was not refused.
     pub(crate) fn accepted() -> Self {
         Self::new(Verdict::Accepted, "accepted")
+    }
+
+    /// For what was sent, and whose caller broke off the body.
+    pub(crate) fn broken_off() -> Self {
+        Self::new(Verdict::CallerFault, "body-broken-off")
     }
 
     /// For what was sent, and failed without a response.
@@ -86,11 +117,14 @@ impl Ruling {
 pub struct Rule {
     name: Cow<'static, str>,
     says: Says,
-    /// Of the dialect, where it is not said.
-    scope: Option<Scope>,
+    /// The usual one of the verdict, or of the dialect, where it is not said.
+    place: Option<Place>,
+    blame: Blame,
     /// Of the dialect, where there are none.
     waits: Vec<Wait>,
     conditions: Vec<Condition>,
+    /// What stands before the largest size.
+    size: Option<Cow<'static, str>>,
     /// What is wrong with it.
     problem: Option<String>,
 }
@@ -101,34 +135,41 @@ enum Says {
     RateLimited,
     QuotaExhausted,
     KeyRejected,
-    ModelRefused,
+    PermissionRefused,
+    TooLarge,
     Overloaded,
     Transient,
     CallerFault,
 }
 
 impl Rule {
-    /// Says [`Verdict::RateLimited`], of the dialect's own scope unless another is given.
+    /// Says [`Verdict::RateLimited`], of what the dialect's limits are of unless another place is given.
     pub fn rate_limited(name: impl Into<Cow<'static, str>>) -> Self {
         Self::new(name, Says::RateLimited)
     }
 
-    /// Says [`Verdict::QuotaExhausted`], of the account unless another scope is given.
+    /// Says [`Verdict::QuotaExhausted`], of the account unless another place is given.
     pub fn quota_exhausted(name: impl Into<Cow<'static, str>>) -> Self {
         Self::new(name, Says::QuotaExhausted)
     }
 
-    /// Says [`Verdict::KeyRejected`].
+    /// Says [`Verdict::KeyRejected`], of the key unless another place is given.
     pub fn key_rejected(name: impl Into<Cow<'static, str>>) -> Self {
         Self::new(name, Says::KeyRejected)
     }
 
-    /// Says [`Verdict::ModelRefused`].
-    pub fn model_refused(name: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(name, Says::ModelRefused)
+    /// Says [`Verdict::PermissionRefused`], of the key for this operation and model unless another place
+    /// is given.
+    pub fn permission_refused(name: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(name, Says::PermissionRefused)
     }
 
-    /// Says [`Verdict::Overloaded`].
+    /// Says [`Verdict::TooLarge`], of the account for this model.
+    pub fn too_large(name: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(name, Says::TooLarge)
+    }
+
+    /// Says [`Verdict::Overloaded`], of the model at the provider unless another place is given.
     pub fn overloaded(name: impl Into<Cow<'static, str>>) -> Self {
         Self::new(name, Says::Overloaded)
     }
@@ -145,7 +186,8 @@ impl Rule {
 
     fn new(name: impl Into<Cow<'static, str>>, says: Says) -> Self {
         let (name, waits, conditions) = (name.into(), Vec::new(), Vec::new());
-        Self { name, says, scope: None, waits, conditions, problem: None }
+        let (place, blame) = (None, Blame::Told);
+        Self { name, says, place, blame, waits, conditions, size: None, problem: None }
     }
 
     /// Its name.
@@ -223,9 +265,23 @@ impl Rule {
         self
     }
 
-    /// How far the refusal reaches. It matters to limits and quotas only.
-    pub fn scope(mut self, scope: Scope) -> Self {
-        self.scope = Some(scope);
+    /// The narrowest place that its words prove something of.
+    pub fn place(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// Whether the response names what is wrong, as it does by default, or it is concluded from little more
+    /// than the status. What is only concluded leaves no request without a key.
+    pub fn blame(mut self, blame: Blame) -> Self {
+        self.blame = blame;
+        self
+    }
+
+    /// What stands before the most tokens that the account may send at once, in the message: `Limit `. It
+    /// matters to [`Verdict::TooLarge`] only.
+    pub fn size_after(mut self, words: impl Into<Cow<'static, str>>) -> Self {
+        self.size = Some(words.into());
         self
     }
 
@@ -244,6 +300,11 @@ impl Rule {
     #[must_use]
     pub fn problem(&self) -> Option<&str> {
         if self.name.is_empty() { Some("its name is empty") } else { self.problem.as_deref() }
+    }
+
+    /// Whether it blames a key, or what a key may do.
+    fn is_about_a_key(&self) -> bool {
+        matches!(self.says, Says::KeyRejected | Says::PermissionRefused)
     }
 
     fn report(&mut self, problem: std::fmt::Arguments<'_>) {

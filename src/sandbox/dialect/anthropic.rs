@@ -57,6 +57,13 @@ pub(super) fn refuse(refusal: &Refusal, context: &Context<'_>) -> Told {
             let message = format!("Your API key may not use the model {}.", context.model);
             say(StatusCode::FORBIDDEN, "permission_error", false, &message)
         }
+        Refusal::PathForbidden => {
+            let message = "Your API key does not have permission to use the specified resource.";
+            say(StatusCode::FORBIDDEN, "permission_error", false, message)
+        }
+        Refusal::HeaderRejected(name, value) => {
+            invalid(&format!("Unexpected value(s) `{value}` for the `{name}` header."))
+        }
         Refusal::Exhausted => invalid(
             "Your credit balance is too low to access the Anthropic API. Please go to Plans & \
              Billing to upgrade or purchase credits.",

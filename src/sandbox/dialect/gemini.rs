@@ -48,13 +48,7 @@ pub(super) fn refuse(refusal: &Refusal, context: &Context<'_>) -> Told {
         }
         Refusal::UnknownKey => {
             let message = "API key not valid. Please pass a valid API key.";
-            let info = json!({
-                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-                "reason": "API_KEY_INVALID",
-                "domain": "googleapis.com",
-                "metadata": {"service": "generativelanguage.googleapis.com"},
-            });
-            say(StatusCode::BAD_REQUEST, message, Some(json!([info])))
+            say(StatusCode::BAD_REQUEST, message, Some(reason("API_KEY_INVALID")))
         }
         Refusal::UnknownPath => say(StatusCode::NOT_FOUND, "Not found.", None),
         Refusal::BadRequest(why) => say(StatusCode::BAD_REQUEST, why, None),
@@ -65,6 +59,16 @@ pub(super) fn refuse(refusal: &Refusal, context: &Context<'_>) -> Told {
         Refusal::ModelForbidden => {
             let message = format!("The caller does not have permission to use models/{model}.");
             say(StatusCode::FORBIDDEN, &message, None)
+        }
+        Refusal::PathForbidden => {
+            let message =
+                "Requests to this API generativelanguage.googleapis.com method are blocked.";
+            say(StatusCode::FORBIDDEN, message, Some(reason("API_KEY_SERVICE_BLOCKED")))
+        }
+        Refusal::HeaderRejected(_, value) => {
+            let message =
+                format!("Caller does not have required permission to use project {value}.");
+            say(StatusCode::FORBIDDEN, &message, Some(reason("USER_PROJECT_DENIED")))
         }
         Refusal::Exhausted => {
             let quota = "GenerateRequestsPerDayPerProjectPerModel-FreeTier";
@@ -100,6 +104,16 @@ fn name_of(status: StatusCode) -> &'static str {
         400..=499 => "INVALID_ARGUMENT",
         _ => "UNKNOWN",
     }
+}
+
+/// Why, in a word for programs.
+fn reason(reason: &str) -> Value {
+    json!([{
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": reason,
+        "domain": "googleapis.com",
+        "metadata": {"service": "generativelanguage.googleapis.com"},
+    }])
 }
 
 /// The delay told: also, as the provider does, with a request that can never fit.

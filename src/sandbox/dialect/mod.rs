@@ -108,6 +108,7 @@ pub(super) struct Context<'a> {
     pub(super) now: Duration,
     pub(super) account: &'a str,
     pub(super) model: &'a str,
+    pub(super) path: &'a str,
     pub(super) request_id: &'a str,
 }
 

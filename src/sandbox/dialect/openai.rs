@@ -55,6 +55,17 @@ pub(super) fn refuse(refusal: &Refusal, context: &Context<'_>) -> Told {
             let message = format!("Project `{account}` does not have access to model `{model}`");
             say(StatusCode::FORBIDDEN, invalid, Some("model_not_found"), message)
         }
+        Refusal::PathForbidden => {
+            let message = format!(
+                "You have insufficient permissions for this operation. Missing scopes: api.{}.write.",
+                resource(context.path),
+            );
+            say(StatusCode::UNAUTHORIZED, invalid, None, message)
+        }
+        Refusal::HeaderRejected(_, value) => {
+            let message = format!("No such organization: {value}.");
+            say(StatusCode::UNAUTHORIZED, invalid, Some("invalid_organization"), message)
+        }
         Refusal::Exhausted => {
             let message = "You exceeded your current quota, please check your plan and billing \
                 details.";
@@ -83,6 +94,11 @@ pub(super) fn refuse(refusal: &Refusal, context: &Context<'_>) -> Told {
         }
         Refusal::Error(status) => say(*status, invalid, None, format!("Answered with {status}.")),
     }
+}
+
+/// What a path is about: `responses` of `/v1/responses`.
+fn resource(path: &str) -> &str {
+    path.split('/').nth(2).unwrap_or_default()
 }
 
 fn counts_tokens(metered: Metered) -> bool {

@@ -1,15 +1,18 @@
 //! Choosing an account with room, and a key of it.
 
-use crate::strategy::{Candidate, Look};
-
-use super::{
-    Engine,
-    account::Life,
-    demand::{Among, Ask, Cost},
-    index::{AccountIx, KeyIx, LaneIx},
-    lane,
-    room::Room,
-    time::Time,
+use crate::{
+    Place,
+    engine::{
+        Engine,
+        account::Life,
+        demand::{Among, Ask},
+        index::{AccountIx, At, KeyIx, LaneIx},
+        lane,
+        room::Room,
+        standing::Standing,
+        time::Time,
+    },
+    strategy::{Candidate, Look},
 };
 
 /// More accounts than any strategy has reason to look at.
@@ -17,9 +20,9 @@ const MOST_CANDIDATES: usize = 16;
 
 /// Somebody is ahead, for whom there is no room.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Passing {
+pub(in crate::engine) struct Passing {
     /// The account that will have room for it first: it is left alone.
-    pub(super) held: Option<AccountIx>,
+    pub(in crate::engine) held: Option<AccountIx>,
 }
 
 /// A way through the accounts that are ready.
@@ -31,14 +34,14 @@ enum Walk {
 
 /// Why nobody could be chosen.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Blocked {
+pub(in crate::engine) struct Blocked {
     /// When it may be otherwise; `None` if no clock tells.
-    pub(super) until: Option<Time>,
+    pub(in crate::engine) until: Option<Time>,
     /// The account that will be the first to have room, of those that have room for less now.
-    pub(super) first: Option<(Time, AccountIx)>,
+    pub(in crate::engine) first: Option<(Time, AccountIx)>,
     /// Whether an account had room that the request does not want: its keys are excluded, or the
     /// request waits for the account of its kin.
-    pub(super) by_exclusion: bool,
+    pub(in crate::engine) by_exclusion: bool,
 }
 
 impl Engine {
@@ -49,13 +52,14 @@ impl Engine {
     /// Accounts that turn out to have no room for any such request are put to sleep, so each is looked
     /// at once per refill, however many there are. Those that merely have too little left for this
     /// request stay where they are.
-    pub(super) fn choose(
+    pub(in crate::engine) fn choose(
         &mut self,
         now: Time,
         ask: &Ask,
         passing: Option<Passing>,
     ) -> Result<(AccountIx, KeyIx), Blocked> {
-        match self.provider.room() {
+        let of_provider = self.provider.room_after_others(ask.later());
+        match of_provider.max(self.lanes[ask.lane].standing.room_after_others(ask.later())) {
             Room::At(open) if open <= now => {}
             Room::At(open) => return Err(Blocked { until: Some(open), ..Blocked::default() }),
             Room::OnChange | Room::Never => return Err(Blocked::default()),
@@ -90,7 +94,7 @@ impl Engine {
             if passing.is_some_and(|passing| passing.held == Some(account)) {
                 continue;
             }
-            match self.room(ask.lane, &ask.cost, account) {
+            match self.room(ask, account) {
                 Room::At(open) if open <= now => match self.choose_key(now, account, ask) {
                     Ok(key) => {
                         candidates += 1;
@@ -104,7 +108,12 @@ impl Engine {
                             break;
                         }
                     }
-                    Err(none) if none.gone => self.lanes[ask.lane].block(account),
+                    Err(NoKey { rest: Room::At(open), .. }) if open > now => {
+                        self.lanes[ask.lane].sleep(account, open, 0);
+                    }
+                    Err(NoKey { rest: Room::OnChange | Room::Never, .. }) => {
+                        self.lanes[ask.lane].block(account);
+                    }
                     Err(none) => {
                         blocked.by_exclusion |= none.excluded;
                         blocked.wait_for(none.room);
@@ -113,6 +122,8 @@ impl Engine {
                 },
                 room => {
                     if !self.park(now, ask, account) {
+                        // Others may go first, where this one was refused before.
+                        blocked.by_exclusion |= ask.later() > 0;
                         blocked.wait_for(room);
                         blocked.note(room.max(self.room_of_keys(account, ask)), account);
                     }
@@ -130,6 +141,9 @@ impl Engine {
                 Ok((account, key))
             }
             None => {
+                if let Some(found) = self.least_bad(now, ask) {
+                    return Ok(found);
+                }
                 if let Some(wake) = self.lanes[ask.lane].next_wake() {
                     blocked.wait_for(Room::At(wake));
                 }
@@ -162,14 +176,20 @@ impl Engine {
         })
     }
 
-    pub(super) fn room(&self, lane: LaneIx, cost: &Cost, account: AccountIx) -> Room {
-        self.accounts[account.index()].room(self.lanes[lane].seat(account), cost)
+    /// When an account has room for a request.
+    pub(in crate::engine) fn room(&self, ask: &Ask, account: AccountIx) -> Room {
+        let (seat, state) = (self.lanes[ask.lane].seat(account), &self.accounts[account.index()]);
+        match ask.later() {
+            0 => state.room(seat, &ask.cost),
+            later => state.room_after_others(seat, &ask.cost, later),
+        }
     }
 
     /// Takes an account out of the choice if it has no room even for the least request of this kind.
     fn park(&mut self, now: Time, ask: &Ask, account: AccountIx) -> bool {
         for least in ask.cost.least() {
-            match self.room(ask.lane, &least, account) {
+            let seat = self.lanes[ask.lane].seat(account);
+            match self.accounts[account.index()].room(seat, &least) {
                 Room::At(open) if open <= now => continue,
                 Room::At(open) => self.lanes[ask.lane].sleep(account, open, least.kinds()),
                 Room::OnChange | Room::Never => self.lanes[ask.lane].block(account),
@@ -180,21 +200,22 @@ impl Engine {
     }
 
     /// The key of an account that has room and has served least by its weight.
-    pub(super) fn choose_key(
+    pub(in crate::engine) fn choose_key(
         &self,
         now: Time,
         account: AccountIx,
         ask: &Ask,
     ) -> Result<KeyIx, NoKey> {
-        let mut none = NoKey { gone: true, excluded: false, room: Room::Never };
+        let mut none = NoKey { rest: Room::Never, excluded: false, room: Room::Never };
         let mut best: Option<(u64, KeyIx)> = None;
         for &key in &self.accounts[account.index()].keys {
-            if !self.is_usable(ask.lane, key) {
+            if !self.is_usable(key) {
                 continue;
             }
-            none.gone = false;
+            let (rest, standing) = self.key_standing(ask.lane, ask.operation, key);
+            none.rest = none.rest.min(rest);
             let state = &self.keys[key.index()];
-            match state.room(&ask.cost) {
+            match state.room(&ask.cost).max(standing) {
                 Room::At(open) if open <= now && ask.excluded.contains(&key) => {
                     none.excluded = true;
                 }
@@ -210,37 +231,85 @@ impl Engine {
     }
 
     /// When a key of an account has room that the request may be sent with.
-    pub(super) fn room_of_keys(&self, account: AccountIx, ask: &Ask) -> Room {
+    pub(in crate::engine) fn room_of_keys(&self, account: AccountIx, ask: &Ask) -> Room {
         let keys = self.accounts[account.index()].keys.iter();
-        keys.filter(|key| self.is_usable(ask.lane, **key) && ask.allows(**key))
-            .map(|key| self.keys[key.index()].room(&ask.cost))
+        keys.filter(|key| self.is_usable(**key) && ask.allows(**key))
+            .map(|key| self.room_of_key(ask, *key))
             .min()
             .unwrap_or(Room::Never)
     }
 
-    pub(super) fn is_usable(&self, lane: LaneIx, key: KeyIx) -> bool {
+    /// When a key has room for a request, as far as it goes by itself.
+    pub(in crate::engine) fn room_of_key(&self, ask: &Ask, key: KeyIx) -> Room {
+        let (_, standing) = self.key_standing(ask.lane, ask.operation, key);
+        self.keys[key.index()].room(&ask.cost).max(standing)
+    }
+
+    /// A request is not to be sent with any key of an account.
+    pub(crate) fn exclude_account(&self, ask: &mut Ask, account: AccountIx) {
+        for &key in &self.accounts[account.index()].keys {
+            if !ask.excluded.contains(&key) {
+                ask.excluded.push(key);
+            }
+        }
+    }
+
+    /// Whether a key is declared, in its time, and not switched off.
+    pub(in crate::engine) fn is_usable(&self, key: KeyIx) -> bool {
         let state = &self.keys[key.index()];
         // Whoever excludes a key may do so for longer than there is one.
-        state.ix == key && state.life == Life::Good && !self.lanes[lane].refused.contains(&key)
+        state.ix == key && state.life == Life::Good
+    }
+
+    /// What is only inferred or suspected leaves nobody without a key: where a request has nowhere else to
+    /// go before its deadline, the place that is back first is tried.
+    fn least_bad(&mut self, now: Time, ask: &Ask) -> Option<(AccountIx, KeyIx)> {
+        if now >= self.in_doubt_until || ask.among != Among::All {
+            return None;
+        }
+        let wider = self.provider.room_in_need().max(self.lanes[ask.lane].standing.room_in_need());
+        let mut best: Option<(Room, AccountIx, KeyIx)> = None;
+        for account in self.sample() {
+            let (seat, state) =
+                (self.lanes[ask.lane].seat(account), &self.accounts[account.index()]);
+            for &key in state.keys.iter().filter(|key| self.is_usable(**key) && ask.allows(**key)) {
+                let room = self.room(ask, account).max(self.room_of_key(ask, key));
+                let at = At { account, key, lane: ask.lane, operation: ask.operation };
+                let in_need = state.room_in_need(seat, &ask.cost).max(wider);
+                let of_key = self.keys[key.index()].room(&ask.cost);
+                let places = [Place::Operation, Place::KeyModel, Place::Key];
+                let standings = places.into_iter().filter_map(|place| self.standing(place, at));
+                let in_need =
+                    standings.map(Standing::room_in_need).fold(in_need.max(of_key), Room::max);
+                // What is not in doubt is waited for, if that can be done.
+                let is_in_doubt = in_need < room;
+                if !is_in_doubt && (room == Room::OnChange || room <= Room::At(ask.deadline)) {
+                    return None;
+                }
+                if in_need <= Room::At(now) && best.is_none_or(|(first, ..)| room < first) {
+                    best = Some((room, account, key));
+                }
+            }
+        }
+        best.map(|(_, account, key)| (account, key))
     }
 
     /// Whether no key is left that this request could ever be sent with.
     pub(crate) fn is_keyless(&self, ask: &Ask) -> bool {
         match ask.among {
             Among::All => {}
-            Among::One(key) => return !self.is_usable(ask.lane, key) || !ask.allows(key),
+            Among::One(key) => return !self.is_usable(key) || !ask.allows(key),
             Among::None => return true,
         }
-        let refused = self.lanes[ask.lane].refused.len();
-        let excluded = ask.excluded.iter().filter(|key| self.is_usable(ask.lane, **key)).count();
-        self.live_keys <= refused + excluded
+        let excluded = ask.excluded.iter().filter(|key| self.is_usable(**key)).count();
+        self.usable_keys <= excluded
     }
 }
 
 /// Why an account has no key for a request.
-pub(super) struct NoKey {
-    /// It has no good key.
-    gone: bool,
+pub(in crate::engine) struct NoKey {
+    /// When the first of its keys is back for any operation; never if it has none.
+    rest: Room,
     /// A key that the request excludes has room.
     excluded: bool,
     /// When another one has, excluded or not: that lets somebody behind pass.

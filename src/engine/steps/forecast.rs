@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::{Exhausted, Reason, limit::Metered};
 
-use super::{
-    AccountIx, Among, Ask, Engine, Time, account::Key, line::Sum, meter::Meter, room::Room,
+use crate::engine::{
+    AccountIx, Among, Ask, Engine, KeyIx, Time, account::Key, line::Sum, meter::Meter, room::Room,
     standing::Standing,
 };
 
@@ -31,13 +31,13 @@ impl Engine {
             return Some(refusal);
         }
         let at = self.forecast(now, ask);
-        let refuse = |reason| Some(Exhausted::new(reason, at.map(|at| now.until(at))));
+        let wait = at.map(|at| now.until(at));
         if self.waiting >= self.longest_line && self.crowding(ask.tenant).is_none() {
-            return refuse(Reason::LineFull);
+            return Some(Exhausted::new(Reason::LineFull, wait));
         }
         let latest = self.latest_start(ask);
         if at.is_some_and(|at| at > latest) || latest <= now {
-            return refuse(Reason::Busy);
+            return Some(self.explain(now, ask, wait));
         }
         None
     }
@@ -52,11 +52,11 @@ impl Engine {
     /// What to tell somebody who has waited too long.
     pub(crate) fn busy(&self, now: Time, ask: &Ask) -> Exhausted {
         let wait = self.forecast(now, ask).map(|at| now.until(at));
-        Exhausted::new(Reason::Busy, wait.map(|wait| wait.max(Duration::from_millis(1))))
+        self.explain(now, ask, wait.map(|wait| wait.max(Duration::from_millis(1))))
     }
 
     /// Why a request can never be admitted, if so.
-    pub(super) fn hopeless(&self, ask: &Ask) -> Option<Exhausted> {
+    pub(in crate::engine) fn hopeless(&self, ask: &Ask) -> Option<Exhausted> {
         let can = |account: &AccountIx| self.opens(ask, *account).is_some();
         if match ask.among {
             Among::All => self.order.iter().any(can),
@@ -74,24 +74,56 @@ impl Engine {
     fn opens(&self, ask: &Ask, account: AccountIx) -> Option<Time> {
         let seat = self.lanes[ask.lane].seat(account);
         let state = &self.accounts[account.index()];
-        let standings = [&self.provider, &state.standing, &seat.standing];
+        let of_model = &self.lanes[ask.lane].standing;
+        let standings = [&self.provider, of_model, &state.standing, &seat.standing];
         let cooled = standings.map(Standing::until).into_iter().max()?;
+        let cooled = match seat.largest.as_ref().map(|largest| largest.room(&ask.cost)) {
+            Some(Room::At(open)) => cooled.max(open),
+            _ => cooled,
+        };
         let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
         let open = latest(cooled, state.counting(seat.meters).chain(learnt), ask)?;
-        self.keys_for(ask, account).filter_map(|key| latest(open, key.meters.iter(), ask)).min()
+        let keys = self.keys_for(ask, account);
+        keys.filter_map(|key| latest(open.max(self.key_until(ask, key.ix)), key.meters.iter(), ask)).min()
     }
 
     fn keys_for(&self, ask: &Ask, account: AccountIx) -> impl Iterator<Item = &Key> {
         let keys = self.accounts[account.index()].keys.iter();
-        keys.filter(|key| self.is_usable(ask.lane, **key) && ask.allows(**key))
+        keys.filter(|key| self.is_usable(**key) && ask.allows(**key))
             .map(|key| &self.keys[key.index()])
+    }
+
+    /// Until when a key rests by itself.
+    fn key_until(&self, ask: &Ask, key: KeyIx) -> Time {
+        let own = self.keys[key.index()].standing.until();
+        let keys = &self.lanes[ask.lane].keys;
+        if keys.is_empty() {
+            return own;
+        }
+        let until = |operation| keys.get(&(key, operation)).map_or(own, Standing::until);
+        own.max(until(None)).max(until(Some(ask.operation)))
+    }
+
+    /// Whether every key that may be used before a request's deadline is one that it excludes: then those
+    /// it has tried are worth another try.
+    pub(crate) fn is_tried_out(&self, ask: &Ask) -> bool {
+        let is_in_time = |account: AccountIx| {
+            let seat = self.lanes[ask.lane].seat(account);
+            let account_until = self.accounts[account.index()].standing.until();
+            let until = account_until.max(seat.standing.until());
+            self.keys_for(ask, account).any(|key| until.max(self.key_until(ask, key.ix)) <= ask.deadline)
+        };
+        match ask.among {
+            Among::All => !self.sample().any(is_in_time),
+            Among::One(_) | Among::None => self.is_keyless(ask),
+        }
     }
 
     /// When a request could be admitted that joined the line now; `None` if no clock tells.
     ///
     /// One account must have room for this demand, and the allowance of all accounts together must
     /// serve everybody ahead.
-    pub(super) fn forecast(&self, now: Time, ask: &Ask) -> Option<Time> {
+    pub(in crate::engine) fn forecast(&self, now: Time, ask: &Ask) -> Option<Time> {
         if let Among::One(key) = ask.among {
             // Those ahead may go elsewhere.
             let fits = self.opens(ask, self.keys[key.index()].account)?;
@@ -123,7 +155,7 @@ impl Engine {
         Some(fits.plus(late))
     }
 
-    pub(super) fn sample(&self) -> impl Iterator<Item = AccountIx> {
+    pub(in crate::engine) fn sample(&self) -> impl Iterator<Item = AccountIx> {
         self.order.iter().step_by(self.stride()).copied()
     }
 
@@ -168,8 +200,9 @@ impl Engine {
     fn opens_by(&self, then: Time, ask: &Ask, account: AccountIx) -> bool {
         let seat = self.lanes[ask.lane].seat(account);
         let state = &self.accounts[account.index()];
-        let standings = [&self.provider, &state.standing, &seat.standing];
-        self.keys_for(ask, account).next().is_some()
+        let of_model = &self.lanes[ask.lane].standing;
+        let standings = [&self.provider, of_model, &state.standing, &seat.standing];
+        self.keys_for(ask, account).any(|key| self.key_until(ask, key.ix) <= then)
             && standings.into_iter().all(|standing| standing.until() <= then)
     }
 }

@@ -1,4 +1,5 @@
-//! What was tried for a request: which keys, what came of it, and how long it waited.
+//! What was tried for a request: which keys, what came of it, and how long it waited. The layers of
+//! `rotate` write it, the policy of `retry` reads it.
 
 use std::{
     borrow::Cow,
@@ -10,7 +11,9 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
 use tokio::time::Instant;
 
-use crate::{KeyId, Verdict};
+use crate::{Blame, KeyId, Place, Ruling, Verdict};
+
+use super::{lease::Lease, pending::Pending};
 
 /// The key a response was asked for with: an extension of every response of the provider.
 #[derive(Clone, Debug)]
@@ -22,6 +25,10 @@ pub struct KeyUsed {
     pub account: Arc<str>,
     /// What the response says.
     pub verdict: Verdict,
+    /// The narrowest place that its words prove something of.
+    pub place: Place,
+    /// Whether it names what is wrong, or it was concluded from little more than the status.
+    pub blame: Blame,
     /// Why: the name of the [`Rule`](crate::Rule) that fired, such as `openai/insufficient-quota`; else
     /// `accepted`.
     pub rule: Cow<'static, str>,
@@ -29,6 +36,12 @@ pub struct KeyUsed {
     pub waited: Duration,
     /// When the request first asked for a key.
     pub since: Instant,
+    /// The model it was asked for.
+    pub(crate) model: Option<Arc<str>>,
+    /// Whether every key may do what the request does.
+    pub(crate) generates: bool,
+    /// Blame that is still open.
+    pub(crate) pending: Option<Arc<Pending>>,
     /// The whole response, if it is a refusal that was read to its end.
     pub(crate) refusal: Option<Arc<Refusal>>,
 }
@@ -43,10 +56,18 @@ pub struct Attempt {
     pub account: Option<Arc<str>>,
     /// What came of it. A request that failed without a response is [`Verdict::Transient`].
     pub verdict: Verdict,
+    /// The narrowest place that the answer's words prove something of.
+    pub place: Place,
+    /// Whether it names what is wrong, or it was concluded from little more than the status.
+    pub blame: Blame,
     /// Why: the name of the [`Rule`](crate::Rule) that fired; else `accepted`, or `no-answer`.
     pub rule: Cow<'static, str>,
     /// How long the request waited in line for it.
     pub waited: Duration,
+    /// The model it was asked for.
+    pub(crate) model: Option<Arc<str>>,
+    /// Whether every key may do what the request does.
+    pub(crate) generates: bool,
 }
 
 /// All attempts at a request, in order: an extension of requests and responses.
@@ -74,7 +95,21 @@ pub struct Trail {
 #[derive(Debug, Default)]
 struct Tried {
     attempts: Vec<Attempt>,
+    /// Blame that is still open.
+    pending: Vec<Arc<Pending>>,
+    first_refusal: Option<Arc<Refusal>>,
     last_refusal: Option<Arc<Refusal>>,
+    closed: Option<Closed>,
+    is_caller_gone: bool,
+}
+
+/// Why no further attempt is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// The request is at fault: its caller gets the first answer.
+    First,
+    /// No key is left that is not rejected.
+    NoKey,
 }
 
 /// A response that was refused to the caller, kept in case that nothing better comes.
@@ -107,11 +142,61 @@ impl Trail {
         self.since
     }
 
-    pub(crate) fn push(&self, attempt: Attempt, refusal: Option<Arc<Refusal>>) {
+    /// Notes an attempt that was made with a lease, for a loop of your own
+    /// ([`KeyPool::weigh`](crate::KeyPool::weigh)).
+    pub fn record(&self, lease: &mut Lease, ruling: &Ruling) {
+        let (key, account) = (lease.key().cloned(), lease.account().cloned());
+        let pending = lease.take_pending();
+        let Ruling { verdict, place, blame, rule } = ruling.clone();
+        let (waited, model, generates) = (lease.waited(), lease.model(), lease.generates());
+        let attempt =
+            Attempt { key, account, verdict, place, blame, rule, waited, model, generates };
+        self.push(attempt, pending, None);
+    }
+
+    pub(crate) fn push(
+        &self,
+        attempt: Attempt,
+        pending: Option<Arc<Pending>>,
+        refusal: Option<Arc<Refusal>>,
+    ) {
         let mut tried = self.tried();
         tried.attempts.push(attempt);
+        tried.pending.extend(pending);
+        if tried.first_refusal.is_none() {
+            tried.first_refusal.clone_from(&refusal);
+        }
         // A broken connection does not make an earlier answer of the provider any less true.
         tried.last_refusal = refusal.or_else(|| tried.last_refusal.take());
+    }
+
+    /// The attempts so far, and the blame that is open.
+    pub(super) fn look(&self) -> (Vec<Attempt>, Vec<Arc<Pending>>) {
+        let tried = self.tried();
+        (tried.attempts.clone(), tried.pending.clone())
+    }
+
+    /// No further attempt is made.
+    pub(super) fn close(&self, closed: Closed) {
+        self.tried().closed = Some(closed);
+    }
+
+    pub(crate) fn closed(&self) -> Option<Closed> {
+        self.tried().closed
+    }
+
+    /// The request's own body broke off: no other attempt can send it, and nobody else is to blame.
+    pub(crate) fn break_off(&self) {
+        self.tried().is_caller_gone = true;
+    }
+
+    #[cfg(feature = "retry")]
+    pub(crate) fn is_caller_gone(&self) -> bool {
+        self.tried().is_caller_gone
+    }
+
+    pub(crate) fn first_refusal(&self) -> Option<Arc<Refusal>> {
+        self.tried().first_refusal.clone()
     }
 
     pub(crate) fn last_refusal(&self) -> Option<Arc<Refusal>> {
@@ -138,8 +223,10 @@ impl Attempt {
     /// Sent, and failed without a response; nobody saw with which key.
     #[cfg(feature = "retry")]
     pub(crate) fn unanswered() -> Self {
-        let crate::Ruling { verdict, rule } = crate::Ruling::unanswered();
-        Self { key: None, account: None, verdict, rule, waited: Duration::ZERO }
+        let Ruling { verdict, place, blame, rule } = Ruling::unanswered();
+        let (key, account, model) = (None, None, None);
+        let (waited, generates) = (Duration::ZERO, false);
+        Self { key, account, verdict, place, blame, rule, waited, model, generates }
     }
 }
 
@@ -149,8 +236,12 @@ impl From<&KeyUsed> for Attempt {
             key: Some(used.key.clone()),
             account: Some(Arc::clone(&used.account)),
             verdict: used.verdict,
+            place: used.place,
+            blame: used.blame,
             rule: used.rule.clone(),
             waited: used.waited,
+            model: used.model.clone(),
+            generates: used.generates,
         }
     }
 }

@@ -2,17 +2,17 @@
 
 use crate::{Usage, Verdict};
 
-use super::{
+use crate::engine::{
     Ask, Cost, Engine, Time,
-    index::{AccountIx, KeyIx},
+    index::{AccountIx, At, KeyIx},
     learnt::Learnt,
     meter::Meter,
-    reserved::{Grant, Parts, Reserved},
+    reserved::{Grant, Reserved},
 };
 
 impl Engine {
     /// Reserves a demand on all meters that count it.
-    pub(super) fn grant(
+    pub(in crate::engine) fn grant(
         &mut self,
         now: Time,
         ask: &Ask,
@@ -20,17 +20,17 @@ impl Engine {
         key: KeyIx,
         counted: bool,
     ) -> Grant {
-        let seat = self.lanes[ask.lane].seat_mut(account);
-        let parts = Parts {
-            seat: seat.standing.sending(),
-            account: self.accounts[account.index()].standing.sending(),
-            provider: self.provider.sending(),
-        };
+        let at = At { account, key, lane: ask.lane, operation: ask.operation };
+        let parts = self.sending(now, at);
+        self.opinions.earn();
         let grant = self.spares.grant(Reserved {
             account,
             key,
             lane: ask.lane,
-            meters: seat.meters,
+            operation: ask.operation,
+            generates: ask.generates,
+            tenant: ask.tenant,
+            meters: self.lanes[ask.lane].seat(account).meters,
             epoch: self.epoch,
             is_charged: self.limits_spending,
             secret: self.keys[key.index()].secret,
@@ -40,6 +40,7 @@ impl Engine {
             reserved: ask.cost,
             prior: ask.prior,
             parts,
+            is_doubtful: ask.is_doubtful_at(account),
             counted,
             settled: false,
             judged: None,
@@ -143,15 +144,11 @@ impl Engine {
         if grant.judged == Some(Verdict::Accepted) {
             lane.answer_time.note(now.since(grant.sent));
         }
-        let Reserved { account, key, sent, parts, .. } = *grant;
-        freed |= self.lanes[grant.lane].seat_mut(account).standing.ended(parts.seat, sent);
-        freed |= self.accounts[account.index()].standing.ended(parts.account, sent);
+        let Reserved { account, key, .. } = *grant;
         if freed {
             self.revive(account);
         }
-        if self.provider.ended(parts.provider, sent) {
-            self.unstall();
-        }
+        self.ended(&grant);
         self.let_go(key);
         self.spares.keep(grant);
     }
@@ -173,7 +170,7 @@ impl Engine {
 
     /// The meters that a request is counted by: those of its account for its model, declared and
     /// learnt, and its key's.
-    pub(super) fn meters_of(&mut self, grant: &Grant) -> impl Iterator<Item = &mut Meter> {
+    pub(in crate::engine) fn meters_of(&mut self, grant: &Grant) -> impl Iterator<Item = &mut Meter> {
         let seat = self.lanes[grant.lane].seat_mut(grant.account);
         let learnt = seat.learnt.iter_mut().flat_map(|learnt| &mut learnt.meters);
         let account = self.accounts[grant.account.index()].counting_grant(grant);
@@ -185,14 +182,14 @@ impl Engine {
     }
 
     /// An account changed for the better: every lane looks at it anew.
-    pub(super) fn revive(&mut self, account: AccountIx) {
+    pub(in crate::engine) fn revive(&mut self, account: AccountIx) {
         #[cfg(feature = "balance")]
         self.opened.account(account);
         self.lanes.iter_mut().for_each(|lane| lane.revive(account));
     }
 
     /// The provider changed for the better.
-    pub(super) fn unstall(&mut self) {
+    pub(in crate::engine) fn unstall(&mut self) {
         #[cfg(feature = "balance")]
         self.opened.all();
         self.lanes.iter_mut().for_each(|lane| lane.stalled = None);

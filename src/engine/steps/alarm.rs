@@ -2,7 +2,7 @@
 
 use crate::Limit;
 
-use super::{
+use crate::engine::{
     Engine, Event,
     account::Key,
     demand::Ask,
@@ -15,7 +15,7 @@ const CALM: u64 = 10 * SECOND;
 
 impl Engine {
     /// Little is left of a limit that counts a request.
-    pub(super) fn tell_near_limits(&mut self, now: Time, grant: &Grant) {
+    pub(in crate::engine) fn tell_near_limits(&mut self, now: Time, grant: &Grant) {
         let seat = self.lanes[grant.lane].seat_mut(grant.account);
         let learnt = seat.learnt.iter_mut().flat_map(|learnt| &mut learnt.meters);
         let account = &mut self.accounts[grant.account.index()];
@@ -35,7 +35,7 @@ impl Engine {
     }
 
     /// A request was not admitted. If nobody is left for any such request, that is told once.
-    pub(super) fn held_up(&mut self, now: Time, ask: &Ask) {
+    pub(in crate::engine) fn held_up(&mut self, now: Time, ask: &Ask) {
         let lane = &self.lanes[ask.lane];
         if !lane.is_asleep() {
             return;
@@ -48,7 +48,7 @@ impl Engine {
     }
 
     /// A request was admitted at once.
-    pub(super) fn went_through(&mut self, now: Time) {
+    pub(in crate::engine) fn went_through(&mut self, now: Time) {
         if self.exhausted.is_some_and(|last| now.since(last) >= CALM) {
             self.exhausted = None;
             self.events.push(Event::ExhaustionEnded);

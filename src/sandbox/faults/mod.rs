@@ -1,35 +1,33 @@
 //! What can be made to go wrong.
 
-use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    fmt,
-    time::Duration,
-};
+mod queue;
+mod set;
+
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
 
-use crate::{
-    limit::Metered,
-    sandbox::{
-        limits::{Over, Wait},
-        refusal::Refusal,
-        state::{Directory, Place},
-    },
-};
+pub(super) use set::{Faults, Struck};
+
+use crate::sandbox::refusal::Refusal;
 
 /// Something that goes wrong, for [`Sandbox::fail`](crate::sandbox::Sandbox::fail).
 ///
-/// Some faults last until [`Fault::restore`]; others strike the next `n` requests. Where several
-/// would strike one request, the lasting ones go first, then those that wait in line.
+/// Some faults last until [`Fault::restore`], or for a time; others strike the next `n` requests.
+/// Where several would strike one request, the lasting ones go first, then those that wait in line.
 #[must_use]
 pub struct Fault(Kind);
 
 enum Kind {
     Revoke(String),
     Forbid(String, String),
+    ForbidPath(String, String),
     Exhaust(String),
     Cool(String, Duration),
+    OverloadModel(String, Duration),
+    Outage(Duration),
+    RejectHeader(String, String),
     Restore(String),
     Refuse(Refusal, u64),
     Answer(Box<Response<Bytes>>, u64),
@@ -62,6 +60,12 @@ impl Fault {
         Self(Kind::Forbid(secret.into(), model.into()))
     }
 
+    /// The secret is restricted: it may not be used for paths that contain this part (OpenAI: 401 "Missing
+    /// scopes"; Anthropic and Gemini: 403).
+    pub fn forbid_path(secret: impl Into<String>, path_part: impl Into<String>) -> Self {
+        Self(Kind::ForbidPath(secret.into(), path_part.into()))
+    }
+
     /// The account has no quota left (OpenAI: 429 `insufficient_quota`; Anthropic: 400, credit too
     /// low; Gemini: 429, quota per day).
     pub fn exhaust(account: impl Into<String>) -> Self {
@@ -71,6 +75,24 @@ impl Fault {
     /// The account is refused with 429 for this time, and told how much of it is left.
     pub fn cool(account: impl Into<String>, time: Duration) -> Self {
         Self(Kind::Cool(account.into(), time))
+    }
+
+    /// Requests for the model find the provider overloaded for this time (503; Anthropic: 529), whatever
+    /// their key. Other models are served.
+    pub fn overload_model(model: impl Into<String>, time: Duration) -> Self {
+        Self(Kind::OverloadModel(model.into(), time))
+    }
+
+    /// No key is known for this time (401; Gemini: 400). Then all is as before.
+    pub fn outage(time: Duration) -> Self {
+        Self(Kind::Outage(time))
+    }
+
+    /// Requests with such a header, whose value contains this part, are at fault from now on and refused
+    /// with every key (OpenAI: 401 `invalid_organization`; Anthropic: 400; Gemini: 403
+    /// `USER_PROJECT_DENIED`). The refusal repeats the value.
+    pub fn reject_header(name: impl Into<String>, value_part: impl Into<String>) -> Self {
+        Self(Kind::RejectHeader(name.into(), value_part.into()))
     }
 
     /// Ends every lasting fault of the secret or the account of this name.
@@ -135,8 +157,12 @@ impl fmt::Debug for Fault {
         match &self.0 {
             Kind::Revoke(_) => f.write_str("Revoke(..)"),
             Kind::Forbid(_, model) => write!(f, "ForbidModel(.., {model:?})"),
+            Kind::ForbidPath(_, part) => write!(f, "ForbidPath(.., {part:?})"),
             Kind::Exhaust(account) => write!(f, "Exhaust({account:?})"),
             Kind::Cool(account, time) => write!(f, "Cool({account:?}, {time:?})"),
+            Kind::OverloadModel(model, time) => write!(f, "OverloadModel({model:?}, {time:?})"),
+            Kind::Outage(time) => write!(f, "Outage({time:?})"),
+            Kind::RejectHeader(name, _) => write!(f, "RejectHeader({name:?}, ..)"),
             // It may be a secret.
             Kind::Restore(_) => f.write_str("Restore(..)"),
             Kind::Refuse(refusal, n) => write!(f, "{refusal:?} x {n}"),
@@ -145,126 +171,5 @@ impl fmt::Debug for Fault {
             Kind::Slow(time, n) => write!(f, "Slow({time:?}) x {n}"),
             Kind::Stream(fault, n) => write!(f, "Stream{fault:?} x {n}"),
         }
-    }
-}
-
-/// The faults that are set.
-#[derive(Default)]
-pub(super) struct Faults {
-    revoked: HashSet<usize>,
-    forbidden: HashMap<usize, Vec<String>>,
-    exhausted: HashSet<usize>,
-    /// Until when, by account.
-    cooling: HashMap<usize, Duration>,
-    refusals: Queue<Refusal>,
-    pub(super) answers: Queue<Box<Response<Bytes>>>,
-    pub(super) connections: Queue<()>,
-    pub(super) slow: Queue<Duration>,
-    pub(super) streams: Queue<StreamFault>,
-}
-
-impl Faults {
-    /// Whether what the fault names is in the directory.
-    pub(super) fn add(&mut self, fault: Fault, directory: &Directory, now: Duration) -> bool {
-        let key = |secret: &str| directory.find(secret).map(|place| place.key);
-        match fault.0 {
-            Kind::Revoke(secret) => key(&secret).map(|key| self.revoked.insert(key)).is_some(),
-            Kind::Forbid(secret, model) => {
-                key(&secret).map(|key| self.forbidden.entry(key).or_default().push(model)).is_some()
-            }
-            Kind::Exhaust(name) => {
-                directory.account(&name).map(|account| self.exhausted.insert(account)).is_some()
-            }
-            Kind::Cool(name, time) => directory
-                .account(&name)
-                .map(|account| self.cooling.insert(account, now.saturating_add(time)))
-                .is_some(),
-            Kind::Restore(name) => self.restore(key(&name), directory.account(&name)),
-            Kind::Refuse(refusal, n) => self.refusals.push(refusal, n),
-            Kind::Answer(response, n) => self.answers.push(response, n),
-            Kind::Connections(n) => self.connections.push((), n),
-            Kind::Slow(time, n) => self.slow.push(time, n),
-            Kind::Stream(fault, n) => self.streams.push(fault, n),
-        }
-    }
-
-    fn restore(&mut self, key: Option<usize>, account: Option<usize>) -> bool {
-        if let Some(key) = key {
-            self.revoked.remove(&key);
-            self.forbidden.remove(&key);
-        }
-        if let Some(account) = account {
-            self.exhausted.remove(&account);
-            self.cooling.remove(&account);
-        }
-        key.is_some() || account.is_some()
-    }
-
-    /// What a request with this key, for this model, is refused with.
-    pub(super) fn strike(
-        &mut self,
-        place: Place,
-        model: Option<&str>,
-        now: Duration,
-    ) -> Option<Refusal> {
-        if self.revoked.contains(&place.key) {
-            return Some(Refusal::UnknownKey);
-        }
-        if self.exhausted.contains(&place.account) {
-            return Some(Refusal::Exhausted);
-        }
-        if let Some(left) = self.cooling.get(&place.account).map(|end| end.saturating_sub(now))
-            && !left.is_zero()
-        {
-            return Some(Refusal::Over(cooling(left)));
-        }
-        let forbidden = self.forbidden.get(&place.key);
-        if let Some(model) = model
-            && forbidden.is_some_and(|models| models.iter().any(|one| one == model))
-        {
-            return Some(Refusal::ModelForbidden);
-        }
-        self.refusals.take()
-    }
-}
-
-/// A 429 with a wait but without a limit behind it.
-fn cooling(left: Duration) -> Over {
-    Over {
-        metered: Metered::Requests,
-        amount: 1,
-        period: Duration::from_secs(60),
-        used: 1,
-        requested: 1,
-        wait: Wait::For(left),
-    }
-}
-
-/// Things that happen in turn, each a number of times.
-pub(super) struct Queue<T>(VecDeque<(T, u64)>);
-
-impl<T> Default for Queue<T> {
-    fn default() -> Self {
-        Self(VecDeque::new())
-    }
-}
-
-impl<T: Clone> Queue<T> {
-    /// Always true, as nothing is named that could be missing.
-    fn push(&mut self, thing: T, times: u64) -> bool {
-        if times > 0 {
-            self.0.push_back((thing, times));
-        }
-        true
-    }
-
-    pub(super) fn take(&mut self) -> Option<T> {
-        let (thing, times) = self.0.front_mut()?;
-        let thing = thing.clone();
-        *times -= 1;
-        if *times == 0 {
-            self.0.pop_front();
-        }
-        Some(thing)
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::{Exhausted, Reason};
 
-use super::{
+use super::Passing;
+use crate::engine::{
     Engine,
-    choice::Passing,
     demand::Ask,
     index::LaneIx,
     lane::Stall,
@@ -45,7 +45,7 @@ impl Engine {
     }
 
     /// The tenant that would have to give up a place for another one, if any has more than its share.
-    pub(super) fn crowding(&self, newcomer: TenantIx) -> Option<TenantIx> {
+    pub(in crate::engine) fn crowding(&self, newcomer: TenantIx) -> Option<TenantIx> {
         let most = self.tenants.most_waiting()?;
         self.tenants.is_crowding(most, newcomer).then_some(most)
     }
@@ -115,7 +115,9 @@ impl Engine {
                     Err(blocked) => {
                         stall.until = [stall.until, blocked.until].into_iter().flatten().min();
                         // While the provider is trusted with few requests, each counts.
-                        let may_pass = self.provider.is_trusted() || blocked.by_exclusion;
+                        let is_trusted = self.provider.is_trusted()
+                            && self.lanes[lane].standing.is_trusted();
+                        let may_pass = is_trusted || blocked.by_exclusion;
                         if !may_pass || self.lanes[lane].is_asleep() {
                             stall.place = place.behind;
                             break;

@@ -1,0 +1,100 @@
+//! One run of the day.
+
+use std::sync::Arc;
+
+use tokio::{
+    runtime::Builder,
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until},
+};
+use tower_key_rotation::{
+    Account, ApiKey, KeyPool, OpenAi,
+    sandbox::{Dialect, Sandbox, Script, Tally},
+};
+
+use super::{ACCOUNTS, Day, KINDS, Kind, PATIENCE, plan::Plan};
+use crate::{
+    clients::{ByStatus, Client, Stack},
+    drive::{End, caller},
+    uplink::{Uplink, secret},
+    workload::{Job, Sent},
+    world::{JITTER, LEAST_LATENCY, LONGEST_ANSWER, name},
+};
+
+/// What became of all callers, and what the provider saw.
+pub(super) struct Run {
+    /// Of each caller, with the calls that were made for it.
+    pub(super) ends: Vec<(End, u32)>,
+    pub(super) seen: Tally,
+    /// What was accepted of each account and there of each kind of request, when all was long well
+    /// again.
+    pub(super) at_last: Vec<u64>,
+}
+
+pub(super) fn run(day: &Day, plan: &Plan, jobs: &[Job], kind: Kind, seed: u64) -> Run {
+    // For the pauses of the stack.
+    fastrand::seed(seed);
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.unwrap_or_else(|problem| panic!("{problem}"));
+    runtime.block_on(async {
+        let pool = pool(seed);
+        let sandbox = sandbox(seed);
+        let at_last = day.time - day.quiet / 4..day.time;
+        let uplink = Uplink::new(&sandbox, ACCOUNTS, KINDS, at_last, seed);
+        tokio::spawn(plan.clone().play(sandbox.clone()));
+        let ends = match kind {
+            Kind::Pool => callers(jobs, Stack::new(&pool, &uplink, None)).await,
+            Kind::ByStatus => callers(jobs, ByStatus::new(ACCOUNTS, &uplink)).await,
+        };
+        // Answers that nobody waits for are on their way still.
+        sleep(LONGEST_ANSWER).await;
+        Run { ends, seen: sandbox.seen().total(), at_last: uplink.accepted() }
+    })
+}
+
+fn pool(seed: u64) -> KeyPool {
+    let pool = KeyPool::builder(OpenAi::default())
+        .seed(seed)
+        .max_wait(PATIENCE - LONGEST_ANSWER)
+        .line(1 << 24)
+        .accounts((0..ACCOUNTS).map(|account| {
+            Account::new(name(account)).key(ApiKey::new(secret(account))).limit(Day::limit())
+        }));
+    pool.build().unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+fn sandbox(seed: u64) -> Sandbox {
+    let script = Script::new().tokens(1).latency(LEAST_LATENCY).jitter(JITTER);
+    let sandbox = Sandbox::builder(Dialect::OpenAi).answer(script).seed(seed);
+    (0..ACCOUNTS)
+        .fold(sandbox, |sandbox, account| {
+            sandbox.account(name(account), [Day::limit()], [secret(account)])
+        })
+        .build()
+}
+
+async fn callers(jobs: &[Job], client: impl Client) -> Vec<(End, u32)> {
+    let (client, start) = (Arc::new(client), Instant::now());
+    let mut ends = vec![(End::Failed, 0); jobs.len()];
+    let mut calls = JoinSet::new();
+    for (number, job) in jobs.iter().enumerate() {
+        sleep_until(start + job.at).await;
+        let job = Job { sent: Sent::default(), ..job.clone() };
+        let client = Arc::clone(&client);
+        calls.spawn(async move {
+            let sent = job.sent.clone();
+            let end = caller(client, job, Some(PATIENCE)).await;
+            (number, end, sent.calls())
+        });
+        // In a day there are too many to keep those that have ended.
+        while let Some(Ok((number, end, calls))) = calls.try_join_next() {
+            ends[number] = (end, calls);
+        }
+    }
+    while let Some(ended) = calls.join_next().await {
+        if let Ok((number, end, calls)) = ended {
+            ends[number] = (end, calls);
+        }
+    }
+    ends
+}

@@ -1,0 +1,64 @@
+//! When a key was last accepted, and for what: a recent success speaks against a refusal.
+
+use super::{
+    index::OpIx,
+    time::{SECOND, Time},
+};
+
+/// So long a success counts.
+const RECENT: u64 = 60 * SECOND;
+
+/// Times are kept with a nanosecond more, so that zero is never.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Accepted {
+    operation: OpIx,
+    last: u64,
+    /// The last one of another operation.
+    other: u64,
+}
+
+impl Accepted {
+    pub(crate) fn note(&mut self, now: Time, operation: OpIx) {
+        if operation != self.operation {
+            (self.other, self.operation) = (self.last, operation);
+        }
+        self.last = now.nanos() + 1;
+    }
+
+    /// Whether it was accepted of late, for whatever operation.
+    pub(crate) fn is_recent(&self, now: Time) -> bool {
+        is_within(now, self.last, RECENT)
+    }
+
+    /// Whether it was accepted of late for another operation than this one.
+    pub(crate) fn is_recent_for_another(&self, now: Time, operation: OpIx) -> bool {
+        let another = if operation == self.operation { self.other } else { self.last };
+        is_within(now, another, RECENT)
+    }
+}
+
+fn is_within(now: Time, then: u64, span: u64) -> bool {
+    then > 0 && now.nanos() - (then - 1).min(now.nanos()) <= span
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_success_counts_for_a_minute_and_the_last_of_another_operation_is_known() {
+        let at = |seconds: u64| Time::from_nanos(seconds * SECOND);
+        let (chat, files) = (OpIx::new(1), OpIx::new(2));
+        let mut accepted = Accepted::default();
+        assert!(!accepted.is_recent(at(0)) && !accepted.is_recent_for_another(at(0), chat));
+        accepted.note(at(0), chat);
+        assert!(accepted.is_recent(at(60)) && !accepted.is_recent(at(61)));
+        assert!(!accepted.is_recent_for_another(at(1), chat));
+        assert!(accepted.is_recent_for_another(at(1), files));
+        accepted.note(at(10), files);
+        accepted.note(at(20), files);
+        assert!(accepted.is_recent_for_another(at(60), files), "chat, at 0");
+        assert!(!accepted.is_recent_for_another(at(61), files));
+        assert!(accepted.is_recent_for_another(at(80), chat), "files, at 20");
+    }
+}

@@ -1,0 +1,176 @@
+//! Blame that one answer does not prove: it is pending until the same request was asked elsewhere.
+
+use std::sync::Arc;
+
+use crate::{
+    Place,
+    engine::{
+        Engine, Grant, KeyIx, LaneIx, OpIx, Time,
+        index::At,
+        lane::Lane,
+        standing::{Cause, Kind, Outcome, Suspicion},
+        time::SECOND,
+    },
+};
+
+/// So close together narrower places agree.
+const TOGETHER: u64 = 60 * SECOND;
+
+/// A place that is accused by a refusal which could also be the request's own fault.
+#[derive(Debug)]
+pub(crate) struct Accusation {
+    place: Place,
+    at: At,
+    /// Which of the key's secrets was refused.
+    secret: u32,
+    suspicion: Suspicion,
+    /// Who sent the request.
+    caller: Option<Arc<str>>,
+    /// Whether the key was accepted of late: then it is more likely the request.
+    pub(crate) is_vouched: bool,
+}
+
+impl Accusation {
+    pub(crate) fn is_of_credential(&self) -> bool {
+        self.suspicion.cause.kind == Kind::Credential
+    }
+}
+
+impl Engine {
+    /// Who sent a request: its tag, or else its tenant.
+    pub(in crate::engine) fn caller<'a>(&'a self, grant: &'a Grant) -> Option<&'a Arc<str>> {
+        grant.tag.as_ref().or_else(|| self.tenants.name(grant.tenant))
+    }
+
+    /// The accused place rests provisionally, so that others do not run into a key that is probably dead.
+    pub(in crate::engine) fn accuse(
+        &mut self,
+        now: Time,
+        grant: &Grant,
+        place: Place,
+        cause: Cause,
+    ) -> Option<Accusation> {
+        let key = &self.keys[grant.key.index()];
+        // A refusal of the secret that it had before says nothing about the one that it has now.
+        if key.secret != grant.secret || !self.is_usable(grant.key) {
+            return None;
+        }
+        // A key that just served something else is not dead because of one answer.
+        let serves_others = key.accepted.is_recent_for_another(now, grant.operation);
+        let place = if place == Place::Key && serves_others { Place::Operation } else { place };
+        let is_vouched = key.accepted.is_recent(now);
+        let (at, part) = (grant.at(), grant.parts[place.index()]);
+        let mut rng = self.rng.fork();
+        let standing = self.standing_mut(place, at);
+        let suspicion = standing.suspect(now, grant.sent, part, cause, &mut rng);
+        let until = self.standing(place, at).map_or(now, |standing| standing.until());
+        self.in_doubt_until = self.in_doubt_until.max(until);
+        self.revive(at.account);
+        let (secret, caller) = (grant.secret, self.caller(grant).cloned());
+        Some(Accusation { place, at, secret, suspicion, caller, is_vouched })
+    }
+
+    /// It is known who is to blame, or nobody will ever know.
+    pub(crate) fn settle_accusation(
+        &mut self,
+        now: Time,
+        accusation: &Accusation,
+        outcome: Outcome,
+    ) {
+        let Accusation { place, at, secret, suspicion, .. } = accusation;
+        let (place, at) = (*place, *at);
+        let key = &self.keys[at.key.index()];
+        if key.ix != at.key || key.secret != *secret || self.standing(place, at).is_none() {
+            return;
+        }
+        let mut rng = self.rng.fork();
+        let standing = self.standing_mut(place, at);
+        let has_grown = standing.settle(now, suspicion, outcome, &mut rng);
+        if has_grown {
+            let until = self.standing(place, at).map_or(now, |standing| standing.until());
+            if !suspicion.cause.is_told {
+                self.in_doubt_until = self.in_doubt_until.max(until);
+            }
+            self.rests(now, place, at, &suspicion.cause);
+            self.widen_credential(now, place, at, &suspicion.cause);
+        }
+        self.opened(place, at);
+    }
+
+    /// Two operations of a key are rejected, and it was accepted for nothing meanwhile: it is the key.
+    fn widen_credential(&mut self, now: Time, place: Place, at: At, cause: &Cause) {
+        let is_narrow = matches!(place, Place::Operation | Place::KeyModel);
+        let key = &self.keys[at.key.index()];
+        if !is_narrow || cause.kind != Kind::Credential || key.accepted.is_recent(now) {
+            return;
+        }
+        let rejects = |lane: &Lane| {
+            lane.keys_of(at.key).any(|(operation, standing)| {
+                let trouble = standing.trouble(now);
+                operation != Some(at.operation)
+                    && trouble.is_some_and(|(cause, since)| {
+                        cause.kind == Kind::Credential && now.since(since) <= TOGETHER
+                    })
+            })
+        };
+        if self.lanes.iter().any(rejects) {
+            let standing = &mut self.keys[at.key.index()].standing;
+            if standing.cool(now, now, None, cause, &mut self.rng) {
+                self.rests(now, Place::Key, at, cause);
+            }
+        }
+    }
+
+    /// A second and a third key have said the same of a request: it is remembered for its caller.
+    pub(crate) fn note_at_fault(&mut self, now: Time, accusation: &Accusation) {
+        let Accusation { at, caller, suspicion, .. } = accusation;
+        let rule = Arc::clone(&suspicion.cause.rule);
+        self.at_fault.note(now, caller.clone(), at.operation, rule);
+    }
+
+    /// Whether this caller's requests are known to be at fault for it.
+    pub(crate) fn is_at_fault(&self, now: Time, accusation: &Accusation) -> bool {
+        let Accusation { at, caller, suspicion, .. } = accusation;
+        let rule = &suspicion.cause.rule;
+        self.at_fault.is_known(now, caller.clone(), at.operation, rule)
+    }
+
+    /// Whether a second opinion may be asked for.
+    pub(crate) fn may_ask_another(&mut self) -> bool {
+        self.opinions.ask()
+    }
+
+    /// Whether any key is left that was not tried with a request, and is not rejected itself.
+    pub(crate) fn has_another(
+        &self,
+        now: Time,
+        accusation: &Accusation,
+        is_tried: impl Fn(KeyIx) -> bool,
+    ) -> bool {
+        let At { lane, operation, .. } = accusation.at;
+        let is_left = |key: &KeyIx| {
+            !is_tried(*key) && self.is_usable(*key) && !self.is_refused(now, lane, operation, *key)
+        };
+        self.order.iter().flat_map(|account| &self.accounts[account.index()].keys).any(is_left)
+    }
+
+    /// Whether it is proven that a key is not accepted for an operation.
+    fn is_refused(
+        &self,
+        now: Time,
+        lane: LaneIx,
+        operation: OpIx,
+        key: KeyIx,
+    ) -> bool {
+        let account = self.keys[key.index()].account;
+        let at = At { account, key, lane, operation };
+        [Place::Operation, Place::KeyModel, Place::Key].into_iter().any(|place| {
+            self.standing(place, at).is_some_and(|standing| {
+                let is_of_key = |cause: &Cause| {
+                    matches!(cause.kind, Kind::Credential | Kind::Permission)
+                };
+                standing.is_proven(now) && standing.cause(now).is_some_and(is_of_key)
+            })
+        })
+    }
+}

@@ -1,0 +1,344 @@
+//! What a verdict changes: only what it is about, and no more than it proves.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    Blame, Limit, Place, Verdict,
+    engine::{
+        AccountIx, Engine, Event, Grant, LaneIx, Time,
+        event::Whereabouts,
+        index::At,
+        learnt::{Lesson, News},
+        pace::Rates,
+        refusal::Refusal,
+        size::Largest,
+        standing::{Cause, Kind},
+        time::SECOND,
+    },
+};
+
+use super::blame::Accusation;
+
+/// Panic is over when nobody had to be spared for so long.
+const CALM: u64 = 10 * SECOND;
+
+/// What a response says, as the engine needs to know it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told<'a> {
+    pub(crate) verdict: Verdict,
+    pub(crate) place: Place,
+    pub(crate) blame: Blame,
+    pub(crate) rule: &'a str,
+}
+
+impl Engine {
+    /// Takes in what a response says. What it says later goes before what it said first: a stream that
+    /// was accepted may fail yet.
+    ///
+    /// A refusal that may be the request's own fault comes back as an accusation, to be settled once the
+    /// same request was asked elsewhere.
+    #[must_use = "an accusation is to be settled"]
+    pub(crate) fn judge(
+        &mut self,
+        now: Time,
+        grant: &mut Grant,
+        told: &Told<'_>,
+    ) -> Option<Accusation> {
+        let &Told { verdict, place, blame, rule } = told;
+        self.counters.count(verdict, grant.judged.replace(verdict));
+        if verdict == Verdict::Accepted {
+            self.accepted(now, grant);
+            return None;
+        }
+        let key = &mut self.keys[grant.key.index()];
+        let rule = Refusal::note(&mut key.refusal, now, verdict, rule);
+        let kind = kind_of(verdict)?;
+        let cause = Cause { kind, rule, is_told: blame == Blame::Told };
+        match verdict {
+            Verdict::RateLimited { retry_after } => {
+                self.limited(now, grant, retry_after, place, &cause);
+            }
+            Verdict::QuotaExhausted { retry_after } => {
+                self.cool(now, grant, place, retry_after, &cause);
+            }
+            Verdict::Overloaded { retry_after } => {
+                self.cool(now, grant, place, retry_after, &cause);
+                self.widen_overload(now, grant, &cause);
+            }
+            Verdict::TooLarge { limit } => self.too_large(now, grant, limit, &cause),
+            Verdict::Transient => self.failed(now, grant, &cause),
+            _ => return self.accuse(now, grant, place, cause),
+        }
+        None
+    }
+
+    /// The head of an answer has come: so long it is to the provider and back.
+    pub(crate) fn answered(&mut self, now: Time, grant: &Grant, processed: Option<Duration>) {
+        let account = &mut self.accounts[grant.account.index()];
+        if !account.way.note(grant.sent, now, processed) {
+            return;
+        }
+        let way = account.way;
+        account.meters.iter_mut().for_each(|meter| meter.set_margin(&way));
+        for key in &account.keys {
+            let meters = &mut self.keys[key.index()].meters;
+            meters.iter_mut().for_each(|meter| meter.set_margin(&way));
+        }
+        for lane in self.lanes.iter_mut() {
+            let learnt = lane.seat_mut(grant.account).learnt.iter_mut();
+            learnt.flat_map(|learnt| &mut learnt.meters).for_each(|meter| meter.set_margin(&way));
+        }
+        self.revive(grant.account);
+    }
+
+    /// Whether the account of a key is one whose limits nobody knows, for any model.
+    #[cfg(feature = "retry")]
+    pub(crate) fn is_pacing(&self, key: crate::engine::KeyIx) -> bool {
+        let account = self.keys[key.index()].account;
+        let mut learnt = self.lanes.iter().filter_map(|lane| lane.seat(account).learnt.as_ref());
+        learnt.any(|learnt| learnt.is_pacing())
+    }
+
+    fn accepted(&mut self, now: Time, grant: &Grant) {
+        let lane = &mut self.lanes[grant.lane];
+        let account = &mut self.accounts[grant.account.index()];
+        account.failures.succeeded();
+        if let Some(bond) = grant.bond {
+            self.affinities.bind(now, bond, &account.name);
+        }
+        let seat = lane.seat_mut(grant.account);
+        seat.accepted(now);
+        if seat.largest.as_ref().is_some_and(|largest| largest.is_refuted_by(&grant.reserved)) {
+            seat.largest = None;
+        }
+        if let Some(learnt) = seat.learnt.as_mut().filter(|_| grant.counted)
+            && learnt.accepted(now, &grant.reserved, &account.way)
+        {
+            lane.revive(grant.account);
+        }
+        self.keys[grant.key.index()].accepted.note(now, grant.operation);
+        self.serving.note(now, grant.lane);
+        if !self.at_fault.is_empty() {
+            let caller = self.caller(grant).cloned();
+            self.at_fault.forget(caller, grant.operation);
+        }
+        if self.panic.is_some_and(|spared| now.since(spared) >= CALM) {
+            self.panic = None;
+            self.events.push(Event::PanicEnded);
+        }
+        let at = grant.at();
+        if let Some(place) = self.succeeded(at, grant.sent) {
+            if self.keys[at.key.index()].is_rejected && place >= Place::Key {
+                self.change_key(at.key, |key| key.is_rejected = false);
+            }
+            let place = self.whereabouts(place, at);
+            self.events.push(Event::Recovered { place });
+        }
+    }
+
+    /// An account was refused for its rate.
+    fn limited(
+        &mut self,
+        now: Time,
+        grant: &Grant,
+        retry_after: Option<Duration>,
+        place: Place,
+        cause: &Cause,
+    ) {
+        // A request that others refused before may be to blame itself: the account serves others.
+        let is_served = self.lanes[grant.lane].seat(grant.account).is_accepting(now);
+        if grant.is_doubtful && retry_after.is_none() && is_served {
+            return;
+        }
+        let verdict = Verdict::RateLimited { retry_after };
+        let lesson = self.refused(now, grant, verdict);
+        let hint = match lesson {
+            Lesson::Own { wait, .. } => retry_after.or(wait),
+            Lesson::Nothing => retry_after,
+        };
+        self.cool(now, grant, place, hint, cause);
+        // What is refused on the way to find a pace is the account's own.
+        if lesson != Lesson::Nothing || !verdict.may_be_wider() || place > Place::Account {
+            return;
+        }
+        let lane = Some(grant.lane).filter(|_| place != Place::Account);
+        if self.alike.note(now, grant.account, lane, self.order.len()) {
+            self.brake(now, grant.sent, lane);
+        }
+    }
+
+    /// A limit has shown itself that is wider than an account, for a model or for all.
+    #[cfg(feature = "retry")]
+    pub(crate) fn brake_model(&mut self, now: Time, model: Option<&str>, place: Place) {
+        let lane = self.lane(now, model);
+        self.brake(now, now, Some(lane).filter(|_| place != Place::Account));
+    }
+
+    pub(in crate::engine) fn brake(&mut self, now: Time, sent: Time, lane: Option<LaneIx>) {
+        let cause =
+            Cause { kind: Kind::Overload, rule: Arc::from("refused-alike"), is_told: false };
+        let (standing, place, model) = match lane.map(|lane| &mut self.lanes[lane]) {
+            Some(lane) => (&mut lane.standing, Place::ProviderModel, lane.model.clone()),
+            None => (&mut self.provider, Place::Provider, None),
+        };
+        if standing.cool(now, sent, None, &cause, &mut self.rng) {
+            let wait = now.until(standing.until());
+            let place = Whereabouts { model, ..Whereabouts::of(place) };
+            let (kind, rule) = (cause.kind.name(), cause.rule);
+            self.events.push(Event::Resting { place, kind, rule, wait });
+        }
+        self.unstall();
+    }
+
+    /// What a refusal teaches about the account's pace.
+    fn refused(&mut self, now: Time, grant: &Grant, verdict: Verdict) -> Lesson {
+        let lane = &mut self.lanes[grant.lane];
+        let account = &self.accounts[grant.account.index()];
+        let seat = lane.seat_mut(grant.account);
+        // Limits that are known are missed by a little now and then.
+        let is_near = seat.learnt.is_none() && !verdict.may_be_wider();
+        if !self.learns || !grant.counted || is_near {
+            return Lesson::Nothing;
+        }
+        let declared = Rates::of_limits(&account.counting(seat.meters).map(|meter| &*meter.limit));
+        let learnt = seat.learnt.get_or_insert_default();
+        let lesson = learnt.refused(now, grant, declared, self.wall, &account.way);
+        let (account, model) = (account.name.clone(), lane.model.clone());
+        match lesson {
+            Lesson::Own { news: News::Contradicted, .. } => {
+                self.events.push(Event::RefusedWithinLimits { account, model });
+            }
+            Lesson::Own { news: News::Found, .. } => {
+                let seat = self.lanes[grant.lane].seat(grant.account);
+                let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
+                let limit = learnt.map(|meter| Limit::clone(&meter.limit)).next();
+                let event = |limit| Event::LimitLearnt { account, model, limit };
+                self.events.extend(limit.map(event));
+            }
+            Lesson::Own { news: News::None, .. } | Lesson::Nothing => {}
+        }
+        lesson
+    }
+
+    /// A place rests: until then, if the provider said so.
+    pub(in crate::engine) fn cool(
+        &mut self,
+        now: Time,
+        grant: &Grant,
+        place: Place,
+        hint: Option<Duration>,
+        cause: &Cause,
+    ) {
+        let hint = hint.map(|hint| hint.min(self.longest_cooldown));
+        let (at, sent) = (grant.at(), grant.sent);
+        let mut rng = self.rng.fork();
+        let has_grown = self.standing_mut(place, at).cool(now, sent, hint, cause, &mut rng);
+        if has_grown {
+            self.rests(now, place, at, cause);
+        }
+        // Whoever waited for a probe's end now waits for a time.
+        self.opened(place, at);
+    }
+
+    /// Tells that a place rests.
+    pub(in crate::engine) fn rests(
+        &mut self,
+        now: Time,
+        place: Place,
+        at: At,
+        cause: &Cause,
+    ) {
+        let wait = self.standing(place, at).map_or(Time::ZERO, |standing| standing.until());
+        let wait = now.until(wait);
+        let (kind, rule) = (cause.kind.name(), Arc::clone(&cause.rule));
+        if place == Place::Key && cause.kind == Kind::Credential {
+            self.change_key(at.key, |key| key.is_rejected = true);
+            self.events.push(Event::KeyRejected {
+                key: self.keys[at.key.index()].id.clone(),
+                account: self.accounts[at.account.index()].name.clone(),
+                rule,
+                wait,
+                live: self.live_keys,
+                total: self.total_keys,
+            });
+            // Whoever waits for this key may wait in vain.
+            self.unstall();
+            return;
+        }
+        let place = self.whereabouts(place, at);
+        self.events.push(Event::Resting { place, kind, rule, wait });
+    }
+
+    /// Two models are overloaded, and no other was served meanwhile: it is the provider.
+    fn widen_overload(&mut self, now: Time, grant: &Grant, cause: &Cause) {
+        /// So close together they agree.
+        const TOGETHER: u64 = 10 * SECOND;
+        let is_overloaded = |place: LaneIx| {
+            let trouble = self.lanes[place].standing.trouble(now);
+            trouble.is_some_and(|(cause, since)| {
+                cause.kind == Kind::Overload && now.since(since) <= TOGETHER
+            })
+        };
+        let others = self.lanes.all().filter(|lane| *lane != grant.lane);
+        let agree = others.into_iter().any(is_overloaded);
+        if agree && is_overloaded(grant.lane) && !self.serving.is_another(now, is_overloaded) {
+            self.cool(now, grant, Place::Provider, None, cause);
+        }
+    }
+
+    /// The account takes no request of this size.
+    fn too_large(&mut self, now: Time, grant: &Grant, limit: Option<u64>, cause: &Cause) {
+        let seat = self.lanes[grant.lane].seat_mut(grant.account);
+        let request = (grant.sent, &grant.reserved);
+        let largest = &mut seat.largest;
+        if let Some(until) = Largest::refused(largest, now, request, limit, cause, &mut self.rng) {
+            let tokens = seat.largest.as_ref().and_then(|largest| largest.tokens(now));
+            self.in_doubt_until = self.in_doubt_until.max(until);
+            self.events.push(Event::SizeLimited {
+                account: self.accounts[grant.account.index()].name.clone(),
+                model: self.lanes[grant.lane].model.clone(),
+                tokens: tokens.unwrap_or(0),
+                rule: Arc::clone(&cause.rule),
+            });
+        }
+    }
+
+    fn failed(&mut self, now: Time, grant: &Grant, cause: &Cause) {
+        if !self.accounts[grant.account.index()].failures.failed() {
+            return;
+        }
+        let (resting, total) = self.resting_beside(now, grant.account);
+        if 2 * (resting + 1) <= total {
+            self.cool(now, grant, Place::Account, None, cause);
+        } else if self.panic.replace(now).is_none() {
+            self.events.push(Event::PanicBegan { resting, total: self.order.len() });
+        }
+    }
+
+    /// How many other accounts are out of use, and of how many. Never more than half of the accounts
+    /// rest for failures nobody is proven to blame for: if most fail, it is not the accounts.
+    fn resting_beside(
+        &self,
+        now: Time,
+        account: AccountIx,
+    ) -> (usize, usize) {
+        let looked_at = || self.sample();
+        let others = looked_at().filter(|other| *other != account);
+        let resting =
+            others.filter(|other| self.accounts[other.index()].standing.is_troubled(now)).count();
+        (resting, looked_at().count())
+    }
+}
+
+fn kind_of(verdict: Verdict) -> Option<Kind> {
+    Some(match verdict {
+        Verdict::Accepted | Verdict::CallerFault => return None,
+        Verdict::RateLimited { .. } => Kind::Rate,
+        Verdict::QuotaExhausted { .. } => Kind::Quota,
+        Verdict::KeyRejected => Kind::Credential,
+        Verdict::PermissionRefused => Kind::Permission,
+        Verdict::TooLarge { .. } => Kind::Size,
+        Verdict::Overloaded { .. } => Kind::Overload,
+        Verdict::Transient => Kind::Fault,
+    })
+}

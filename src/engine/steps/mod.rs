@@ -1,0 +1,19 @@
+//! The steps of the engine: what it does at each event that can happen.
+//!
+//! A step is a function on [`Engine`](super::Engine) and owns no data; data and its invariants are in
+//! the parts beside this folder, none of which names the engine.
+
+mod alarm;
+mod blame;
+mod choose;
+mod explain;
+mod forecast;
+mod gate;
+mod judge;
+mod places;
+mod reserve;
+mod serve;
+
+pub(crate) use blame::Accusation;
+pub(in crate::engine) use choose::Passing;
+pub(crate) use judge::Told;

@@ -1,0 +1,184 @@
+//! The standings of all places that a request goes through, from its key for one operation to the
+//! provider.
+
+use std::sync::Arc;
+
+use crate::{
+    Place,
+    engine::{
+        Engine, Grant, KeyIx, LaneIx, OpIx, Time,
+        account::{Key, Life},
+        event::Whereabouts,
+        index::At,
+        room::Room,
+        standing::{Part, Parts, Progress, Standing},
+    },
+};
+
+impl Engine {
+    /// The standing of a place, unless it was never anything but open.
+    pub(in crate::engine) fn standing(&self, place: Place, at: At) -> Option<&Standing> {
+        let standing = match place {
+            Place::Operation => self.lanes[at.lane].keys.get(&(at.key, Some(at.operation)))?,
+            Place::KeyModel => self.lanes[at.lane].keys.get(&(at.key, None))?,
+            Place::Key => &self.keys[at.key.index()].standing,
+            Place::Model => &self.lanes[at.lane].seat(at.account).standing,
+            Place::Account => &self.accounts[at.account.index()].standing,
+            Place::ProviderModel => &self.lanes[at.lane].standing,
+            Place::Provider => &self.provider,
+        };
+        Some(standing).filter(|standing| !standing.is_open())
+    }
+
+    /// The standing of a place, to be changed.
+    pub(in crate::engine) fn standing_mut(&mut self, place: Place, at: At) -> &mut Standing {
+        match place {
+            Place::Operation => {
+                self.lanes[at.lane].keys.entry((at.key, Some(at.operation))).or_default()
+            }
+            Place::KeyModel => self.lanes[at.lane].keys.entry((at.key, None)).or_default(),
+            Place::Key => &mut self.keys[at.key.index()].standing,
+            Place::Model => &mut self.lanes[at.lane].seat_mut(at.account).standing,
+            Place::Account => &mut self.accounts[at.account.index()].standing,
+            Place::ProviderModel => &mut self.lanes[at.lane].standing,
+            Place::Provider => &mut self.provider,
+        }
+    }
+
+    /// All of them that are not merely open.
+    pub(in crate::engine) fn standings(&self, at: At) -> impl Iterator<Item = (Place, &Standing)> {
+        Place::ALL.into_iter().filter_map(move |place| Some((place, self.standing(place, at)?)))
+    }
+
+    /// When a key may be used, as far as it goes by itself: for every operation of a model, and for one.
+    pub(in crate::engine) fn key_standing(
+        &self,
+        lane: LaneIx,
+        operation: OpIx,
+        key: KeyIx,
+    ) -> (Room, Room) {
+        let own = self.keys[key.index()].standing.room();
+        let keys = &self.lanes[lane].keys;
+        if keys.is_empty() {
+            return (own, own);
+        }
+        let room = |operation| keys.get(&(key, operation)).map_or(own, Standing::room);
+        let of_model = own.max(room(None));
+        (of_model, of_model.max(room(Some(operation))))
+    }
+
+    /// A request is about to be sent.
+    pub(in crate::engine) fn sending(&mut self, now: Time, at: At) -> Parts {
+        let mut parts = Parts::default();
+        let mut send = |place: Place, standing: &mut Standing| {
+            parts[place.index()] = standing.sending(now);
+        };
+        let lane = &mut self.lanes[at.lane];
+        if !lane.keys.is_empty() {
+            let places =
+                [(Place::Operation, Some(at.operation)), (Place::KeyModel, None)];
+            for (place, operation) in places {
+                let standing = lane.keys.get_mut(&(at.key, operation));
+                standing.into_iter().for_each(|standing| send(place, standing));
+            }
+        }
+        send(Place::Key, &mut self.keys[at.key.index()].standing);
+        send(Place::Model, &mut lane.seat_mut(at.account).standing);
+        send(Place::Account, &mut self.accounts[at.account.index()].standing);
+        send(Place::ProviderModel, &mut lane.standing);
+        send(Place::Provider, &mut self.provider);
+        parts
+    }
+
+    /// A request has ended.
+    pub(in crate::engine) fn ended(&mut self, grant: &Grant) {
+        let (at, sent, parts) = (grant.at(), grant.sent, grant.parts);
+        if parts == Parts::default() {
+            return;
+        }
+        for place in Place::ALL {
+            let part = parts[place.index()];
+            if part != Part::Ordinary && self.standing_mut(place, at).ended(part, sent) {
+                self.opened(place, at);
+            }
+        }
+    }
+
+    /// A request that was sent at `sent` was accepted: no place that it went through is out of order.
+    /// What the widest of them gained by that, and which it is.
+    pub(in crate::engine) fn succeeded(&mut self, at: At, sent: Time) -> Option<Place> {
+        let mut recovered = None;
+        for place in Place::ALL {
+            if self.standing(place, at).is_none() {
+                continue;
+            }
+            let progress = self.standing_mut(place, at).succeeded(sent);
+            if progress == Progress::Recovered {
+                recovered = Some(place);
+            }
+            if progress != Progress::Nothing {
+                self.opened(place, at);
+            }
+        }
+        recovered
+    }
+
+    /// What a place is called.
+    pub(in crate::engine) fn whereabouts(&self, place: Place, at: At) -> Whereabouts {
+        let key = &self.keys[at.key.index()];
+        let of_key = place <= Place::Key;
+        let of_model =
+            matches!(place, Place::Operation | Place::KeyModel | Place::Model | Place::ProviderModel);
+        Whereabouts {
+            place,
+            key: of_key.then(|| key.id.clone()),
+            account: (place <= Place::Account)
+                .then(|| Arc::clone(&self.accounts[at.account.index()].name)),
+            operation: (place == Place::Operation)
+                .then(|| Arc::clone(self.operations.name(at.operation))),
+            model: self.lanes[at.lane].model.clone().filter(|_| of_model),
+        }
+    }
+
+    /// A place changed for the better.
+    pub(in crate::engine) fn opened(&mut self, place: Place, at: At) {
+        match place {
+            Place::Operation | Place::KeyModel | Place::Key | Place::Model | Place::Account => {
+                self.revive(at.account);
+            }
+            Place::ProviderModel | Place::Provider => self.unstall(),
+        }
+        if matches!(place, Place::Operation | Place::KeyModel) {
+            // Most places are always open, and cost nothing.
+            let operation = Some(at.operation).filter(|_| place == Place::Operation);
+            let keys = &mut self.lanes[at.lane].keys;
+            if keys.get(&(at.key, operation)).is_some_and(Standing::is_open) {
+                keys.remove(&(at.key, operation));
+            }
+        }
+    }
+
+    /// Nothing is held against a key any more.
+    pub(in crate::engine) fn forget_refusals(&mut self, key: KeyIx) {
+        for lane in self.lanes.iter_mut().filter(|lane| !lane.keys.is_empty()) {
+            let operations: Vec<_> = lane.keys_of(key).map(|(operation, _)| operation).collect();
+            for operation in operations {
+                lane.keys.remove(&(key, operation));
+            }
+        }
+        self.change_key(key, |key| {
+            key.standing.revive();
+            key.is_rejected = false;
+        });
+    }
+
+    /// Changes a key, and with it perhaps how many are live.
+    pub(in crate::engine) fn change_key(&mut self, key: KeyIx, change: impl FnOnce(&mut Key)) {
+        let key = &mut self.keys[key.index()];
+        let (was_live, was_good) = (key.is_live(), key.life == Life::Good);
+        change(key);
+        let (is_live, is_good) = (key.is_live(), key.life == Life::Good);
+        self.live_keys = self.live_keys + usize::from(is_live) - usize::from(was_live);
+        self.usable_keys = self.usable_keys + usize::from(is_good) - usize::from(was_good);
+    }
+}

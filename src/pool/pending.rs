@@ -1,0 +1,51 @@
+//! Blame that is still open: settled by contrast, or lapsed with the last handle.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use crate::engine::{Accusation, Outcome};
+
+use super::shared::Shared;
+
+/// A key that is accused by a refusal which could also be the request's own fault.
+///
+/// Until it is settled the key rests provisionally where it was refused. Dropped without being settled,
+/// it counts for as little as one answer proves.
+pub(crate) struct Pending {
+    shared: Arc<Shared>,
+    accusation: Accusation,
+    settled: OnceLock<()>,
+}
+
+impl Pending {
+    pub(super) fn new(shared: Arc<Shared>, accusation: Accusation) -> Arc<Self> {
+        Arc::new(Self { shared, accusation, settled: OnceLock::new() })
+    }
+
+    pub(super) fn accusation(&self) -> &Accusation {
+        &self.accusation
+    }
+
+    /// The first call counts.
+    pub(super) fn settle(&self, outcome: Outcome) {
+        if self.settled.set(()).is_ok() {
+            let Self { shared, accusation, .. } = self;
+            shared.with(|core, now| core.engine.settle_accusation(now, accusation, outcome));
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.settle(Outcome::Lapsed);
+    }
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_settled = self.settled.get().is_some();
+        f.debug_struct("Pending").field("is_settled", &is_settled).finish_non_exhaustive()
+    }
+}

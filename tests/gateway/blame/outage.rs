@@ -1,0 +1,116 @@
+//! A provider that calls every key wrong, for a moment: B4.
+
+use std::time::Duration;
+
+use super::{Ask, chat, chat_stream, claude, gemini, pool, run};
+use crate::fake::{Reply, ok, refusal};
+
+const INCORRECT: &str = r#"{"error":{"message":"Incorrect API key provided: sk-x. You can find your API key at https://platform.openai.com/account/api-keys.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
+
+struct Outage {
+    what: &'static str,
+    provider: &'static str,
+    accounts: usize,
+    reply: fn() -> Reply,
+    ask: Ask,
+    /// After so many seconds of 200s, for so many seconds; and back so many after that.
+    after: f64,
+    lasts: f64,
+    back: f64,
+}
+
+const B4: Outage = Outage {
+    what: "an outage of a second",
+    provider: "openai",
+    accounts: 3,
+    reply: || refusal(401, &[], INCORRECT),
+    ask: chat,
+    after: 10.0,
+    lasts: 1.0,
+    back: 10.0,
+};
+
+async fn check(case: &Outage) {
+    let Outage { what, provider, accounts, reply, ask, after, lasts, back } = *case;
+    let running = run(pool(provider, accounts, ""), move |seen| {
+        let is_out = !seen.is_before(after) && seen.is_before(after + lasts);
+        if is_out { reply() } else { ok(seen) }
+    });
+    let gap = Duration::from_millis(200);
+    let until_back = Duration::from_secs_f64(after + lasts + back);
+    let number = (until_back + Duration::from_secs(10)).as_secs_f64() / gap.as_secs_f64();
+    for told in running.pace(number as usize, gap, ask).await {
+        if told.sent + Duration::from_millis(100) < Duration::from_secs_f64(after) {
+            told.is_answered_at_once(what);
+        }
+        if told.sent > until_back {
+            told.is_answered_at_once(what);
+        }
+    }
+    // Nor is there anything left of it.
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    running.all_is_well(accounts, ask, what).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b4_an_outage_of_a_second() {
+    check(&B4).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b4_an_outage_before_a_lone_key_and_before_twenty() {
+    check(&Outage { accounts: 1, ..B4 }).await;
+    check(&Outage { accounts: 20, ..B4 }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b4_an_outage_with_the_first_request() {
+    check(&Outage { after: 0.0, ..B4 }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b4_an_outage_of_half_a_minute() {
+    check(&Outage { what: "half a minute", lasts: 30.0, back: 40.0, ..B4 }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b4_an_outage_in_other_words() {
+    check(&Outage {
+        what: "a bare 403, of streams",
+        reply: || refusal(403, &[], ""),
+        ask: chat_stream,
+        ..B4
+    })
+    .await;
+    check(&Outage {
+        what: "a deactivated account",
+        reply: || {
+            let body = r#"{"error":{"message":"The OpenAI account associated with this API key has been deactivated.","type":"invalid_request_error","param":null,"code":"account_deactivated"}}"#;
+            refusal(401, &[], body)
+        },
+        ..B4
+    })
+    .await;
+    check(&Outage {
+        what: "Anthropic",
+        provider: "anthropic",
+        reply: || {
+            let body = r#"{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"}}"#;
+            refusal(401, &[], body)
+        },
+        ask: claude,
+        ..B4
+    })
+    .await;
+    check(&Outage {
+        what: "Gemini",
+        provider: "gemini",
+        reply: || {
+            let body = r#"{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"#;
+            refusal(400, &[], body)
+        },
+        ask: gemini,
+        ..B4
+    })
+    .await;
+}

@@ -1,0 +1,265 @@
+//! Refusals for the rate: callers wait within their own time instead of seeing them, and one request
+//! that is always refused holds up no other. B10, B12, B15.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Ask, chat, chat_stream, chat_with, claude, claude_with, gemini, pool, run};
+use crate::fake::{Reply, Seen, ok, refusal};
+
+const RATE: &str = r#"{"error":{"message":"Rate limit reached","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#;
+const RATE_OF_ANTHROPIC: &str = r#"{"type":"error","error":{"type":"rate_limit_error","message":"This request would exceed your organization's rate limit."}}"#;
+const RATE_OF_GEMINI: &str = r#"{"error":{"code":429,"message":"Resource has been exhausted (e.g. check quota).","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"2s"}]}}"#;
+
+/// All accounts refuse for so many seconds, which begin after so many.
+struct Wave {
+    what: &'static str,
+    provider: &'static str,
+    accounts: usize,
+    in_pool: &'static str,
+    after: f64,
+    lasts: f64,
+    reply: fn() -> Reply,
+    ask: Ask,
+    /// Between two callers.
+    gap: Duration,
+}
+
+impl Wave {
+    fn run(&self) -> super::Running {
+        let Self { provider, accounts, in_pool, after, lasts, reply, .. } = *self;
+        let lines = format!("max_wait = \"30s\"\n{in_pool}");
+        run(pool(provider, accounts, &lines), move |seen| {
+            let is_over = seen.is_before(after) || !seen.is_before(after + lasts);
+            if is_over { ok(seen) } else { reply() }
+        })
+    }
+
+    /// So many callers, all of whom can wait. They come all at once, and one after the other; to
+    /// accounts of whom nothing is known, and to those who have answered before.
+    async fn crowd(&self, callers: usize) {
+        let what = self.what;
+        for (gap, after) in [(0, 0.0), (5, 0.0), (0, 20.0), (5, 20.0)] {
+            let wave = Self { after, gap: Duration::from_millis(gap), ..*self };
+            let running = wave.run();
+            while running.fake.age().as_secs_f64() < after {
+                running.send((self.ask)()).await.is_answered_at_once(what);
+                tokio::time::sleep(Duration::from_millis(80)).await;
+            }
+            let answers = running.pace(callers, wave.gap, self.ask).await;
+            let refused: Vec<_> = answers.iter().filter(|told| told.status != 200).collect();
+            assert!(
+                refused.is_empty(),
+                "{what}: {} of {callers} callers, {gap} ms apart after {after} s, are not answered: {}",
+                refused.len(),
+                refused[0],
+            );
+        }
+    }
+
+    /// One caller, who is answered soon after it is over.
+    async fn one(&self, within: f64) {
+        let (what, lasts) = (self.what, self.lasts);
+        let running = self.run();
+        let told = running.send((self.ask)()).await;
+        told.is_answered(what);
+        let took = told.took.as_secs_f64();
+        assert!((lasts..lasts + within).contains(&took), "{what}: after {took} s of {lasts} s");
+        let calls = running.fake.calls();
+        assert!(calls <= 30, "{what}: {calls} calls for one request");
+    }
+}
+
+const B10: Wave = Wave {
+    what: "a limit wider than an account, for a second",
+    provider: "openai",
+    accounts: 6,
+    in_pool: "",
+    after: 0.0,
+    lasts: 1.0,
+    reply: || refusal(429, &[("retry-after", "1")], RATE),
+    ask: chat,
+    gap: Duration::ZERO,
+};
+
+#[tokio::test(start_paused = true)]
+async fn b10_two_hundred_callers_wait_for_all_six_accounts() {
+    B10.crowd(200).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b10_two_hundred_callers_where_nothing_is_learnt() {
+    Wave { in_pool: "learn = false", ..B10 }.crowd(200).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b10_two_hundred_callers_where_limits_are_told() {
+    let reply = || {
+        let told = [
+            ("retry-after", "1"),
+            ("x-ratelimit-limit-requests", "5000"),
+            ("x-ratelimit-remaining-requests", "4900"),
+            ("x-ratelimit-reset-requests", "1s"),
+        ];
+        refusal(429, &told, RATE)
+    };
+    Wave { what: "with room left, as its headers have it", reply, ..B10 }.crowd(200).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b10_two_hundred_callers_without_a_hint_or_for_longer() {
+    for in_pool in ["", "learn = false"] {
+        let reply = || refusal(429, &[], RATE);
+        Wave { what: "without retry-after", reply, in_pool, ..B10 }.crowd(200).await;
+        Wave { what: "for five seconds", lasts: 5.0, in_pool, ..B10 }.crowd(200).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn b10_two_hundred_callers_before_other_numbers_of_accounts() {
+    for (what, accounts) in [("one", 1), ("two", 2), ("three", 3), ("thirty", 30)] {
+        for in_pool in ["", "learn = false"] {
+            Wave { what, accounts, in_pool, ..B10 }.crowd(200).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn b10_two_hundred_callers_of_other_kinds() {
+    let in_pool = "learn = false";
+    Wave { what: "streams", ask: chat_stream, in_pool, ..B10 }.crowd(200).await;
+    let reply = || refusal(429, &[("retry-after", "1")], RATE_OF_ANTHROPIC);
+    let provider = "anthropic";
+    Wave { what: "Anthropic", provider, reply, ask: claude, in_pool, ..B10 }.crowd(200).await;
+}
+
+const B15: Wave = Wave {
+    what: "two accounts that refuse for five seconds",
+    accounts: 2,
+    lasts: 5.0,
+    reply: || refusal(429, &[("retry-after", "2")], RATE),
+    ..B10
+};
+
+#[tokio::test(start_paused = true)]
+async fn b15_one_caller_waits_until_it_is_over() {
+    // Asked at 0, 2, 4 and 6 s, or a little later.
+    B15.one(4.0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b15_one_caller_without_a_hint() {
+    let reply = || refusal(429, &[], RATE);
+    // Pauses double: after one that ends just before it is over comes one as long as all before.
+    Wave { what: "without retry-after", reply, ..B15 }.one(8.0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b15_one_caller_before_other_numbers_of_accounts() {
+    Wave { what: "one account", accounts: 1, ..B15 }.one(4.0).await;
+    Wave { what: "seven accounts", accounts: 7, ..B15 }.one(4.0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b15_one_caller_of_other_kinds() {
+    Wave { what: "a stream", ask: chat_stream, ..B15 }.one(4.0).await;
+    let reply = || refusal(429, &[("retry-after", "2")], RATE_OF_ANTHROPIC);
+    let provider = "anthropic";
+    Wave { what: "Anthropic", provider, reply, ask: claude, ..B15 }.one(4.0).await;
+    let reply = || refusal(429, &[], RATE_OF_GEMINI);
+    Wave { what: "Gemini", provider: "gemini", reply, ask: gemini, ..B15 }.one(4.0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b15_a_caller_who_cannot_wait_so_long_is_told_it_is_the_rate() {
+    let running = run(pool("openai", 2, "max_wait = \"3s\""), |_| {
+        refusal(429, &[("retry-after", "2")], RATE)
+    });
+    let told = running.send(chat()).await;
+    assert_eq!(told.status, 429, "{told}");
+    // Nobody is to wait longer than that, or than makes sense: the next attempt would be at 4 s.
+    assert!(told.took < Duration::from_millis(3_500), "{told}");
+}
+
+/// One kind of request that is always refused, without a hint.
+struct Poison {
+    what: &'static str,
+    provider: &'static str,
+    accounts: usize,
+    reply: fn() -> Reply,
+    poison: Ask,
+    other: Ask,
+}
+
+fn is_poison(seen: &Seen) -> bool {
+    seen.says("poison")
+}
+
+const B12: Poison = Poison {
+    what: "a poisonous request",
+    provider: "openai",
+    accounts: 3,
+    reply: || refusal(429, &[], RATE),
+    poison: || chat_with("gpt-4o", &json!({"user": "poison"})),
+    other: chat,
+};
+
+impl Poison {
+    async fn check(&self) {
+        let Self { what, provider, accounts, reply, poison, other } = *self;
+        let running =
+            run(
+                pool(provider, accounts, ""),
+                move |seen| {
+                    if is_poison(seen) { reply() } else { ok(seen) }
+                },
+            );
+        let (_, others) = tokio::join!(
+            running.pace(30, Duration::from_secs(2), poison),
+            running.pace(240, Duration::from_millis(250), other),
+        );
+        for told in others {
+            told.is_answered(what);
+            assert!(told.took <= Duration::from_secs(2), "{what}: another waits: {told}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn b12_a_poisonous_request_holds_up_no_other() {
+    B12.check().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b12_a_poisonous_request_before_other_numbers_of_accounts() {
+    for accounts in [1, 2, 8] {
+        Poison { accounts, ..B12 }.check().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn b12_a_poisonous_request_of_other_kinds() {
+    Poison {
+        what: "a long context of Anthropic",
+        provider: "anthropic",
+        reply: || {
+            let body = r#"{"type":"error","error":{"type":"rate_limit_error","message":"Extra usage is required for long context requests."}}"#;
+            refusal(429, &[], body)
+        },
+        poison: || claude_with(&json!({"metadata": {"user_id": "poison"}})),
+        other: claude,
+        ..B12
+    }
+    .check()
+    .await;
+    Poison {
+        what: "a stream, refused without a word",
+        reply: || refusal(429, &[], ""),
+        poison: || chat_with("gpt-4o", &json!({"user": "poison", "stream": true})),
+        other: chat_stream,
+        ..B12
+    }
+    .check()
+    .await;
+}

@@ -1,0 +1,192 @@
+//! What a caller is told when no key is left: B16, B17.
+
+use std::time::Duration;
+
+use super::{Ask, Told, chat, chat_stream, claude, gemini, pool, run};
+use crate::fake::{Reply, refusal};
+
+const INCORRECT: &str = r#"{"error":{"message":"Incorrect API key provided: sk-x. You can find your API key at https://platform.openai.com/account/api-keys.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
+const QUOTA: &str = r#"{"error":{"message":"You exceeded your current quota, please check your plan and billing details.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#;
+
+/// An SDK neither tries again at once, nor sleeps for minutes.
+#[track_caller]
+fn is_final(told: &Told, what: &str) {
+    assert_ne!(told.status, 200, "{what}: {told}");
+    let again = told.header("x-should-retry");
+    assert_eq!(again, Some("false"), "{what}: x-should-retry of {told}");
+    let after = told.header("retry-after").map(|after| after.parse::<u64>());
+    let is_short =
+        after.as_ref().is_none_or(|after| after.as_ref().is_ok_and(|after| *after <= 60));
+    assert!(is_short, "{what}: retry-after {after:?} with {told}");
+    assert_eq!(told.header("retry-after-ms"), None, "{what}: {told}");
+}
+
+#[track_caller]
+fn says(told: &Told, words: &[&str], what: &str) {
+    let text = told.text.to_ascii_lowercase();
+    for word in words {
+        assert!(text.contains(word), "{what}: {word:?} is not said: {told}");
+    }
+    let not = "every account is at its limits";
+    assert!(!text.contains(not), "{what}: {not:?} is not what it is: {told}");
+    assert!(!text.contains("canary"), "{what}: a key is shown: {told}");
+}
+
+/// Some accounts whose key is rejected, and the rest out of quota for a while.
+async fn rejected_and_out_of_quota(
+    rejected: usize,
+    accounts: usize,
+    ask: Ask,
+    words: &[&str],
+    reply: fn() -> Reply,
+) {
+    let what = words[0];
+    let running = run(pool("openai", accounts, ""), move |seen| {
+        if (1..=rejected).any(|key| seen.is_of(key)) {
+            refusal(401, &[], INCORRECT)
+        } else {
+            reply()
+        }
+    });
+    // The first one finds it out; in whose words it is told is open, but no minutes of sleep.
+    let first = running.send(ask()).await;
+    assert_ne!(first.status, 200, "{what}: {first}");
+    let after = first.header("retry-after").and_then(|after| after.parse::<u64>().ok());
+    let sleeps = after.is_some_and(|after| after > 60);
+    let again = first.header("x-should-retry");
+    assert!(!sleeps || again == Some("false"), "{what}: sleeps for {after:?} s: {first}");
+    // The others know. Each key that is rejected is asked again now and then, which changes nothing.
+    for pause in [0, 1, 10, 100] {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        let told = running.send(ask()).await;
+        is_final(&told, what);
+        says(&told, words, what);
+    }
+}
+
+fn out_for_minutes() -> Reply {
+    refusal(429, &[("retry-after", "333")], QUOTA)
+}
+
+#[tokio::test(start_paused = true)]
+async fn b16_three_keys_rejected_and_one_out_of_quota() {
+    let words = ["3 of 4 keys were rejected", "out of quota"];
+    rejected_and_out_of_quota(3, 4, chat, &words, out_for_minutes).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b16_one_key_rejected_and_two_out_of_quota() {
+    // Grammar of one is open.
+    let words = ["1 of 3 key", "out of quota"];
+    rejected_and_out_of_quota(1, 3, chat_stream, &words, || refusal(429, &[], QUOTA)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b16_all_out_of_quota() {
+    let words = ["out of quota"];
+    rejected_and_out_of_quota(0, 2, chat, &words, out_for_minutes).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b16_a_short_wait_may_be_waited_for() {
+    let running = run(pool("openai", 2, "max_wait = \"1s\""), |seen| {
+        let rate = r#"{"error":{"message":"Rate limit reached","code":"rate_limit_exceeded"}}"#;
+        let reply = refusal(429, &[("retry-after", "7")], rate);
+        if seen.is_of(1) { refusal(401, &[], INCORRECT) } else { reply }
+    });
+    // Which of the two the first one sees is a matter of their order.
+    assert!(running.send(chat()).await.status >= 400);
+    for _ in 0..3 {
+        let told = running.send(chat()).await;
+        assert_eq!(told.status, 429, "{told}");
+        assert_ne!(told.header("x-should-retry"), Some("false"), "retries do help: {told}");
+        let after = told.header("retry-after").and_then(|after| after.parse::<u64>().ok());
+        assert!(after.is_some_and(|after| (1..=10).contains(&after)), "{after:?} of {told}");
+    }
+}
+
+/// All keys are rejected.
+struct Rejected {
+    what: &'static str,
+    provider: &'static str,
+    accounts: usize,
+    reply: fn() -> Reply,
+    ask: Ask,
+    /// What the provider says, which callers would take to be about their own token.
+    not: &'static str,
+    /// The beginning of the rule's name.
+    rule: &'static str,
+    /// So many requests may be told something else before all keys have been seen to be rejected.
+    before: usize,
+}
+
+const B17: Rejected = Rejected {
+    what: "two keys",
+    provider: "openai",
+    accounts: 2,
+    reply: || refusal(401, &[], INCORRECT),
+    ask: chat,
+    not: "Incorrect API key provided",
+    rule: "openai/invalid-key",
+    before: 0,
+};
+
+async fn check(case: &Rejected) {
+    let Rejected { what, provider, accounts, reply, ask, not, rule, before } = *case;
+    let running = run(pool(provider, accounts, ""), move |_| reply());
+    for _ in 0..before {
+        let told = running.send(ask()).await;
+        assert!(told.status >= 400, "{what}: {told}");
+    }
+    // The one that meets the last of them, and those that come after it.
+    for pause in [0, 0, 1, 60] {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        let told = running.send(ask()).await;
+        assert!(told.status >= 500, "{what}: it is not the caller's token: {told}");
+        assert!(!told.text.contains(not), "{what}: as if it were the caller's token: {told}");
+        says(&told, &["key", rule], what);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn b17_the_call_that_meets_the_last_dead_key() {
+    check(&B17).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b17_a_lone_key_and_six() {
+    check(&Rejected { what: "one key", accounts: 1, ..B17 }).await;
+    // One request need not show itself to all six.
+    let six = Rejected { what: "six keys", accounts: 6, before: 3, ..B17 };
+    check(&Rejected { ask: chat_stream, ..six }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b17_keys_of_other_providers() {
+    check(&Rejected {
+        what: "Anthropic",
+        provider: "anthropic",
+        reply: || {
+            let body = r#"{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"}}"#;
+            refusal(401, &[], body)
+        },
+        ask: claude,
+        not: "invalid x-api-key",
+        rule: "anthropic/",
+        ..B17
+    })
+    .await;
+    check(&Rejected {
+        what: "Gemini",
+        provider: "gemini",
+        reply: || {
+            let body = r#"{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"#;
+            refusal(400, &[], body)
+        },
+        ask: gemini,
+        not: "Please pass a valid API key",
+        rule: "gemini/invalid-key",
+        ..B17
+    })
+    .await;
+}
