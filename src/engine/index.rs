@@ -35,7 +35,7 @@ pub(crate) struct OpIx(u16);
 impl OpIx {
     pub(crate) const LAST: Self = Self(u16::MAX);
 
-    pub(crate) fn new(index: usize) -> Self {
+    pub(crate) const fn new(index: usize) -> Self {
         // Their number is bounded far below that.
         Self(index as u16)
     }

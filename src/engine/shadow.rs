@@ -5,6 +5,7 @@ use super::{
     demand::Ask,
     index::{AccountIx, KeyIx},
     reserved::Grant,
+    room::Room,
     time::{SECOND, Time},
 };
 
@@ -50,7 +51,11 @@ impl Engine {
         let accounts = (0..number).map(|place| self.order[(first + place) % number]);
         let usable = accounts.filter_map(|account| {
             let keys = self.accounts[account.index()].keys.iter();
-            let mut usable = keys.filter(|key| self.is_usable(**key) && ask.allows(**key));
+            // A key that rests by itself is not good for anything now.
+            let is_open = |key: KeyIx| matches!(self.key_standing(ask.lane, ask.operation, key), (_, Room::At(open)) if open <= now);
+            let mut usable = keys.filter(|key| {
+                self.is_usable(**key) && ask.allows(**key) && is_open(**key)
+            });
             Some((account, *usable.next()?))
         });
         usable.take(SAMPLE).min_by_key(|(account, _)| {

@@ -234,6 +234,12 @@ impl Standing {
         self.0.as_ref().map_or(Time::ZERO, |trouble| trouble.ends())
     }
 
+    /// Until when it rests for what is proven, and for what is only suspected.
+    #[cfg(test)]
+    pub(crate) fn ends(&self) -> (Time, Time) {
+        self.0.as_ref().map_or_else(Default::default, |it| (it.until, it.suspected_until))
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.0.is_none()
     }
@@ -343,7 +349,7 @@ impl Standing {
         trouble.suspicions += 1;
         let until = now.plus(jittered(cause.kind.ladder().rung(0), 4, rng));
         if sent >= trouble.since {
-            if trouble.until <= now {
+            if trouble.until <= now && trouble.trust == Trust::Whole {
                 trouble.cause = cause.clone();
             }
             trouble.suspected_until = trouble.suspected_until.max(until);
@@ -511,7 +517,10 @@ impl Trouble {
         if sent < self.since {
             return;
         }
-        let until = now.plus(jittered(cause.kind.ladder().rung(self.rung), 4, rng));
+        // Another ladder begins at its foot.
+        let rung = if cause.kind == self.cause.kind { self.rung } else { 0 };
+        let until = now.plus(jittered(cause.kind.ladder().rung(rung), 4, rng));
+        self.rung = rung;
         self.blame(now, until, cause);
         self.until = self.until.max(until);
         self.rung = self.rung.saturating_add(1);
@@ -528,12 +537,11 @@ impl Trouble {
 
     /// The rest that ends last is the one to be told of.
     fn blame(&mut self, now: Time, until: Time, cause: &Cause) {
-        if (self.until <= now || until >= self.until) && self.cause != *cause {
-            // Another ladder begins at its foot.
+        if self.until <= now || until >= self.until {
             if self.cause.kind != cause.kind {
                 self.rung = 0;
             }
-            self.cause = cause.clone();
+            self.cause.clone_from(cause);
         }
     }
 }

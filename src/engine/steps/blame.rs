@@ -104,10 +104,11 @@ impl Engine {
         if !is_narrow || cause.kind != Kind::Credential || key.accepted.is_recent(now) {
             return;
         }
+        let own = Some(at.operation).filter(|_| place == Place::Operation);
         let rejects = |lane: &Lane| {
             lane.keys_of(at.key).any(|(operation, standing)| {
                 let trouble = standing.trouble(now);
-                operation != Some(at.operation)
+                operation != own
                     && trouble.is_some_and(|(cause, since)| {
                         cause.kind == Kind::Credential && now.since(since) <= TOGETHER
                     })

@@ -128,7 +128,8 @@ impl Engine {
         }
         let at = grant.at();
         if let Some(place) = self.succeeded(at, grant.sent) {
-            if self.keys[at.key.index()].is_rejected && place >= Place::Key {
+            let key = &self.keys[at.key.index()];
+            if key.is_rejected && !key.standing.is_proven(now) {
                 self.change_key(at.key, |key| key.is_rejected = false);
             }
             let place = self.whereabouts(place, at);

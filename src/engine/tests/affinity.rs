@@ -30,7 +30,7 @@ fn answered(engine: &mut Engine, now: Time, turns: &[u64]) -> usize {
 
 fn end(engine: &mut Engine, now: Time, mut grant: Grant, verdict: Verdict) -> usize {
     let account = grant.account.index();
-    engine.judge(now, &mut grant, verdict, "test");
+    refuse(engine, now, &mut grant, verdict);
     engine.end(now, grant);
     account
 }
@@ -82,7 +82,7 @@ fn without_room_it_goes_elsewhere_and_its_kin_follow_once_that_went_well() {
 
 #[test]
 fn what_is_out_of_use_or_excluded_is_left() {
-    for verdict in [limited(60), Verdict::KeyRejected, Verdict::ModelRefused] {
+    for verdict in [limited(60), Verdict::KeyRejected, Verdict::PermissionRefused] {
         let mut engine = remembering(3, &[], 1_000);
         let home = answered(&mut engine, at(0.0), &[1]);
         let refused = send(&mut engine, at(1.0), &[1, 2]).unwrap();
@@ -99,7 +99,7 @@ fn what_is_out_of_use_or_excluded_is_left() {
 
 fn limited(seconds: u64) -> Verdict {
     let retry_after = Some(Duration::from_secs(seconds));
-    Verdict::RateLimited { retry_after, scope: Scope::Account }
+    Verdict::RateLimited { retry_after }
 }
 
 #[test]
@@ -229,12 +229,12 @@ fn it_goes_elsewhere_at_once_if_that_would_take_too_long_or_many_wait() {
 fn who_waits_for_kin_goes_elsewhere_when_they_are_out_of_use() {
     let mut engine = remembering(2, &[Limit::requests(60).per_minute().burst(1)], 1_000);
     let mut grant = send(&mut engine, at(0.0), &[1]).unwrap();
-    engine.judge(at(0.0), &mut grant, Verdict::Accepted, "test");
+    judge(&mut engine, at(0.0), &mut grant, Verdict::Accepted);
     let ask = patient(&mut engine, at(0.1), 2.0);
     engine.line_up(at(0.1), ask, WaiterId(1)).unwrap();
     assert!(engine.serve(at(0.1)).is_none());
     let home = grant.account.index();
-    engine.judge(at(0.2), &mut grant, Verdict::KeyRejected, "test");
+    refuse(&mut engine, at(0.2), &mut grant, Verdict::KeyRejected);
     let (_, grant) = engine.serve(at(0.2)).expect("nobody looked again");
     assert_eq!(grant.unwrap().account.index(), 1 - home);
 }

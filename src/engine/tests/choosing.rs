@@ -62,9 +62,9 @@ fn in_shadow_mode_nothing_is_held_back_and_all_that_would_be_is_counted() {
     assert!((90..=100).contains(&told), "once a second, not {told} times");
     let mut grants: Vec<_> = (0..4).filter_map(|_| admit(&mut engine, at(200.0))).collect();
     for grant in &mut grants {
-        engine.judge(at(200.0), grant, Verdict::KeyRejected, "test");
+        refuse(&mut engine, at(200.0), grant, Verdict::KeyRejected);
     }
-    assert!(admit(&mut engine, at(200.0)).is_none(), "a dead key is dead");
+    assert!(admit(&mut engine, at(200.0)).is_none(), "a rejected key is rejected");
 }
 
 fn is_shadow(event: &Event) -> bool {
@@ -77,7 +77,7 @@ fn when_most_accounts_fail_it_is_told_and_none_is_benched_for_it() {
     for i in 0..200 {
         let now = at(f64::from(i) * 0.1);
         if let Some(mut grant) = admit(&mut engine, now) {
-            engine.judge(now, &mut grant, Verdict::Transient, "test");
+            judge(&mut engine, now, &mut grant, Verdict::Transient);
             engine.end(now, grant);
         }
     }
@@ -88,7 +88,7 @@ fn when_most_accounts_fail_it_is_told_and_none_is_benched_for_it() {
     assert_eq!(panics(&engine.take_events()), (1, 0), "told once");
     assert!(engine.snapshot(at(20.0), "p".into()).panic);
     let mut grant = admit(&mut engine, at(40.0)).unwrap();
-    engine.judge(at(40.0), &mut grant, Verdict::Accepted, "test");
+    judge(&mut engine, at(40.0), &mut grant, Verdict::Accepted);
     assert_eq!(panics(&engine.take_events()), (0, 1));
 }
 

@@ -4,7 +4,7 @@ use super::*;
 
 fn limited(seconds: u64) -> Verdict {
     let retry_after = Some(Duration::from_secs(seconds));
-    Verdict::RateLimited { retry_after, scope: Scope::Model }
+    Verdict::RateLimited { retry_after }
 }
 
 fn cooling_for(engine: &Engine, now: Time, account: usize) -> f64 {
@@ -19,8 +19,8 @@ fn the_latest_deadline_wins() {
     let mut engine = engine(1, &[]);
     let (mut first, mut second) =
         (admit(&mut engine, at(0.0)).unwrap(), admit(&mut engine, at(0.0)).unwrap());
-    engine.judge(at(1.0), &mut first, limited(60), "test");
-    engine.judge(at(2.0), &mut second, limited(5), "test");
+    judge(&mut engine, at(1.0), &mut first, limited(60));
+    judge(&mut engine, at(2.0), &mut second, limited(5));
     let left = cooling_for(&engine, at(2.0), 0);
     assert!((59.0..=62.0).contains(&left), "a shorter hint shortened it: {left}");
     assert!(admit(&mut engine, at(58.0)).is_none());
@@ -31,14 +31,14 @@ fn the_latest_deadline_wins() {
 fn old_news_neither_ends_a_cooldown_nor_climbs_the_ladder() {
     let mut engine = engine(1, &[]);
     let mut grants: Vec<_> = (0..10).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
-    let no_hint = Verdict::RateLimited { retry_after: None, scope: Scope::Model };
-    engine.judge(at(1.0), &mut grants[0], no_hint, "test");
+    let no_hint = Verdict::RateLimited { retry_after: None };
+    judge(&mut engine, at(1.0), &mut grants[0], no_hint);
     let left = cooling_for(&engine, at(1.0), 0);
     for grant in &mut grants[1..8] {
-        engine.judge(at(1.0), grant, no_hint, "test");
+        judge(&mut engine, at(1.0), grant, no_hint);
     }
     assert_eq!(cooling_for(&engine, at(1.0), 0), left, "requests sent before climbed the ladder");
-    engine.judge(at(1.0), &mut grants[9], Verdict::Accepted, "test");
+    judge(&mut engine, at(1.0), &mut grants[9], Verdict::Accepted);
     assert_eq!(cooling_for(&engine, at(1.0), 0), left, "an old success ended a cooldown");
 }
 
@@ -46,17 +46,17 @@ fn old_news_neither_ends_a_cooldown_nor_climbs_the_ladder() {
 fn after_a_guessed_cooldown_one_probe_goes_first() {
     let mut engine = engine(1, &[]);
     let mut grant = admit(&mut engine, at(0.0)).unwrap();
-    let no_hint = Verdict::QuotaExhausted { retry_after: None, scope: Scope::Account };
-    engine.judge(at(0.0), &mut grant, no_hint, "test");
+    let no_hint = Verdict::QuotaExhausted { retry_after: None };
+    judge(&mut engine, at(0.0), &mut grant, no_hint);
     let probe = admit(&mut engine, at(400.0)).expect("the probe");
     assert!(admit(&mut engine, at(400.0)).is_none(), "two probes");
     engine.end(at(0.0), probe);
     let mut probe = admit(&mut engine, at(401.0)).expect("another, the first told nothing");
-    engine.judge(at(402.0), &mut probe, no_hint, "test");
+    judge(&mut engine, at(402.0), &mut probe, no_hint);
     [grant, probe].into_iter().for_each(|ended| engine.end(at(402.0), ended));
     assert!(admit(&mut engine, at(900.0)).is_none(), "the second rung is twice as long");
     let mut probe = admit(&mut engine, at(1_200.0)).unwrap();
-    engine.judge(at(1_201.0), &mut probe, Verdict::Accepted, "test");
+    judge(&mut engine, at(1_201.0), &mut probe, Verdict::Accepted);
     engine.end(at(1_201.0), probe);
     // Then it is used more and more, not by everybody at once.
     let mut at_once = Vec::new();
@@ -66,7 +66,7 @@ fn after_a_guessed_cooldown_one_probe_goes_first() {
         at_once.push(grants.len());
         for (i, mut grant) in grants.into_iter().enumerate() {
             if i == 0 {
-                engine.judge(now, &mut grant, Verdict::Accepted, "test");
+                judge(&mut engine, now, &mut grant, Verdict::Accepted);
             }
             engine.end(now, grant);
         }
@@ -78,10 +78,10 @@ fn after_a_guessed_cooldown_one_probe_goes_first() {
 fn a_late_end_of_an_old_probe_lets_no_second_one_go() {
     let mut engine = engine(1, &[]);
     let mut first = admit(&mut engine, at(0.0)).unwrap();
-    let no_hint = Verdict::QuotaExhausted { retry_after: None, scope: Scope::Account };
-    engine.judge(at(0.0), &mut first, no_hint, "test");
+    let no_hint = Verdict::QuotaExhausted { retry_after: None };
+    judge(&mut engine, at(0.0), &mut first, no_hint);
     let mut old = admit(&mut engine, at(400.0)).expect("a probe");
-    engine.judge(at(401.0), &mut old, no_hint, "test");
+    judge(&mut engine, at(401.0), &mut old, no_hint);
     let new = admit(&mut engine, at(1_200.0)).expect("another probe");
     engine.end(at(1_201.0), old);
     engine.end(at(1_201.0), first);
@@ -95,9 +95,9 @@ fn what_was_under_way_before_does_not_hold_up_recovery() {
     let mut engine = engine(1, &[]);
     let streams: Vec<_> = (0..100).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
     let mut refused = admit(&mut engine, at(1.0)).unwrap();
-    engine.judge(at(1.0), &mut refused, Verdict::Overloaded { retry_after: None }, "test");
+    judge(&mut engine, at(1.0), &mut refused, Verdict::Overloaded { retry_after: None });
     let mut probe = admit(&mut engine, at(2.0)).unwrap();
-    engine.judge(at(2.0), &mut probe, Verdict::Accepted, "test");
+    judge(&mut engine, at(2.0), &mut probe, Verdict::Accepted);
     assert!(admit(&mut engine, at(2.0)).is_some(), "long answers count as recovering ones");
     streams.into_iter().for_each(|stream| engine.end(at(3.0), stream));
 }
@@ -110,10 +110,10 @@ fn accounts_that_are_refused_alike_brake_the_provider() {
     grants.dedup_by_key(|grant| grant.account);
     assert_eq!(grants.len(), 10, "the load was not spread");
     for grant in &mut grants[..4] {
-        engine.judge(at(1.0), grant, limited(60), "test");
+        judge(&mut engine, at(1.0), grant, limited(60));
     }
     assert!(admit(&mut engine, at(1.0)).is_some(), "four of ten");
-    engine.judge(at(1.5), &mut grants[4], limited(60), "test");
+    judge(&mut engine, at(1.5), &mut grants[4], limited(60));
     assert!(admit(&mut engine, at(1.5)).is_none(), "five of ten within a second: not the accounts");
     assert!(admit(&mut engine, at(2.5)).is_some(), "a probe");
     assert!(admit(&mut engine, at(2.5)).is_none(), "and no more");
@@ -126,7 +126,7 @@ fn failures_bench_an_account_but_never_most_of_them() {
     for _ in 0..300 {
         now += 0.1;
         if let Some(mut grant) = admit(&mut engine, at(now)) {
-            engine.judge(at(now), &mut grant, Verdict::Transient, "test");
+            judge(&mut engine, at(now), &mut grant, Verdict::Transient);
             engine.end(at(0.0), grant);
         }
         let benched =
@@ -142,8 +142,8 @@ fn refusals_count_as_alike_by_the_last_of_each_account() {
     grants.sort_by_key(|grant| grant.account);
     grants.dedup_by_key(|grant| grant.account);
     let mut refuse = |now: f64, account: usize| {
-        engine.judge(at(now), &mut grants[account], limited(1), "test");
-        engine.provider.until() > at(now)
+        judge(&mut engine, at(now), &mut grants[account], limited(1));
+        engine.lanes.iter().any(|lane| lane.standing.until() > at(now))
     };
     assert!(!refuse(1.0, 0) && !refuse(1.9, 0) && !refuse(2.5, 1));
     assert!(refuse(2.8, 2), "three accounts within a second");
@@ -156,7 +156,7 @@ fn failures_among_successes_bench_nobody() {
         let now = at(f64::from(i));
         let mut grant = admit(&mut engine, now).unwrap();
         let verdict = if i % 3 == 0 { Verdict::Transient } else { Verdict::Accepted };
-        engine.judge(now, &mut grant, verdict, "test");
+        judge(&mut engine, now, &mut grant, verdict);
         engine.end(now, grant);
         assert!(cooling_for(&engine, now, 0) <= 0.0, "benched at the {i}th of 1,000 requests");
     }
@@ -167,7 +167,7 @@ fn a_refusal_cools_what_it_is_about_and_nothing_wider() {
     let mut engine = engine(2, &[]);
     let mut grant = admit(&mut engine, at(0.0)).unwrap();
     let refused = grant.account;
-    engine.judge(at(0.0), &mut grant, limited(60), "test");
+    judge(&mut engine, at(0.0), &mut grant, limited(60));
     let model = |engine: &mut Engine, model| Ask {
         lane: engine.lane(at(1.0), Some(model)),
         ..ask(engine, at(1.0), 0.0)

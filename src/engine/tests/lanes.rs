@@ -33,7 +33,7 @@ fn a_gate_stays_with_its_model_when_the_lane_of_that_is_given_to_another() {
     let want = ask(&mut engine, at(0.0), 1.0);
     let grant = engine.admit(at(0.0), &want).unwrap();
     engine.end(at(0.0), grant);
-    let mut like = engine.ordinary(want.lane, Cost::default());
+    let mut like = engine.ordinary(want.lane, CHAT, Cost::default());
     let key = engine.find_key(&KeyId::new("k0")).unwrap();
     let is_shut = |gate| matches!(gate, Gate::Shut(Some(_)));
     assert!(is_shut(engine.gate(at(100.0), &mut like, key)), "its one request is spent");

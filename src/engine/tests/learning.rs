@@ -21,7 +21,7 @@ fn admitted(engine: &mut Engine, now: Time, most: usize) -> Vec<Grant> {
     std::iter::from_fn(|| admit(engine, now)).take(most).collect()
 }
 
-const REFUSED: Verdict = Verdict::RateLimited { retry_after: None, scope: Scope::Model };
+const REFUSED: Verdict = Verdict::RateLimited { retry_after: None };
 
 #[test]
 fn what_is_told_in_headers_is_kept() {
@@ -137,7 +137,7 @@ fn an_account_of_which_nothing_is_known_begins_slowly() {
     engine.line_up(at(0.0), want, WaiterId(0)).unwrap();
     assert!(engine.serve(at(0.0)).is_none());
     for grant in &mut grants {
-        engine.judge(at(1.0), grant, Verdict::Accepted, "test");
+        judge(&mut engine, at(1.0), grant, Verdict::Accepted);
     }
     grants.push(engine.serve(at(1.0)).unwrap().1.expect("one more for each answer"));
     grants.extend(admitted(&mut engine, at(1.0), 1_000));
@@ -148,7 +148,7 @@ fn an_account_of_which_nothing_is_known_begins_slowly() {
     for _ in 0..2_000 {
         now += 0.01;
         if let Some(mut grant) = admit(&mut engine, at(now)) {
-            engine.judge(at(now), &mut grant, Verdict::Accepted, "test");
+            judge(&mut engine, at(now), &mut grant, Verdict::Accepted);
             engine.end(at(now), grant);
         }
     }
@@ -174,7 +174,7 @@ fn accepted_by(engine: &mut Engine, rate: f64, burst: f64, from: f64, to: f64) -
             } else {
                 refused += 1;
             }
-            engine.judge(at(now), &mut grant, verdict, "test");
+            judge(engine, at(now), &mut grant, verdict);
             engine.end(at(now), grant);
         }
     }
@@ -221,8 +221,8 @@ fn one_refusal_is_an_accident() {
     let mut engine = learning(1, &[Limit::requests(600).per_minute()]);
     let mut grant = admit(&mut engine, at(0.0)).unwrap();
     let limited =
-        Verdict::RateLimited { retry_after: Some(Duration::from_secs(2)), scope: Scope::Model };
-    engine.judge(at(0.1), &mut grant, limited, "test");
+        Verdict::RateLimited { retry_after: Some(Duration::from_secs(2)) };
+    judge(&mut engine, at(0.1), &mut grant, limited);
     assert!(admitted(&mut engine, at(2.3), 100).len() > 40, "the whole burst");
 }
 

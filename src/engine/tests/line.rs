@@ -155,13 +155,14 @@ fn a_forecast_sees_to_the_end_of_the_day() {
 #[test]
 fn nobody_waits_behind_itself() {
     let mut engine = engine(1, &[Limit::requests(6).per_minute().burst(1)]);
-    assert!(admit(&mut engine, at(0.0)).is_some());
+    let mut grant = admit(&mut engine, at(0.0)).unwrap();
     let want = Ask { deadline: at(10.2), ..ask(&mut engine, at(0.0), 0.0) };
     engine.line_up(at(0.0), want, WaiterId(0)).unwrap();
     assert!(engine.serve(at(0.0)).is_none());
-    engine.brake(at(10.0), at(10.0), Some(Duration::from_secs(1)), None);
+    let a_second = Verdict::RateLimited { retry_after: Some(Duration::from_secs(1)) };
+    judge(&mut engine, at(10.0), &mut grant, a_second);
     let refusal = engine.serve(at(10.5)).unwrap().1.unwrap_err();
-    assert!(retry_after(refusal) < 1.0, "{refusal:?}");
+    assert!(retry_after(refusal.clone()) < 1.0, "{refusal:?}");
 }
 
 #[test]
@@ -170,12 +171,12 @@ fn a_demand_too_large_for_every_key_that_is_left_is_told_so() {
     let mut engine = keys_with(&[Limit::concurrent(1)], &[&[small], &[None]]);
     let mut big = ask(&mut engine, at(0.0), 300.0);
     big.cost = tokens(50, 0);
-    let mut grant = engine.admit(at(0.0), &big).unwrap();
+    let grant = engine.admit(at(0.0), &big).unwrap();
     engine.line_up(at(0.0), big.clone(), WaiterId(0)).expect("once the other has ended");
     let next = ask(&mut engine, at(0.1), 30.0);
     engine.line_up(at(0.1), next, WaiterId(1)).unwrap();
     assert_eq!(engine.serve(at(0.1)).unwrap().0, WaiterId(1), "it is held up in vain");
-    engine.judge(at(1.0), &mut grant, Verdict::KeyRejected, "test");
+    engine.remove_key(grant.key);
     let (id, outcome) = engine.serve(at(1.0)).unwrap();
     assert_eq!((id, outcome.unwrap_err().reason()), (WaiterId(0), Reason::TooLarge));
     assert_eq!(engine.line_up(at(1.0), big, WaiterId(2)).unwrap_err().reason(), Reason::TooLarge);

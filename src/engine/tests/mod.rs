@@ -17,11 +17,13 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    Account as Declared, Affinity, ApiKey, KeyId, Limit, Reason, Scope, Usage, Verdict,
+    Account as Declared, Affinity, ApiKey, Blame, KeyId, Limit, Place, Reason, Scope, Usage, Verdict,
     provider::{Reading, Refill},
 };
 
 const SECOND: u64 = 1_000_000_000;
+/// Some operation.
+const CHAT: OpIx = OpIx::new(1);
 
 fn at(seconds: f64) -> Time {
     Time::from_nanos((seconds * SECOND as f64) as u64)
@@ -80,6 +82,8 @@ fn as_declared() -> Setup {
 fn ask(engine: &mut Engine, now: Time, patience: f64) -> Ask {
     Ask {
         lane: engine.lane(now, Some("m")),
+        operation: CHAT,
+        generates: true,
         tenant: TenantIx::default(),
         bond: None,
         budget: None,
@@ -90,8 +94,36 @@ fn ask(engine: &mut Engine, now: Time, patience: f64) -> Ask {
         deadline: now.plus((patience * SECOND as f64) as u64),
         answer_by: None,
         excluded: Vec::new(),
+        refused_by: Vec::new(),
         tag: None,
         among: Among::All,
+    }
+}
+
+/// A response says something that its words name.
+fn judge(
+    engine: &mut Engine,
+    now: Time,
+    grant: &mut Grant,
+    verdict: Verdict,
+) -> Option<Accusation> {
+    judge_of(engine, now, grant, verdict, verdict.usual_place())
+}
+
+fn judge_of(
+    engine: &mut Engine,
+    now: Time,
+    grant: &mut Grant,
+    verdict: Verdict,
+    place: Place,
+) -> Option<Accusation> {
+    engine.judge(now, grant, &Told { verdict, place, blame: Blame::Told, rule: "test" })
+}
+
+/// A key is refused, and another one was accepted with the same request.
+fn refuse(engine: &mut Engine, now: Time, grant: &mut Grant, verdict: Verdict) {
+    if let Some(accusation) = judge(engine, now, grant, verdict) {
+        engine.settle_accusation(now, &accusation, Outcome::Confirmed);
     }
 }
 
@@ -344,13 +376,13 @@ fn nothing_is_sent_that_will_not_be_answered_in_time() {
     for i in 0..100 {
         let now = at(f64::from(i) * 10.0);
         let mut grant = admit(&mut engine, now).unwrap();
-        engine.judge(now, &mut grant, Verdict::Accepted, "test");
+        judge(&mut engine, now, &mut grant, Verdict::Accepted);
         engine.end(now.plus(2 * SECOND), grant);
     }
     let latest = engine.latest_start(&hasty);
     assert!((at(27.9)..=at(28.1)).contains(&latest), "{latest:?}: an answer takes 2 s");
     let mut refused = admit(&mut engine, at(2_000.0)).unwrap();
-    engine.judge(at(2_000.0), &mut refused, Verdict::Transient, "test");
+    judge(&mut engine, at(2_000.0), &mut refused, Verdict::Transient);
     engine.end(at(2_500.0), refused);
     assert_eq!(engine.latest_start(&hasty), latest, "a failure is no answer");
 }

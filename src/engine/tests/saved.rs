@@ -82,11 +82,11 @@ fn a_window_that_was_told_ends_when_it_was_told_to() {
 
 #[test]
 fn cooldowns_go_on_and_end_in_time() {
-    let quota = |retry_after| Verdict::QuotaExhausted { retry_after, scope: Scope::Account };
+    let quota = |retry_after| Verdict::QuotaExhausted { retry_after };
     let two_hours = Some(Duration::from_secs(7_200));
     let mut first = begun(9.0, 1, &[]);
     let mut grant = admit(&mut first, at(0.0)).unwrap();
-    first.judge(at(0.0), &mut grant, quota(two_hours), "test");
+    judge(&mut first, at(0.0), &mut grant, quota(two_hours));
     let saved = first.save(at(1.0));
     let mut second = restored(10.0, 1, &[], &saved);
     assert_eq!(admitted(&mut second, 0.99, 3), 0);
@@ -99,8 +99,8 @@ fn cooldowns_go_on_and_end_in_time() {
     // For one model only, and with an end that was a guess: a probe goes first.
     let mut first = begun(9.0, 1, &[]);
     let mut grant = admit(&mut first, at(0.0)).unwrap();
-    let no_hint = Verdict::QuotaExhausted { retry_after: None, scope: Scope::Model };
-    first.judge(at(0.0), &mut grant, no_hint, "test");
+    let no_hint = Verdict::QuotaExhausted { retry_after: None };
+    judge_of(&mut first, at(0.0), &mut grant, no_hint, Place::Model);
     let mut second = restored(9.0, 1, &[], &first.save(at(1.0)));
     let other = Ask { lane: second.lane(at(1.0), Some("n")), ..ask(&mut second, at(1.0), 1.0) };
     assert!(second.admit(at(1.0), &other).is_some());
@@ -108,23 +108,33 @@ fn cooldowns_go_on_and_end_in_time() {
 
     // The whole provider.
     let mut first = begun(9.0, 2, &[]);
-    first.brake(at(0.0), at(0.0), Some(Duration::from_secs(600)), None);
+    let mut grant = admit(&mut first, at(0.0)).unwrap();
+    let overloaded = Verdict::Overloaded { retry_after: Some(Duration::from_secs(600)) };
+    judge_of(&mut first, at(0.0), &mut grant, overloaded, Place::Provider);
     let mut second = restored(9.0, 2, &[], &first.save(at(1.0)));
     assert_eq!((admitted(&mut second, 0.1, 3), admitted(&mut second, 0.2, 3)), (0, 3));
 }
 
 #[test]
-fn dead_keys_and_refused_models_stay_so() {
+fn keys_that_rest_go_on_resting_and_are_probed_when_that_is_over() {
     let mut first = begun(9.0, 3, &[]);
     let mut keys: Vec<_> = (0..3).map(|_| admit(&mut first, at(0.0)).unwrap()).collect();
-    first.judge(at(0.0), &mut keys[0], Verdict::KeyRejected, "test");
-    first.judge(at(0.0), &mut keys[1], Verdict::ModelRefused, "test");
+    refuse(&mut first, at(0.0), &mut keys[0], Verdict::KeyRejected);
+    refuse(&mut first, at(0.0), &mut keys[1], Verdict::PermissionRefused);
     let mut second = restored(9.0, 3, &[], &first.save(at(1.0)));
     let key = |grant: Option<Grant>| grant.map(|grant| grant.key);
     let expected = Some(keys[2].key);
     assert!((0..9).all(|_| key(admit(&mut second, at(1.0))) == expected));
     let snapshot = second.snapshot(at(1.0), "p".into());
     assert_eq!(snapshot.live_keys, 2);
+    // Their ends are saved, too: then one request each goes first.
+    let mut at_once = |now: f64| {
+        let grants: Vec<_> = std::iter::from_fn(|| admit(&mut second, at(now))).take(30).collect();
+        let of = |key: KeyIx| grants.iter().filter(|grant| grant.key == key).count();
+        (of(keys[0].key), of(keys[1].key))
+    };
+    assert_eq!(at_once(7.0), (1, 0), "the credential's first rung is five seconds");
+    assert_eq!(at_once(80.0), (0, 1), "what it may do is asked again after a minute");
     // Where there are fewer of them now, what was said of the others is passed over.
     assert_eq!(admitted(&mut restored(9.0, 1, &[], &first.save(at(1.0))), 0.0, 1), {
         usize::from(keys[0].key.index() != 0 && keys[1].key.index() != 0)
@@ -137,12 +147,9 @@ fn what_has_not_changed_is_equal_and_what_is_over_is_nothing() {
     let mut engine = begun(9.0, 2, &limits);
     assert_eq!(engine.save(at(0.0)), Saved::default());
     let mut grant = admit(&mut engine, at(0.0)).unwrap();
-    engine.judge(
-        at(0.0),
+    judge(&mut engine, at(0.0),
         &mut grant,
-        Verdict::RateLimited { retry_after: Some(Duration::from_secs(10)), scope: Scope::Account },
-        "test",
-    );
+        Verdict::RateLimited { retry_after: Some(Duration::from_secs(10)) });
     let saved = engine.save(at(0.1));
     assert_eq!(engine.save(at(0.2)), saved);
     assert_ne!(engine.save(at(20.0)), saved, "a cooldown is over, and a request is back");

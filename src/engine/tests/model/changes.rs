@@ -5,9 +5,8 @@ use crate::Limit;
 use super::{
     World,
     meter::{Meter, is_like},
-    standing::Standing,
     way::Way,
-    world::{Account, Key},
+    world::{Account, Key, Spot},
 };
 
 impl World {
@@ -47,12 +46,10 @@ impl World {
             name,
             declared: true,
             meters: limits.iter().map(|limit| Meter::new(limit, self.wall)).collect(),
-            standing: Standing::default(),
             way: Way::default(),
             failures: Vec::new(),
             rests: 0,
         });
-        self.lanes.iter_mut().for_each(|lane| lane.seats.push(Standing::default()));
         self.accounts.len() - 1
     }
 
@@ -77,14 +74,24 @@ impl World {
         let mut meters: Vec<_> = limits.iter().map(|limit| Meter::new(limit, self.wall)).collect();
         let margin = self.accounts[account].way.margin();
         meters.iter_mut().for_each(|meter| meter.set_margin(margin));
-        let key = Key { id, account, meters, declared: true, alive: true, secret: 0, expires };
+        let key = Key {
+            id,
+            account,
+            meters,
+            declared: true,
+            alive: true,
+            rejected: false,
+            accepted: Vec::new(),
+            secret: 0,
+            expires,
+        };
         self.keys.push(key);
         self.keys.len() - 1
     }
 
     /// A new secret.
     pub(in super::super) fn renew(&mut self, key: usize, expires: Option<u64>) {
-        self.lanes.iter_mut().for_each(|lane| lane.refused.retain(|refused| *refused != key));
+        self.forgive(key);
         let key = &mut self.keys[key];
         (key.alive, key.expires) = (true, expires);
         key.secret += 1;
@@ -92,8 +99,19 @@ impl World {
 
     pub(in super::super) fn remove_key(&mut self, key: usize) {
         self.keys[key].declared = false;
-        self.lanes.iter_mut().for_each(|lane| lane.refused.retain(|refused| *refused != key));
+        self.forgive(key);
         self.forget();
+    }
+
+    /// Nothing is held against a key any more.
+    fn forgive(&mut self, forgiven: usize) {
+        self.keys[forgiven].rejected = false;
+        self.places.retain(|spot, _| match spot {
+            Spot::Operation { key, .. } | Spot::KeyModel { key, .. } | Spot::Key(key) => {
+                *key != forgiven
+            }
+            _ => true,
+        });
     }
 
     pub(in super::super) fn remove_account(&mut self, account: usize) {
@@ -104,7 +122,7 @@ impl World {
     /// What an account was refused counts as long as there is anything of it.
     pub(super) fn forget(&mut self) {
         let gone: Vec<_> = (0..self.accounts.len()).filter(|a| self.is_gone(*a)).collect();
-        self.refusals.retain(|(_, account)| !gone.contains(account));
+        self.refusals.retain(|(_, account, _)| !gone.contains(account));
     }
 
     pub(in super::super) fn set_account_limits(
@@ -152,11 +170,13 @@ impl World {
     /// Keys whose time is over die. Whether any did.
     pub(in super::super) fn pass(&mut self, now: u64) -> bool {
         let mut any = false;
-        for (ix, key) in self.keys.iter_mut().enumerate().filter(|(_, key)| key.declared) {
-            if key.expires.is_some_and(|expires| expires <= now) {
-                (key.alive, key.expires, any) = (false, None, true);
-                let refused = self.lanes.iter_mut().map(|lane| &mut lane.refused);
-                refused.for_each(|refused| refused.retain(|refused| *refused != ix));
+        for ix in 0..self.keys.len() {
+            let key = &mut self.keys[ix];
+            if key.declared && key.expires.is_some_and(|expires| expires <= now) {
+                (key.expires, any) = (None, true);
+                if std::mem::replace(&mut key.alive, false) {
+                    self.forgive(ix);
+                }
             }
         }
         any

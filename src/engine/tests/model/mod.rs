@@ -14,9 +14,10 @@ mod windows;
 mod world;
 
 pub(super) use meter::{Meter, Told, is_like};
-pub(super) use standing::Seen;
+pub(super) use standing::{End, Seen};
+pub(super) use verdict::{Accused, Said};
 pub(super) use windows::SKEW;
-pub(super) use world::{Want, World};
+pub(super) use world::{Spot, Want, World};
 
 /// When a demand fits; the later of two says when it fits into both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

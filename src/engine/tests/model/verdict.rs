@@ -2,102 +2,243 @@
 
 use std::time::Duration;
 
-use crate::{Scope, Verdict};
+use crate::{Place, Verdict};
 
 use super::{
     Check, World, ensure,
-    standing::{FAILURE, Ladder, OVERLOAD, QUOTA, RATE, Seen},
+    standing::{Cause, Doubt, End, Seen, Wrong},
+    world::Spot,
 };
 
 const SECOND: u64 = 1_000_000_000;
 
+/// A blame that is open, and whom it is about.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Accused {
+    spot: Spot,
+    key: usize,
+    secret: u32,
+    doubt: Doubt,
+}
+
+/// What a response says.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Said {
+    pub(in super::super) verdict: Verdict,
+    pub(in super::super) place: Place,
+    pub(in super::super) is_told: bool,
+}
+
 impl World {
-    /// Takes in a verdict of which the engine made what is `seen`.
+    /// Takes in a verdict of which the engine made what is `seen` at each place. A blame that may be the
+    /// request's own comes back, if it is one.
     pub(in super::super) fn judge(
         &mut self,
         now: u64,
         id: usize,
-        verdict: Verdict,
-        seen: Seen,
-    ) -> Check {
-        let Some(grant) = self.grants.get(&id) else { return Ok(()) };
+        said: Said,
+        seen: &dyn Fn(Spot) -> Seen,
+    ) -> Result<Option<Accused>, String> {
+        let Some(grant) = self.grants.get(&id) else { return Ok(None) };
         let (account, key, lane, sent) = (grant.account, grant.key, grant.lane, grant.sent);
-        let secret = grant.secret;
-        match verdict {
+        let operation = grant.operation;
+        let spots = self.spots(lane, operation, key);
+        let spot = spots[said.place.index()];
+        let cause = |wrong| Cause { wrong, is_told: said.is_told };
+        match said.verdict {
             Verdict::Accepted => {
                 self.accounts[account].failures.push(false);
-                self.accounts[account].standing.succeeded(sent);
-                self.lanes[lane].seats[account].succeeded(sent);
-                self.provider.succeeded(sent);
+                self.keys[key].accepted.push((now, operation));
+                self.served.push((now, lane));
+                for spot in spots {
+                    self.places.get_mut(&spot).into_iter().for_each(|it| it.succeeded(sent));
+                }
+                if self.place(Spot::Key(key)).is_proven(now) {
+                    return Ok(None);
+                }
+                self.keys[key].rejected = false;
             }
-            Verdict::RateLimited { retry_after, scope } => {
-                self.cool(now, id, scope, retry_after, RATE, seen)?;
+            Verdict::RateLimited { retry_after } => {
+                self.cool(now, sent, spot, retry_after, cause(Wrong::Rate), seen)?;
                 // Less than a second says that a limit was just missed.
                 let is_wide = retry_after.is_none_or(|wait| wait.as_secs() >= 1);
-                if is_wide {
-                    self.refusals.push((now, account));
-                }
-                if is_wide && self.are_refused_alike(now) {
-                    self.provider.refused(now, sent, None, OVERLOAD, seen.provider)?;
+                if is_wide && said.place <= Place::Account {
+                    let about = Some(lane).filter(|_| said.place != Place::Account);
+                    self.refusals.push((now, account, about));
+                    if self.are_refused_alike(now, about) {
+                        self.brake(now, sent, about, seen)?;
+                    }
                 }
             }
-            Verdict::QuotaExhausted { retry_after, scope } => {
-                self.cool(now, id, scope, retry_after, QUOTA, seen)?;
+            Verdict::QuotaExhausted { retry_after } => {
+                self.cool(now, sent, spot, retry_after, cause(Wrong::Quota), seen)?;
             }
             Verdict::Overloaded { retry_after } => {
-                let hint = retry_after.map(|hint| hint.as_nanos() as u64);
-                self.provider.refused(now, sent, hint, OVERLOAD, seen.provider)?;
+                self.cool(now, sent, spot, retry_after, cause(Wrong::Overload), seen)?;
+                if self.is_the_provider(now, lane) {
+                    self.cool(now, sent, Spot::Provider, None, cause(Wrong::Overload), seen)?;
+                }
             }
             // Of a secret that was replaced, or a key that is gone, it says nothing.
-            Verdict::KeyRejected | Verdict::ModelRefused
-                if secret != self.keys[key].secret || !self.keys[key].declared => {}
+            Verdict::KeyRejected | Verdict::PermissionRefused
+                if self.grants[&id].secret != self.keys[key].secret
+                    || !self.keys[key].declared
+                    || !self.keys[key].alive => {}
             Verdict::KeyRejected => {
-                self.keys[key].alive = false;
-                self.lanes.iter_mut().for_each(|lane| lane.refused.retain(|other| *other != key));
+                return self.suspect(now, id, spot, cause(Wrong::Credential), seen).map(Some);
             }
-            Verdict::ModelRefused if !self.keys[key].alive => {}
-            Verdict::ModelRefused => self.lanes[lane].refused.push(key),
-            Verdict::Transient => self.failed(now, id, account, seen)?,
-            Verdict::CallerFault => {}
+            Verdict::PermissionRefused => {
+                return self.suspect(now, id, spot, cause(Wrong::Permission), seen).map(Some);
+            }
+            Verdict::Transient => self.failed(now, id, account, cause(Wrong::Fault), seen)?,
+            Verdict::TooLarge { .. } | Verdict::CallerFault => {}
+        }
+        Ok(None)
+    }
+
+    fn suspect(
+        &mut self,
+        now: u64,
+        id: usize,
+        spot: Spot,
+        cause: Cause,
+        seen: &dyn Fn(Spot) -> Seen,
+    ) -> Result<Accused, String> {
+        let grant = &self.grants[&id];
+        let (key, lane, operation, sent) = (grant.key, grant.lane, grant.operation, grant.sent);
+        // A key that was accepted for something else within a minute is not dead.
+        let mut accepted = self.keys[key].accepted.iter();
+        let serves_others =
+            accepted.any(|(then, other)| *other != operation && now - then <= 60 * SECOND);
+        let spot = match spot {
+            Spot::Key(_) if serves_others => Spot::Operation { lane, key, operation },
+            spot => spot,
+        };
+        let was_probe = grant.probes.contains(&spot);
+        let standing = self.places.entry(spot).or_default();
+        let doubt = standing.suspected(now, (sent, was_probe), cause, seen(spot))?;
+        Ok(Accused { spot, key, secret: self.keys[key].secret, doubt })
+    }
+
+    /// A blame is settled, and the engine made of it what is `seen`.
+    pub(in super::super) fn settle_blame(
+        &mut self,
+        now: u64,
+        accused: &Accused,
+        end: End,
+        seen: &dyn Fn(Spot) -> Seen,
+    ) -> Check {
+        let Accused { spot, key, secret, doubt } = accused;
+        let is_other = self.keys[*key].secret != *secret || self.is_key_gone(*key);
+        if is_other || !self.places.contains_key(spot) {
+            return Ok(());
+        }
+        let standing = self.places.entry(*spot).or_default();
+        let before = standing.until;
+        standing.settled(now, doubt, end, seen(*spot))?;
+        let has_grown = self.place(*spot).until > before;
+        if !has_grown {
+            return Ok(());
+        }
+        let is_credential = doubt.cause.wrong == Wrong::Credential;
+        self.keys[*key].rejected |= is_credential && *spot == Spot::Key(*key);
+        let (Spot::Operation { .. } | Spot::KeyModel { .. }) = spot else { return Ok(()) };
+        let is_accepted =
+            self.keys[*key].accepted.iter().any(|(then, _)| now - then <= 60 * SECOND);
+        if is_credential && !is_accepted && self.is_rejected_elsewhere(now, *spot, *key) {
+            self.cool(now, now, Spot::Key(*key), None, doubt.cause, seen)?;
+            self.keys[*key].rejected = true;
         }
         Ok(())
     }
 
-    /// A caller of the engine knows that it is not the accounts.
-    pub(in super::super) fn brake(&mut self, now: u64, seen: u64) -> Check {
-        self.provider.refused(now, now, None, OVERLOAD, seen)
+    /// Whether another operation of a key was rejected within a minute, too.
+    fn is_rejected_elsewhere(&self, now: u64, spot: Spot, key: usize) -> bool {
+        let operation_of = |spot: &Spot| match spot {
+            Spot::Operation { key: of, operation, .. } if *of == key => Some(Some(*operation)),
+            Spot::KeyModel { key: of, .. } if *of == key => Some(None),
+            _ => None,
+        };
+        let own = self.asked_operation(spot);
+        self.places.iter().any(|(other, standing)| {
+            operation_of(other).is_some_and(|operation| operation != own)
+                && standing.is_for(Wrong::Credential, now)
+                && now - standing.began <= 60 * SECOND
+        })
+    }
+
+    fn asked_operation(&self, spot: Spot) -> Option<usize> {
+        match spot {
+            Spot::Operation { operation, .. } => Some(operation),
+            _ => None,
+        }
+    }
+
+    /// It is not the accounts that refuse.
+    pub(in super::super) fn brake(
+        &mut self,
+        now: u64,
+        sent: u64,
+        lane: Option<usize>,
+        seen: &dyn Fn(Spot) -> Seen,
+    ) -> Check {
+        let spot = lane.map_or(Spot::Provider, Spot::ProviderModel);
+        let cause = Cause { wrong: Wrong::Overload, is_told: false };
+        self.cool(now, sent, spot, None, cause, seen)
     }
 
     fn cool(
         &mut self,
         now: u64,
-        id: usize,
-        scope: Scope,
+        sent: u64,
+        spot: Spot,
         hint: Option<Duration>,
-        ladder: Ladder,
-        seen: Seen,
+        cause: Cause,
+        seen: &dyn Fn(Spot) -> Seen,
     ) -> Check {
-        let grant = &self.grants[&id];
         let hint = hint.map(|hint| hint.as_nanos() as u64);
-        let (standing, seen) = match scope {
-            Scope::Model => (&mut self.lanes[grant.lane].seats[grant.account], seen.seat),
-            Scope::Account => (&mut self.accounts[grant.account].standing, seen.account),
-        };
-        standing.refused(now, grant.sent, hint, ladder, seen)
+        self.places.entry(spot).or_default().refused(now, sent, hint, cause, seen(spot))
     }
 
-    /// Whether at least three accounts, and half of them all, were refused within a second.
-    fn are_refused_alike(&self, now: u64) -> bool {
-        let within = self.refusals.iter().filter(|(then, _)| now - then <= SECOND);
-        let mut accounts: Vec<_> = within.map(|(_, account)| *account).collect();
+    /// Whether at least three accounts, and half of them all, were refused within a second for the same.
+    fn are_refused_alike(&self, now: u64, about: Option<usize>) -> bool {
+        let alike = |(then, _, of): &&(u64, usize, Option<usize>)| {
+            now - then <= SECOND && *of == about
+        };
+        let within = self.refusals.iter().filter(alike);
+        let mut accounts: Vec<_> = within.map(|(_, account, _)| *account).collect();
         accounts.sort_unstable();
         accounts.dedup();
         accounts.len() >= 3 && 2 * accounts.len() >= self.declared_accounts().count()
     }
 
+    /// Whether two models are overloaded, and none of the last two that were served is not.
+    fn is_the_provider(&self, now: u64, lane: usize) -> bool {
+        let is_overloaded = |lane: usize| {
+            let standing = self.place(Spot::ProviderModel(lane));
+            standing.is_for(Wrong::Overload, now) && now - standing.began <= 10 * SECOND
+        };
+        let others = (0..self.lanes.len()).filter(|other| *other != lane);
+        let last = self.served.last().copied();
+        let other = last.and_then(|(_, last)| {
+            self.served.iter().rev().find(|(_, lane)| *lane != last).copied()
+        });
+        let mut served = [last, other].into_iter().flatten();
+        is_overloaded(lane)
+            && others.into_iter().any(is_overloaded)
+            && !served.any(|(then, lane)| now - then <= 5 * SECOND && !is_overloaded(lane))
+    }
+
     /// It rests if it failed three times in a row and mostly of late, and if no more than half of
     /// all are then out of use.
-    fn failed(&mut self, now: u64, id: usize, account: usize, seen: Seen) -> Check {
+    fn failed(
+        &mut self,
+        now: u64,
+        id: usize,
+        account: usize,
+        cause: Cause,
+        seen: &dyn Fn(Spot) -> Seen,
+    ) -> Check {
         self.accounts[account].failures.push(true);
         let failures = &self.accounts[account].failures;
         let share = failures
@@ -106,12 +247,13 @@ impl World {
         let in_a_row = failures.iter().rev().take_while(|failed| **failed).count();
         let total = self.declared_accounts().count();
         let others = self.declared_accounts().filter(|other| *other != account);
-        let is_troubled = |other: &usize| self.accounts[*other].standing.is_troubled(now);
+        let is_troubled = |other: &usize| self.place(Spot::Account(*other)).is_troubled(now);
         let troubled = others.filter(is_troubled).count();
         let rests = in_a_row >= 3 && share > 0.5 && 2 * (troubled + 1) <= total;
         if rests {
-            self.cool(now, id, Scope::Account, None, FAILURE, seen)?;
-            self.accounts[account].rests = seen.account;
+            let sent = self.grants[&id].sent;
+            self.cool(now, sent, Spot::Account(account), None, cause, seen)?;
+            self.accounts[account].rests = self.place(Spot::Account(account)).until;
             let resting =
                 self.declared_accounts().filter(|a| self.accounts[*a].rests > now).count();
             ensure!(

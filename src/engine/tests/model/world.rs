@@ -1,13 +1,16 @@
 //! All accounts, keys and lanes, and what may be admitted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::{Account as Declared, Usage};
 
 use super::{
-    super::super::Cost, Check, Told, View, When, meter::Meter, standing::Standing, way::Way,
+    super::super::Cost, Check, Told, View, When,
+    meter::Meter,
+    standing::Standing,
+    way::Way,
 };
 
 #[derive(Debug)]
@@ -17,10 +20,25 @@ pub(in super::super) struct World {
     pub(in super::super) accounts: Vec<Account>,
     pub(in super::super) keys: Vec<Key>,
     pub(in super::super) lanes: Vec<Lane>,
-    pub(in super::super) provider: Standing,
+    /// Those that are not open, or were not once.
+    pub(in super::super) places: BTreeMap<Spot, Standing>,
     pub(in super::super) grants: BTreeMap<usize, Grant>,
-    /// When accounts were refused for their rate.
-    pub(super) refusals: Vec<(u64, usize)>,
+    /// When accounts were refused for their rate, and for which model, if not for all.
+    pub(super) refusals: Vec<(u64, usize, Option<usize>)>,
+    /// When models were served.
+    pub(super) served: Vec<(u64, usize)>,
+}
+
+/// A place, by the model's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in super::super) enum Spot {
+    Operation { lane: usize, key: usize, operation: usize },
+    KeyModel { lane: usize, key: usize },
+    Key(usize),
+    Model { lane: usize, account: usize },
+    Account(usize),
+    ProviderModel(usize),
+    Provider,
 }
 
 #[derive(Debug)]
@@ -28,7 +46,6 @@ pub(in super::super) struct Account {
     pub(in super::super) name: usize,
     pub(in super::super) declared: bool,
     pub(in super::super) meters: Vec<Meter>,
-    pub(in super::super) standing: Standing,
     pub(super) way: Way,
     pub(super) failures: Vec<bool>,
     /// Until when it rests for failures nobody is proven to blame for.
@@ -41,7 +58,12 @@ pub(in super::super) struct Key {
     pub(in super::super) meters: Vec<Meter>,
     pub(in super::super) id: usize,
     pub(in super::super) declared: bool,
+    /// Its time is not over.
     pub(in super::super) alive: bool,
+    /// It is known to be rejected.
+    pub(in super::super) rejected: bool,
+    /// When it was accepted, and for which operation.
+    pub(super) accepted: Vec<(u64, usize)>,
     pub(super) secret: u32,
     pub(in super::super) expires: Option<u64>,
 }
@@ -49,8 +71,6 @@ pub(in super::super) struct Key {
 #[derive(Debug)]
 pub(in super::super) struct Lane {
     pub(in super::super) model: Option<&'static str>,
-    pub(in super::super) seats: Vec<Standing>,
-    pub(in super::super) refused: Vec<usize>,
     /// In the order in which they are served.
     pub(in super::super) line: Vec<(usize, Want)>,
 }
@@ -58,6 +78,7 @@ pub(in super::super) struct Lane {
 #[derive(Clone, Debug)]
 pub(in super::super) struct Want {
     pub(in super::super) lane: usize,
+    pub(in super::super) operation: usize,
     pub(in super::super) tenant: Option<&'static str>,
     pub(in super::super) cost: Cost,
     pub(in super::super) since: u64,
@@ -71,6 +92,9 @@ pub(in super::super) struct Grant {
     pub(in super::super) account: usize,
     pub(in super::super) key: usize,
     pub(in super::super) lane: usize,
+    pub(super) operation: usize,
+    /// Where it is the probe.
+    pub(super) probes: BTreeSet<Spot>,
     pub(in super::super) sent: u64,
     pub(super) cost: Cost,
     /// Which of the key's secrets it was sent with.
@@ -86,8 +110,6 @@ impl World {
     ) -> Self {
         let lane = |model: &Option<&'static str>| Lane {
             model: *model,
-            seats: Vec::new(),
-            refused: Vec::new(),
             line: Vec::new(),
         };
         let mut world = Self {
@@ -95,9 +117,10 @@ impl World {
             accounts: Vec::new(),
             keys: Vec::new(),
             lanes: models.iter().map(lane).collect(),
-            provider: Standing::default(),
+            places: BTreeMap::new(),
             grants: BTreeMap::new(),
             refusals: Vec::new(),
+            served: Vec::new(),
         };
         for (name, account) in declared.iter().enumerate() {
             let account_ix = world.insert_account(0, name, &account.limits);
@@ -111,12 +134,39 @@ impl World {
 
     /// The keys that a request may ever be sent with.
     pub(in super::super) fn permitted(&self, want: &Want) -> impl Iterator<Item = usize> {
-        self.usable(want.lane).filter(|key| !want.excluded.contains(key))
+        self.usable().filter(|key| !want.excluded.contains(key))
     }
 
-    fn usable(&self, lane: usize) -> impl Iterator<Item = usize> {
-        let refused = &self.lanes[lane].refused;
-        self.declared_keys().filter(|key| self.keys[*key].alive && !refused.contains(key))
+    fn usable(&self) -> impl Iterator<Item = usize> {
+        self.declared_keys().filter(|key| self.keys[*key].alive)
+    }
+
+    /// The places that a request with a key goes through, from the narrowest on.
+    pub(in super::super) fn spots(&self, lane: usize, operation: usize, key: usize) -> [Spot; 7] {
+        let account = self.keys[key].account;
+        [
+            Spot::Operation { lane, key, operation },
+            Spot::KeyModel { lane, key },
+            Spot::Key(key),
+            Spot::Model { lane, account },
+            Spot::Account(account),
+            Spot::ProviderModel(lane),
+            Spot::Provider,
+        ]
+    }
+
+    fn standings(&self, want: &Want, key: usize) -> impl Iterator<Item = &Standing> {
+        let spots = self.spots(want.lane, want.operation, key);
+        spots.into_iter().filter_map(|spot| self.places.get(&spot))
+    }
+
+    pub(in super::super) fn place(&self, spot: Spot) -> Standing {
+        self.places.get(&spot).cloned().unwrap_or_default()
+    }
+
+    /// Whether any number may go through the provider and a model at once.
+    pub(in super::super) fn is_trusted(&self, lane: usize) -> bool {
+        self.place(Spot::Provider).is_whole() && self.place(Spot::ProviderModel(lane)).is_whole()
     }
 
     fn meters(&self, lane: usize, key: usize) -> impl Iterator<Item = &Meter> {
@@ -140,15 +190,25 @@ impl World {
 
     /// When a key has room for a request.
     pub(in super::super) fn when(&self, now: u64, want: &Want, key: usize, view: View) -> When {
-        let account = self.keys[key].account;
-        let standings = [
-            &self.provider,
-            &self.accounts[account].standing,
-            &self.lanes[want.lane].seats[account],
-        ];
-        let standings = standings.map(|standing| standing.when(now)).into_iter();
+        let standings = self.standings(want, key).map(|standing| standing.when(now));
         let meters = self.meters(want.lane, key).map(|meter| meter.when(now, &want.cost, view));
         standings.chain(meters).max().unwrap_or(When::At(now))
+    }
+
+    /// Whether a request may have nowhere else to go than to a key that is only suspected, or inferred, to
+    /// be out of order.
+    pub(in super::super) fn is_in_need(&self, now: u64, want: &Want, key: usize) -> bool {
+        let in_need = |key: usize, view: View| {
+            let standings = self.standings(want, key).map(|standing| standing.when_in_need(now));
+            let meters = self.meters(want.lane, key).map(|meter| meter.when(now, &want.cost, view));
+            standings.chain(meters).max().unwrap_or(When::At(now))
+        };
+        let is_open = |key: usize| {
+            let when = self.when(now, want, key, View::Sure);
+            let is_in_doubt = in_need(key, View::Sure) < when;
+            !is_in_doubt && (when == When::OnChange || when <= When::At(want.deadline))
+        };
+        in_need(key, View::Maybe) == When::At(now) && !self.permitted(want).any(is_open)
     }
 
     /// When some key that a request may be sent with has room.
@@ -160,12 +220,8 @@ impl World {
     /// The same if all that is under way ended now without telling anything.
     pub(in super::super) fn earliest_alone(&self, now: u64, want: &Want, view: View) -> When {
         let whens = self.permitted(want).map(|key| {
-            let account = self.keys[key].account;
-            let seat = &self.lanes[want.lane].seats[account];
-            let standings = [&self.provider, &self.accounts[account].standing, seat];
-            let cooled = When::At(
-                standings.map(|standing| standing.until.max(now)).into_iter().max().unwrap_or(now),
-            );
+            let standings = self.standings(want, key).map(|standing| standing.when_alone(now));
+            let cooled = standings.max().unwrap_or(When::At(now));
             let meters = self.meters(want.lane, key).map(|meter| meter.when(now, &want.cost, view));
             meters.filter(|when| *when != When::OnChange).fold(cooled, When::max)
         });
@@ -178,7 +234,7 @@ impl World {
 
     /// Whether a key that a request excludes would have room for it.
     pub(in super::super) fn fits_excluded(&self, now: u64, want: &Want, view: View) -> bool {
-        let excluded = self.usable(want.lane).filter(|key| want.excluded.contains(key));
+        let excluded = self.usable().filter(|key| want.excluded.contains(key));
         excluded.into_iter().any(|key| self.when(now, want, key, view) == When::At(now))
     }
 
@@ -205,12 +261,18 @@ impl World {
         let account = self.keys[key].account;
         self.meters_mut(want.lane, key, now).for_each(|meter| meter.take(now, id, &want.cost));
         let (lane, cost) = (want.lane, want.cost);
-        let secret = self.keys[key].secret;
-        let grant = Grant { account, key, lane, sent: now, cost, secret, settled: false };
+        let (secret, operation) = (self.keys[key].secret, want.operation);
+        let mut probes = BTreeSet::new();
+        for spot in self.spots(lane, operation, key) {
+            let Some(standing) = self.places.get_mut(&spot) else { continue };
+            if standing.sending(now, id)? {
+                probes.insert(spot);
+            }
+        }
+        let (sent, settled) = (now, false);
+        let grant = Grant { account, key, lane, operation, probes, sent, cost, secret, settled };
         self.grants.insert(id, grant);
-        self.provider.sending(id)?;
-        self.accounts[account].standing.sending(id)?;
-        self.lanes[lane].seats[account].sending(id)
+        Ok(())
     }
 
     pub(in super::super) fn settle(&mut self, now: u64, id: usize, usage: &Usage) {
@@ -229,16 +291,16 @@ impl World {
 
     pub(in super::super) fn end(&mut self, now: u64, id: usize, refund: bool) {
         let Some(grant) = self.grants.remove(&id) else { return };
-        let Grant { account, key, lane, cost, sent, settled, .. } = grant;
+        let Grant { key, lane, operation, cost, sent, settled, .. } = grant;
         for meter in self.meters_mut(lane, key, sent) {
             if refund && !settled {
                 meter.refund(now, id, &cost);
             }
             meter.release();
         }
-        self.provider.ended(id);
-        self.accounts[account].standing.ended(id);
-        self.lanes[lane].seats[account].ended(id);
+        for spot in self.spots(lane, operation, key) {
+            self.places.get_mut(&spot).into_iter().for_each(|standing| standing.ended(id));
+        }
         self.forget();
     }
 

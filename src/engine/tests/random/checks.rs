@@ -78,24 +78,6 @@ impl Play {
         self.check_line()
     }
 
-    /// Nobody is out of use for longer or shorter than the verdicts say.
-    fn check_standings(&mut self) -> Check {
-        let provider = self.engine.provider.until().nanos();
-        ensure!(provider == self.world.provider.until, "the provider's cooldown changed");
-        let accounts = 0..self.world.accounts.len();
-        for account in accounts.filter(|account| !self.world.is_gone(*account)).collect::<Vec<_>>()
-        {
-            let until = self.world.accounts[account].standing.until;
-            ensure!(self.until_of(account) == until, "the cooldown of account {account} changed");
-            for lane in 0..self.world.lanes.len() {
-                let until = self.world.lanes[lane].seats[account].until;
-                let seen = self.seat_until(lane, account);
-                ensure!(seen == until, "the cooldown of account {account} for {lane} changed");
-            }
-        }
-        Ok(())
-    }
-
     /// What is under way, in the engine's books and in ours.
     fn check_counts(&mut self) -> Check {
         let count = |counted: &dyn Fn(&(usize, usize, usize)) -> bool| {
@@ -211,7 +193,7 @@ impl Play {
         let alone = line.all(|(_, other)| other.tenant == next.tenant);
         // Accounts that sleep for want of what only those ahead take are left alone, too.
         let kinds = ahead.iter().fold(0, |kinds, (_, head)| kinds | head.cost.kinds());
-        if !self.world.provider.is_whole() || !alone || kinds & !next.cost.kinds() != 0 {
+        if !self.world.is_trusted(next.lane) || !alone || kinds & !next.cost.kinds() != 0 {
             return None;
         }
         let account = |key: usize| self.world.keys[key].account;
@@ -252,12 +234,12 @@ impl Play {
     fn check_turned_away(&self, want: &Want, refusal: Exhausted) -> Check {
         let keys = self.world.permitted(want).count();
         match refusal.reason() {
-            Reason::NoKey => ensure!(keys == 0, "turned away for want of a key: {keys} are left"),
+            Reason::NoKey if keys == 0 => {}
             Reason::TooLarge => {
                 let when = self.world.earliest(self.now, want, View::Maybe);
                 ensure!(keys > 0 && when == When::Never, "turned away as too large: {when:?}");
             }
-            Reason::Busy => {
+            Reason::Busy | Reason::Quota | Reason::Overloaded | Reason::NoKey => {
                 ensure!(want.deadline <= self.now, "turned away before its deadline");
                 self.check_forecast(want, refusal)?;
             }
@@ -279,13 +261,13 @@ impl Play {
         let keys = self.world.permitted(want).count();
         let when = self.world.earliest(self.now, want, View::Maybe);
         match refusal.reason() {
-            Reason::NoKey => ensure!(keys == 0, "refused for want of a key: {keys} are left"),
+            Reason::NoKey if keys == 0 => {}
             Reason::TooLarge => ensure!(when == When::Never, "refused as too large: {when:?}"),
             Reason::LineFull => {
                 ensure!(self.world.waiting() >= self.setting.longest_line, "the line is not full");
                 self.check_forecast(want, refusal)?;
             }
-            Reason::Busy => {
+            Reason::Busy | Reason::Quota | Reason::Overloaded | Reason::NoKey => {
                 self.check_forecast(want, refusal)?;
                 let sure = self.world.earliest_alone(self.now, want, View::Sure);
                 let in_time = sure <= When::At(want.deadline.saturating_sub(LATE));

@@ -8,7 +8,7 @@ use super::{
     super::{
         super::{Time, account::Life},
         insert_account,
-        model::{Check, Meter, ensure, is_like},
+        model::{Check, Meter, Said, ensure, is_like},
     },
     play::Play,
 };
@@ -139,8 +139,8 @@ impl Play {
         let sent_before = |id: &usize| self.world.grants[id].key == key;
         let late = self.held.iter().position(|(id, _)| sent_before(id));
         match late.filter(|_| rng.bool()) {
-            Some(late) if rng.bool() => self.judge_one(late, Verdict::KeyRejected),
-            Some(late) => self.judge_one(late, Verdict::ModelRefused),
+            Some(late) if rng.bool() => self.judge_one(late, said(Verdict::KeyRejected)),
+            Some(late) => self.judge_one(late, said(Verdict::PermissionRefused)),
             None => Ok(()),
         }
     }
@@ -204,7 +204,7 @@ impl Play {
         ensure!(engine.order.len() == accounts, "{} accounts", engine.order.len());
         let keys = world.declared_keys().count();
         ensure!(engine.total_keys == keys, "{} keys, not {keys}", engine.total_keys);
-        let live = world.declared_keys().filter(|key| world.keys[*key].alive).count();
+        let live = world.declared_keys().filter(|key| world.keys[*key].alive && !world.keys[*key].rejected).count();
         ensure!(engine.live_keys == live, "{} live keys, not {live}", engine.live_keys);
         for key in (0..world.keys.len()).filter(|key| !world.is_key_gone(*key)) {
             let (ix, ours) = (self.keys[key], &world.keys[key]);
@@ -222,6 +222,11 @@ impl Play {
         ensure!(kept - free == ours, "{kept} slots less {free} for {ours} accounts");
         Ok(())
     }
+}
+
+/// As it is usually said.
+fn said(verdict: Verdict) -> Said {
+    Said { verdict, place: verdict.usual_place(), is_told: true }
 }
 
 /// Leaves out limits of which nobody can tell which of several others they have been.

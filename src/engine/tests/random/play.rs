@@ -18,6 +18,7 @@ use super::{
         build,
         model::{Check, SKEW, Told, View, Want, When, World, ensure},
     },
+    news::{Open, operation},
     setting::Setting,
     step::{Step, What},
 };
@@ -34,6 +35,7 @@ pub(super) struct Play {
     pub(super) accounts: Vec<AccountIx>,
     pub(super) keys: Vec<KeyIx>,
     pub(super) held: Vec<(usize, Grant)>,
+    pub(super) open: Vec<Open>,
     next: usize,
     aloud: bool,
 }
@@ -66,6 +68,7 @@ impl Play {
             accounts: (0..numbers).map(AccountIx::new).collect(),
             keys: (0..keys).map(KeyIx::new).collect(),
             held: Vec::new(),
+            open: Vec::new(),
             next: 0,
             aloud,
         }
@@ -91,7 +94,8 @@ impl Play {
             What::End => self.end(rng, false),
             What::Refund => self.end(rng, true),
             What::Judge => self.judge(rng)?,
-            What::Brake => self.brake()?,
+            What::Brake => self.brake(rng)?,
+            What::Blame => self.settle_blame(rng)?,
             What::Read => self.read(rng),
             What::Wait => self.wait(rng),
             What::WakeUp => self.wake_up(),
@@ -124,6 +128,7 @@ impl Play {
         let excluded = (0..self.world.keys.len()).filter(|_| rng.u8(0..8) == 0).collect();
         Want {
             lane: rng.usize(0..self.world.lanes.len()),
+            operation: rng.usize(0..2),
             tenant: self.setting.tenants[rng.usize(0..self.setting.tenants.len())],
             cost,
             since: self.now - if rng.u8(0..4) == 0 { rng.u64(0..self.now.min(SECOND)) } else { 0 },
@@ -144,6 +149,9 @@ impl Play {
             budget: None,
             is_unpriced: false,
             lane: self.engine.lane(self.time(), self.world.lanes[want.lane].model),
+            operation: operation(want.operation),
+            generates: true,
+            refused_by: Vec::new(),
             tenant: self.engine.tenant(want.tenant),
             cost: want.cost,
             prior: crate::engine::Prior::default(),
@@ -202,7 +210,8 @@ impl Play {
         ensure!(self.accounts[account] == grant.account, "a key of somebody else");
         ensure!(self.world.permitted(want).any(|other| other == key), "key {key} is not permitted");
         let when = self.world.when(self.now, want, key, View::Maybe);
-        ensure!(when == When::At(self.now), "over a limit, or out of its time: room {when:?}");
+        let may = when == When::At(self.now) || self.world.is_in_need(self.now, want, key);
+        ensure!(may, "over a limit, or out of its time: room {when:?}");
         self.world.take(self.now, id, want, key)?;
         self.held.push((id, grant));
         Ok(())
@@ -337,6 +346,7 @@ impl Play {
                 self.engine.leave(&ask, WaiterId(id));
             }
         }
+        self.settle_all()?;
         while !self.held.is_empty() {
             self.end_one(self.held.len() - 1, rng.u8(0..4) == 0);
         }
@@ -351,7 +361,8 @@ impl Play {
             }
             let ask = self.asked(&want);
             let refusal = self.engine.turned_away(self.time(), &ask);
-            self.check_refusal(&Want { deadline: self.now, ..want.clone() }, refusal)?;
+            let at_once = Want { deadline: self.now, ..want.clone() };
+            self.check_refusal(&at_once, refusal.clone())?;
             if let Some(after) = refusal.retry_after() {
                 self.now += after.as_nanos() as u64;
                 // Nobody is told that a key comes to its end before that.
@@ -367,14 +378,5 @@ impl Play {
             }
         }
         Ok(())
-    }
-
-    pub(super) fn until_of(&self, account: usize) -> u64 {
-        self.engine.accounts[self.accounts[account].index()].standing.until().nanos()
-    }
-
-    pub(super) fn seat_until(&mut self, lane: usize, account: usize) -> u64 {
-        let lane = self.engine.lane(self.time(), self.world.lanes[lane].model);
-        self.engine.lanes[lane].seat(self.accounts[account]).standing.until().nanos()
     }
 }

@@ -17,6 +17,8 @@ pub(super) enum What {
     Refund,
     Judge,
     Brake,
+    /// Blame that was open is confirmed or withdrawn, or lapses.
+    Blame,
     Read,
     /// Time passes.
     Wait,
@@ -41,6 +43,7 @@ pub(super) fn list(rng: &mut fastrand::Rng, length: usize) -> Vec<Step> {
         (Refund, 4),
         (Judge, 12),
         (Brake, 1),
+        (Blame, 8),
         (Read, 4),
         (Wait, 15),
         (WakeUp, 12),
