@@ -7,7 +7,7 @@ use http::{HeaderMap, Request, StatusCode};
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 use tower_key_rotation::{
     Account, ApiKey, Changes, Demand, Event, Exhausted, KeyPool, KeyPoolBuilder, Lease, Limit,
-    OpenAi, Reason, strategy::Sequential,
+    OpenAi, Reason, Trail, strategy::Sequential,
 };
 
 fn key(id: &str) -> ApiKey {
@@ -44,9 +44,13 @@ fn send(mut lease: Lease) -> (Lease, String) {
     (lease, secret)
 }
 
-fn refuse(lease: &mut Lease) {
+/// It is rejected, and there is no other key that could be asked.
+fn refuse(pool: &KeyPool, lease: &mut Lease) {
     let body = br#"{"error":{"code":"invalid_api_key"}}"#;
-    lease.observe(StatusCode::UNAUTHORIZED, &HeaderMap::new(), body);
+    let ruling = lease.observe(StatusCode::UNAUTHORIZED, &HeaderMap::new(), body);
+    let trail = Trail::new();
+    trail.record(lease, &ruling);
+    pool.weigh(&trail);
 }
 
 fn labels(pool: &KeyPool) -> Vec<String> {
@@ -220,18 +224,18 @@ async fn a_new_secret_revives_and_refusals_of_the_old_one_do_not_kill_it() {
     let (mut late, secret) = send(lease(&pool).unwrap());
     assert_eq!(secret, "Bearer sk-a1");
     let (mut early, _) = send(lease(&pool).unwrap());
-    refuse(&mut early);
+    refuse(&pool, &mut early);
     assert_eq!(lease(&pool).unwrap_err().reason(), Reason::NoKey);
     let mut drained = task::spawn(pool.replace_secret("a1", "sk-new").unwrap());
     let (mut new, secret) = send(lease(&pool).expect("a new secret is good"));
     assert_eq!(secret, "Bearer sk-new");
-    refuse(&mut late);
+    refuse(&pool, &mut late);
     assert!(pool.snapshot().accounts[0].keys[0].alive, "killed by a refusal of the old secret");
     drop(early);
     assert_pending!(drained.poll());
     drop(late);
     assert_ready!(drained.poll());
-    refuse(&mut new);
+    refuse(&pool, &mut new);
     assert!(!pool.snapshot().accounts[0].keys[0].alive);
     let error = pool.replace_secret("a1", " ").unwrap_err().to_string();
     assert!(error.contains("key \"a1\": its secret is empty"), "{error}");

@@ -330,7 +330,7 @@ async fn an_exhausted_pool_answers_and_does_not_fail() {
     let service = KeyRotation::new(Probe::default(), &pool);
     let response = service.oneshot(request()).await.unwrap();
     assert_eq!(response.status(), 429);
-    let exhausted = *response.extensions().get::<Exhausted>().unwrap();
+    let exhausted = response.extensions().get::<Exhausted>().unwrap().clone();
     assert_eq!(response.headers()["retry-after"].to_str().unwrap(), "3601", "rounded up");
     assert_eq!(exhausted.retry_after_secs(), Some(3601));
     assert_eq!(response.headers()["content-type"], "application/json");

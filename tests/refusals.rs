@@ -24,8 +24,8 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_key_rotation::{
-    Anthropic, ApiKey, Gemini, GitHub, KeyPool, KeyPoolBuilder, KeyRotation, KeyUsed, OpenAi,
-    ReplayBody, RotationStack, Rule, Scope, Trail, Verdict,
+    Anthropic, ApiKey, Exhausted, Gemini, GitHub, KeyPool, KeyPoolBuilder, KeyRotation, KeyUsed, OpenAi,
+    Place, ReplayBody, RotationStack, Rule, Trail, Verdict,
     provider::{Match, Provider, Wait},
 };
 
@@ -177,7 +177,10 @@ async fn burnt(
     let mut request = request(pool.provider());
     request.extensions_mut().insert(trail.clone());
     let response = RotationStack::new(&pool).layer(inner).oneshot(request).await.unwrap();
-    assert_eq!(response.status(), status, "the provider's own answer");
+    // Where every key is rejected, its caller is told so by us, and else what the provider answers.
+    let seen = response.extensions().get::<Exhausted>().map_or(status, |told| told.status().as_u16());
+    assert_eq!(response.status(), seen);
+    assert_eq!(response.extensions().get::<Exhausted>().is_some(), pool.snapshot().live_keys == 0);
     let dead = 3 - pool.snapshot().live_keys;
     let rules = trail.attempts().into_iter().map(|attempt| attempt.rule.into_owned()).collect();
     (calls.load(Ordering::Relaxed), dead, rules)
@@ -192,7 +195,7 @@ async fn only_what_is_about_a_key_is_tried_with_another() {
 
     let wrong_name = r#"{"error":{"code":"model_not_found","message":"The model `m` does not exist or you do not have access to it."}}"#;
     let found = burnt(OpenAi::default(), 404, wrong_name).await;
-    assert_eq!(found, (1, 0, vec!["openai/unknown-model".to_owned()]));
+    assert_eq!(found, (3, 0, vec!["openai/unknown-model-or-no-access".to_owned(); 3]));
 
     let no_access = r#"{"error":{"code":"model_not_found","message":"Project `p` does not have access to model `m`"}}"#;
     let found = burnt(OpenAi::default(), 403, no_access).await;
@@ -208,7 +211,7 @@ async fn only_what_is_about_a_key_is_tried_with_another() {
 
     let page = "<html><title>Attention Required!</title></html>";
     let found = burnt(OpenAi::default(), 403, page).await;
-    assert_eq!(found, (1, 0, vec!["status/4xx".to_owned()]));
+    assert_eq!(found, (3, 0, vec!["status/403".to_owned(); 3]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -217,7 +220,7 @@ async fn a_users_rule_goes_before_the_dialects() {
         .status(403)
         .header("x-proxy", Match::Present)
         .json("/reason", Match::is(["busy"]))
-        .scope(Scope::Account)
+        .place(Place::Account)
         .wait(Wait::json("/seconds"));
     let never_dead = Rule::transient("mine/never-dead").status(401);
     let pool = pool(OpenAi::default(), 1).rule(busy).rule(never_dead).build().unwrap();
@@ -231,10 +234,11 @@ async fn a_users_rule_goes_before_the_dialects() {
     assert_eq!(told(seen), (Verdict::Transient, "mine/never-dead".to_owned()));
     let body = br#"{"reason":"busy","seconds":"7"}"#.as_slice();
     let seen = refused(&pool, 403, &[], body.into()).await;
-    assert_eq!(told(seen), (Verdict::CallerFault, "status/4xx".to_owned()), "not by our proxy");
+    assert_eq!(told(seen), (Verdict::PermissionRefused, "status/403".to_owned()), "not by our proxy");
     let seen = refused(&pool, 403, &proxy, body.into()).await;
     let wait = Some(Duration::from_secs(7));
-    let limited = Verdict::RateLimited { retry_after: wait, scope: Scope::Account };
+    assert_eq!(seen.extensions().get::<KeyUsed>().unwrap().place, Place::Account);
+    let limited = Verdict::RateLimited { retry_after: wait };
     assert_eq!(told(seen), (limited, "mine/busy".to_owned()));
 }
 

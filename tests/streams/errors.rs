@@ -213,7 +213,7 @@ async fn a_rate_limit_in_a_failed_response_cools_the_account_for_its_model() {
     let response = send(&pool, inner, Style::Responses.request()).await;
     let tried = attempts(&response);
     let twenty = Some(Duration::from_secs(20));
-    let limited = Verdict::RateLimited { retry_after: twenty, scope: Scope::Model };
+    let limited = Verdict::RateLimited { retry_after: twenty };
     assert_eq!((tried.len(), tried[0].1), (2, limited));
     assert_eq!(read(response.into_body()).await, good);
     let account = format!("org-{}", tried[0].0.trim_start_matches('k'));

@@ -12,7 +12,7 @@ use crate::{
         pace::Rates,
         refusal::Refusal,
         size::Largest,
-        standing::{Cause, Kind},
+        standing::{Cause, Kind, Part},
         time::SECOND,
     },
 };
@@ -163,7 +163,11 @@ impl Engine {
             return;
         }
         let lane = Some(grant.lane).filter(|_| place != Place::Account);
-        if self.alike.note(now, grant.account, lane, self.order.len()) {
+        // It was to find out whether the limit that is wider than an account is still there.
+        let is_probe = |place: Place| grant.parts[place.index()] == Part::Probe;
+        if is_probe(Place::ProviderModel) || is_probe(Place::Provider) {
+            self.brake(now, grant.sent, lane.filter(|_| !is_probe(Place::Provider)));
+        } else if self.alike.note(now, grant.account, lane, self.order.len()) {
             self.brake(now, grant.sent, lane);
         }
     }

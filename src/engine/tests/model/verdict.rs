@@ -64,6 +64,12 @@ impl World {
                 let is_wide = retry_after.is_none_or(|wait| wait.as_secs() >= 1);
                 if is_wide && said.place <= Place::Account {
                     let about = Some(lane).filter(|_| said.place != Place::Account);
+                    let probes = &self.grants[&id].probes;
+                    let of_provider = probes.contains(&Spot::Provider);
+                    if of_provider || probes.contains(&Spot::ProviderModel(lane)) {
+                        self.brake(now, sent, about.filter(|_| !of_provider), seen)?;
+                        return Ok(None);
+                    }
                     self.refusals.push((now, account, about));
                     if self.are_refused_alike(now, about) {
                         self.brake(now, sent, about, seen)?;
