@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use serde_json::{Value, json};
 use tower_key_rotation::{
     Anthropic, ApiKey, AzureOpenAi, Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Gemini,
-    Generic, GitHub, Groq, KeyPool, Mistral, OpenAi, OpenRouter, Perplexity, Rule, Together,
+    Generic, GitHub, Groq, KeyPool, Mistral, OpenAi, OpenRouter, Perplexity, Place, Rule, Together,
     Verdict, XAi,
     provider::{Answer, Call, Match, Provider, Reading, Ruling, Wait},
 };
@@ -171,6 +171,8 @@ fn refusals() {
                     assert!(!ruling.rule.is_empty() && ruling.verdict != Verdict::Accepted);
                     let wait = wait(ruling.verdict);
                     assert!(wait.is_none_or(|wait| !wait.is_zero() && wait <= YEAR), "{ruling:?}");
+                    let is_of_key = ruling.place <= Place::Key;
+                    assert!(is_of_key || !ruling.needs_second_opinion(), "{ruling:?}");
                     assert_eq!(provider.classify(&answer), ruling, "the same once more");
                 }
             }

@@ -1,108 +1,215 @@
 //! The access log: one line for each request, on standard error, when its answer has ended or its
 //! caller has hung up.
 //!
+//! ```text
+//! openai POST /v1/chat/completions 200 key=a1 attempts=2 wait=0ms pause=412ms upstream=950ms total=3104ms bytes=8120
+//! - POST /v1/chat/completions 401 key=- attempts=0 refused=invalid_api_key wait=0ms pause=0ms upstream=0ms total=0ms bytes=158
+//! ```
+//!
 //! A line never holds a query or a header: both may carry credentials.
 
 use std::{
     fmt,
     io::Write,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use axum::{
-    body::{Bytes, HttpBody},
-    http::{Method, StatusCode},
+    body::{Body, Bytes, HttpBody},
+    extract::Request,
+    http::{Extensions, HeaderMap, Method, Response, StatusCode, header},
+    middleware::Next,
 };
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
-use tower_key_rotation::{Trail, Verdict};
+use tower_key_rotation::{KeyPool, Trail, Verdict};
+
+use super::{last_event::LastEvent, times::Times};
+
+/// As much of a path is written: whoever has no token can send a long one, too.
+const LONGEST_PATH: usize = 512;
 
 /// Writes one line to standard error.
 pub(crate) fn log(line: fmt::Arguments<'_>) {
     // In one write, so that the lines of two threads do not mix. Nobody can be told of a failure.
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+    #[cfg(test)]
+    tests::LINES.with_borrow_mut(|lines| lines.push(line.to_string()));
+}
+
+/// Makes every request leave a line, whoever answers it.
+pub(crate) async fn logged(mut request: Request, next: Next) -> Response<Body> {
+    let way = Way::default();
+    let mut access = Access::new(request.method(), request.uri().path(), way.clone());
+    request.extensions_mut().insert(way);
+    let mut answer = next.run(request).await;
+    let remark = answer.extensions_mut().remove::<Remark>().unwrap_or_default();
+    access.answered(answer.status(), answer.headers(), remark);
+    answer.map(|body| Body::new(Logged { body, access }))
+}
+
+/// Where a request is led: an extension of it, for whoever finds that out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Way(Arc<OnceLock<Led>>);
+
+#[derive(Debug)]
+struct Led {
+    keys: KeyPool,
+    /// The attempts, as the stack makes them.
+    trail: Trail,
+    times: Times,
+}
+
+impl Way {
+    /// The way of a request; one that nobody follows, if it has none.
+    pub(crate) fn of(extensions: &Extensions) -> Self {
+        extensions.get::<Self>().cloned().unwrap_or_default()
+    }
+
+    /// It is led to a pool.
+    pub(crate) fn lead(&self, keys: &KeyPool, trail: &Trail, times: &Times) {
+        // A request is led but once.
+        let (keys, trail, times) = (keys.clone(), trail.clone(), times.clone());
+        let _ = self.0.set(Led { keys, trail, times });
+    }
+}
+
+/// What the status of an answer does not tell: an extension of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Remark {
+    /// Why it is not the provider's answer.
+    pub(crate) refused: Option<&'static str>,
+    /// What an operator should know besides.
+    pub(crate) words: Option<String>,
 }
 
 /// What is known of a request. It is written when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Access {
-    pool: Arc<str>,
+struct Access {
     method: Method,
     path: String,
     arrived: Instant,
-    /// The attempts, as the stack makes them.
-    trail: Trail,
-    /// Status of the answer, and how long it took to its head.
-    head: Option<(StatusCode, Duration)>,
-    /// What an operator should know besides.
-    note: Option<String>,
+    way: Way,
+    /// None if its caller has hung up before.
+    status: Option<StatusCode>,
+    remark: Remark,
     bytes: u64,
-    whole: bool,
+    /// Whether the body has come to its end.
+    ended: bool,
+    /// Of an event stream that can be read.
+    last: Option<LastEvent>,
 }
 
 impl Access {
-    pub(crate) fn new(pool: &Arc<str>, method: &Method, path: &str, trail: Trail) -> Self {
+    fn new(method: &Method, path: &str, way: Way) -> Self {
         Self {
-            pool: Arc::clone(pool),
             method: method.clone(),
-            path: path.to_owned(),
+            path: shortened(path),
             arrived: Instant::now(),
-            trail,
-            head: None,
-            note: None,
+            way,
+            status: None,
+            remark: Remark::default(),
             bytes: 0,
-            whole: false,
+            // Nobody reads the body of its answer.
+            ended: method == Method::HEAD,
+            last: None,
         }
     }
 
     /// The head of the answer is there.
-    pub(crate) fn answered(&mut self, status: StatusCode, note: Option<String>) {
-        self.head = Some((status, self.arrived.elapsed()));
-        self.note = note;
+    fn answered(&mut self, status: StatusCode, headers: &HeaderMap, remark: Remark) {
+        if let Some(led) = self.way.0.get() {
+            led.times.answered();
+        }
+        self.status = Some(status);
+        self.remark = remark;
+        self.last = is_readable_stream(headers).then(LastEvent::default);
     }
+
+    fn passed(&mut self, data: &[u8]) {
+        self.bytes += data.len() as u64;
+        if let Some(last) = &mut self.last {
+            last.feed(data);
+        }
+    }
+
+    /// Whether an event stream ended with an error.
+    fn has_failed(&self) -> bool {
+        let led = self.way.0.get();
+        self.last.as_ref().zip(led).is_some_and(|(last, led)| last.is_error(led.keys.provider()))
+    }
+
+    /// Whether the provider has sent all, and the caller was given it.
+    fn is_whole(&self) -> bool {
+        let (last, led) = (self.last.as_ref(), self.way.0.get());
+        let is_over = last.zip(led).is_some_and(|(last, led)| last.is_end(led.keys.provider()));
+        self.ended || is_over
+    }
+}
+
+fn shortened(path: &str) -> String {
+    match path.char_indices().nth(LONGEST_PATH) {
+        Some((end, _)) => format!("{}...", &path[..end]),
+        None => path.to_owned(),
+    }
+}
+
+fn is_readable_stream(headers: &HeaderMap) -> bool {
+    let is_of_events = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
+    is_of_events && !headers.contains_key(header::CONTENT_ENCODING)
 }
 
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pool, method, path, bytes, .. } = self;
-        let attempts = self.trail.attempts();
-        let key =
-            attempts.last().and_then(|last| last.key.as_ref()).map_or("-", |key| key.as_str());
-        let total = self.arrived.elapsed();
-        let (status, until_head) = match self.head {
-            Some((status, after)) => (status.as_u16(), after),
-            None => (0, total),
-        };
-        // Who got no key has done nothing but wait.
-        let waited = attempts.iter().map(|attempt| attempt.waited).sum();
-        let waited = if attempts.is_empty() { until_head } else { waited };
-        let upstream = until_head.saturating_sub(waited).as_millis();
-        let (waited, total) = (waited.as_millis(), total.as_millis());
-        let attempts_made = attempts.len();
-        write!(f, "{pool} {method} {path} {status} key={key} attempts={attempts_made}")?;
+        let Self { method, path, bytes, remark, .. } = self;
+        let led = self.way.0.get();
+        let attempts = led.map(|led| led.trail.attempts()).unwrap_or_default();
+        let spent = led.map(|led| led.times.spent()).unwrap_or_default();
+        let pool = led.map_or("-", |led| led.keys.name());
+        let status = self.status.map_or(0, |status| status.as_u16());
+        // The last call left nothing behind if its caller hung up in it: whose key it had is not known.
+        let last = attempts.last().filter(|_| attempts.len() == spent.made as usize);
+        let key = last.and_then(|last| last.key.as_ref()).map_or("-", |key| key.as_str());
+        write!(f, "{pool} {method} {path} {status} key={key} attempts={}", spent.made)?;
         // Why the last of them was not what the caller wanted.
-        if let Some(last) = attempts.last().filter(|last| last.verdict != Verdict::Accepted) {
+        if let Some(last) = last.filter(|last| last.verdict != Verdict::Accepted) {
             write!(f, " rule={}", last.rule)?;
         }
-        write!(f, " wait={waited}ms upstream={upstream}ms total={total}ms bytes={bytes}")?;
-        f.write_str(if self.whole { "" } else { " cut" })?;
-        self.note.as_ref().map_or(Ok(()), |note| write!(f, " ({note})"))
+        if let Some(refused) = remark.refused {
+            write!(f, " refused={refused}")?;
+        }
+        let millis = |time: Duration| time.as_millis();
+        let (wait, pause) = (millis(spent.line), millis(spent.pauses));
+        let (upstream, total) = (millis(spent.calls), millis(self.arrived.elapsed()));
+        write!(f, " wait={wait}ms pause={pause}ms upstream={upstream}ms total={total}ms")?;
+        write!(f, " bytes={bytes}")?;
+        f.write_str(match (self.has_failed(), self.is_whole()) {
+            (true, _) => " failed",
+            (false, true) => "",
+            (false, false) => " cut",
+        })?;
+        remark.words.as_ref().map_or(Ok(()), |words| write!(f, " ({words})"))
     }
 }
 
 impl Drop for Access {
     fn drop(&mut self) {
+        if let Some(led) = self.way.0.get() {
+            led.times.given_up();
+        }
         log(format_args!("{self}"));
     }
 }
 
 pin_project! {
     /// A body whose access is written when it ends, or when the caller gives it up.
-    pub(crate) struct Logged<B: HttpBody> {
+    struct Logged<B: HttpBody> {
         #[pin]
         body: B,
         access: Access,
@@ -111,14 +218,8 @@ pin_project! {
     impl<B: HttpBody> PinnedDrop for Logged<B> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            this.access.whole |= this.body.is_end_stream();
+            this.access.ended |= this.body.is_end_stream();
         }
-    }
-}
-
-impl<B: HttpBody> Logged<B> {
-    pub(crate) fn new(body: B, access: Access) -> Self {
-        Self { body, access }
     }
 }
 
@@ -133,9 +234,9 @@ impl<B: HttpBody<Data = Bytes>> HttpBody for Logged<B> {
         let this = self.project();
         let frame = ready!(this.body.poll_frame(cx));
         match &frame {
-            Some(Ok(frame)) => this.access.bytes += frame.data_ref().map_or(0, Bytes::len) as u64,
+            Some(Ok(frame)) => this.access.passed(frame.data_ref().map_or(&[], |data| data)),
             Some(Err(_)) => {}
-            None => this.access.whole = true,
+            None => this.access.ended = true,
         }
         Poll::Ready(frame)
     }
@@ -149,35 +250,66 @@ impl<B: HttpBody<Data = Bytes>> HttpBody for Logged<B> {
     }
 }
 
+/// The lines that this thread has written since they were last taken.
+#[cfg(test)]
+pub(crate) fn lines() -> Vec<String> {
+    tests::LINES.take()
+}
+
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
+    use std::cell::RefCell;
+
     use http_body_util::BodyExt;
+    use tower_key_rotation::{ApiKey, OpenAi};
 
     use super::*;
 
-    fn access() -> Access {
-        let mut access = Access::new(&"openai".into(), &Method::POST, "/v1/x", Trail::new());
-        access.answered(StatusCode::OK, None);
+    thread_local! {
+        pub(super) static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    }
+
+    fn access(headers: &HeaderMap) -> Access {
+        let way = Way::default();
+        let keys = KeyPool::builder(OpenAi::default()).name("openai").key(ApiKey::new("none"));
+        way.lead(&keys.build().unwrap(), &Trail::new(), &Times::default());
+        let mut access = Access::new(&Method::POST, "/v1/x", way);
+        access.answered(StatusCode::OK, headers, Remark::default());
         access
     }
 
+    const LINE: &str =
+        "openai POST /v1/x 200 key=- attempts=0 wait=0ms pause=0ms upstream=0ms total=0ms";
+
     #[tokio::test(start_paused = true)]
     async fn the_line_tells_whether_the_answer_was_read_to_its_end() {
-        let line = "openai POST /v1/x 200 key=- attempts=0 wait=0ms upstream=0ms total=0ms";
-        let mut body = Box::pin(Logged::new(Body::from("four"), access()));
-        assert_eq!(body.access.to_string(), format!("{line} bytes=0 cut"));
+        let access = access(&HeaderMap::new());
+        let mut body = Box::pin(Logged { body: Body::from("four"), access });
+        assert_eq!(body.access.to_string(), format!("{LINE} bytes=0 cut"));
         body.frame().await.unwrap().unwrap();
         assert!(body.frame().await.is_none());
-        assert_eq!(body.access.to_string(), format!("{line} bytes=4"));
+        assert_eq!(body.access.to_string(), format!("{LINE} bytes=4"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_is_whole_with_its_last_event() {
+        let events = "text/event-stream; charset=utf-8".parse().unwrap();
+        let mut access = access(&HeaderMap::from_iter([(header::CONTENT_TYPE, events)]));
+        access.passed(b"data: {}\n\n");
+        assert_eq!(access.to_string(), format!("{LINE} bytes=10 cut"));
+        access.passed(b"data: [DONE]\n\n");
+        assert_eq!(access.to_string(), format!("{LINE} bytes=24"));
+        access.passed(b"event: error\ndata: {}\n\n");
+        access.ended = true;
+        assert_eq!(access.to_string(), format!("{LINE} bytes=47 failed"));
     }
 
     #[test]
-    fn what_never_had_an_answer_is_told_too() {
-        let mut access = access();
-        access.head = None;
-        access.note = Some("why".to_owned());
+    fn what_never_had_an_answer_is_told_too_and_no_path_is_endless() {
+        let mut access = Access::new(&Method::GET, &"/x".repeat(LONGEST_PATH), Way::default());
+        access.remark.words = Some("why".to_owned());
         let line = access.to_string();
-        assert!(line.contains(" 0 key=- ") && line.ends_with(" cut (why)"), "{line}");
+        assert!(line.starts_with("- GET /x/x") && line.contains("/x... 0 key=- "), "{line}");
+        assert!(line.ends_with(" cut (why)") && line.len() < LONGEST_PATH + 200, "{line}");
     }
 }

@@ -10,8 +10,9 @@ One endpoint in front of many API keys.
   OPENAI_API_KEYS=k1,k2 gateway    the same without a file; also ANTHROPIC_API_KEYS and GEMINI_API_KEYS
 
   --classify PROVIDER STATUS ['name: value' ...] [BODY]
-                  what would be made of such a refusal, and by which rule; with --config the name of a pool may
-                  stand for the provider, and its own rules count. BODY is a file, or - for standard input
+                  what would be made of such a refusal: about what, how well it is proven, and by which rule; with
+                  --config the name of a pool may stand for the provider, and its own rules count. BODY is a file,
+                  or - for standard input
   --listen ADDR   where to listen, 127.0.0.1:8080 if nothing else is said; port 0 takes any free port
   --help          this text
 
@@ -20,7 +21,7 @@ The file is read again when it changes, and on SIGHUP; a bad one changes nothing
 Without a file, the environment also gives
   PORT                  the port to listen on (it goes before the file's, too)
   GATEWAY_TOKENS        t1,t2: who may call; needed when others than this machine can reach the address
-  GATEWAY_ADMIN_TOKEN   who may read /-/status and /-/usage
+  GATEWAY_ADMIN_TOKEN   who may read /-/status and /-/usage, and POST /-/keys/POOL/KEY/disable, enable or revive
 ";
 
 /// What the command line asks for.

@@ -1,4 +1,5 @@
-//! `--classify`: what the gateway would make of a refusal, and which rule says so.
+//! `--classify`: what the gateway would make of a refusal, about what, how well that is proven, and which
+//! rule says so.
 
 use std::{
     io::{self, Read},
@@ -7,7 +8,7 @@ use std::{
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tower_key_rotation::{
-    ApiKey, KeyPool, Scope, Verdict,
+    ApiKey, Blame, KeyPool, Place, Verdict,
     provider::{Answer, Ruling},
 };
 
@@ -38,9 +39,29 @@ fn judge(words: &[String], config: Option<Config>, now: SystemTime) -> Result<St
             None => body = read(word).map_err(|error| format!("{word}: {}", error.kind()))?,
         }
     }
-    let Ruling { verdict, rule, .. } =
-        pool.classify(&Answer { status, headers: &headers, body: &body, now });
-    Ok(format!("{verdict}{}\nrule: {rule}\n", details(&verdict)))
+    let answer = Answer { status, headers: &headers, body: &body, now };
+    let ruling = pool.classify(&answer);
+    let by = match ruling.blame {
+        Blame::Told => format!("told by {}", teller(&pool, &answer, &ruling)),
+        _ => "inferred from little more than the status".to_owned(),
+    };
+    let Ruling { verdict, place, ref rule, .. } = ruling;
+    let place = if verdict == Verdict::CallerFault { "" } else { about(place) };
+    let (details, then) = (details(&verdict), consequence(&ruling));
+    Ok(format!("{verdict}{place}, {by}{details}\nrule: {rule}\n{then}\n"))
+}
+
+/// Which part of a refusal tells: without it, another rule would have fired.
+fn teller(pool: &KeyPool, answer: &Answer<'_>, ruling: &Ruling) -> &'static str {
+    let &Answer { status, headers, now, .. } = answer;
+    let fires = |answer: &Answer<'_>| pool.classify(answer).rule == ruling.rule;
+    if !fires(&Answer { status, headers, body: b"", now }) {
+        "the body"
+    } else if !fires(&Answer { status, headers: &HeaderMap::new(), body: b"", now }) {
+        "a header"
+    } else {
+        "the status"
+    }
 }
 
 /// A pool of the configuration, or one that only speaks a dialect.
@@ -70,21 +91,46 @@ fn read(path: &str) -> io::Result<Vec<u8>> {
     Ok(body)
 }
 
+/// What a place is, in words.
+fn about(place: Place) -> &'static str {
+    match place {
+        Place::Operation => " of the key for this operation and model",
+        Place::KeyModel => " of the key for this model",
+        Place::Key => " of the key",
+        Place::Model => " of the account for this model",
+        Place::Account => " of the account",
+        Place::ProviderModel => " of the provider for this model",
+        Place::Provider => " of the provider",
+        _ => "",
+    }
+}
+
+/// How long it lasts, or how much it is, as far as a verdict has that.
 fn details(verdict: &Verdict) -> String {
-    let (wait, scope) = match verdict {
-        Verdict::RateLimited { retry_after, scope }
-        | Verdict::QuotaExhausted { retry_after, scope } => (retry_after, Some(scope)),
-        Verdict::Overloaded { retry_after } => (retry_after, None),
-        _ => return String::new(),
-    };
-    let scope = scope.map(|scope| match scope {
-        Scope::Account => " of the account",
-        _ => " of the account for this model",
-    });
-    let wait = wait.map_or("nothing told of when to come back".to_owned(), |wait| {
-        format!("again in {:.3} s", wait.as_secs_f64())
-    });
-    format!("{}, {wait}", scope.unwrap_or_default())
+    match verdict {
+        Verdict::RateLimited { retry_after }
+        | Verdict::QuotaExhausted { retry_after }
+        | Verdict::Overloaded { retry_after } => match retry_after {
+            Some(wait) => format!(", again in {:.3} s", wait.as_secs_f64()),
+            None => ", nothing told of when to come back".to_owned(),
+        },
+        Verdict::TooLarge { limit: Some(tokens) } => format!(", {tokens} tokens at most"),
+        Verdict::TooLarge { limit: None } => ", nothing told of what would fit".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// What comes of it.
+fn consequence(ruling: &Ruling) -> &'static str {
+    match ruling.verdict {
+        _ if ruling.needs_second_opinion() => "another key is asked before anything rests",
+        Verdict::Accepted | Verdict::CallerFault => "nothing rests",
+        Verdict::Transient => "it rests only if most of its requests fail",
+        Verdict::TooLarge { .. } => {
+            "it gets nothing of this size for a while, without a second opinion"
+        }
+        _ => "it rests at once, without a second opinion",
+    }
 }
 
 #[cfg(test)]
@@ -96,21 +142,60 @@ mod tests {
         judge(&words, None, SystemTime::UNIX_EPOCH)
     }
 
+    fn told_of(body: &str, words: &[&str]) -> String {
+        let file = std::env::temp_dir().join(format!("gateway-classify-{}", std::process::id()));
+        std::fs::write(&file, body).unwrap();
+        let told = told(&[words, &[file.to_str().unwrap()]].concat()).unwrap();
+        std::fs::remove_file(file).unwrap();
+        told
+    }
+
     #[test]
-    fn the_verdict_and_its_rule_are_told() {
-        let body = std::env::temp_dir().join(format!("gateway-classify-{}", std::process::id()));
-        std::fs::write(&body, r#"{"error":{"code":"insufficient_quota"}}"#).unwrap();
+    fn the_verdict_its_place_its_proof_and_its_rule_are_told() {
         assert_eq!(
-            told(&["openai", "429", body.to_str().unwrap()]).unwrap(),
-            "quota_exhausted of the account, nothing told of when to come back\n\
-             rule: openai/insufficient-quota\n"
+            told_of(r#"{"error":{"code":"insufficient_quota"}}"#, &["openai", "429"]),
+            "quota_exhausted of the account, told by the body, nothing told of when to come back\n\
+             rule: openai/insufficient-quota\n\
+             it rests at once, without a second opinion\n"
         );
-        std::fs::remove_file(body).unwrap();
+        let scopes = r#"{"error":{"message":"You have insufficient permissions for this operation. Missing scopes: api.responses.write.","type":"invalid_request_error"}}"#;
+        assert_eq!(
+            told_of(scopes, &["openai", "401"]),
+            "permission_refused of the key for this operation and model, told by the body\n\
+             rule: openai/missing-scopes\n\
+             another key is asked before anything rests\n"
+        );
+        let large = r#"{"error":{"message":"Request too large for gpt-4.1 in organization org-x on tokens per min (TPM): Limit 30000, Requested 41027.","type":"tokens","code":"rate_limit_exceeded"}}"#;
+        let told_of_large = told_of(large, &["openai", "429"]);
+        assert!(
+            told_of_large.starts_with(
+                "too_large of the account for this model, told by the body, 30000 tokens at most\n"
+            ),
+            "{told_of_large}"
+        );
         assert_eq!(
             told(&["groq", "429", "Retry-After: 7"]).unwrap(),
-            "rate_limited of the account for this model, again in 7.000 s\nrule: status/429\n"
+            "rate_limited of the account for this model, inferred from little more than the status, \
+             again in 7.000 s\n\
+             rule: status/429\n\
+             it rests at once, without a second opinion\n"
         );
-        assert_eq!(told(&["xai", "401"]).unwrap(), "key_rejected\nrule: status/401\n");
+        assert_eq!(
+            told(&["xai", "401"]).unwrap(),
+            "key_rejected of the key for this operation and model, inferred from little more than the \
+             status\n\
+             rule: status/401\n\
+             another key is asked before anything rests\n"
+        );
+        assert_eq!(
+            told(&["openai", "422"]).unwrap(),
+            "caller_fault, told by the status\nrule: status/4xx\nnothing rests\n"
+        );
+        let overloaded = told(&["openai", "503"]).unwrap();
+        assert!(
+            overloaded.starts_with("overloaded of the provider for this model, "),
+            "{overloaded}"
+        );
     }
 
     #[test]

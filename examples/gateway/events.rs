@@ -24,14 +24,24 @@ fn line(event: &Event) -> String {
         None => String::new(),
     };
     match event {
-        Event::Cooling { account, model, verdict, rule, wait } => {
-            let (model, seconds) = (of(model), wait.as_secs_f32());
-            format!("account {account} cools down for {seconds:.1} s{model}: {verdict} ({rule})")
+        Event::Resting { place, kind, rule, wait } => {
+            format!("{place} rests for {:.1} s: {kind} ({rule})", wait.as_secs_f32())
         }
-        Event::Recovered { account, model } => format!("account {account} is back{}", of(model)),
-        Event::KeyRejected { key, account, rule, live, total } => {
-            format!("KEY REJECTED: {key} of account {account} ({rule}); {live} of {total} are left")
+        Event::Recovered { place } => format!("{place} is back"),
+        Event::SizeLimited { account, model, tokens, rule } => {
+            let model = of(model);
+            format!("account {account} gets {tokens} tokens at once at most{model}: size ({rule})")
         }
+        Event::KeyRejected { key, account, rule, wait, live, total } => {
+            let wait = wait.as_secs_f32();
+            format!(
+                "KEY REJECTED: {key} of account {account} ({rule}), asked again in {wait:.1} s; \
+                 {live} of {total} are left"
+            )
+        }
+        Event::KeyRevived { key } => format!("key {key} was said to be good again"),
+        Event::KeyDisabled { key } => format!("KEY DISABLED: {key} was switched off"),
+        Event::KeyEnabled { key } => format!("key {key} was switched on again"),
         Event::KeyExpires { key, account, wait } => {
             let days = wait.as_secs_f32() / 86_400.0;
             format!("key {key} of account {account} expires in {days:.1} days")
@@ -52,14 +62,6 @@ fn line(event: &Event) -> String {
         }
         Event::ExhaustionEnded => "no longer exhausted".to_owned(),
         Event::ConfigChanged(changes) => changes.to_string(),
-        Event::ModelRefused { key, model, rule } => {
-            format!("key {key} is refused{} ({rule})", of(model))
-        }
-        Event::Overloaded { wait, rule } => {
-            let rule = rule.as_deref().unwrap_or("many are refused alike");
-            format!("the provider is overloaded; all wait {:.1} s ({rule})", wait.as_secs_f32())
-        }
-        Event::ProviderRecovered => "the provider is back".to_owned(),
         Event::PanicBegan { resting, total } => {
             format!("PANIC: most accounts fail; {resting} of {total} rest, and no more for that")
         }
@@ -89,12 +91,34 @@ fn line(event: &Event) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn an_event_is_a_line() {
+        let (account, rule, wait) = ("org-a".into(), "r/s".into(), Duration::from_millis(1_500));
+        let rejected =
+            Event::KeyRejected { key: "a1".into(), account, rule, wait, live: 1, total: 2 };
+        assert_eq!(
+            line(&rejected),
+            "KEY REJECTED: a1 of account org-a (r/s), asked again in 1.5 s; 1 of 2 are left"
+        );
+        assert_eq!(line(&Event::KeyEnabled { key: "a1".into() }), "key a1 was switched on again");
+    }
 
     #[test]
     fn a_callers_model_name_writes_no_line_of_its_own() {
         let model = Some("gpt\nKEY REJECTED: a1".into());
-        let told = line(&Event::Recovered { account: "org-a".into(), model });
-        assert!(!told.contains('\n'), "{told}");
+        let large = Event::SizeLimited {
+            account: "org-a".into(),
+            model,
+            tokens: 30_000,
+            rule: "r/s".into(),
+        };
+        assert_eq!(
+            line(&large),
+            r#"account org-a gets 30000 tokens at once at most for model "gpt\nKEY REJECTED: a1": size (r/s)"#
+        );
     }
 }

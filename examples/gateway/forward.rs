@@ -8,13 +8,14 @@ use axum::{
 use tower_key_rotation::{Demand, Exhausted, KeyUsed, Trail, Verdict};
 
 use super::{
-    access::{Access, Logged},
+    access::{Remark, Way},
     guard,
     headers::{strip_hop_by_hop, strip_request},
     joined::Joined,
     pool::Pool,
     reply,
     routes::Gateway,
+    times::Times,
 };
 
 /// The header by which callers say what a request has in common with others; not for the provider.
@@ -29,33 +30,40 @@ pub(crate) async fn forward(
     mut head: Parts,
     body: Body,
 ) -> Response<Body> {
-    let trail = Trail::new();
-    let access = Access::new(&pool.name, &head.method, head.uri.path(), trail.clone());
+    let (trail, times) = (Trail::new(), Times::default());
+    Way::of(&head.extensions).lead(&pool.keys, &trail, &times);
     let tag = gateway.usage().take_tag(&mut head.headers);
     let Some(mut request) = outgoing(pool, path, head, body) else {
-        let refusal = reply::error(StatusCode::BAD_REQUEST, "bad_path", "the path leaves its API");
-        return logged(refusal, access, None);
+        return reply::error(StatusCode::BAD_REQUEST, "bad_path", "the path leaves its API");
     };
-    request.extensions_mut().insert(trail);
     let name = request.headers_mut().remove(AFFINITY);
     let name = name.as_ref().and_then(|name| name.to_str().ok());
     let demand = tenant.into_iter().fold(Demand::new(), Demand::tenant);
     let demand = name.into_iter().fold(demand, Demand::affinity);
     // Who says nothing else is booked under whom it calls for.
     let demand = tag.as_deref().or(tenant).into_iter().fold(demand, Demand::tag);
-    request.extensions_mut().insert(demand);
+    let extensions = request.extensions_mut();
+    extensions.insert(trail.clone());
+    extensions.insert(times);
+    extensions.insert(demand);
     match pool.call(request).await {
-        Ok(answer) => {
-            let note = note(&answer);
-            logged(answer, access, note)
-        }
+        Ok(answer) => passed_on(answer),
+        Err(_) if is_broken_off(&trail) => reply::broken_off(),
         Err(error) => {
             let name = &pool.name;
             let message = format!("the provider of pool {name:?} did not answer: {error}");
-            let refusal = reply::error(StatusCode::BAD_GATEWAY, "upstream_unreachable", &message);
-            logged(refusal, access, Some(error.to_string()))
+            let code = "upstream_unreachable";
+            let mut refusal = reply::error(StatusCode::BAD_GATEWAY, code, &message);
+            let words = Some(error.to_string());
+            refusal.extensions_mut().insert(Remark { refused: Some(code), words });
+            refusal
         }
     }
+}
+
+/// Whether a call failed because the request's own body did.
+fn is_broken_off(trail: &Trail) -> bool {
+    trail.attempts().last().is_some_and(|last| last.rule == "body-broken-off")
 }
 
 /// The request as the provider is to see it, but for its key. None if its path climbs out of the
@@ -74,26 +82,30 @@ fn outgoing(pool: &Pool, path: &str, mut head: Parts, body: Body) -> Option<Requ
 }
 
 /// What its status does not tell.
-fn note<B>(answer: &Response<B>) -> Option<String> {
+fn remark<B>(answer: &Response<B>) -> Remark {
     if let Some(exhausted) = answer.extensions().get::<Exhausted>() {
-        return Some(exhausted.to_string());
+        let refused = Some(exhausted.reason().name());
+        return Remark { refused, words: Some(exhausted.to_string()) };
     }
-    let verdict = answer.extensions().get::<KeyUsed>()?.verdict;
-    let is_hidden = answer.status().is_success() && verdict != Verdict::Accepted;
-    is_hidden.then(|| format!("{verdict}, told inside a 200"))
+    let verdict = answer.extensions().get::<KeyUsed>().map(|used| used.verdict);
+    let is_hidden =
+        |verdict: &Verdict| answer.status().is_success() && *verdict != Verdict::Accepted;
+    let hidden = verdict.filter(is_hidden);
+    Remark { refused: None, words: hidden.map(|verdict| format!("{verdict}, told inside a 200")) }
 }
 
 /// The response as the caller is to see it.
-fn logged<B>(answer: Response<B>, mut access: Access, note: Option<String>) -> Response<Body>
+fn passed_on<B>(answer: Response<B>) -> Response<Body>
 where
     B: HttpBody<Data = Bytes, Error: Into<axum::BoxError> + Send> + Send + 'static,
 {
+    let remark = remark(&answer);
     let (mut head, body) = answer.into_parts();
-    access.answered(head.status, note);
     strip_hop_by_hop(&mut head.headers);
     head.version = Version::HTTP_11;
     head.extensions = Extensions::new();
-    Response::from_parts(head, Body::new(Logged::new(Joined::new(body), access)))
+    head.extensions.insert(remark);
+    Response::from_parts(head, Body::new(Joined::new(body)))
 }
 
 /// Whether a path has a `..` in it, in any spelling.

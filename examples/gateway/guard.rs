@@ -17,6 +17,9 @@ const CARRIERS: [HeaderName; 4] = [
 ];
 const QUERY_CARRIER: &[u8] = b"key";
 
+/// By which a browser says whose page sends a request (<https://www.w3.org/TR/fetch-metadata/>).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
 /// Who may call, and who may look.
 #[derive(Debug)]
 pub(crate) struct Guard {
@@ -41,6 +44,8 @@ pub(crate) enum Denied {
     Token,
     /// A web page of another site, let in by nothing but a browser on this machine.
     Foreign,
+    /// A web page of another site would do something.
+    CrossSite,
     /// The page is switched off.
     Off,
 }
@@ -76,6 +81,19 @@ impl Guard {
             None if self.local => from_here(head),
             None => Err(Denied::Off),
         }
+    }
+
+    /// Whether a request may change the state of the pools. Never without an admin token, and never for
+    /// another site, whatever credential its browser has.
+    pub(crate) fn admit_action(&self, head: &Parts) -> Result<(), Denied> {
+        if self.admin.is_none() {
+            return Err(Denied::Off);
+        }
+        let mut sites = head.headers.get_all(SEC_FETCH_SITE).into_iter();
+        if !sites.all(|site| site == "same-origin" || site == "none") {
+            return Err(Denied::CrossSite);
+        }
+        self.admit_admin(head)
     }
 }
 
@@ -233,6 +251,28 @@ mod tests {
         assert_eq!(told(guard(&["c"], Some("a"), true), "Bearer c"), Err(Denied::Token));
         assert_eq!(told(guard(&["c"], None, false), "Bearer c"), Err(Denied::Off));
         assert_eq!(told(guard(&["c"], None, true), "Bearer c"), Ok(()));
+    }
+
+    #[test]
+    fn an_action_needs_an_admin_token_and_no_other_site() {
+        let told = |guard: Guard, site: &[(&str, &str)]| {
+            guard.admit_action(&head("/", &[&[("authorization", "Bearer a")], site].concat()))
+        };
+        assert_eq!(told(guard(&[], None, true), &[]), Err(Denied::Off));
+        assert_eq!(told(guard(&["a"], Some("b"), true), &[]), Err(Denied::Token));
+        for (site, expected) in [
+            (&[][..], Ok(())),
+            (&[("sec-fetch-site", "same-origin")], Ok(())),
+            (&[("sec-fetch-site", "none")], Ok(())),
+            (&[("sec-fetch-site", "same-site")], Err(Denied::CrossSite)),
+            (&[("sec-fetch-site", "cross-site")], Err(Denied::CrossSite)),
+            (
+                &[("sec-fetch-site", "none"), ("sec-fetch-site", "cross-site")],
+                Err(Denied::CrossSite),
+            ),
+        ] {
+            assert_eq!(told(guard(&[], Some("a"), true), site), expected, "{site:?}");
+        }
     }
 
     #[test]

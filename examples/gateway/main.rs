@@ -12,26 +12,30 @@
 //! | `/v1/...` | the first pool whose `models` match the body's `model`, OpenAI-compatible |
 //! | `/{pool}/...` | that pool's provider, as it comes |
 //! | `/-/health`, `/-/status`, `/-/usage` | the gateway itself, and what was used |
+//! | `POST /-/keys/{pool}/{key}/disable` | the gateway itself; also `enable` and `revive` |
 //!
-//! A request's way: [`guard`] (who may call) -> [`routes`] (which pool) -> [`forward`] (headers)
-//! -> [`pool`] (the stack of this crate) -> [`upstream`] (the provider).
+//! A request's way: [`access`] (its line in the log) -> [`guard`] (who may call) -> [`routes`] (which
+//! pool) -> [`forward`] (headers) -> [`pool`] (the stack of this crate) -> [`upstream`] (the provider).
 
-mod access;
+pub(crate) mod access;
+mod act;
 pub(crate) mod args;
 mod classify;
 pub(crate) mod config;
 mod demo;
-mod events;
+pub(crate) mod events;
 mod forward;
 mod guard;
 mod headers;
 mod joined;
+mod last_event;
 mod model;
 mod pool;
 pub(crate) mod reload;
 mod reply;
 pub(crate) mod routes;
 pub(crate) mod serve;
+mod times;
 pub(crate) mod upstream;
 pub(crate) mod usage;
 

@@ -53,7 +53,7 @@ async fn read_whole(body: Body) -> Result<Bytes, Response<Body>> {
             let message = format!("the body is larger than {} MiB", LARGEST_BODY >> 20);
             reply::error(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", &message)
         } else {
-            reply::error(StatusCode::BAD_REQUEST, "incomplete_body", "the body broke off")
+            reply::broken_off()
         }
     })
 }

@@ -3,21 +3,26 @@
 use std::sync::Arc;
 
 use axum::{body::Body, http::Request};
-use tower::{Layer, ServiceBuilder, ServiceExt};
+use tower::{Layer, ServiceBuilder, ServiceExt, retry::Retry, util::MapRequest};
 use tower_key_rotation::{
-    Affinity, BuildError, KeyPool, KeyPoolBuilder, KeyRotationLayer, RotationStack,
+    Affinity, BuildError, KeyPool, KeyPoolBuilder, KeyRotation, KeyRotationLayer, QuotaAwareRetry,
+    ReplayBody, ReplayBodyLayer,
     strategy::{Headroom, RoundRobin, Sequential},
 };
 use wildmatch::WildMatch;
 
 use super::{
     config::{Admission, Base, Budget, Dialect, Kinship, PoolConfig, Strategy, Streams, Tenant},
+    times::{self, Timed},
     upstream::{Upstream, UpstreamError},
     usage::Opened,
 };
 
-/// The whole stack: body kept for repetition, retry, rotation, and the way to the provider.
-type Stack = <RotationStack as Layer<Upstream>>::Service;
+/// The whole stack: body kept for repetition, retry, rotation, and the way to the provider; with a clock
+/// above and below the rotation.
+type Stack =
+    <ReplayBodyLayer as Layer<Retry<QuotaAwareRetry, Timed<KeyRotation<Caller>>>>>::Service;
+type Caller = MapRequest<Upstream, fn(Request<ReplayBody>) -> Request<ReplayBody>>;
 type Answer = <Stack as tower::Service<Request<Body>>>::Response;
 
 pub(crate) struct Pool {
@@ -46,9 +51,13 @@ impl Pool {
         let keys = rules.into_iter().fold(keys, |keys, rule| keys.rule(rule));
         let keys =
             accounts.into_iter().fold(keys, |keys, account| keys.account(account)).build()?;
-        let stack =
-            RotationStack::new(&keys).rotation(rotation(&keys, streams).ask_usage(opened.asks()));
-        let stack = ServiceBuilder::new().layer(stack).service(upstream);
+        let caller: Caller = MapRequest::new(upstream, times::sent);
+        let stack = ServiceBuilder::new()
+            .layer(ReplayBodyLayer::new())
+            .retry(QuotaAwareRetry::new(&keys))
+            .layer_fn(Timed::new)
+            .layer(rotation(&keys, streams).ask_usage(opened.asks()))
+            .service(caller);
         let models = models.iter().map(|pattern| WildMatch::new(pattern)).collect();
         Ok(Self { name: name.into(), dialect, base, keys, models, stack })
     }

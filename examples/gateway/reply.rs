@@ -2,18 +2,36 @@
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Response, StatusCode, header},
+    http::{HeaderName, HeaderValue, Response, StatusCode, header},
 };
 
-use super::guard::Denied;
+use super::{access::Remark, guard::Denied};
 
-/// An answer that says what is wrong, and what to do.
-pub(crate) fn error(status: StatusCode, code: &str, message: &str) -> Response<Body> {
+/// Whether an SDK is to try again, and that it is not the provider who refuses: as on the pools' own
+/// refusals.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const REFUSED: HeaderName = HeaderName::from_static("x-key-pool-refused");
+
+/// An answer that says what is wrong, and what to do. The same request would be told the same, unless it
+/// was the provider who was not reached.
+pub(crate) fn error(status: StatusCode, code: &'static str, message: &str) -> Response<Body> {
     let kind = if status.is_server_error() { "server_error" } else { "invalid_request_error" };
     let error = serde_json::json!({
         "error": { "message": message, "type": kind, "param": null, "code": code }
     });
-    json(status, error.to_string())
+    let mut response = json(status, error.to_string());
+    let should_retry = if status == StatusCode::BAD_GATEWAY { "true" } else { "false" };
+    let headers = response.headers_mut();
+    headers.insert(SHOULD_RETRY, HeaderValue::from_static(should_retry));
+    headers.insert(REFUSED, HeaderValue::from_static("gateway"));
+    response.extensions_mut().insert(Remark { refused: Some(code), words: None });
+    response
+}
+
+/// The caller has broken off the body that it sends.
+pub(crate) fn broken_off() -> Response<Body> {
+    let message = "the body of the request broke off; send it whole";
+    error(StatusCode::BAD_REQUEST, "body_broken_off", message)
 }
 
 pub(crate) fn json(status: StatusCode, text: String) -> Response<Body> {
@@ -39,8 +57,13 @@ pub(crate) fn denied(denied: Denied) -> Response<Body> {
             "foreign_site",
             "without client tokens the gateway answers this machine only: call it as 127.0.0.1 or localhost",
         ),
+        Denied::CrossSite => error(
+            StatusCode::FORBIDDEN,
+            "foreign_site",
+            "a web page of another site must not do this",
+        ),
         Denied::Off => {
-            error(StatusCode::NOT_FOUND, "not_found", "set an admin token to see this page")
+            error(StatusCode::NOT_FOUND, "not_found", "set an admin token to use this page")
         }
     }
 }

@@ -10,13 +10,16 @@ use axum::{
     body::Body,
     extract::State,
     http::{Request, Response, StatusCode},
-    routing::{any, get},
+    middleware,
+    routing::{any, get, post},
 };
 
 use serde::Serialize;
 use tower_key_rotation::Snapshot;
 
 use super::{
+    access::logged,
+    act::act,
     config::{Config, Problems},
     forward::forward,
     guard::Guard,
@@ -87,7 +90,7 @@ impl Gateway {
         Ok(later)
     }
 
-    fn guard(&self) -> Arc<Guard> {
+    pub(crate) fn guard(&self) -> Arc<Guard> {
         Arc::clone(&self.guard.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -105,8 +108,10 @@ impl Gateway {
             .route("/-/health", get(health))
             .route("/-/status", get(status))
             .route("/-/usage", get(usage))
+            .route("/-/keys/{pool}/{key}/{action}", post(act))
             .route("/v1/{*path}", any(unified))
             .fallback(native)
+            .layer(middleware::from_fn(logged))
             .with_state(self)
     }
 
@@ -122,7 +127,7 @@ impl Gateway {
     }
 }
 
-type Shared = State<Arc<Gateway>>;
+pub(crate) type Shared = State<Arc<Gateway>>;
 
 /// That the process answers, and no more: a dead key is no reason to restart it.
 async fn health() -> Response<Body> {

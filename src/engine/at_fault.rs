@@ -9,17 +9,33 @@ use super::{
 };
 
 /// So long it is remembered.
-const LIFETIME: u64 = 300 * SECOND;
+const LIFETIME: u64 = 120 * SECOND;
+/// So long where others of the same caller are accepted: some of its refusals may have other reasons.
+const CONTRADICTED: u64 = 30 * SECOND;
 /// Callers' names come from outside.
 const MOST: usize = 1_024;
 
 /// Who sent it (a tag or a tenant), and for which operation.
 type Whose = (Option<Arc<str>>, OpIx);
 
+/// What is known of a caller's requests for an operation.
+#[derive(Debug, Default)]
+struct Known {
+    since: HashMap<Arc<str>, Time>,
+    /// Whether another one was accepted meanwhile.
+    is_contradicted: bool,
+}
+
+impl Known {
+    fn lifetime(&self) -> u64 {
+        if self.is_contradicted { CONTRADICTED } else { LIFETIME }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct AtFault {
-    /// Until when, by the rule that says so.
-    known: HashMap<Whose, HashMap<Arc<str>, Time>>,
+    /// Since when, by the rule that says so.
+    known: HashMap<Whose, Known>,
 }
 
 impl AtFault {
@@ -35,15 +51,17 @@ impl AtFault {
         rule: Arc<str>,
     ) {
         if self.known.len() >= MOST {
-            self.known.retain(|_, rules| {
-                rules.retain(|_, until| *until > now);
-                !rules.is_empty()
+            self.known.retain(|_, known| {
+                let lifetime = known.lifetime();
+                known.since.retain(|_, since| now.since(*since) <= lifetime);
+                !known.since.is_empty()
             });
         }
         if self.known.len() < MOST {
-            let rules = self.known.entry((caller, operation)).or_default();
-            // The rules of a dialect, and no more.
-            rules.insert(rule, now.plus(LIFETIME));
+            let known = self.known.entry((caller, operation)).or_default();
+            // There are as many as the dialect has rules, and no more.
+            known.since.insert(rule, now);
+            known.is_contradicted = false;
         }
     }
 
@@ -54,12 +72,50 @@ impl AtFault {
         operation: OpIx,
         rule: &str,
     ) -> bool {
-        let rules = self.known.get(&(caller, operation));
-        rules.and_then(|rules| rules.get(rule)).is_some_and(|until| *until > now)
+        let Some(known) = self.known.get(&(caller, operation)) else { return false };
+        known.since.get(rule).is_some_and(|since| now.since(*since) <= known.lifetime())
     }
 
     /// A request of the same caller for the same operation was accepted: it is not all of them.
-    pub(crate) fn forget(&mut self, caller: Option<Arc<str>>, operation: OpIx) {
-        self.known.remove(&(caller, operation));
+    pub(crate) fn contradict(&mut self, caller: Option<Arc<str>>, operation: OpIx) {
+        if let Some(known) = self.known.get_mut(&(caller, operation)) {
+            known.is_contradicted = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_remembered_for_its_caller_and_for_less_long_if_others_are_accepted() {
+        let at = |seconds: u64| Time::from_nanos(seconds * SECOND);
+        let (chat, files, caller) = (OpIx::new(1), OpIx::new(2), Some(Arc::<str>::from("a")));
+        let mut at_fault = AtFault::default();
+        at_fault.note(at(0), caller.clone(), chat, "r".into());
+        assert!(at_fault.is_known(at(120), caller.clone(), chat, "r"));
+        assert!(!at_fault.is_known(at(121), caller.clone(), chat, "r"));
+        for (caller, operation, rule) in
+            [(None, chat, "r"), (caller.clone(), files, "r"), (caller.clone(), chat, "s")]
+        {
+            assert!(!at_fault.is_known(at(1), caller, operation, rule));
+        }
+        at_fault.contradict(caller.clone(), chat);
+        assert!(at_fault.is_known(at(30), caller.clone(), chat, "r"));
+        assert!(!at_fault.is_known(at(31), caller, chat, "r"));
+    }
+
+    #[test]
+    fn callers_names_are_bounded() {
+        let mut at_fault = AtFault::default();
+        for number in 0..3 * MOST {
+            let caller = Some(Arc::from(number.to_string()));
+            at_fault.note(Time::from_nanos(0), caller, OpIx::new(1), "r".into());
+        }
+        assert_eq!(at_fault.known.len(), MOST);
+        let later = Time::from_nanos(LIFETIME + 1);
+        at_fault.note(later, None, OpIx::new(1), "r".into());
+        assert_eq!(at_fault.known.len(), 1);
     }
 }

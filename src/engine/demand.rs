@@ -83,6 +83,18 @@ pub(crate) struct Ask {
     /// Accounts that have refused it for its rate, and did not say until when.
     pub(crate) refused_by: Vec<AccountIx>,
     pub(crate) among: Among,
+    /// How it was refused before.
+    pub(crate) before: Before,
+}
+
+/// What became of a request's earlier attempts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Before {
+    /// An account refused it for its rate. It goes back to the line with its place kept, and waits for as
+    /// long as its caller does.
+    pub(crate) is_limited: bool,
+    /// An account refused it for its size. It is shown to none that is known to take no such request.
+    pub(crate) is_too_large: bool,
 }
 
 /// Which keys a request may be sent with, beside those it excludes.

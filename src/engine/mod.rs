@@ -67,7 +67,7 @@ use jiff::Timestamp;
 pub(crate) use affinity::Bond;
 pub(crate) use budgets::{BudgetIx, Declared as DeclaredBudgets};
 pub(crate) use change::{NewAccount, NewKey};
-pub(crate) use demand::{Among, Ask, Cost, rank};
+pub(crate) use demand::{Among, Ask, Before, Cost, rank};
 pub use event::{Event, Whereabouts, Whose};
 #[cfg(feature = "balance")]
 pub(crate) use gate::{Gate, Ordinary};

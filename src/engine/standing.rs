@@ -111,9 +111,10 @@ pub(crate) struct Cause {
 }
 
 impl Cause {
-    /// Whether a key is to blame, or what it may do, for no better reason than a status.
+    /// Whether a request that has nowhere else to go is sent all the same: a key is to blame for no better
+    /// reason than a status; or it may not do this, and the provider says best what is missing.
     fn is_in_doubt(&self) -> bool {
-        !self.is_told && matches!(self.kind, Kind::Credential | Kind::Permission)
+        self.kind == Kind::Permission || self.kind == Kind::Credential && !self.is_told
     }
 }
 

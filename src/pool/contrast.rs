@@ -80,6 +80,7 @@ impl KeyPool {
     /// # Ok(())
     /// # }
     /// ```
+    #[expect(clippy::must_use_candidate, reason = "what is settled may be all that it is called for")]
     pub fn weigh(&self, trail: &Trail) -> Advice {
         let (attempts, pending) = trail.look();
         let Some(last) = attempts.last() else { return Advice::ByVerdict };
@@ -121,17 +122,17 @@ impl KeyPool {
         let alike = accounts.len();
         let is_vouched = pending.iter().any(|pending| pending.accusation().is_vouched);
         // The words name the key, and any key may do this.
-        let names_keys = last.verdict == Verdict::KeyRejected
+        let is_told_of_key = last.verdict == Verdict::KeyRejected
             && last.blame == Blame::Told
-            && last.generates
-            && !is_vouched;
+            && last.generates;
+        let names_keys = is_told_of_key && !is_vouched;
         let accusation = newest.accusation();
         let tried = |engine: &crate::engine::Engine, key| {
             attempts.iter().filter_map(|attempt| attempt.key.as_ref()).any(|id| engine.find_key(id) == Some(key))
         };
         let (is_known, has_another) = self.shared.with(|core, now| {
             let engine = &core.engine;
-            let is_known = alike == 1 && !names_keys && engine.is_at_fault(now, accusation);
+            let is_known = alike == 1 && !is_told_of_key && engine.is_at_fault(now, accusation);
             (is_known, engine.has_another(now, accusation, |key| tried(engine, key)))
         });
         if is_known || alike >= if names_keys { DEAD } else { ALIKE } {

@@ -5,7 +5,7 @@ use std::{
     task::Waker,
 };
 
-use crate::engine::{AccountIx, Among, Ask, Cost, Grant, KeyIx, Ordinary, Prior, Time, rank};
+use crate::engine::{AccountIx, Among, Ask, Before, Cost, Grant, KeyIx, Ordinary, Prior, Time, rank};
 
 use super::shared::Core;
 
@@ -64,6 +64,7 @@ impl Core {
             answer_by: None,
             excluded: Vec::new(),
             refused_by: Vec::new(),
+            before: Before::default(),
             tag: None,
             budget: None,
             is_unpriced: false,

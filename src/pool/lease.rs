@@ -161,6 +161,14 @@ impl Lease {
         ruling
     }
 
+    /// The answer is a stream with nothing in it. It was given, and is charged for.
+    pub(crate) fn was_empty(&mut self) -> Ruling {
+        let ruling = Ruling::empty();
+        self.judge(&ruling);
+        self.heard = Heard::Accepted;
+        ruling
+    }
+
     /// The request was sent, and its caller broke off the body.
     pub(crate) fn broken_off(&mut self) -> Ruling {
         let ruling = Ruling::broken_off();

@@ -218,6 +218,12 @@ impl KeyPool {
         self.shared.max_wait
     }
 
+    /// Whether a second opinion may be asked for.
+    #[cfg(feature = "retry")]
+    pub(crate) fn may_ask_another(&self) -> bool {
+        self.shared.with(|core, _| core.engine.may_ask_another())
+    }
+
     /// A limit has shown itself that is wider than an account: the model of the key's last request waits a
     /// moment.
     #[cfg(feature = "retry")]

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::{
     Attempt, Demand, Estimate, KeyId, KeyPool, Usage, Verdict,
     affinity::Kin,
-    engine::{Among, Ask, Cost, Engine, Prior, Time, rank},
+    engine::{Among, Ask, Before, Cost, Engine, Prior, Time, rank},
     provider::Operation,
     usage::Tariff,
 };
@@ -61,7 +61,8 @@ impl KeyPool {
         let mut ask = Ask {
             lane,
             operation: core.engine.operation(operation),
-            generates: operation.generates(),
+            // Of what nothing is known, any key may do.
+            generates: operation.generates() || *operation == Operation::UNKNOWN,
             budget: core.engine.budget(now, demand.tag.as_deref()),
             is_unpriced,
             tenant: core.engine.tenant(demand.tenant.as_deref()),
@@ -74,6 +75,7 @@ impl KeyPool {
             answer_by: demand.deadline.map(|deadline| clock.time(deadline)),
             excluded: Vec::new(),
             refused_by: Vec::new(),
+            before: before(tried),
             among: among(match &demand.pinned {
                 None => Among::All,
                 Some(id) => core.engine.find_key(id).map_or(Among::None, Among::One),
@@ -102,6 +104,15 @@ impl KeyPool {
             [plain, cached].map(|usage| prices.charge(dialect, model, &usage, Tariff::Standard));
         let most = plain.nano_dollars.max(cached.nano_dollars);
         (most, plain.unpriced_tokens > 0)
+    }
+}
+
+/// How a request was refused before.
+fn before(tried: &[Attempt]) -> Before {
+    let any = |is: fn(&Verdict) -> bool| tried.iter().any(|attempt| is(&attempt.verdict));
+    Before {
+        is_limited: any(|verdict| matches!(verdict, Verdict::RateLimited { .. })),
+        is_too_large: any(|verdict| matches!(verdict, Verdict::TooLarge { .. })),
     }
 }
 

@@ -162,6 +162,45 @@ pub(crate) fn is_prelude(event: &StreamEvent<'_>) -> bool {
     has_parts && parts.flatten().all(is_empty) && data.get("promptFeedback").is_none_or(is_empty)
 }
 
+/// Whether an event only ends an answer as usual, or tells what it used: in an answer that has nothing else
+/// in it, nothing came that anybody waits for. What ends for another reason, such as a filter's, says so.
+pub(crate) fn is_empty_end(event: &StreamEvent<'_>) -> bool {
+    if event.data == b"[DONE]" {
+        return true;
+    }
+    let Ok(Value::Object(data)) = serde_json::from_slice(event.data) else { return false };
+    let is = |kind: &str| event.name == kind || text(&data, "type") == kind;
+    if is("message_stop") || is("content_block_stop") {
+        return true;
+    }
+    if is("message_delta") {
+        return data.get("delta").is_some_and(is_usual_end);
+    }
+    if is("response.completed") {
+        return data.get("response").and_then(|response| response.get("output")).is_some_and(is_empty);
+    }
+    let parts = ["choices", "candidates"].map(|name| data.get(name).and_then(Value::as_array));
+    let mut parts = parts.into_iter().flatten().peekable();
+    match parts.peek() {
+        Some(_) => {
+            let has_feedback = data.get("promptFeedback").is_some_and(|told| !is_empty(told));
+            !has_feedback && parts.flatten().all(is_usual_end)
+        }
+        None => data.contains_key("usage") || data.contains_key("usageMetadata"),
+    }
+}
+
+/// Whether there is nothing in it but that it has ended as usual.
+fn is_usual_end(part: &Value) -> bool {
+    const REASONS: [&str; 4] = ["finish_reason", "finishReason", "stop_reason", "stop_sequence"];
+    const USUAL: [&str; 4] = ["stop", "STOP", "end_turn", "COMPLETE"];
+    let Some(members) = part.as_object() else { return is_empty(part) };
+    members.iter().all(|(name, value)| match REASONS.contains(&&**name) {
+        true => value.is_null() || value.as_str().is_some_and(|reason| USUAL.contains(&reason)),
+        false => matches!(&**name, "role" | "type" | "index") || is_empty(value),
+    })
+}
+
 /// Whether there is nothing in it but roles, kinds, places and verdicts of filters.
 fn is_empty(value: &Value) -> bool {
     match value {

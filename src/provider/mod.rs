@@ -231,6 +231,12 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
         in_stream::is_end(event)
     }
 
+    /// Whether an event of a stream only ends the answer, or tells what it used. A stream in which nothing
+    /// comes before is empty, and counts as failed: another key may do better.
+    fn is_empty_end(&self, event: &StreamEvent<'_>) -> bool {
+        in_stream::is_empty_end(event)
+    }
+
     /// Whether an event of a stream tells of an error: its data is judged like the body of a response.
     ///
     /// It is asked about every event of a stream, and has to be quick where there is no error.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tower::retry::Policy;
 
 use crate::{
-    Attempt, Demand, KeyPool, KeyUsed, Place, Trail, Verdict, pool::Advice, replay::Replay,
+    Attempt, Demand, KeyPool, KeyUsed, Place, Ruling, Trail, Verdict, pool::Advice, replay::Replay,
 };
 
 use super::{budget::Budgets, delay::RetryDelay};
@@ -84,6 +84,15 @@ impl QuotaAwareRetry {
             }
             _ => None,
         }
+    }
+
+    /// An empty stream may be the answer: a second key is asked, and if it has nothing to say either, that is
+    /// passed on.
+    fn ask_another_for_more(&mut self, trail: &Trail) -> Option<RetryDelay> {
+        let is_empty = |attempt: &&Attempt| attempt.rule == Ruling::EMPTY;
+        let empty = trail.visit(|attempts| attempts.iter().filter(is_empty).count());
+        self.rotations += 1;
+        (empty < 2 && self.pool.may_ask_another()).then(RetryDelay::none)
     }
 
     /// Another key, or another account. One more than there are keys: a lone key is waited for once.
@@ -174,6 +183,9 @@ where
         };
         if trail.is_caller_gone() {
             return None;
+        }
+        if used.is_some_and(|used| used.rule == Ruling::EMPTY) {
+            return self.ask_another_for_more(&trail);
         }
         match self.pool.weigh(&trail) {
             Advice::AskAnother => {

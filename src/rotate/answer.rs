@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderName, HeaderValue, Response,
+    HeaderMap, HeaderName, HeaderValue, Response,
     header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
 };
 use http_body::Body;
 
-use crate::{Exhausted, pool::Refusal, provider::Provider};
+use crate::{Exhausted, Ruling, Verdict, pool::Refusal, provider::Provider};
 
 use super::body::ResponseBody;
 
@@ -37,6 +37,14 @@ pub(super) fn exhausted<B: Body<Data = Bytes>>(
     }
     response.extensions_mut().insert(exhausted);
     response
+}
+
+/// An SDK that is told to come back in minutes sleeps for so long, whoever waits for it: where no retry can
+/// help, it is told not to try again. What the provider says of that itself stays.
+pub(super) fn discourage(headers: &mut HeaderMap, ruling: &Ruling) {
+    if let Verdict::QuotaExhausted { .. } = ruling.verdict {
+        headers.entry(SHOULD_RETRY).or_insert(HeaderValue::from_static("false"));
+    }
 }
 
 /// The last answer that the provider gave to this request: better than one of ours.

@@ -60,7 +60,9 @@ impl<B: Body<Data = Bytes> + Unpin> Held<B> {
     /// It failed before it had begun.
     pub(super) fn fail(self, ruling: Ruling) -> Reading<B> {
         let Self { head, mut lease, ahead, tap } = self;
-        if !lease.is_refused() {
+        if ruling.rule == Ruling::EMPTY {
+            tap.settle_empty(&mut lease);
+        } else if !lease.is_refused() {
             // It broke off: what it told until then counts.
             tap.cut(&mut lease);
         }

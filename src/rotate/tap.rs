@@ -88,6 +88,14 @@ impl Tap {
         self.settle(lease, false);
     }
 
+    /// The body had nothing in it: what it told counts, and otherwise its prompt.
+    pub(super) fn settle_empty(&self, lease: &mut Lease) {
+        let Some(reader) = &self.reader else { return };
+        let prompt = || Usage { is_estimated: true, ..Usage::tokens(lease.reserved_input(), 0) };
+        let usage = reader.usage().unwrap_or_else(prompt);
+        lease.settle_read(usage);
+    }
+
     fn settle(&self, lease: &mut Lease, is_whole: bool) {
         let (Some(reader), watch) = (&self.reader, &self.watch) else { return };
         let usage = match reader.usage() {

@@ -91,7 +91,7 @@ impl Watch {
             return;
         }
         scanner.feed(piece, |seen| {
-            stage.take(seen, lease);
+            stage.take(seen, is_of_stream, lease);
             if let (Stage::Begun, true, Seen::Event(event)) = (&*stage, is_of_stream, seen) {
                 running.event(event.data.len());
                 *has_ended |= lease.provider().is_end(&event);
@@ -104,11 +104,15 @@ impl Watch {
 
     /// The body has ended.
     pub(super) fn finish(&mut self, lease: &mut Lease) {
+        let is_of_stream = self.is_of_stream();
         let Self { scan, stage, .. } = self;
         if let Some(scan) = scan {
-            scan.scanner.finish(|seen| stage.take(seen, lease));
+            scan.scanner.finish(|seen| stage.take(seen, is_of_stream, lease));
         }
-        stage.begin(lease);
+        match is_of_stream {
+            true => stage.be_empty(lease),
+            false => stage.begin(lease),
+        }
     }
 
     /// From here on nothing can be taken back: the provider has answered.
@@ -133,13 +137,18 @@ impl Watch {
 }
 
 impl Stage {
-    fn take(&mut self, seen: Seen<'_>, lease: &mut Lease) {
+    fn take(&mut self, seen: Seen<'_>, is_of_stream: bool, lease: &mut Lease) {
         let Seen::Event(event) = seen else { return self.begin(lease) };
         match self {
             Self::Failed(_) | Self::Over => {}
             Self::Prelude => match lease.observe_event(&event) {
                 Some(ruling) => *self = Self::Failed(Box::new(ruling)),
                 None if lease.provider().is_prelude(&event) => {}
+                None if is_of_stream && lease.provider().is_empty_end(&event) => {
+                    if lease.provider().is_end(&event) {
+                        self.be_empty(lease);
+                    }
+                }
                 None => self.begin(lease),
             },
             Self::Begun => {
@@ -147,6 +156,13 @@ impl Stage {
                     *self = Self::Over;
                 }
             }
+        }
+    }
+
+    /// It has ended before anything came that anybody waits for.
+    fn be_empty(&mut self, lease: &mut Lease) {
+        if *self == Self::Prelude {
+            *self = Self::Failed(Box::new(lease.was_empty()));
         }
     }
 
@@ -158,10 +174,8 @@ impl Stage {
     }
 }
 
-/// Whether an object, as far as it is there, may have `error` for its first member.
+/// Whether an object that has not ended yet may be an error: they are short.
 fn may_be_error(object: &[u8]) -> bool {
-    const ERROR: &[u8] = b"\"error\"";
-    let Some(rest) = object.strip_prefix(b"{") else { return object.is_empty() };
-    let rest = rest.trim_ascii_start();
-    rest.starts_with(ERROR) || ERROR.starts_with(rest)
+    const LONGEST: usize = 4 * 1024;
+    object.len() <= LONGEST && (object.is_empty() || object.starts_with(b"{"))
 }

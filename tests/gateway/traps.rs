@@ -133,7 +133,7 @@ fn too_many() -> Vec<Trap> {
 /// Keys, models and regions.
 fn forbidden() -> Vec<Trap> {
     let rejected = |rule| ("key_rejected", rule);
-    let refused = ("model_refused", "openai/no-model-access");
+    let refused = ("permission_refused", "openai/no-model-access");
     vec![
         passing(
             "an invalid key as 400",
@@ -167,12 +167,13 @@ fn forbidden() -> Vec<Trap> {
             refused,
             RefusedModel,
         ),
-        theirs(
-            "no such model",
+        passing(
+            "no such model, or no access",
             (OpenAi, 404),
             &[],
             r#"{"error":{"message":"The model `gpt-4o` does not exist or you do not have access to it.","code":"model_not_found"}}"#,
-            "openai/unknown-model",
+            ("permission_refused", "openai/unknown-model-or-no-access"),
+            RefusedModel,
         ),
         theirs(
             "a region",
@@ -188,7 +189,15 @@ fn forbidden() -> Vec<Trap> {
             r#"{"error":{"code":400,"message":"User location is not supported for the API use.","status":"FAILED_PRECONDITION"}}"#,
             "gemini/region",
         ),
-        theirs("a firewall's page", (OpenAi, 403), &[HTML], PAGE, "status/4xx"),
+        // It may be about the key, until another one gets the same.
+        passing(
+            "a firewall's page",
+            (OpenAi, 403),
+            &[HTML],
+            PAGE,
+            ("permission_refused", "status/403"),
+            RefusedModel,
+        ),
         passing(
             "a broken proxy's 401",
             (OpenAi, 401),

@@ -27,7 +27,7 @@ pub(super) fn shown() -> Shown {
                 429,
                 &[],
                 r#"{"message":"Rate exceeded"}"#,
-                limited(UNKNOWN, MODEL),
+                limited(UNKNOWN, MODEL).inferred(),
                 "status/429",
             ),
             (
@@ -49,7 +49,7 @@ pub(super) fn shown() -> Shown {
                     "ModelNotReadyException:http://internal.amazon.com/coral/com.amazon.bedrock/",
                 )],
                 r#"{"message":"Model is not ready for inference."}"#,
-                Transient,
+                TRANSIENT,
                 "bedrock/model-not-ready",
             ),
             (
@@ -71,7 +71,7 @@ pub(super) fn shown() -> Shown {
                     "UnrecognizedClientException:http://internal.amazon.com/coral/com.amazon.bedrock/",
                 )],
                 r#"{"message":"The security token included in the request is invalid."}"#,
-                KeyRejected,
+                KEY_REJECTED,
                 "bedrock/invalid-key",
             ),
             (
@@ -79,7 +79,7 @@ pub(super) fn shown() -> Shown {
                 403,
                 &[],
                 r#"{"message":"The security token included in the request is expired"}"#,
-                KeyRejected,
+                KEY_REJECTED,
                 "bedrock/invalid-key",
             ),
             (
@@ -90,7 +90,7 @@ pub(super) fn shown() -> Shown {
                     "AccessDeniedException:http://internal.amazon.com/coral/com.amazon.bedrock/",
                 )],
                 r#"{"Message":"Authentication failed: Please make sure your API Key is valid."}"#,
-                KeyRejected,
+                KEY_REJECTED,
                 "bedrock/invalid-key",
             ),
             (
@@ -101,19 +101,19 @@ pub(super) fn shown() -> Shown {
                     "AccessDeniedException:http://internal.amazon.com/coral/com.amazon.bedrock/",
                 )],
                 r#"{"message":"You don't have access to the model with the specified model ID."}"#,
-                ModelRefused,
+                PERMISSION_REFUSED.of(KEY_MODEL),
                 "bedrock/no-model-access",
             ),
             (
-                "no access to the model, by policy",
+                "not authorized for this action",
                 403,
                 &[(
                     "x-amzn-errortype",
                     "AccessDeniedException:http://internal.amazon.com/coral/com.amazon.bedrock/",
                 )],
                 r#"{"Message":"User: arn:aws:iam::1:user/x is not authorized to perform: bedrock:InvokeModel on resource"}"#,
-                ModelRefused,
-                "bedrock/no-model-access",
+                PERMISSION_REFUSED,
+                "bedrock/not-authorized",
             ),
             (
                 "no access, and no more is said",
@@ -123,7 +123,7 @@ pub(super) fn shown() -> Shown {
                     "AccessDeniedException:http://internal.amazon.com/coral/com.amazon.bedrock/",
                 )],
                 r#"{"message":"Operation not allowed"}"#,
-                ModelRefused,
+                PERMISSION_IN_DOUBT,
                 "bedrock/access-denied",
             ),
             (
@@ -134,7 +134,7 @@ pub(super) fn shown() -> Shown {
                     "ValidationException:http://internal.amazon.com/coral/com.amazon.bedrock/",
                 )],
                 r#"{"message":"The model returned the following errors: Input Tokens Exceeded"}"#,
-                CallerFault,
+                CALLER_FAULT,
                 "status/4xx",
             ),
             (
@@ -156,8 +156,19 @@ pub(super) fn shown() -> Shown {
                     "ResourceNotFoundException:http://internal.amazon.com/coral/com.amazon.bedrock/",
                 )],
                 r#"{"message":"This model version has reached the end of its life."}"#,
-                CallerFault,
+                CALLER_FAULT,
                 "status/4xx",
+            ),
+            (
+                "a model that is not there, or may not be used",
+                404,
+                &[(
+                    "x-amzn-errortype",
+                    "ResourceNotFoundException:http://internal.amazon.com/coral/com.amazon.bedrock/",
+                )],
+                r#"{"message":"Could not find the model nine, or you don't have access to it."}"#,
+                PERMISSION_IN_DOUBT,
+                "status/404-or-no-access",
             ),
             (
                 "the model failed",
@@ -167,7 +178,7 @@ pub(super) fn shown() -> Shown {
                     "ModelErrorException:http://internal.amazon.com/coral/com.amazon.bedrock/",
                 )],
                 r#"{"message":"The system encountered an unexpected error"}"#,
-                Transient,
+                TRANSIENT,
                 "bedrock/model-error",
             ),
             (
@@ -178,7 +189,7 @@ pub(super) fn shown() -> Shown {
                     "ModelTimeoutException:http://internal.amazon.com/coral/com.amazon.bedrock/",
                 )],
                 r#"{"message":"Model has timed out"}"#,
-                Transient,
+                TRANSIENT.inferred(),
                 "status/408",
             ),
             (
@@ -189,7 +200,7 @@ pub(super) fn shown() -> Shown {
                     "InternalServerException:http://internal.amazon.com/coral/com.amazon.bedrock/",
                 )],
                 r#"{"message":"The system encountered an unexpected error during processing."}"#,
-                Transient,
+                TRANSIENT.inferred(),
                 "status/5xx",
             ),
         ],

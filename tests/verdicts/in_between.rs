@@ -7,46 +7,60 @@ use super::*;
 #[test]
 fn verdicts() {
     let rows: &[Row] = &[
-        ("plain 503", 503, &[], UPSTREAM, overloaded(UNKNOWN), "status/overloaded"),
-        ("HTML 502", 502, &[HTML], "<html>Bad Gateway</html>", Transient, "status/5xx"),
+        ("plain 503", 503, &[], UPSTREAM, overloaded(UNKNOWN).inferred(), "status/overloaded"),
+        ("HTML 502", 502, &[HTML], "<html>Bad Gateway</html>", TRANSIENT.inferred(), "status/5xx"),
         (
             "HTML 503",
             503,
             &[HTML, ("retry-after", "7")],
             "<html></html>",
-            overloaded(s(7)),
+            overloaded(s(7)).inferred(),
             "status/overloaded",
         ),
-        ("HTML 504", 504, &[HTML], "<html>Gateway Time-out</html>", Transient, "status/5xx"),
-        ("HTML 500 undeclared", 500, &[], "  <h1>Oops</h1>", Transient, "status/5xx"),
-        ("Cloudflare 524", 524, &[HTML], BLOCKED, Transient, "status/5xx"),
-        ("firewall", 403, &[HTML], BLOCKED, CallerFault, "status/4xx"),
-        ("proxy asks who we are", 401, &[HTML], "<html>Sign in</html>", Transient, "page/401"),
+        (
+            "HTML 504",
+            504,
+            &[HTML],
+            "<html>Gateway Time-out</html>",
+            TRANSIENT.inferred(),
+            "status/5xx",
+        ),
+        ("HTML 500 undeclared", 500, &[], "  <h1>Oops</h1>", TRANSIENT.inferred(), "status/5xx"),
+        ("Cloudflare 524", 524, &[HTML], BLOCKED, TRANSIENT.inferred(), "status/5xx"),
+        ("firewall", 403, &[HTML], BLOCKED, PERMISSION_IN_DOUBT, "status/403"),
+        (
+            "proxy asks who we are",
+            401,
+            &[HTML],
+            "<html>Sign in</html>",
+            TRANSIENT.inferred(),
+            "page/401",
+        ),
         (
             "a page, but the challenge is real",
             401,
             &[HTML, ("www-authenticate", "Bearer realm=\"api\"")],
             "<html>Sign in</html>",
-            KeyRejected,
+            KEY_IN_DOUBT,
             "status/401",
         ),
-        ("HTML 404", 404, &[HTML], "<html>nginx</html>", CallerFault, "status/4xx"),
-        ("401 and not a word", 401, &[], "", KeyRejected, "status/401"),
-        ("408", 408, &[], "", Transient, "status/408"),
-        ("413 in plain text", 413, &[], "length limit exceeded", CallerFault, "status/4xx"),
-        ("empty 500", 500, &[], "", Transient, "status/5xx"),
-        ("501", 501, &[], "{}", Transient, "status/5xx"),
-        ("529", 529, &[], "", overloaded(UNKNOWN), "status/overloaded"),
-        ("429 and not a word", 429, &[], "", limited(UNKNOWN, MODEL), "status/429"),
-        ("402 and not a word", 402, &[], "", quota(UNKNOWN, ACCOUNT), "status/402"),
-        ("422", 422, &[], r#"{"detail":[{"loc":["body"]}]}"#, CallerFault, "status/4xx"),
+        ("HTML 404", 404, &[HTML], "<html>nginx</html>", CALLER_FAULT, "status/4xx"),
+        ("401 and not a word", 401, &[], "", KEY_IN_DOUBT, "status/401"),
+        ("408", 408, &[], "", TRANSIENT.inferred(), "status/408"),
+        ("413 in plain text", 413, &[], "length limit exceeded", CALLER_FAULT, "status/4xx"),
+        ("empty 500", 500, &[], "", TRANSIENT.inferred(), "status/5xx"),
+        ("501", 501, &[], "{}", TRANSIENT.inferred(), "status/5xx"),
+        ("529", 529, &[], "", overloaded(UNKNOWN).inferred(), "status/overloaded"),
+        ("429 and not a word", 429, &[], "", limited(UNKNOWN, MODEL).inferred(), "status/429"),
+        ("402 and not a word", 402, &[], "", quota(UNKNOWN, ACCOUNT).inferred(), "status/402"),
+        ("422", 422, &[], r#"{"detail":[{"loc":["body"]}]}"#, CALLER_FAULT, "status/4xx"),
     ];
     check(&OpenAi::default(), rows);
     check(&Anthropic::default(), rows);
     check(&Gemini::default(), rows);
-    let no_models = |verdict: &Verdict| match *verdict {
-        Verdict::RateLimited { retry_after, .. } => limited(retry_after, ACCOUNT),
-        other => other,
+    let no_models = |expected: &Expected| match expected.verdict {
+        Verdict::RateLimited { .. } => expected.of(ACCOUNT),
+        _ => *expected,
     };
     let own = |rule: &'static str| if rule == "status/429" { "generic/429" } else { rule };
     let generic = |row: &Row| (row.0, row.1, row.2, row.3, no_models(&row.4), own(row.5));
@@ -58,7 +72,7 @@ fn verdicts() {
         429,
         &[HTML, ("retry-after", "30")],
         BLOCKED,
-        overloaded(s(30)),
+        overloaded(s(30)).of(PROVIDER).inferred(),
         "page/429",
     )];
     check(&OpenAi::default(), rows);

@@ -30,22 +30,51 @@ use std::{
 
 use http::{HeaderMap, StatusCode};
 use tower_key_rotation::{
-    Scope, Verdict,
-    provider::{Answer, Provider},
+    Blame, Place, Verdict,
+    provider::{Answer, Provider, Ruling},
 };
 
-/// What it is, status, headers, body; the verdict with its scope and wait, and the rule that gives it.
+/// What it is, status, headers, body; what it says, and the rule that says so.
 type Row = (
     &'static str,
     u16,
     &'static [(&'static str, &'static str)],
     &'static str,
-    Verdict,
+    Expected,
     &'static str,
 );
 
-const ACCOUNT: Scope = Scope::Account;
-const MODEL: Scope = Scope::Model;
+/// A verdict, the place that it is about, and how well that is proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Expected {
+    verdict: Verdict,
+    place: Place,
+    blame: Blame,
+}
+
+impl Expected {
+    const fn told(verdict: Verdict, place: Place) -> Self {
+        Self { verdict, place, blame: Blame::Told }
+    }
+
+    /// The same about another place.
+    const fn of(self, place: Place) -> Self {
+        Self { place, ..self }
+    }
+
+    /// The same, but the response does not name what is wrong.
+    const fn inferred(self) -> Self {
+        Self { blame: Blame::Inferred, ..self }
+    }
+}
+
+const OPERATION: Place = Place::Operation;
+const KEY_MODEL: Place = Place::KeyModel;
+const KEY: Place = Place::Key;
+const MODEL: Place = Place::Model;
+const ACCOUNT: Place = Place::Account;
+const PROVIDER: Place = Place::Provider;
+
 const UNKNOWN: Option<Duration> = None;
 
 const fn ms(millis: u64) -> Option<Duration> {
@@ -56,19 +85,65 @@ const fn s(seconds: u64) -> Option<Duration> {
     ms(seconds * 1_000)
 }
 
-const fn limited(retry_after: Option<Duration>, scope: Scope) -> Verdict {
-    Verdict::RateLimited { retry_after, scope }
+const fn limited(retry_after: Option<Duration>, place: Place) -> Expected {
+    Expected::told(Verdict::RateLimited { retry_after }, place)
 }
 
-const fn quota(retry_after: Option<Duration>, scope: Scope) -> Verdict {
-    Verdict::QuotaExhausted { retry_after, scope }
+const fn quota(retry_after: Option<Duration>, place: Place) -> Expected {
+    Expected::told(Verdict::QuotaExhausted { retry_after }, place)
 }
 
-const fn overloaded(retry_after: Option<Duration>) -> Verdict {
-    Verdict::Overloaded { retry_after }
+const fn too_large(limit: Option<u64>) -> Expected {
+    Expected::told(Verdict::TooLarge { limit }, MODEL)
 }
 
-use Verdict::{CallerFault, KeyRejected, ModelRefused, Transient};
+const fn overloaded(retry_after: Option<Duration>) -> Expected {
+    Expected::told(Verdict::Overloaded { retry_after }, Place::ProviderModel)
+}
+
+const KEY_REJECTED: Expected = Expected::told(Verdict::KeyRejected, KEY);
+const PERMISSION_REFUSED: Expected = Expected::told(Verdict::PermissionRefused, OPERATION);
+const TRANSIENT: Expected = Expected::told(Verdict::Transient, ACCOUNT);
+/// Nothing rests for it, so its place does not matter.
+const CALLER_FAULT: Expected = Expected::told(Verdict::CallerFault, OPERATION);
+
+/// A key is refused, and it is not said whether it is bad, what it may not do, or whether the request is
+/// wrong.
+const KEY_IN_DOUBT: Expected = KEY_REJECTED.of(OPERATION).inferred();
+/// Something is forbidden, and it is not said to whom, or it may be the request's own fault.
+const PERMISSION_IN_DOUBT: Expected = PERMISSION_REFUSED.inferred();
+
+/// What every dialect says of refusals that name neither a key nor an account, a model or the provider.
+const BARE: &[Row] = &[
+    ("401 and not a word", 401, &[], "", KEY_IN_DOUBT, "status/401"),
+    (
+        "401 and no word of the key",
+        401,
+        &[],
+        r#"{"error":{"message":"Unauthorized"}}"#,
+        KEY_IN_DOUBT,
+        "status/401",
+    ),
+    ("403 and not a word", 403, &[], "", PERMISSION_IN_DOUBT, "status/403"),
+    (
+        "403 and no word of the key",
+        403,
+        &[],
+        r#"{"error":{"message":"Forbidden","type":"forbidden"}}"#,
+        PERMISSION_IN_DOUBT,
+        "status/403",
+    ),
+    (
+        "a wrong name, or no access",
+        404,
+        &[],
+        r#"{"error":{"message":"`nine` does not exist or you do not have access to it"}}"#,
+        PERMISSION_IN_DOUBT,
+        "status/404-or-no-access",
+    ),
+    ("404 and not a word", 404, &[], "", CALLER_FAULT, "status/4xx"),
+    ("402 and not a word", 402, &[], "", quota(UNKNOWN, ACCOUNT).inferred(), "status/402"),
+];
 
 /// Noon of 2026-01-15 in California is 20:00 here.
 const DATE: (&str, &str) = ("date", "Thu, 15 Jan 2026 20:00:00 GMT");
@@ -76,22 +151,45 @@ const HTML: (&str, &str) = ("content-type", "text/html; charset=UTF-8");
 const BLOCKED: &str = "<!DOCTYPE html><html><title>Attention Required!</title></html>";
 const UPSTREAM: &str = "upstream connect error or disconnect/reset before headers";
 
+fn judged(provider: &dyn Provider, status: u16, headers: &HeaderMap, body: &str) -> Ruling {
+    provider.classify(&Answer {
+        status: StatusCode::from_u16(status).unwrap(),
+        headers,
+        body: body.as_bytes(),
+        now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_768_507_200 - 3_600), // an hour slow
+    })
+}
+
 fn check(provider: &dyn Provider, rows: &[Row]) {
+    let dialect = &provider.facts().name;
+    let mut problems = Vec::new();
     for (name, status, headers, body, expected, rule) in rows {
         let mut map = HeaderMap::new();
         for (name, value) in *headers {
             map.append(*name, value.parse().unwrap());
         }
-        let answer = Answer {
-            status: StatusCode::from_u16(*status).unwrap(),
-            headers: &map,
-            body: body.as_bytes(),
-            now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_768_507_200 - 3_600), // an hour slow
-        };
-        let ruling = provider.classify(&answer);
-        let dialect = &provider.facts().name;
-        assert_eq!(ruling.verdict, *expected, "{dialect}: {name}");
-        assert_eq!(ruling.rule, *rule, "{dialect}: {name}");
+        let Ruling { verdict, place, blame, rule: by, .. } = judged(provider, *status, &map, body);
+        let found = Expected { verdict, place, blame };
+        if (found, &*by) != (*expected, *rule) {
+            problems.push(format!(
+                "{dialect}: {name}:\n  {expected:?} by {rule} is expected,\n  {found:?} by {by} was found"
+            ));
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// A status and nothing else blames nobody by name, and no more of a key than its use for one operation and
+/// model.
+fn statuses_alone_prove_little(provider: &dyn Provider) {
+    for status in 400..=599 {
+        let ruling = judged(provider, status, &HeaderMap::new(), "");
+        if ruling.verdict.is_refusal() {
+            assert_eq!(ruling.blame, Blame::Inferred, "{status}: {ruling:?}");
+        }
+        if ruling.needs_second_opinion() {
+            assert_eq!(ruling.place, OPERATION, "{status}: {ruling:?}");
+        }
     }
 }
 
@@ -105,6 +203,8 @@ struct Shown {
 /// The table of a dialect: each of its own rules must be the one that fires in some row.
 fn table(provider: &dyn Provider, rows: &[Row]) -> Shown {
     check(provider, rows);
+    check(provider, BARE);
+    statuses_alone_prove_little(provider);
     let facts = provider.facts();
     let own = facts.rules.iter().filter(|rule| {
         rule.name().split_once('/').is_some_and(|(dialect, _)| dialect == facts.name)
@@ -113,9 +213,12 @@ fn table(provider: &dyn Provider, rows: &[Row]) -> Shown {
         let fires = rows.iter().any(|row| row.5 == rule.name());
         assert!(fires, "no row shows {}", rule.name());
     }
-    let verdicts = rows.iter().map(|row| row.4.name()).collect();
-    Shown { dialect: facts.name.to_string(), rows: rows.len(), verdicts }
+    let verdicts = rows.iter().map(|row| row.4.verdict.name()).collect();
+    Shown { dialect: facts.name.to_string(), rows: rows.len() + BARE.len(), verdicts }
 }
+
+/// The dialects that say of one request that it is larger than the account may send at once.
+const TELL_SIZES: [&str; 4] = ["anthropic", "groq", "openai", "openrouter"];
 
 /// So many rows there are, and what they show of each dialect: every verdict that it has words for.
 #[test]
@@ -139,11 +242,12 @@ fn every_verdict_of_every_dialect() {
         together::shown(),
         xai::shown(),
     ];
-    const ALL: [&str; 7] = [
+    const ALL: [&str; 8] = [
         "rate_limited",
         "quota_exhausted",
         "key_rejected",
-        "model_refused",
+        "permission_refused",
+        "too_large",
         "overloaded",
         "transient",
         "caller_fault",
@@ -151,13 +255,15 @@ fn every_verdict_of_every_dialect() {
     for shown in &all {
         let missing: Vec<_> = ALL.into_iter().filter(|one| !shown.verdicts.contains(one)).collect();
         println!("{:12} {:3} rows, without {missing:?}", shown.dialect, shown.rows);
-        // Not all refuse a model to a key, and GitHub sells nothing by the request.
-        let may_miss = |one: &&str| {
-            *one == "model_refused" || (&*shown.dialect, *one) == ("github", "quota_exhausted")
+        let may_miss = |one: &&str| match *one {
+            "too_large" => !TELL_SIZES.contains(&&*shown.dialect),
+            // GitHub sells nothing by the request.
+            "quota_exhausted" => shown.dialect == "github",
+            _ => false,
         };
         assert!(missing.iter().all(may_miss), "{}: {missing:?}", shown.dialect);
     }
     let rows: usize = all.iter().map(|shown| shown.rows).sum();
     println!("{:12} {rows:3} rows", "all");
-    assert!(rows >= 150, "{rows} rows");
+    assert!(rows >= 400, "{rows} rows");
 }

@@ -12,11 +12,11 @@ pub(super) fn shown() -> Shown {
         &Perplexity::default(),
         &[
             (
-                "no credit, or no key: put aside, not taken for dead",
+                "no credit, or no key: of the account nothing is proven",
                 401,
                 &[],
                 r#"{"error":{"message":"Invalid API key or insufficient credits. Please check your account","type":"invalid_api_key","code":401}}"#,
-                quota(UNKNOWN, ACCOUNT),
+                KEY_REJECTED,
                 "perplexity/no-credit-or-key",
             ),
             (
@@ -24,7 +24,7 @@ pub(super) fn shown() -> Shown {
                 401,
                 &[HTML],
                 "<html><head><title>401 Authorization Required</title></head></html>",
-                quota(UNKNOWN, ACCOUNT),
+                KEY_IN_DOUBT,
                 "perplexity/no-credit-or-key",
             ),
             (
@@ -32,8 +32,24 @@ pub(super) fn shown() -> Shown {
                 401,
                 &[],
                 r#"{"error":{"message":"Invalid API key provided. Ensure your API key is correct and active.","type":"invalid_api_key","code":401}}"#,
-                KeyRejected,
+                KEY_REJECTED,
                 "perplexity/invalid-key",
+            ),
+            (
+                "pay",
+                402,
+                &[],
+                r#"{"error":{"message":"Payment required","code":402}}"#,
+                quota(UNKNOWN, ACCOUNT).inferred(),
+                "status/402",
+            ),
+            (
+                "a tier without the model",
+                403,
+                &[],
+                r#"{"error":{"message":"This model is not in your tier","type":"forbidden","code":403}}"#,
+                PERMISSION_IN_DOUBT,
+                "status/403",
             ),
             (
                 "too many",
@@ -48,7 +64,7 @@ pub(super) fn shown() -> Shown {
                 429,
                 &[HTML],
                 "<html></html>",
-                overloaded(UNKNOWN),
+                overloaded(UNKNOWN).of(PROVIDER).inferred(),
                 "page/429",
             ),
             (
@@ -56,11 +72,11 @@ pub(super) fn shown() -> Shown {
                 400,
                 &[],
                 r#"{"error":{"message":"Prompt is too long","type":"too_many_prompt_tokens","code":400}}"#,
-                CallerFault,
+                CALLER_FAULT,
                 "status/4xx",
             ),
-            ("not a path", 404, &[("content-type", "text/plain")], "", CallerFault, "status/4xx"),
-            ("server error", 500, &[], "", Transient, "status/5xx"),
+            ("not a path", 404, &[("content-type", "text/plain")], "", CALLER_FAULT, "status/4xx"),
+            ("server error", 500, &[], "", TRANSIENT.inferred(), "status/5xx"),
         ],
     )
 }

@@ -8,7 +8,8 @@
 //! json = { at = "/reason", contains = ["later", "busy"] }
 //! says = "try later"
 //! verdict = "rate_limited"
-//! scope = "account"
+//! place = "account"
+//! blame = "told"
 //! wait = ["json /seconds", "5s"]
 //! ```
 
@@ -16,7 +17,7 @@ use std::ops::RangeInclusive;
 
 use axum::http::HeaderName;
 use tower_key_rotation::{
-    Rule, Scope,
+    Blame, Place, Rule,
     provider::{Match, Wait, rule::Statuses},
 };
 
@@ -28,20 +29,28 @@ use super::{
 /// Makes an empty rule of a name.
 type Begin = fn(String) -> Rule;
 
+const TOO_LARGE: &str = "too_large";
+
 /// Reads a rule; what is wrong with it goes to the document.
 pub(super) fn rule(mut table: Table<'_, '_>) -> Option<Rule> {
     let name = table.need("name").and_then(|name| name.text(value::label));
     if let Some(name) = &name {
         table.call(name);
     }
-    let begin = table.need("verdict").and_then(|verdict| verdict.text(verdict_of));
-    let begin = name.zip(begin).map(|(name, begin)| begin(name));
+    let verdict = table.need("verdict").and_then(|verdict| verdict.text(verdict_of));
+    let begin = name.zip(verdict).map(|(name, (_, begin))| begin(name));
     let rule = conditions(begin.unwrap_or_else(|| Rule::transient("")), &mut table);
-    let scope = table.take("scope").and_then(|scope| scope.text(scope_of));
-    let rule = match scope {
-        Some(scope) => rule.scope(scope),
-        None => rule,
-    };
+    let place = table.take("place").and_then(|place| place.text(place_of));
+    let rule = place.into_iter().fold(rule, Rule::place);
+    let blame = table.take("blame").and_then(|blame| blame.text(blame_of));
+    let rule = blame.into_iter().fold(rule, Rule::blame);
+    let size = table.take("size_after");
+    if let (Some(size), Some((verdict, _))) = (&size, verdict)
+        && verdict != TOO_LARGE
+    {
+        size.report(format_args!("is for verdict = {TOO_LARGE:?} alone"));
+    }
+    let rule = size.and_then(|size| size.text(words)).into_iter().fold(rule, Rule::size_after);
     let waits = many(table.take("wait")).filter_map(|wait| wait.text(str::parse::<Wait>));
     let rule = waits.fold(rule, Rule::wait);
     table.finish();
@@ -106,11 +115,14 @@ fn many<'d, 'i>(value: Option<Value<'d, 'i>>) -> impl Iterator<Item = Value<'d, 
 }
 
 fn texts(value: Value<'_, '_>) -> Vec<String> {
-    let text = |text: &str| match text {
+    value.many().into_iter().filter_map(|value| value.text(words)).collect()
+}
+
+fn words(text: &str) -> Result<String, &'static str> {
+    match text {
         "" => Err("must not be empty"),
         text => Ok(text.to_owned()),
-    };
-    value.many().into_iter().filter_map(|value| value.text(text)).collect()
+    }
 }
 
 /// `429`, or `"500-599"`.
@@ -130,26 +142,34 @@ fn statuses(value: Value<'_, '_>) -> Option<RangeInclusive<u16>> {
     })
 }
 
-fn verdict_of(text: &str) -> Result<Begin, String> {
-    let known: [(&str, Begin); 7] = [
+fn verdict_of(text: &str) -> Result<(&'static str, Begin), String> {
+    let known: [(&str, Begin); 8] = [
         ("rate_limited", Rule::rate_limited),
         ("quota_exhausted", Rule::quota_exhausted),
         ("key_rejected", Rule::key_rejected),
-        ("model_refused", Rule::model_refused),
+        ("permission_refused", Rule::permission_refused),
+        (TOO_LARGE, Rule::too_large),
         ("overloaded", Rule::overloaded),
         ("transient", Rule::transient),
         ("caller_fault", Rule::caller_fault),
     ];
-    let found = known.iter().find(|(name, _)| *name == text).map(|(_, begin)| *begin);
-    found.ok_or_else(|| format!("{text:?} is none of {}", known.map(|(name, _)| name).join(", ")))
+    let found = known.into_iter().find(|(name, _)| *name == text);
+    found.ok_or_else(|| none_of(text, &known.map(|(name, _)| name)))
 }
 
-fn scope_of(text: &str) -> Result<Scope, String> {
-    match text {
-        "account" => Ok(Scope::Account),
-        "model" => Ok(Scope::Model),
-        _ => Err(format!("{text:?} is none of account, model")),
-    }
+fn place_of(text: &str) -> Result<Place, String> {
+    let found = Place::ALL.into_iter().find(|place| place.name() == text);
+    found.ok_or_else(|| none_of(text, &Place::ALL.map(Place::name)))
+}
+
+fn blame_of(text: &str) -> Result<Blame, String> {
+    let known = [Blame::Told, Blame::Inferred];
+    let found = known.into_iter().find(|blame| blame.name() == text);
+    found.ok_or_else(|| none_of(text, &known.map(Blame::name)))
+}
+
+fn none_of(text: &str, known: &[&str]) -> String {
+    format!("{text:?} is none of {}", known.join(", "))
 }
 
 fn header_name(text: &str) -> Result<String, String> {

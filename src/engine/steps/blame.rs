@@ -55,9 +55,11 @@ impl Engine {
         if key.secret != grant.secret || !self.is_usable(grant.key) {
             return None;
         }
-        // A key that just served something else is not dead because of one answer.
-        let serves_others = key.accepted.is_recent_for_another(now, grant.operation);
-        let place = if place == Place::Key && serves_others { Place::Operation } else { place };
+        // A key that just served something else is not dead because of one answer; nor is one that is
+        // refused for what ordinary keys may not do.
+        let is_narrow = !grant.generates
+            || key.accepted.is_recent_for_another(now, grant.operation);
+        let place = if place == Place::Key && is_narrow { Place::Operation } else { place };
         let is_vouched = key.accepted.is_recent(now);
         let (at, part) = (grant.at(), grant.parts[place.index()]);
         let mut rng = self.rng.fork();
@@ -88,9 +90,7 @@ impl Engine {
         let has_grown = standing.settle(now, suspicion, outcome, &mut rng);
         if has_grown {
             let until = self.standing(place, at).map_or(now, |standing| standing.until());
-            if !suspicion.cause.is_told {
-                self.in_doubt_until = self.in_doubt_until.max(until);
-            }
+            self.in_doubt_until = self.in_doubt_until.max(until);
             self.rests(now, place, at, &suspicion.cause);
             self.widen_credential(now, place, at, &suspicion.cause);
         }

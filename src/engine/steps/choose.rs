@@ -264,7 +264,8 @@ impl Engine {
     /// What is only inferred or suspected leaves nobody without a key: where a request has nowhere else to
     /// go before its deadline, the place that is back first is tried.
     fn least_bad(&mut self, now: Time, ask: &Ask) -> Option<(AccountIx, KeyIx)> {
-        if now >= self.in_doubt_until || ask.among != Among::All {
+        let is_known = ask.before.is_too_large;
+        if now >= self.in_doubt_until || ask.among != Among::All || is_known {
             return None;
         }
         let wider = self.provider.room_in_need().max(self.lanes[ask.lane].standing.room_in_need());

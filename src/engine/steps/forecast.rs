@@ -36,7 +36,9 @@ impl Engine {
             return Some(Exhausted::new(Reason::LineFull, wait));
         }
         let latest = self.latest_start(ask);
-        if at.is_some_and(|at| at > latest) || latest <= now {
+        // Who was refused for a rate knows better than a forecast which limits there are.
+        let is_too_late = at.is_some_and(|at| at > latest) && !ask.before.is_limited;
+        if is_too_late || latest <= now {
             return Some(self.explain(now, ask, wait));
         }
         None
@@ -57,7 +59,9 @@ impl Engine {
 
     /// Why a request can never be admitted, if so.
     pub(in crate::engine) fn hopeless(&self, ask: &Ask) -> Option<Exhausted> {
-        let can = |account: &AccountIx| self.opens(ask, *account).is_some();
+        let can = |account: &AccountIx| {
+            self.opens(ask, *account).is_some() && !self.is_known_too_large(ask, *account)
+        };
         if match ask.among {
             Among::All => self.order.iter().any(can),
             Among::One(key) => can(&self.keys[key.index()].account),
@@ -67,6 +71,13 @@ impl Engine {
         }
         let reason = if self.is_keyless(ask) { Reason::NoKey } else { Reason::TooLarge };
         Some(Exhausted::new(reason, None))
+    }
+
+    /// Whether a request was found too large before, and an account is known to take none as large.
+    fn is_known_too_large(&self, ask: &Ask, account: AccountIx) -> bool {
+        let largest = self.lanes[ask.lane].seat(account).largest.as_ref();
+        ask.before.is_too_large
+            && largest.is_some_and(|largest| largest.room(&ask.cost) > Room::At(Time::ZERO))
     }
 
     /// When an account has room for a demand, if time alone makes it; what is under way may end at

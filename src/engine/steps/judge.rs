@@ -66,7 +66,8 @@ impl Engine {
                 self.widen_overload(now, grant, &cause);
             }
             Verdict::TooLarge { limit } => self.too_large(now, grant, limit, &cause),
-            Verdict::Transient => self.failed(now, grant, &cause),
+            Verdict::Transient if place >= Place::Account => self.failed(now, grant, &cause),
+            Verdict::Transient => {}
             _ => return self.accuse(now, grant, place, cause),
         }
         None
@@ -120,7 +121,7 @@ impl Engine {
         self.serving.note(now, grant.lane);
         if !self.at_fault.is_empty() {
             let caller = self.caller(grant).cloned();
-            self.at_fault.forget(caller, grant.operation);
+            self.at_fault.contradict(caller, grant.operation);
         }
         if self.panic.is_some_and(|spared| now.since(spared) >= CALM) {
             self.panic = None;

@@ -95,6 +95,7 @@ fn ask(engine: &mut Engine, now: Time, patience: f64) -> Ask {
         answer_by: None,
         excluded: Vec::new(),
         refused_by: Vec::new(),
+        before: Before::default(),
         tag: None,
         among: Among::All,
     }

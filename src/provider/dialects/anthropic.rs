@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use http::{HeaderName, HeaderValue};
 
 use crate::{
-    Blame, Scope,
+    Blame, Place, Scope,
     limit::Metered,
     provider::{
         Carrier, Facts, Framing, Limits, Line, Match, OutputCap, Provider, Refill, Rule, TokenSize,
@@ -51,7 +51,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         .tokens(TokenSize::ANTHROPIC)
         .output_cap(OutputCap::Produced)
         .without_cache_reads()
-        .errors_in(&[Framing::Events])
+        .errors_in(&[Framing::Events, Framing::Whole])
         .usage(&[UsageShape::MESSAGES, UsageShape::CHAT])
         .repeats_post()
         .error_shape(ErrorShape::Anthropic)
@@ -81,7 +81,16 @@ fn rules() -> Vec<Rule> {
         Rule::key_rejected("anthropic/organization-disabled")
             .status([400, 401, 403])
             .begins(["This organization has been disabled"]),
-        Rule::key_rejected("anthropic/invalid-key").status(401).code(["authentication_error"]),
+        Rule::key_rejected("anthropic/invalid-key")
+            .status(401)
+            .code(["authentication_error"])
+            .begins(["invalid x-api-key", "invalid bearer token", "invalid api key", "your api key"]),
+        // The same is said of a workspace that a header names, and of paths for administrators.
+        Rule::key_rejected("anthropic/not-authenticated")
+            .status(401)
+            .code(["authentication_error"])
+            .place(Place::Operation)
+            .blame(Blame::Inferred),
         // Looks like a caller's fault, and is not.
         Rule::quota_exhausted("anthropic/no-credit")
             .status([400, 403])
@@ -101,11 +110,14 @@ fn rules() -> Vec<Rule> {
             .status(403)
             .code(["permission_error"])
             .blame(Blame::Inferred),
-        // One prompt larger than the whole limit, with most of that remaining.
+        // One prompt larger than the whole limit, with most of that remaining: "This request would exceed
+        // your organization's rate limit of 450,000 input tokens per minute". In other words: "the rate
+        // limit for your organization (...) of 450,000".
         Rule::too_large("anthropic/request-too-large")
             .status(429)
             .header("x-should-retry", Match::is(["false"]))
-            .header("retry-after", Match::Absent),
+            .header("retry-after", Match::Absent)
+            .size_after(" of "),
         // Comes without any time.
         Rule::rate_limited("anthropic/too-many-connections")
             .status(429)

@@ -82,8 +82,9 @@ fn limits() -> Limits {
 
 fn rules() -> Vec<Rule> {
     vec![
-        // "... have exceeded token rate limit ... Please retry after 60 seconds."
-        Rule::rate_limited("azure/rate-limit").status(429).code(["429", "RateLimitReached"]),
+        Rule::rate_limited("azure/rate-limit").status(429).code(["RateLimitReached"]),
+        // With the code "429": "... have exceeded token rate limit ... Please retry after 60 seconds."
+        Rule::rate_limited("azure/rate-limit").status(429).says(["rate limit"]),
         // Of a key that has nothing to do with the resource, too.
         Rule::key_rejected("azure/invalid-key")
             .status(401)

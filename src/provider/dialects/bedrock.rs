@@ -63,7 +63,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         .model_path(ModelPath::Behind { part: "model", stream: Some("-stream") })
         .output_cap(OutputCap::Reserved)
         .without_cache_reads()
-        .errors_in(&[Framing::Events])
+        .errors_in(&[Framing::Events, Framing::Whole])
         .usage(&USAGE)
         .usage_headers(&USAGE_HEADERS)
         .repeats_post()
@@ -128,8 +128,13 @@ fn rules() -> Vec<Rule> {
         // Not the key's fault: it may do for other models.
         Rule::permission_refused("bedrock/no-model-access")
             .status(403)
-            .says(["access to the model", "is not authorized to perform"])
+            .says(["access to the model"])
             .place(Place::KeyModel),
+        // "User: ... is not authorized to perform: bedrock:InvokeModel on resource: ...": it may do for other
+        // actions.
+        Rule::permission_refused("bedrock/not-authorized")
+            .status(403)
+            .says(["is not authorized to perform"]),
         // A short-term key ends so, after twelve hours at most.
         Rule::key_rejected("bedrock/invalid-key").status(403).header(
             KIND,

@@ -33,7 +33,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         .operations(Operations::Collections)
         .reads_bodies()
         .processing_time(HeaderName::from_static("x-envoy-upstream-service-time"))
-        .errors_in(&[Framing::Events])
+        .errors_in(&[Framing::Events, Framing::Whole])
         .usage(&[USAGE, META, UsageShape::CHAT_TOLD])
         .repeats_post()
         .error_shape(ErrorShape::Message)
@@ -80,5 +80,7 @@ fn rules() -> Vec<Rule> {
             .says(["maximum billing reached"])
             .place(Place::Key)
             .wait(Wait::next_month()),
+        // "Please add or update your payment method to continue"
+        Rule::quota_exhausted("cohere/no-payment-method").status(402).says(["payment method"]),
     ]
 }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::openai;
 use crate::{
-    Scope,
+    Blame, Place, Scope,
     limit::Metered,
     provider::{
         Facts, Limits, Line, OutputCap, Provider, Refill, Rule, UsageShape, limits::MINUTE,
@@ -51,10 +51,18 @@ fn rules() -> Vec<Rule> {
         // "Account ... is suspended, possibly due to reaching the monthly spending limit or failure to
         // pay past invoices". Other 412s are about adapters that cannot be loaded.
         Rule::quota_exhausted("fireworks/suspended").status(412).says(["is suspended"]),
-        // `{"error": "unauthorized"}`
-        Rule::key_rejected("fireworks/invalid-key").status(403).begins(["unauthorized"]),
-        Rule::overloaded("fireworks/capacity").status(429).says(["generate first token"]),
+        // `{"error": "unauthorized"}`: that is what a bad key gets, but the word does not say so.
+        Rule::key_rejected("fireworks/invalid-key")
+            .status(403)
+            .begins(["unauthorized"])
+            .place(Place::Operation)
+            .blame(Blame::Inferred),
+        // "Request didn't generate first token before the given deadline"
+        Rule::overloaded("fireworks/capacity")
+            .status(429)
+            .says(["generate first token"])
+            .blame(Blame::Inferred),
         Rule::rate_limited("fireworks/rate-limit").status(429).says(["usage limits", "rate limit"]),
-        Rule::overloaded("fireworks/unavailable").status(520),
+        Rule::overloaded("fireworks/unavailable").status(520).blame(Blame::Inferred),
     ]
 }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::LazyLock};
 use http::HeaderName;
 
 use crate::{
-    Estimate, Place, Scope,
+    Blame, Estimate, Place, Scope,
     provider::{
         Call, Carrier, Facts, Framing, Limits, Match, Provider, Refill, Rule, TokenSize,
         UsageShape, Wait, model_path::ModelPath, operation::Operations, refusal_body::ErrorShape,
@@ -39,7 +39,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         .reads_bodies()
         .tokens(TokenSize::GEMINI)
         .model_path(ModelPath::BeforeColon { stream: "streamGenerateContent" })
-        .errors_in(&[Framing::Events, Framing::List])
+        .errors_in(&[Framing::Events, Framing::List, Framing::Whole])
         .usage(&[UsageShape::GENERATE, INTERACTIONS, UsageShape::CHAT])
         .repeats_post()
         .error_shape(ErrorShape::Google)
@@ -80,15 +80,9 @@ const INTERACTIONS: UsageShape = UsageShape {
 /// another key is asked before anything rests.
 fn rules() -> Vec<Rule> {
     vec![
-        Rule::key_rejected("gemini/invalid-key").status([400, 401, 403]).json(
-            REASON,
-            Match::is([
-                "API_KEY_INVALID",
-                "API_KEY_SERVICE_BLOCKED",
-                "CONSUMER_SUSPENDED",
-                "SERVICE_DISABLED",
-            ]),
-        ),
+        Rule::key_rejected("gemini/invalid-key")
+            .status([400, 401, 403])
+            .json(REASON, Match::is(["API_KEY_INVALID", "CONSUMER_SUSPENDED"])),
         Rule::key_rejected("gemini/invalid-key").status([400, 401, 403]).begins([
             "API key not valid",
             "API key expired",
@@ -101,12 +95,36 @@ fn rules() -> Vec<Rule> {
         Rule::caller_fault("gemini/no-key-sent")
             .status(403)
             .begins(["Method doesn't allow unregistered callers"]),
-        // Good, but not from this address or application.
+        // The project has not switched this API on.
+        Rule::permission_refused("gemini/service-disabled")
+            .status(403)
+            .json(REASON, Match::is(["SERVICE_DISABLED"]))
+            .place(Place::Key),
+        // Good, but not from our address.
+        Rule::permission_refused("gemini/wrong-address")
+            .status(403)
+            .json(REASON, Match::is(["API_KEY_IP_ADDRESS_BLOCKED"]))
+            .place(Place::Key),
+        // Good, but not for this method, which such a refusal names.
         Rule::permission_refused("gemini/restricted-key").status(403).json(
             REASON,
-            Match::is(["API_KEY_IP_ADDRESS_BLOCKED", "API_KEY_HTTP_REFERRER_BLOCKED"]),
-        )
-        .place(Place::Key),
+            Match::is(["API_KEY_SERVICE_BLOCKED", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"]),
+        ),
+        // Good, but not with what the caller's own headers say of an application.
+        Rule::permission_refused("gemini/wrong-application")
+            .status(403)
+            .json(
+                REASON,
+                Match::is([
+                    "API_KEY_HTTP_REFERRER_BLOCKED",
+                    "API_KEY_ANDROID_APP_BLOCKED",
+                    "API_KEY_IOS_APP_BLOCKED",
+                ]),
+            )
+            .blame(Blame::Inferred),
+        // "Gemini API free tier is not available in your country. Please enable billing on your project":
+        // another project may have it.
+        Rule::quota_exhausted("gemini/no-billing").status([400, 403]).says(["enable billing"]),
         Rule::caller_fault("gemini/region")
             .status(400)
             .json("/error/status", Match::is(["FAILED_PRECONDITION"])),
@@ -128,12 +146,13 @@ fn rules() -> Vec<Rule> {
             .wait(Wait::pacific_midnight()),
         // `google.rpc.RetryInfo`
         limited().json("/error/details/*", Match::Present),
-        limited().header("retry-after", Match::Present),
         limited().says(["retry in "]),
+        limited().header("retry-after", Match::Present).blame(Blame::Inferred),
         // "Resource has been exhausted (e.g. check quota)" and not a word more: Google's own capacity.
         Rule::overloaded("gemini/capacity")
             .status(429)
-            .json("/error/status", Match::is(["RESOURCE_EXHAUSTED"])),
+            .json("/error/status", Match::is(["RESOURCE_EXHAUSTED"]))
+            .blame(Blame::Inferred),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::HeaderName;
 
 use crate::{
-    Scope,
+    Blame, Scope,
     provider::{Carrier, Facts, Limits, Line, Match, Provider, Refill, Rule, Wait, limits::MINUTE},
 };
 
@@ -20,9 +20,10 @@ use crate::{
 /// | status | verdict |
 /// | --- | --- |
 /// | 429 | rate limited |
-/// | 403 | rate limited with `retry-after`, with nothing remaining, or for a "secondary rate limit" (GitHub); else the caller's fault |
+/// | 403 | rate limited with `retry-after`, with nothing remaining, or for a "secondary rate limit" (GitHub); else permission refused |
 /// | 402 | quota exhausted |
-/// | 401 | key rejected |
+/// | 401, and 400 where the message is about the API key | key rejected |
+/// | 404 where the message speaks of access | permission refused |
 /// | 503, 529 | overloaded |
 /// | 408, other 5xx | transient |
 /// | other 4xx | the caller's fault |
@@ -98,7 +99,7 @@ fn limits() -> Limits {
 fn rules() -> Vec<Rule> {
     vec![
         // A limiter's own page is a limit all the same.
-        Rule::rate_limited("generic/429").status(429),
+        Rule::rate_limited("generic/429").status(429).blame(Blame::Inferred),
         Rule::rate_limited("generic/secondary-limit")
             .status(403)
             .says(["secondary rate limit"])
@@ -106,7 +107,8 @@ fn rules() -> Vec<Rule> {
             .wait(Wait::after(MINUTE)),
         Rule::rate_limited("generic/403-with-wait")
             .status(403)
-            .header("retry-after", Match::Present),
+            .header("retry-after", Match::Present)
+            .blame(Blame::Inferred),
         Rule::rate_limited("generic/403-used-up").status(403).used_up(),
     ]
 }

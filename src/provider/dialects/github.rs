@@ -24,8 +24,8 @@ use crate::{
 ///   `search`, `code_search`, `graphql`) stands here for the model. Secondary limits hold for
 ///   everything. (<https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>)
 /// - A bad token is told the limits of the address, which are not read.
-/// - A 403 without a limit is about a repository that this token may not touch: it bans no key. A request is
-///   repeated only if its method is idempotent.
+/// - A 403 without a limit is about a repository that this token may not touch, and another may: that is
+///   asked. A request is repeated only if its method is idempotent.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct GitHub {}

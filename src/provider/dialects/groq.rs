@@ -4,7 +4,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use super::openai;
 use crate::{
-    Scope,
+    Blame, Place, Scope,
     provider::{
         Facts, Limits, Line, PromptCache, Provider, Refill, Rule, UsageShape, Wait,
         limits::{DAY, MINUTE},
@@ -56,8 +56,22 @@ fn rules() -> Vec<Rule> {
             .status(400)
             .code(["blocked_api_access"])
             .wait(Wait::next_month()),
+        // "Organization has been restricted. Please reach out to support"
+        Rule::key_rejected("groq/organization-restricted")
+            .status([400, 401, 403])
+            .code(["organization_restricted"]),
+        // "The model `m` is blocked at the project level", or its terms were not accepted.
+        // (<https://console.groq.com/docs/model-permissions>)
+        Rule::permission_refused("groq/no-model-access")
+            .status([400, 403])
+            .code([
+                "model_permission_blocked_org",
+                "model_permission_blocked_project",
+                "model_terms_required",
+            ])
+            .place(Place::KeyModel),
         // The model has called a tool wrongly: the next attempt may do better, but with any key.
         Rule::caller_fault("groq/tool-use-failed").status(400).code(["tool_use_failed"]),
-        Rule::overloaded("groq/flex-capacity").status(498),
+        Rule::overloaded("groq/flex-capacity").status(498).blame(Blame::Inferred),
     ]
 }

@@ -10,7 +10,8 @@ use crate::{
     provider::{
         Facts, Limits, Line, Match, OutputCap, Provider, Refill, Rule, UsageShape,
         limits::{MINUTE, MONTH, SECOND},
-        operation::Operations, refusal_body::ErrorShape,
+        operation::Operations,
+        refusal_body::ErrorShape,
     },
 };
 

@@ -55,7 +55,7 @@ pub(super) fn like(name: &'static str, origin: &'static str) -> Facts {
         .reads_bodies()
         .output_cap(OutputCap::Reserved)
         .processing_time(HeaderName::from_static("openai-processing-ms"))
-        .errors_in(&[Framing::Events])
+        .errors_in(&[Framing::Events, Framing::Whole])
         .usage(&[UsageShape::CHAT, UsageShape::RESPONSES])
         .repeats_post()
         .error_shape(ErrorShape::OpenAi)

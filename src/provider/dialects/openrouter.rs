@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::openai;
 use crate::{
-    Place, Scope,
+    Blame, Place, Scope,
     provider::{
         Facts, Framing, Limits, Line, Match, OutputCap, Provider, Refill, Rule, UsageShape, Wait,
     },
@@ -17,8 +17,8 @@ use crate::{
 ///   OpenRouter's own 429 only (of free models), the reset in milliseconds since 1970.
 ///   (<https://openrouter.ai/docs/api-reference/limits>)
 /// - An error may stand in a 200: in place of an answer, in a chunk, or beside the part of an answer.
-/// - A 429 that says "Provider returned error" is the upstream's, of one model. It is taken for a limit on
-///   that model and not for an overload, which would hold back all other models.
+/// - A 429 that says "Provider returned error" is the upstream's, of one model. It is taken for a limit of
+///   this account on that model and not for an overload: another account may have a key of its own there.
 ///   (<https://openrouter.ai/docs/api-reference/errors>)
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
@@ -53,6 +53,13 @@ fn rules() -> Vec<Rule> {
         Rule::rate_limited("openrouter/in-flight-budget")
             .json(SOURCE, Match::is(["openrouter_in_flight_budget"]))
             .place(Place::Account),
+        // "This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can
+        // only afford 30104": a smaller one may be served, or this one by an account with more. It may tell
+        // the source of the limit, too.
+        Rule::too_large("openrouter/can-only-afford")
+            .status(402)
+            .says(["can only afford"])
+            .size_after("can only afford "),
         Rule::quota_exhausted("openrouter/key-limit")
             .status([402, 403])
             .json(SOURCE, Match::is(["openrouter_key_limit"]))
@@ -63,12 +70,6 @@ fn rules() -> Vec<Rule> {
             .json(SOURCE, Match::Present)
             .wait(resets_at())
             .wait(Wait::retry_after()),
-        // "This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can
-        // only afford 30104": a smaller one may be served, or this one by an account with more.
-        Rule::too_large("openrouter/can-only-afford")
-            .status(402)
-            .says(["can only afford"])
-            .size_after("can only afford "),
         Rule::quota_exhausted("openrouter/no-credit").status(402).says(["credits"]),
         Rule::caller_fault("openrouter/moderation")
             .status(403)
@@ -92,6 +93,12 @@ fn rules() -> Vec<Rule> {
         Rule::rate_limited("openrouter/rate-limit")
             .status(429)
             .says(["rate limit exceeded", "limit_rpm"]),
+        // "No endpoints found matching your data policy": a setting of the account, or of the request.
+        Rule::permission_refused("openrouter/data-policy")
+            .status(404)
+            .says(["data policy"])
+            .place(Place::KeyModel)
+            .blame(Blame::Inferred),
         Rule::caller_fault("openrouter/no-endpoints").status(404).says(["no endpoints"]),
     ]
 }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::openai;
 use crate::{
-    Scope,
+    Blame, Place, Scope,
     provider::{Facts, Limits, OutputCap, Provider, Refill, Rule, UsageShape},
 };
 
@@ -13,8 +13,7 @@ use crate::{
 /// - The key travels as `authorization: Bearer <key>`.
 /// - Limits go by what the account has spent, and leak like a bucket; no header tells them, nor a time to
 ///   wait. (<https://docs.perplexity.ai/guides/rate-limits-usage-tiers>)
-/// - A 401 may mean that there is no credit, and may be a page: the key is put aside then, and tried
-///   again.
+/// - A 401 may mean that there is no credit, and may be a page.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Perplexity {}
@@ -23,10 +22,15 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
     openai::like("perplexity", "https://api.perplexity.ai")
         .limits(Limits::of(Scope::Account, Refill::Rolling))
         .rules([
-            Rule::quota_exhausted("perplexity/no-credit-or-key")
+            // "Invalid API key or insufficient credits": it proves something of the key only.
+            Rule::key_rejected("perplexity/no-credit-or-key")
                 .status(401)
                 .says(["insufficient credits"]),
-            Rule::quota_exhausted("perplexity/no-credit-or-key").status(401).page(),
+            Rule::key_rejected("perplexity/no-credit-or-key")
+                .status(401)
+                .page()
+                .place(Place::Operation)
+                .blame(Blame::Inferred),
             Rule::key_rejected("perplexity/invalid-key").status(401).code(["invalid_api_key"]),
         ])
         .output_cap(OutputCap::Unknown)

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::openai;
 use crate::{
-    Place, Scope,
+    Blame, Place, Scope,
     provider::{
         Facts, Limits, Line, OutputCap, Provider, Refill, Rule, UsageShape, limits::SECOND,
     },
@@ -48,9 +48,22 @@ fn rules() -> Vec<Rule> {
             .code(["credit_limit"])
             .place(Place::Account),
         Rule::rate_limited("together/model-rate-limit").status(429).code(["model_rate_limit"]),
+        // "You have reached your monthly spending limit"
+        Rule::quota_exhausted("together/spending-limit").status(402).says(["spending limit"]),
         // The engine did not answer its own gateway in time.
-        Rule::overloaded("together/engine-timeout").status(524),
-        // Prompt and `max_tokens` together are more than the model takes.
-        Rule::caller_fault("together/context-length").status(403),
+        Rule::overloaded("together/engine-timeout").status(524).blame(Blame::Inferred),
+        // Prompt and `max_tokens` together are more than the model takes: "`inputs` tokens +
+        // `max_new_tokens` must be <= 8193".
+        Rule::caller_fault("together/context-length").status(403).says([
+            "max_new_tokens",
+            "max_tokens",
+            "context length",
+        ]),
+        // "Unable to access non-serverless model": an account may have an endpoint of its own for it.
+        Rule::permission_refused("together/no-model-access")
+            .status([400, 403, 404])
+            .code(["model_not_available"])
+            .place(Place::KeyModel)
+            .blame(Blame::Inferred),
     ]
 }

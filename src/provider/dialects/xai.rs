@@ -6,7 +6,7 @@ use http::HeaderName;
 
 use super::openai;
 use crate::{
-    Scope,
+    Blame, Place, Scope,
     provider::{
         Facts, Limits, Line, Match, OutputCap, PromptCache, Provider, Refill, Rule, UsageShape,
         refusal_body::ErrorShape,
@@ -61,10 +61,16 @@ fn rules() -> Vec<Rule> {
             .says(["used all available credits", "have any credits"]),
         // "Content violates usage guidelines. Team: ..., Failed check: SAFETY_CHECK_TYPE_..."
         Rule::caller_fault("xai/safety").status(403).says(["violates usage guidelines"]),
-        // A key without the right for this model or path.
+        // "The API key ... cannot be used to make requests against grok-4 because it lacks the permissions"
+        Rule::permission_refused("xai/no-model-access")
+            .status(403)
+            .says(["cannot be used to make requests against"])
+            .place(Place::KeyModel),
+        // No more than another word for the status.
         Rule::permission_refused("xai/no-permission")
             .status(403)
-            .json("/code", Match::contains(["does not have permission", "permission-denied"])),
+            .json("/code", Match::contains(["does not have permission", "permission-denied"]))
+            .blame(Blame::Inferred),
         // "Too many tokens for team ... and model ...", "Too many requests for team ..."
         Rule::rate_limited("xai/rate-limit").status(429).says(["for team"]),
     ]

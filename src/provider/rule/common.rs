@@ -5,27 +5,35 @@ use std::sync::LazyLock;
 use super::{Match, Rule};
 use crate::{Blame, Place};
 
-/// The rules behind those of every dialect, by status.
-///
-/// A web page was written by something between us and the provider, which knows no keys. Therefore:
+/// The rules behind those of every dialect.
 ///
 /// - 429 with a page is about our address (Cloudflare's error 1015): everybody waits, no account is
 ///   cooled.
 /// - 401 with a page counts against the key only with the `www-authenticate` that RFC 9110 demands
 ///   of a 401. Without it the way is at fault.
 ///
+/// The rules named `body/` know the words that many providers share, in a refusal as in an error event
+/// within a 200, which tells no status. Where the body names nothing, a rule named `status/` concludes.
 /// A bare 401 or 403 proves little: it may be the key, what it may do, or the request. Another key is
 /// asked before anything rests.
-///
-/// The rules named `body/` are for error events within a 200, which tell no status.
 pub(super) fn rules() -> &'static [Rule] {
     static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         vec![
-            Rule::overloaded("page/429").status(429).page().place(Place::Provider),
-            Rule::transient("page/401")
-                .status(401)
-                .page()
-                .header("www-authenticate", Match::Absent),
+            inferred(Rule::overloaded("page/429").status(429).page().place(Place::Provider)),
+            inferred(
+                Rule::transient("page/401")
+                    .status(401)
+                    .page()
+                    .header("www-authenticate", Match::Absent),
+            ),
+            Rule::key_rejected("body/key").status(401).code(KEY),
+            Rule::key_rejected("body/key").status([401, 403]).begins(BAD_KEY),
+            Rule::quota_exhausted("body/quota").status([402, 403, 429]).code(QUOTA),
+            Rule::rate_limited("body/rate-limit").status(429).code(RATE),
+            Rule::overloaded("body/overloaded").status(500..=999).code(OVERLOADED),
+            Rule::overloaded("body/overloaded")
+                .status(500..=999)
+                .says(["overloaded", "at capacity"]),
             inferred(Rule::key_rejected("status/401").status(401)),
             inferred(Rule::quota_exhausted("status/402").status(402)),
             inferred(Rule::permission_refused("status/403").status(403)),
@@ -36,24 +44,24 @@ pub(super) fn rules() -> &'static [Rule] {
                     .status(400)
                     .says(["api key", "api_key", "apikey"]),
             ),
-            inferred(
-                Rule::permission_refused("status/404-or-no-access")
-                    .status(404)
-                    .says(["not have access", "don't have access", "no access to"]),
-            ),
+            // "... does not exist or you do not have access to it"
+            inferred(Rule::permission_refused("status/404-or-no-access").status(404).says([
+                "have access",
+                "has access",
+                "no access to",
+                "inaccessible",
+            ])),
             // 529 is Anthropic's "overloaded", and others' since.
-            Rule::overloaded("status/overloaded").status([503, 529]),
-            Rule::overloaded("body/overloaded").status(500..=999).code(OVERLOADED),
-            Rule::overloaded("body/overloaded").status(500..=999).says(["overloaded"]),
-            Rule::transient("status/408").status(408),
-            Rule::transient("status/5xx").status(500..=999),
+            inferred(Rule::overloaded("status/overloaded").status([503, 529])),
+            inferred(Rule::transient("status/408").status(408)),
+            inferred(Rule::transient("status/5xx").status(500..=999)),
             Rule::caller_fault("status/4xx").status(400..=499),
-            Rule::quota_exhausted("body/quota").code(QUOTA),
-            Rule::rate_limited("body/rate-limit").code(RATE),
-            google(Rule::rate_limited("body/rate-limit"), ["RESOURCE_EXHAUSTED"]),
-            google(Rule::overloaded("body/overloaded"), ["UNAVAILABLE"]),
-            Rule::key_rejected("body/key").code(["authentication_error", "invalid_api_key"]),
-            google(Rule::key_rejected("body/key"), ["UNAUTHENTICATED"]),
+            // Other words for a status prove no more than that.
+            inferred(Rule::rate_limited("body/rate-limit").code(["too_many_requests"])),
+            inferred(google(Rule::rate_limited("body/rate-limit"), ["RESOURCE_EXHAUSTED"])),
+            inferred(google(Rule::overloaded("body/overloaded"), ["UNAVAILABLE"])),
+            inferred(Rule::key_rejected("body/key").code(["authentication_error"])),
+            inferred(google(Rule::key_rejected("body/key"), ["UNAUTHENTICATED"])),
             inferred(Rule::permission_refused("body/permission").code(["permission_error"])),
             inferred(google(Rule::permission_refused("body/permission"), ["PERMISSION_DENIED"])),
             Rule::caller_fault("body/request").code(REQUEST),
@@ -63,7 +71,7 @@ pub(super) fn rules() -> &'static [Rule] {
     &RULES
 }
 
-/// About this key, this operation and this model, for all that a status proves.
+/// Concluded from the status. What is about a key is then about this operation and this model only.
 fn inferred(rule: Rule) -> Rule {
     let rule = rule.blame(Blame::Inferred);
     if rule.is_about_a_key() { rule.place(Place::Operation) } else { rule }
@@ -74,14 +82,30 @@ fn google<const N: usize>(rule: Rule, words: [&'static str; N]) -> Rule {
     rule.json("/error/status", Match::is(words))
 }
 
-/// Says so with another status: OpenAI `server_is_overloaded`, Anthropic `overloaded_error`.
+const KEY: [&str; 2] = ["invalid_api_key", "wrong_api_key"];
+
+/// What nobody says but of a key.
+const BAD_KEY: [&str; 10] = [
+    "api key expired",
+    "api key not valid",
+    "bad credentials",
+    "incorrect api key",
+    "invalid api key",
+    "invalid api token",
+    "invalid credentials",
+    "the api key you provided is invalid",
+    "wrong api key",
+    "your api key has expired",
+];
+
+const QUOTA: [&str; 4] =
+    ["billing_error", "payment_required", "payment_required_error", "insufficient_quota"];
+
+const RATE: [&str; 4] = ["rate_limit_error", "rate_limit_exceeded", "rate_limited", "slow_down"];
+
+/// OpenAI `server_is_overloaded`, Anthropic `overloaded_error`.
 const OVERLOADED: [&str; 4] =
     ["server_is_overloaded", "service_unavailable_error", "overloaded_error", "overloaded"];
-
-const QUOTA: [&str; 3] = ["billing_error", "payment_required", "insufficient_quota"];
-
-const RATE: [&str; 5] =
-    ["rate_limit_error", "rate_limit_exceeded", "rate_limited", "too_many_requests", "slow_down"];
 
 const REQUEST: [&str; 5] = [
     "invalid_request_error",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Condition, Rule, Ruling, Says, Wait, common};
 use crate::{
     provider::{Answer, Facts, error_body::ErrorBody},
-    verdict::{Place, Verdict},
+    verdict::{Blame, Place, Verdict},
 };
 
 /// A refusal, read once for all rules.
@@ -28,13 +28,16 @@ impl<'a> Seen<'a> {
         Self { answer, body, status, facts }
     }
 
-    /// The number that stands behind these words in the message.
+    /// The first number that stands right behind these words in the message. The words alone may stand
+    /// in it before: "(for limit gpt-4.1) ... Limit 30000".
     fn number_after(&self, words: &str) -> Option<u64> {
-        let message = self.body.message();
-        let at = message.to_ascii_lowercase().find(&words.to_ascii_lowercase())? + words.len();
-        let digits = message.get(at..)?.trim_start().chars();
-        let digits = digits.filter(|c| *c != ',').take_while(char::is_ascii_digit);
-        digits.collect::<String>().parse().ok()
+        let (message, words) =
+            (self.body.message().to_ascii_lowercase(), words.to_ascii_lowercase());
+        message.match_indices(&words).find_map(|(at, _)| {
+            let digits = message[at + words.len()..].trim_start().chars();
+            let digits = digits.filter(|c| *c != ',').take_while(char::is_ascii_digit);
+            digits.collect::<String>().parse().ok()
+        })
     }
 
     pub(super) fn is_used_up(&self) -> bool {
@@ -70,7 +73,7 @@ impl Facts {
         judge(&self.rules, &seen)
             .or_else(|| judge(common::rules(), &seen))
             // An error event that says no more than that it is one.
-            .unwrap_or_else(|| Ruling::new(Verdict::Transient, "body/error"))
+            .unwrap_or_else(|| Ruling::new(Verdict::Transient, "body/error").inferred())
     }
 }
 
@@ -103,7 +106,12 @@ impl Rule {
             Says::RateLimited => Place::from(seen.facts.limits.scope()),
             _ => verdict.usual_place(),
         };
-        let (place, blame) = (self.place.unwrap_or(usual), self.blame);
+        let place = self.place.unwrap_or(usual);
+        let blame = match self.says {
+            // A header names the limit.
+            Says::RateLimited if seen.is_used_up() => Blame::Told,
+            _ => self.blame,
+        };
         Ruling { verdict, place, blame, rule: self.name.clone() }
     }
 }

@@ -96,6 +96,14 @@ impl Ruling {
         Self::new(Verdict::Accepted, "accepted")
     }
 
+    /// For a stream that ended before anything came that anybody waits for: about this request alone.
+    pub(crate) fn empty() -> Self {
+        Self::new(Verdict::Transient, Self::EMPTY).of(Place::Operation).inferred()
+    }
+
+    /// The name of that rule.
+    pub(crate) const EMPTY: &'static str = "empty-stream";
+
     /// For what was sent, and whose caller broke off the body.
     pub(crate) fn broken_off() -> Self {
         Self::new(Verdict::CallerFault, "body-broken-off")
@@ -103,7 +111,7 @@ impl Ruling {
 
     /// For what was sent, and failed without a response.
     pub(crate) fn unanswered() -> Self {
-        Self::new(Verdict::Transient, "no-answer")
+        Self::new(Verdict::Transient, "no-answer").inferred()
     }
 }
 
@@ -272,14 +280,15 @@ impl Rule {
     }
 
     /// Whether the response names what is wrong, as it does by default, or it is concluded from little more
-    /// than the status. What is only concluded leaves no request without a key.
+    /// than the status. What is only concluded leaves no request without a key. A refusal for its rate
+    /// whose headers tell that a limit is used up is told in any case.
     pub fn blame(mut self, blame: Blame) -> Self {
         self.blame = blame;
         self
     }
 
-    /// What stands before the most tokens that the account may send at once, in the message: `Limit `. It
-    /// matters to [`Verdict::TooLarge`] only.
+    /// What stands right before the most tokens that the account may send at once, in the message: `Limit `.
+    /// It matters to [`Verdict::TooLarge`] only.
     pub fn size_after(mut self, words: impl Into<Cow<'static, str>>) -> Self {
         self.size = Some(words.into());
         self

@@ -44,7 +44,7 @@ pub(in super::super) struct Cause {
 
 impl Cause {
     fn is_in_doubt(self) -> bool {
-        !self.is_told && matches!(self.wrong, Wrong::Credential | Wrong::Permission)
+        self.wrong == Wrong::Permission || self.wrong == Wrong::Credential && !self.is_told
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
 use super::{
     super::{
         super::{
-            AccountIx, Among, Ask, Cost, Counts, Engine, Grant, KeyIx, Setup, Time, WaiterId, rank,
+            AccountIx, Among, Ask, Before, Cost, Counts, Engine, Grant, KeyIx, Setup, Time, WaiterId, rank,
         },
         build,
         model::{Check, SKEW, Told, View, Want, When, World, ensure},
@@ -152,6 +152,7 @@ impl Play {
             operation: operation(want.operation),
             generates: true,
             refused_by: Vec::new(),
+            before: Before::default(),
             tenant: self.engine.tenant(want.tenant),
             cost: want.cost,
             prior: crate::engine::Prior::default(),
