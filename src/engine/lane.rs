@@ -75,6 +75,8 @@ pub(crate) struct Seat {
     pub(crate) standing: Standing,
     /// When a request was last accepted, and a nanosecond; zero is never.
     accepted: u64,
+    /// Whether one was refused since, for its rate and without a word for how long.
+    is_refused: bool,
     /// The largest request that is taken, where one was refused for its size.
     pub(crate) largest: Option<Box<Largest>>,
     /// What is known of the account's limits for this model beyond what was declared.
@@ -309,6 +311,13 @@ impl Seat {
     /// A request was accepted.
     pub(crate) fn accepted(&mut self, now: Time) {
         self.accepted = now.nanos() + 1;
+        self.is_refused = false;
+    }
+
+    /// A request was refused for its rate, without a word for how long. Whether that proves anything of a
+    /// limit: a lone refusal between successes may be about the request.
+    pub(crate) fn is_refused_again(&mut self, now: Time) -> bool {
+        std::mem::replace(&mut self.is_refused, true) || !self.is_accepting(now)
     }
 
     /// Whether a request was accepted just now.
@@ -322,6 +331,7 @@ impl Seat {
             meters,
             standing: Standing::default(),
             accepted: 0,
+            is_refused: false,
             largest: None,
             learnt: None,
             weight,

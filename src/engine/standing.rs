@@ -241,6 +241,15 @@ impl Standing {
         self.0.as_ref().map_or_else(Default::default, |it| (it.until, it.suspected_until))
     }
 
+    /// The same for somebody who has nowhere else to go.
+    pub(crate) fn until_in_need(&self) -> Time {
+        match &self.0 {
+            Some(trouble) if trouble.cause.is_in_doubt() => Time::ZERO,
+            Some(trouble) => trouble.until,
+            None => Time::ZERO,
+        }
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.0.is_none()
     }

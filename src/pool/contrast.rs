@@ -84,12 +84,10 @@ impl KeyPool {
     pub fn weigh(&self, trail: &Trail) -> Advice {
         let (attempts, pending) = trail.look();
         let Some(last) = attempts.last() else { return Advice::ByVerdict };
-        if pending.is_empty() && !last.verdict.needs_contrast() {
-            return Advice::ByVerdict;
-        }
         match last.verdict {
             Verdict::Accepted => {
                 settle(&pending, Outcome::Confirmed);
+                self.blame_overloaded(&attempts, last);
                 return Advice::ByVerdict;
             }
             // The key was accepted, if not the request.
@@ -130,10 +128,18 @@ impl KeyPool {
         let tried = |engine: &crate::engine::Engine, key| {
             attempts.iter().filter_map(|attempt| attempt.key.as_ref()).any(|id| engine.find_key(id) == Some(key))
         };
+        // Asked once more, it said the same once more.
+        let is_again = |attempt: &Attempt| {
+            attempt.key == last.key && attempt.verdict == last.verdict
+        };
+        let says_it_again = attempts.iter().filter(|attempt| is_again(attempt)).count() > 1;
+        let deadline = self.shared.clock.time(trail.since() + self.shared.max_wait);
         let (is_known, has_another) = self.shared.with(|core, now| {
             let engine = &core.engine;
             let is_known = alike == 1 && !is_told_of_key && engine.is_at_fault(now, accusation);
-            (is_known, engine.has_another(now, accusation, |key| tried(engine, key)))
+            let has_another = !says_it_again
+                && engine.has_another(now, accusation, deadline, |key| tried(engine, key));
+            (is_known, has_another)
         });
         if is_known || alike >= if names_keys { DEAD } else { ALIKE } {
             return self.blame_request(trail, pending, names_keys);
@@ -157,6 +163,20 @@ impl KeyPool {
         }
         settle(pending, Outcome::Lapsed);
         Advice::Stop
+    }
+
+    /// What one account called an overload of the provider, and another one did not.
+    fn blame_overloaded(&self, attempts: &[Attempt], accepted: &Attempt) {
+        for attempt in attempts {
+            let Verdict::Overloaded { .. } = attempt.verdict else { continue };
+            if let Some(account) = attempt.account.as_ref().filter(|_| attempt.account != accepted.account)
+            {
+                let model = attempt.model.as_deref();
+                self.shared.with(|core, now| {
+                    core.engine.overloaded_alone(now, account, model, &attempt.rule);
+                });
+            }
+        }
     }
 
     /// Keys that have nothing to do with each other say the same: it is the request. Nothing rests.

@@ -16,7 +16,10 @@ use http_body::Body;
 
 use crate::{Lease, Ruling, pool::Refusal, provider::unpacked};
 
-use super::ahead::{Ahead, MOST, More};
+use super::{
+    ahead::{Ahead, MOST, More},
+    answer::discourage,
+};
 
 /// How long a refusal's body is waited for. What has come by then is judged.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -74,11 +77,13 @@ impl<B: Body<Data = Bytes>> Reading<B> {
             text = Bytes::from(blotted);
             self.ahead.replace(text.clone());
         }
-        let response::Parts { status, version, headers, .. } = &self.head;
+        let response::Parts { status, headers, .. } = &self.head;
         let start = &text[..text.len().min(MOST)];
         let told = self.told.clone();
         let ruling = told.unwrap_or_else(|| self.lease.observe(*status, headers, start));
+        discourage(&mut self.head.headers, &ruling);
         let refusal = self.is_told_to_its_end(&text).then(|| {
+            let response::Parts { status, version, headers, .. } = &self.head;
             let headers = headers.clone();
             Arc::new(Refusal { status: *status, version: *version, headers, body: text })
         });

@@ -181,7 +181,6 @@ impl Sent {
         self.pool.strip_headers(&mut reading.head.headers);
         let (ruling, refusal) = reading.judge();
         let Reading { mut head, mut lease, ahead, .. } = reading;
-        answer::discourage(&mut head.headers, &ruling);
         self.annotate(&mut head.extensions, &mut lease, ruling, refusal);
         Response::from_parts(head, ResponseBody::new(ahead, Some(lease), None, None))
     }

@@ -59,7 +59,11 @@ impl Engine {
         // refused for what ordinary keys may not do.
         let is_narrow = !grant.generates
             || key.accepted.is_recent_for_another(now, grant.operation);
-        let place = if place == Place::Key && is_narrow { Place::Operation } else { place };
+        let (place, cause) = match place {
+            // Its words say more than they prove.
+            Place::Key if is_narrow => (Place::Operation, Cause { is_told: false, ..cause }),
+            _ => (place, cause),
+        };
         let is_vouched = key.accepted.is_recent(now);
         let (at, part) = (grant.at(), grant.parts[place.index()]);
         let mut rng = self.rng.fork();
@@ -141,18 +145,42 @@ impl Engine {
         self.opinions.ask()
     }
 
-    /// Whether any key is left that was not tried with a request, and is not rejected itself.
+    /// Whether any key is left that was not tried with a request, is not rejected itself, and may be used
+    /// before its caller gives up.
     pub(crate) fn has_another(
         &self,
         now: Time,
         accusation: &Accusation,
+        deadline: Time,
         is_tried: impl Fn(KeyIx) -> bool,
     ) -> bool {
         let At { lane, operation, .. } = accusation.at;
         let is_left = |key: &KeyIx| {
-            !is_tried(*key) && self.is_usable(*key) && !self.is_refused(now, lane, operation, *key)
+            let account = self.keys[key.index()].account;
+            let at = At { account, key: *key, lane, operation };
+            !is_tried(*key)
+                && self.is_usable(*key)
+                && !self.is_refused(now, lane, operation, *key)
+                && self.standings(at).all(|(_, standing)| standing.until() <= deadline)
         };
         self.order.iter().flat_map(|account| &self.accounts[account.index()].keys).any(is_left)
+    }
+
+    /// An account said that the provider is overloaded, and another one served the same request at once:
+    /// it is that account.
+    pub(crate) fn overloaded_alone(
+        &mut self,
+        now: Time,
+        account: &str,
+        model: Option<&str>,
+        rule: &str,
+    ) {
+        let Some(account) = self.find_account(account) else { return };
+        let lane = self.lane(now, model);
+        let cause = Cause { kind: Kind::Overload, rule: Arc::from(rule), is_told: false };
+        let standing = &mut self.lanes[lane].seat_mut(account).standing;
+        standing.cool(now, now, None, &cause, &mut self.rng);
+        self.revive(account);
     }
 
     /// Whether it is proven that a key is not accepted for an operation.

@@ -58,10 +58,16 @@ impl Engine {
         ask: &Ask,
         passing: Option<Passing>,
     ) -> Result<(AccountIx, KeyIx), Blocked> {
-        let of_provider = self.provider.room_after_others(ask.later());
-        match of_provider.max(self.lanes[ask.lane].standing.room_after_others(ask.later())) {
+        let of_model = &self.lanes[ask.lane].standing;
+        let room = self.provider.room_after_others(ask.later());
+        match room.max(of_model.room_after_others(ask.later())) {
             Room::At(open) if open <= now => {}
-            Room::At(open) => return Err(Blocked { until: Some(open), ..Blocked::default() }),
+            Room::At(open) => {
+                // Others may go first, where this one was refused before.
+                let by_exclusion =
+                    self.provider.room().max(of_model.room()) <= Room::At(now);
+                return Err(Blocked { until: Some(open), by_exclusion, first: None });
+            }
             Room::OnChange | Room::Never => return Err(Blocked::default()),
         }
         match ask.among {

@@ -83,11 +83,20 @@ impl Engine {
     /// When an account has room for a demand, if time alone makes it; what is under way may end at
     /// any moment. `None` if it never has.
     fn opens(&self, ask: &Ask, account: AccountIx) -> Option<Time> {
+        self.opens_by_standing(ask, account, Standing::until)
+    }
+
+    fn opens_by_standing(
+        &self,
+        ask: &Ask,
+        account: AccountIx,
+        until: fn(&Standing) -> Time,
+    ) -> Option<Time> {
         let seat = self.lanes[ask.lane].seat(account);
         let state = &self.accounts[account.index()];
         let of_model = &self.lanes[ask.lane].standing;
         let standings = [&self.provider, of_model, &state.standing, &seat.standing];
-        let cooled = standings.map(Standing::until).into_iter().max()?;
+        let cooled = standings.map(until).into_iter().max()?;
         let cooled = match seat.largest.as_ref().map(|largest| largest.room(&ask.cost)) {
             Some(Room::At(open)) => cooled.max(open),
             _ => cooled,
@@ -95,7 +104,10 @@ impl Engine {
         let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
         let open = latest(cooled, state.counting(seat.meters).chain(learnt), ask)?;
         let keys = self.keys_for(ask, account);
-        keys.filter_map(|key| latest(open.max(self.key_until(ask, key.ix)), key.meters.iter(), ask)).min()
+        keys.filter_map(|key| {
+            latest(open.max(self.key_until(ask, key.ix, until)), key.meters.iter(), ask)
+        })
+        .min()
     }
 
     fn keys_for(&self, ask: &Ask, account: AccountIx) -> impl Iterator<Item = &Key> {
@@ -105,14 +117,14 @@ impl Engine {
     }
 
     /// Until when a key rests by itself.
-    fn key_until(&self, ask: &Ask, key: KeyIx) -> Time {
-        let own = self.keys[key.index()].standing.until();
+    fn key_until(&self, ask: &Ask, key: KeyIx, until: fn(&Standing) -> Time) -> Time {
+        let own = until(&self.keys[key.index()].standing);
         let keys = &self.lanes[ask.lane].keys;
         if keys.is_empty() {
             return own;
         }
-        let until = |operation| keys.get(&(key, operation)).map_or(own, Standing::until);
-        own.max(until(None)).max(until(Some(ask.operation)))
+        let of = |operation| keys.get(&(key, operation)).map_or(own, until);
+        own.max(of(None)).max(of(Some(ask.operation)))
     }
 
     /// Whether every key that may be used before a request's deadline is one that it excludes: then those
@@ -122,7 +134,7 @@ impl Engine {
             let seat = self.lanes[ask.lane].seat(account);
             let account_until = self.accounts[account.index()].standing.until();
             let until = account_until.max(seat.standing.until());
-            self.keys_for(ask, account).any(|key| until.max(self.key_until(ask, key.ix)) <= ask.deadline)
+            self.keys_for(ask, account).any(|key| until.max(self.key_until(ask, key.ix, Standing::until)) <= ask.deadline)
         };
         match ask.among {
             Among::All => !self.sample().any(is_in_time),
@@ -140,13 +152,24 @@ impl Engine {
             let fits = self.opens(ask, self.keys[key.index()].account)?;
             return Some(fits.max(now.plus(STEP)));
         }
-        let fits = self.sample().filter_map(|account| self.opens(ask, account)).min()?;
+        let opens = |until: fn(&Standing) -> Time| {
+            let opens = |account| self.opens_by_standing(ask, account, until);
+            self.sample().filter_map(opens).min()
+        };
+        let (mut fits, mut until): (_, fn(&Standing) -> Time) =
+            (opens(Standing::until), Standing::until);
+        if now < self.in_doubt_until && fits.is_none_or(|fits| fits > ask.deadline) {
+            // Nowhere else to go: what is only in doubt is tried.
+            (fits, until) = (opens(Standing::until_in_need), Standing::until_in_need);
+        }
+        let fits = fits?;
         let fits = fits.max(now.plus(STEP));
         let lane = self.lanes[ask.lane].line.ahead_of(ask, &self.tenants);
         let lines = self.lanes.iter().map(|lane| lane.line.ahead_of(ask, &self.tenants));
         let all = lines.fold(Sum::default(), Sum::plus);
         let enough = |then: Time| {
-            self.serves(now, then, ask, lane, false) && self.serves(now, then, ask, all, true)
+            self.serves(now, then, ask, (lane, false), until)
+                && self.serves(now, then, ask, (all, true), until)
         };
         if all.requests == 0 || enough(fits) {
             return Some(fits);
@@ -176,10 +199,17 @@ impl Engine {
 
     /// Whether, by then, everybody ahead and this request can have been admitted. `shared` looks at
     /// the limits that all models share, and at those who wait for any model.
-    fn serves(&self, now: Time, then: Time, ask: &Ask, ahead: Sum, shared: bool) -> bool {
+    fn serves(
+        &self,
+        now: Time,
+        then: Time,
+        ask: &Ask,
+        (ahead, shared): (Sum, bool),
+        until: fn(&Standing) -> Time,
+    ) -> bool {
         let mut free = [0u64; PER_TIME.len()];
         let mut needed = PER_TIME.map(|metered| ask.cost.of(metered));
-        for account in self.sample().filter(|account| self.opens_by(then, ask, *account)) {
+        for account in self.sample().filter(|account| self.opens_by(then, ask, *account, until)) {
             let seat = self.lanes[ask.lane].seat(account);
             for ((free, needed), metered) in free.iter_mut().zip(&mut needed).zip(PER_TIME) {
                 let declared = self.accounts[account.index()].counting(seat.meters);
@@ -208,13 +238,19 @@ impl Engine {
     }
 
     /// Whether cooldowns will have ended by then.
-    fn opens_by(&self, then: Time, ask: &Ask, account: AccountIx) -> bool {
+    fn opens_by(
+        &self,
+        then: Time,
+        ask: &Ask,
+        account: AccountIx,
+        until: fn(&Standing) -> Time,
+    ) -> bool {
         let seat = self.lanes[ask.lane].seat(account);
         let state = &self.accounts[account.index()];
         let of_model = &self.lanes[ask.lane].standing;
         let standings = [&self.provider, of_model, &state.standing, &seat.standing];
-        self.keys_for(ask, account).any(|key| self.key_until(ask, key.ix) <= then)
-            && standings.into_iter().all(|standing| standing.until() <= then)
+        self.keys_for(ask, account).any(|key| self.key_until(ask, key.ix, until) <= then)
+            && standings.into_iter().all(|standing| until(standing) <= then)
     }
 }
 

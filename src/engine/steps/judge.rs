@@ -153,14 +153,18 @@ impl Engine {
             return;
         }
         let verdict = Verdict::RateLimited { retry_after };
-        let lesson = self.refused(now, grant, verdict);
+        let seat = self.lanes[grant.lane].seat_mut(grant.account);
+        let is_proven = retry_after.is_some() || seat.is_refused_again(now);
+        let lesson =
+            if is_proven { self.refused(now, grant, verdict) } else { Lesson::Nothing };
         let hint = match lesson {
             Lesson::Own { wait, .. } => retry_after.or(wait),
             Lesson::Nothing => retry_after,
         };
         self.cool(now, grant, place, hint, cause);
         // What is refused on the way to find a pace is the account's own.
-        if lesson != Lesson::Nothing || !verdict.may_be_wider() || place > Place::Account {
+        let is_own = lesson != Lesson::Nothing || !is_proven || !verdict.may_be_wider();
+        if is_own || place > Place::Account {
             return;
         }
         let lane = Some(grant.lane).filter(|_| place != Place::Account);

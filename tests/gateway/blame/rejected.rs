@@ -14,10 +14,9 @@ fn is_final(told: &Told, what: &str) {
     assert_ne!(told.status, 200, "{what}: {told}");
     let again = told.header("x-should-retry");
     assert_eq!(again, Some("false"), "{what}: x-should-retry of {told}");
-    let after = told.header("retry-after").map(|after| after.parse::<u64>());
-    let is_short =
-        after.as_ref().is_none_or(|after| after.as_ref().is_ok_and(|after| *after <= 60));
-    assert!(is_short, "{what}: retry-after {after:?} with {told}");
+    // For how long it would have to sleep is told all the same, as it is true.
+    let after = told.header("retry-after").map(str::parse::<u64>);
+    assert!(after.as_ref().is_none_or(Result::is_ok), "{what}: retry-after {after:?} with {told}");
     assert_eq!(told.header("retry-after-ms"), None, "{what}: {told}");
 }
 
