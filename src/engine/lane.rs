@@ -73,10 +73,9 @@ pub(crate) struct Seat {
     place: Place,
     pub(crate) meters: Meters,
     pub(crate) standing: Standing,
-    /// When a request was last accepted, and a nanosecond; zero is never.
+    /// When a request was last accepted, and when that was sent; a nanosecond is added, and zero is never.
     accepted: u64,
-    /// Whether one was refused since, for its rate and without a word for how long.
-    is_refused: bool,
+    accepted_sent: u64,
     /// The largest request that is taken, where one was refused for its size.
     pub(crate) largest: Option<Box<Largest>>,
     /// What is known of the account's limits for this model beyond what was declared.
@@ -309,15 +308,14 @@ impl Lane {
 
 impl Seat {
     /// A request was accepted.
-    pub(crate) fn accepted(&mut self, now: Time) {
+    pub(crate) fn accepted(&mut self, now: Time, sent: Time) {
         self.accepted = now.nanos() + 1;
-        self.is_refused = false;
+        self.accepted_sent = self.accepted_sent.max(sent.nanos() + 1);
     }
 
-    /// A request was refused for its rate, without a word for how long. Whether that proves anything of a
-    /// limit: a lone refusal between successes may be about the request.
-    pub(crate) fn is_refused_again(&mut self, now: Time) -> bool {
-        std::mem::replace(&mut self.is_refused, true) || !self.is_accepting(now)
+    /// Whether a request was accepted that was sent after a moment.
+    pub(crate) fn has_accepted_since(&self, then: Time) -> bool {
+        self.accepted_sent > then.nanos() + 1
     }
 
     /// Whether a request was accepted just now.
@@ -331,7 +329,7 @@ impl Seat {
             meters,
             standing: Standing::default(),
             accepted: 0,
-            is_refused: false,
+            accepted_sent: 0,
             largest: None,
             learnt: None,
             weight,

@@ -8,6 +8,7 @@ use crate::{Limit, limit::Metered};
 
 use super::{
     demand::Cost,
+    index::{AccountIx, LaneIx},
     meter::{Meter, Source},
     pace::{Pace, Rates},
     reserved::Grant,
@@ -26,6 +27,18 @@ const ENOUGH: u64 = 1_024;
 pub(crate) struct Learnt {
     pub(crate) meters: Vec<Meter>,
     pace: Pace,
+    /// How often it was taught something.
+    lessons: u32,
+}
+
+/// What a refusal without a hint has taught, in case that it was about the request and not about a limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taught {
+    pub(crate) account: AccountIx,
+    pub(crate) lane: LaneIx,
+    pub(crate) at: Time,
+    before: Pace,
+    lessons: u32,
 }
 
 /// What a refusal has taught.
@@ -53,7 +66,7 @@ impl Learnt {
     pub(crate) fn start(now: Time, most: u64, wall: Timestamp, way: &RoundTrip) -> Self {
         let limit = Limit::concurrent(most);
         let meter = Meter::learnt(limit, Source::Start, wall, now, way);
-        Self { meters: vec![meter], pace: Pace::start(now) }
+        Self { meters: vec![meter], pace: Pace::start(now), lessons: 0 }
     }
 
     /// The provider has told a limit: what is to be found out about others is less urgent.
@@ -118,6 +131,7 @@ impl Learnt {
         } else if self.pace.knows_limits() {
             return Lesson::Nothing;
         }
+        self.lessons += 1;
         let news = match (was_known, was_paced, self.pace.is_paced()) {
             (true, _, true) => News::Contradicted,
             (false, false, true) => News::Found,
@@ -128,6 +142,31 @@ impl Learnt {
         let span = paced.map(|meter| meter.span(&grant.reserved)).max();
         let wait = span.map(|span| (span.min(SECOND) << misses.min(7)) / 2);
         Lesson::Own { wait: wait.map(|wait| Duration::from_nanos(wait.min(LONGEST))), news }
+    }
+
+    /// What is known now, to be taken back to once another lesson has come.
+    pub(crate) fn before_lesson(&self, now: Time, grant: &Grant) -> Taught {
+        let (account, lane) = (grant.account, grant.lane);
+        Taught { account, lane, at: now, before: self.pace, lessons: self.lessons + 1 }
+    }
+
+    /// The last lesson was none: what was known before is known again. Nothing changes if another one has
+    /// come since.
+    pub(crate) fn take_back(
+        &mut self,
+        now: Time,
+        taught: &Taught,
+        wall: Timestamp,
+        way: &RoundTrip,
+    ) {
+        if self.lessons != taught.lessons {
+            return;
+        }
+        self.pace = taught.before;
+        match self.pace.is_paced() {
+            true => self.set_pace(now, wall, way),
+            false => self.meters.retain(|meter| meter.source != Source::Paced),
+        }
     }
 
     fn set_pace(&mut self, now: Time, wall: Timestamp, way: &RoundTrip) {

@@ -72,6 +72,7 @@ pub use event::{Event, Whereabouts, Whose};
 #[cfg(feature = "balance")]
 pub(crate) use gate::{Gate, Ordinary};
 pub(crate) use index::{AccountIx, KeyIx, LaneIx, MOST_LIMITS, OpIx};
+pub(crate) use learnt::Taught;
 pub(crate) use line::WaiterId;
 pub(crate) use meter::Meter;
 pub(crate) use needs::{Needs, Prior};
@@ -83,7 +84,7 @@ pub use snapshot::{
     Snapshot, StandingState, TenantState,
 };
 pub(crate) use standing::Outcome;
-pub(crate) use steps::{Accusation, Told};
+pub(crate) use steps::{Accusation, Judged, Told};
 pub(crate) use tenants::TenantIx;
 pub(crate) use time::Time;
 

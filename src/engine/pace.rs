@@ -28,7 +28,7 @@ const DAY: u64 = 86_400 * SECOND;
 /// At least one an hour, so that it is ever found out that there is more.
 const LEAST: u64 = 24;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
     stage: Stage,
     /// When it was first used, or last refused after something was accepted.

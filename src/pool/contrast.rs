@@ -96,6 +96,10 @@ impl KeyPool {
                 pending.iter().filter(of_key).for_each(|p| p.settle(Outcome::Confirmed));
                 return Advice::ByVerdict;
             }
+            Verdict::RateLimited { retry_after: None } => {
+                self.take_back_lessons(trail);
+                return Advice::ByVerdict;
+            }
             verdict if !verdict.needs_contrast() => return Advice::ByVerdict,
             _ => {}
         }
@@ -163,6 +167,14 @@ impl KeyPool {
         }
         settle(pending, Outcome::Lapsed);
         Advice::Stop
+    }
+
+    /// A request is refused for its rate again, and accounts that did so before have accepted others since:
+    /// that was about the request, and no limit is learnt of it.
+    fn take_back_lessons(&self, trail: &Trail) {
+        trail.settle_taught(|taught| {
+            self.shared.with(|core, now| core.engine.take_back(now, taught))
+        });
     }
 
     /// What one account called an overload of the provider, and another one did not.

@@ -7,13 +7,13 @@ use tokio::time::Instant;
 
 use crate::{
     KeyId, Ruling, Verdict,
-    engine::{Accusation, Grant, Told},
+    engine::{Grant, Judged, Told},
     provider::{Answer, Provider, StreamEvent, processing_time},
 };
 
 use super::{
     credentials::Credential,
-    pending::Pending,
+    pending::{Open, Pending},
     shared::{Granted, Shared},
 };
 
@@ -37,8 +37,8 @@ pub struct Lease {
     pub(super) settled: bool,
     pub(super) heard: Heard,
     waited: Duration,
-    /// Blame that is still open.
-    pending: Option<Arc<Pending>>,
+    /// What is still to be settled.
+    open: Open,
 }
 
 /// What has been heard of a request since it was sent.
@@ -56,8 +56,8 @@ impl Lease {
     pub(crate) fn new(shared: Arc<Shared>, granted: Granted, waited: Duration) -> Self {
         let Granted { grant, credential } = granted;
         let (grant, heard) = (Some(grant), Heard::Nothing);
-        let (applied, settled, pending) = (false, false, None);
-        Self { shared, grant, credential, applied, settled, heard, waited, pending }
+        let (applied, settled, open) = (false, false, Open::default());
+        Self { shared, grant, credential, applied, settled, heard, waited, open }
     }
 
     /// The key's label.
@@ -117,9 +117,9 @@ impl Lease {
         self.grant.as_ref().is_some_and(|grant| grant.generates)
     }
 
-    /// Blame that is still open. Left in the lease, it lapses when that is dropped.
-    pub(crate) fn take_pending(&mut self) -> Option<Arc<Pending>> {
-        self.pending.take()
+    /// What is still to be settled. Left in the lease, blame lapses when that is dropped.
+    pub(crate) fn take_open(&mut self) -> Open {
+        std::mem::take(&mut self.open)
     }
 
     /// Takes in the head of a response, and of a refusal its body too, up to 64 KiB: what it says, and
@@ -194,15 +194,17 @@ impl Lease {
     pub(crate) fn judge(&mut self, ruling: &Ruling) {
         self.hear(ruling.verdict);
         if let Some(grant) = &mut self.grant {
-            let accusation =
+            let judged =
                 self.shared.with(|core, now| core.engine.judge(now, grant, &told(ruling)));
-            self.accuse(accusation);
+            self.keep_open(judged);
         }
     }
 
-    fn accuse(&mut self, accusation: Option<Accusation>) {
-        let pending = accusation.map(|it| Pending::new(Arc::clone(&self.shared), it));
-        self.pending = pending.or(self.pending.take());
+    fn keep_open(&mut self, Judged { accusation, taught }: Judged) {
+        if let Some(accusation) = accusation {
+            self.open.pending = Some(Pending::new(Arc::clone(&self.shared), accusation));
+        }
+        self.open.taught = taught.or(self.open.taught);
     }
 
     fn hear(&mut self, verdict: Verdict) {
@@ -240,17 +242,16 @@ impl Lease {
         let header = self.provider().facts().processing_time.as_ref();
         let processed = processing_time(answer.headers, header);
         let Some(grant) = &mut self.grant else { return };
-        let accusation = self.shared.with_at(now, |core, now| {
+        let judged = self.shared.with_at(now, |core, now| {
             core.engine.answered(now, grant, processed);
-            let accusation =
-                ruling.and_then(|ruling| core.engine.judge(now, grant, &told(ruling)));
+            let judged = ruling.map(|ruling| core.engine.judge(now, grant, &told(ruling)));
             for reading in readings.iter().flatten() {
                 core.engine.read(now, grant, reading);
             }
-            accusation
+            judged.filter(Judged::is_open)
         });
-        if accusation.is_some() {
-            self.accuse(accusation);
+        if let Some(judged) = judged {
+            self.keep_open(judged);
         }
     }
 }

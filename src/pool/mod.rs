@@ -75,6 +75,7 @@ pub use key_set::{KeyEndpointInfo, KeySet};
 pub use lease::Lease;
 pub use trail::{Attempt, KeyUsed, Trail};
 
+pub(crate) use pending::Open;
 pub(crate) use trail::{Closed, Refusal};
 
 pub(crate) use wanted::Wanted;

@@ -5,9 +5,18 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use crate::engine::{Accusation, Outcome};
+use crate::engine::{Accusation, Outcome, Taught};
 
 use super::shared::Shared;
+
+/// What one answer does not prove, and others to the same request may.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Open {
+    /// Who is to blame.
+    pub(super) pending: Option<Arc<Pending>>,
+    /// What was learnt of a limit.
+    pub(super) taught: Option<Taught>,
+}
 
 /// A key that is accused by a refusal which could also be the request's own fault.
 ///

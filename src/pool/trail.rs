@@ -11,9 +11,12 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
 use tokio::time::Instant;
 
-use crate::{Blame, KeyId, Place, Ruling, Verdict};
+use crate::{Blame, KeyId, Place, Ruling, Verdict, engine::Taught};
 
-use super::{lease::Lease, pending::Pending};
+use super::{
+    lease::Lease,
+    pending::{Open, Pending},
+};
 
 /// The key a response was asked for with: an extension of every response of the provider.
 #[derive(Clone, Debug)]
@@ -40,8 +43,8 @@ pub struct KeyUsed {
     pub(crate) model: Option<Arc<str>>,
     /// Whether every key may do what the request does.
     pub(crate) generates: bool,
-    /// Blame that is still open.
-    pub(crate) pending: Option<Arc<Pending>>,
+    /// What is still to be settled.
+    pub(crate) open: Open,
     /// The whole response, if it is a refusal that was read to its end.
     pub(crate) refusal: Option<Arc<Refusal>>,
 }
@@ -97,6 +100,8 @@ struct Tried {
     attempts: Vec<Attempt>,
     /// Blame that is still open.
     pending: Vec<Arc<Pending>>,
+    /// What its refusals have taught of limits.
+    taught: Vec<Taught>,
     first_refusal: Option<Arc<Refusal>>,
     last_refusal: Option<Arc<Refusal>>,
     closed: Option<Closed>,
@@ -146,23 +151,24 @@ impl Trail {
     /// ([`KeyPool::weigh`](crate::KeyPool::weigh)).
     pub fn record(&self, lease: &mut Lease, ruling: &Ruling) {
         let (key, account) = (lease.key().cloned(), lease.account().cloned());
-        let pending = lease.take_pending();
+        let open = lease.take_open();
         let Ruling { verdict, place, blame, rule } = ruling.clone();
         let (waited, model, generates) = (lease.waited(), lease.model(), lease.generates());
         let attempt =
             Attempt { key, account, verdict, place, blame, rule, waited, model, generates };
-        self.push(attempt, pending, None);
+        self.push(attempt, open, None);
     }
 
     pub(crate) fn push(
         &self,
         attempt: Attempt,
-        pending: Option<Arc<Pending>>,
+        open: Open,
         refusal: Option<Arc<Refusal>>,
     ) {
         let mut tried = self.tried();
         tried.attempts.push(attempt);
-        tried.pending.extend(pending);
+        tried.pending.extend(open.pending);
+        tried.taught.extend(open.taught);
         if tried.first_refusal.is_none() {
             tried.first_refusal.clone_from(&refusal);
         }
@@ -174,6 +180,11 @@ impl Trail {
     pub(super) fn look(&self) -> (Vec<Attempt>, Vec<Arc<Pending>>) {
         let tried = self.tried();
         (tried.attempts.clone(), tried.pending.clone())
+    }
+
+    /// Forgets what its refusals have taught where that is settled.
+    pub(super) fn settle_taught(&self, mut is_settled: impl FnMut(&Taught) -> bool) {
+        self.tried().taught.retain(|taught| !is_settled(taught));
     }
 
     /// No further attempt is made.

@@ -7,7 +7,9 @@ use tokio::time::Instant;
 use tower::retry::Policy;
 
 use crate::{
-    Attempt, Demand, KeyPool, KeyUsed, Place, Ruling, Trail, Verdict, pool::Advice, replay::Replay,
+    Attempt, Demand, KeyPool, KeyUsed, Place, Ruling, Trail, Verdict, 
+    pool::{Advice, Open},
+    replay::Replay,
 };
 
 use super::{budget::Budgets, delay::RetryDelay};
@@ -220,12 +222,12 @@ fn begin_trail(used: Option<&KeyUsed>) -> Trail {
     match used {
         Some(used) => {
             let trail = Trail::starting_at(used.since);
-            trail.push(Attempt::from(used), used.pending.clone(), used.refusal.clone());
+            trail.push(Attempt::from(used), used.open.clone(), used.refusal.clone());
             trail
         }
         None => {
             let trail = Trail::starting_at(Instant::now());
-            trail.push(Attempt::unanswered(), None, None);
+            trail.push(Attempt::unanswered(), Open::default(), None);
             trail
         }
     }

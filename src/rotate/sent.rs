@@ -193,7 +193,7 @@ impl Sent {
         ruling: Ruling,
         refusal: Option<Arc<Refusal>>,
     ) {
-        let pending = lease.take_pending();
+        let open = lease.take_open();
         let (Some(key), Some(account)) = (lease.key(), lease.account()) else { return };
         let used = KeyUsed {
             key: key.clone(),
@@ -206,11 +206,11 @@ impl Sent {
             since: self.since,
             model: lease.model(),
             generates: lease.generates(),
-            pending,
+            open,
             refusal,
         };
         if let Some(trail) = &self.trail {
-            trail.push(Attempt::from(&used), used.pending.clone(), used.refusal.clone());
+            trail.push(Attempt::from(&used), used.open.clone(), used.refusal.clone());
         }
         extensions.insert(used);
         self.add_trail(extensions);

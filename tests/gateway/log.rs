@@ -160,7 +160,7 @@ async fn a_stream_is_whole_once_its_last_event_was_passed_on() {
     let responses = r#"{"model":"gpt-4o","stream":true,"input":"Hello"}"#;
     for (path, body, events, is_whole) in [
         (CHAT, &*chat("gpt-4o", true), &["data: {\"choices\":[{}]}\n\n", "data: [DONE]\n\n"], true),
-        (CHAT, &*chat("gpt-4o", true), &["data: {\"choices\":[{}]}\n\n", "data: [DONE"], false),
+        (CHAT, &*chat("gpt-4o", true), &["data: {\"choices\":[{}]}\n\n", "data: {}\n\n"], false),
         ("/v1/responses", responses, &[delta, "event: response.completed\ndata: {}\n\n"], true),
         ("/v1/responses", responses, &[delta, delta], false),
     ] {

@@ -8,7 +8,7 @@ use crate::{
         AccountIx, Engine, Event, Grant, LaneIx, Time,
         event::Whereabouts,
         index::At,
-        learnt::{Lesson, News},
+        learnt::{Lesson, News, Taught},
         pace::Rates,
         refusal::Refusal,
         size::Largest,
@@ -31,32 +31,42 @@ pub(crate) struct Told<'a> {
     pub(crate) rule: &'a str,
 }
 
+/// What is open after a verdict: it depends on what becomes of the same request elsewhere.
+#[derive(Debug, Default)]
+pub(crate) struct Judged {
+    /// A refusal that may be the request's own fault.
+    pub(crate) accusation: Option<Accusation>,
+    /// What a refusal for rate has taught that gave no hint.
+    pub(crate) taught: Option<Taught>,
+}
+
+impl Judged {
+    pub(crate) fn is_open(&self) -> bool {
+        self.accusation.is_some() || self.taught.is_some()
+    }
+}
+
 impl Engine {
     /// Takes in what a response says. What it says later goes before what it said first: a stream that
     /// was accepted may fail yet.
     ///
-    /// A refusal that may be the request's own fault comes back as an accusation, to be settled once the
-    /// same request was asked elsewhere.
+    /// What one refusal does not prove comes back, to be settled once the same request was asked elsewhere.
     #[must_use = "an accusation is to be settled"]
-    pub(crate) fn judge(
-        &mut self,
-        now: Time,
-        grant: &mut Grant,
-        told: &Told<'_>,
-    ) -> Option<Accusation> {
+    pub(crate) fn judge(&mut self, now: Time, grant: &mut Grant, told: &Told<'_>) -> Judged {
         let &Told { verdict, place, blame, rule } = told;
         self.counters.count(verdict, grant.judged.replace(verdict));
         if verdict == Verdict::Accepted {
             self.accepted(now, grant);
-            return None;
+            return Judged::default();
         }
         let key = &mut self.keys[grant.key.index()];
         let rule = Refusal::note(&mut key.refusal, now, verdict, rule);
-        let kind = kind_of(verdict)?;
+        let Some(kind) = kind_of(verdict) else { return Judged::default() };
         let cause = Cause { kind, rule, is_told: blame == Blame::Told };
         match verdict {
             Verdict::RateLimited { retry_after } => {
-                self.limited(now, grant, retry_after, place, &cause);
+                let taught = self.limited(now, grant, retry_after, place, &cause);
+                return Judged { taught, ..Judged::default() };
             }
             Verdict::QuotaExhausted { retry_after } => {
                 self.cool(now, grant, place, retry_after, &cause);
@@ -68,9 +78,12 @@ impl Engine {
             Verdict::TooLarge { limit } => self.too_large(now, grant, limit, &cause),
             Verdict::Transient if place >= Place::Account => self.failed(now, grant, &cause),
             Verdict::Transient => {}
-            _ => return self.accuse(now, grant, place, cause),
+            _ => {
+                let accusation = self.accuse(now, grant, place, cause);
+                return Judged { accusation, ..Judged::default() };
+            }
         }
-        None
+        Judged::default()
     }
 
     /// The head of an answer has come: so long it is to the provider and back.
@@ -108,7 +121,7 @@ impl Engine {
             self.affinities.bind(now, bond, &account.name);
         }
         let seat = lane.seat_mut(grant.account);
-        seat.accepted(now);
+        seat.accepted(now, grant.sent);
         if seat.largest.as_ref().is_some_and(|largest| largest.is_refuted_by(&grant.reserved)) {
             seat.largest = None;
         }
@@ -146,26 +159,27 @@ impl Engine {
         retry_after: Option<Duration>,
         place: Place,
         cause: &Cause,
-    ) {
+    ) -> Option<Taught> {
         // A request that others refused before may be to blame itself: the account serves others.
         let is_served = self.lanes[grant.lane].seat(grant.account).is_accepting(now);
         if grant.is_doubtful && retry_after.is_none() && is_served {
-            return;
+            return None;
         }
         let verdict = Verdict::RateLimited { retry_after };
-        let seat = self.lanes[grant.lane].seat_mut(grant.account);
-        let is_proven = retry_after.is_some() || seat.is_refused_again(now);
-        let lesson =
-            if is_proven { self.refused(now, grant, verdict) } else { Lesson::Nothing };
+        let learnt = &self.lanes[grant.lane].seat(grant.account).learnt;
+        let before = match (retry_after, learnt) {
+            (None, Some(learnt)) => Some(learnt.before_lesson(now, grant)),
+            _ => None,
+        };
+        let lesson = self.refused(now, grant, verdict);
         let hint = match lesson {
             Lesson::Own { wait, .. } => retry_after.or(wait),
             Lesson::Nothing => retry_after,
         };
         self.cool(now, grant, place, hint, cause);
         // What is refused on the way to find a pace is the account's own.
-        let is_own = lesson != Lesson::Nothing || !is_proven || !verdict.may_be_wider();
-        if is_own || place > Place::Account {
-            return;
+        if lesson != Lesson::Nothing || !verdict.may_be_wider() || place > Place::Account {
+            return before.filter(|_| lesson != Lesson::Nothing);
         }
         let lane = Some(grant.lane).filter(|_| place != Place::Account);
         // It was to find out whether the limit that is wider than an account is still there.
@@ -175,6 +189,20 @@ impl Engine {
         } else if self.alike.note(now, grant.account, lane, self.order.len()) {
             self.brake(now, grant.sent, lane);
         }
+        None
+    }
+
+    /// A request was refused again that has taught an account's limit by an earlier refusal. If the account
+    /// has accepted others since, it was about the request. Whether that is settled.
+    pub(crate) fn take_back(&mut self, now: Time, taught: &Taught) -> bool {
+        let way = self.accounts[taught.account.index()].way;
+        let seat = self.lanes[taught.lane].seat_mut(taught.account);
+        let is_contradicted = seat.has_accepted_since(taught.at);
+        if let Some(learnt) = seat.learnt.as_mut().filter(|_| is_contradicted) {
+            learnt.take_back(now, taught, self.wall, &way);
+            self.revive(taught.account);
+        }
+        is_contradicted
     }
 
     /// A limit has shown itself that is wider than an account, for a model or for all.

@@ -16,4 +16,4 @@ mod serve;
 
 pub(crate) use blame::Accusation;
 pub(in crate::engine) use choose::Passing;
-pub(crate) use judge::Told;
+pub(crate) use judge::{Judged, Told};

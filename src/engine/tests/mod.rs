@@ -91,6 +91,7 @@ fn ask(engine: &mut Engine, now: Time, patience: f64) -> Ask {
         cost: Cost::default(),
         prior: Prior::default(),
         rank: rank(now, 0),
+        since: now,
         deadline: now.plus((patience * SECOND as f64) as u64),
         answer_by: None,
         excluded: Vec::new(),
@@ -118,7 +119,8 @@ fn judge_of(
     verdict: Verdict,
     place: Place,
 ) -> Option<Accusation> {
-    engine.judge(now, grant, &Told { verdict, place, blame: Blame::Told, rule: "test" })
+    let told = Told { verdict, place, blame: Blame::Told, rule: "test" };
+    engine.judge(now, grant, &told).accusation
 }
 
 /// A key is refused, and another one was accepted with the same request.

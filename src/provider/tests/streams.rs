@@ -20,9 +20,8 @@ fn where_errors_may_come_though_the_head_was_good() {
     for provider in all() {
         let expected = match &*provider.facts().name {
             "github" | "generic" => [None, None, None],
-            "gemini" => [Some(Events), Some(List), None],
-            "openrouter" => [Some(Events), Some(Whole), Some(Whole)],
-            _ => [Some(Events), None, None],
+            "gemini" => [Some(Events), Some(List), Some(Whole)],
+            _ => [Some(Events), Some(Whole), Some(Whole)],
         };
         assert_eq!(framings(&*provider), expected, "{provider:?}");
     }

@@ -217,11 +217,14 @@ impl World {
         whens.min().unwrap_or(When::Never)
     }
 
-    /// The same if all that is under way ended now without telling anything.
+    /// The same if all that is under way ended now without telling anything, for somebody who has nowhere
+    /// else to go.
     pub(in super::super) fn earliest_alone(&self, now: u64, want: &Want, view: View) -> When {
         let whens = self.permitted(want).map(|key| {
-            let standings = self.standings(want, key).map(|standing| standing.when_alone(now));
-            let cooled = standings.max().unwrap_or(When::At(now));
+            let alone = self.standings(want, key).map(|standing| standing.when_alone(now));
+            let in_need = self.standings(want, key).map(|standing| standing.when_in_need(now));
+            let in_need = in_need.filter(|when| *when != When::OnChange).max();
+            let cooled = alone.max().min(in_need).unwrap_or(When::At(now));
             let meters = self.meters(want.lane, key).map(|meter| meter.when(now, &want.cost, view));
             meters.filter(|when| *when != When::OnChange).fold(cooled, When::max)
         });

@@ -38,7 +38,7 @@ impl Play {
         let (id, grant) = &mut self.held[place];
         let blame = if said.is_told { Blame::Told } else { Blame::Inferred };
         let told = Told { verdict: said.verdict, place: said.place, blame, rule: "test" };
-        let accusation = self.engine.judge(now, grant, &told);
+        let accusation = self.engine.judge(now, grant, &told).accusation;
         let id = *id;
         self.tell(|| format!("{id}: {said:?}"));
         let ends = Ends::of(self);

@@ -157,6 +157,8 @@ impl Play {
             cost: want.cost,
             prior: crate::engine::Prior::default(),
             rank: rank(Time::from_nanos(want.since), want.priority),
+            // The model knows no hurry.
+            since: Time::from_nanos(want.deadline),
             deadline: Time::from_nanos(want.deadline),
             answer_by: None,
             excluded: want.excluded.iter().map(|key| self.keys[*key]).collect(),
