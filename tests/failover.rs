@@ -129,7 +129,7 @@ async fn an_overload_brakes_everybody_and_blames_nobody() {
     let model = "the provider for model \"gpt-4o\"";
     let overloaded = |event: &Event| {
         matches!(event, Event::Resting { place, rule, .. }
-        if place.to_string() == model && &**rule == "status/overloaded")
+        if place.to_string() == model && &**rule == "body/overloaded")
     };
     assert!(load.events.iter().any(overloaded), "{:?}", load.events);
     let is_back = |event: &Event| matches!(event, Event::Recovered { place } if place.to_string() == model);

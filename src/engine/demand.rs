@@ -75,8 +75,6 @@ pub(crate) struct Ask {
     pub(crate) prior: Prior,
     /// Its rank in the line, the lowest first; see [`rank`].
     pub(crate) rank: Time,
-    /// When it first asked.
-    pub(crate) since: Time,
     /// How long it waits at most.
     pub(crate) deadline: Time,
     /// When it must have been answered, if its caller says so.
@@ -115,11 +113,6 @@ impl Ask {
     /// or this one has.
     pub(super) fn is_doubtful_at(&self, account: AccountIx) -> bool {
         self.refused_by.len() >= 2 || self.refused_by.contains(&account)
-    }
-
-    /// Whether it has little patience left for another attempt, of what it began with.
-    pub(super) fn is_in_a_hurry(&self, now: Time) -> bool {
-        8 * now.until(self.deadline) < self.since.until(now)
     }
 
     /// How much later than others it tries a place whose end was a guess.

@@ -282,11 +282,6 @@ impl Standing {
         })
     }
 
-    /// Whether the next request is the probe.
-    pub(crate) fn is_probe_due(&self) -> bool {
-        self.0.as_ref().is_some_and(|trouble| trouble.trust == Trust::ProbeDue)
-    }
-
     /// Whether its rest is over and a probe decides.
     pub(crate) fn is_half_open(&self, now: Time) -> bool {
         self.0.as_ref().is_some_and(|trouble| {

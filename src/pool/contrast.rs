@@ -177,17 +177,20 @@ impl KeyPool {
         });
     }
 
-    /// What one account called an overload of the provider, and another one did not.
+    /// What one account alone called an overload of the provider is that account's own, if another one
+    /// served the same request.
     fn blame_overloaded(&self, attempts: &[Attempt], accepted: &Attempt) {
-        for attempt in attempts {
-            let Verdict::Overloaded { .. } = attempt.verdict else { continue };
-            if let Some(account) = attempt.account.as_ref().filter(|_| attempt.account != accepted.account)
-            {
-                let model = attempt.model.as_deref();
-                self.shared.with(|core, now| {
-                    core.engine.overloaded_alone(now, account, model, &attempt.rule);
-                });
-            }
+        let is_overload = |attempt: &&Attempt| matches!(attempt.verdict, Verdict::Overloaded { .. });
+        let mut overloads = attempts.iter().filter(is_overload);
+        let Some(first) = overloads.next() else { return };
+        let is_alone = overloads.all(|other| other.account == first.account);
+        if let Some(account) = first.account.as_deref().filter(|_| is_alone)
+            && accepted.account.as_deref() != Some(account)
+        {
+            let model = first.model.as_deref();
+            self.shared.with(|core, now| {
+                core.engine.overloaded_alone(now, account, model, &first.rule);
+            });
         }
     }
 

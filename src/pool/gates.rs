@@ -60,7 +60,6 @@ impl Core {
             cost: Cost::default(),
             prior: Prior::default(),
             rank: rank(now, 0),
-            since: now,
             deadline: now,
             answer_by: None,
             excluded: Vec::new(),

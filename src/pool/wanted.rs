@@ -71,7 +71,6 @@ impl KeyPool {
             cost: Cost { input, output, spend: spend.min(MOST) },
             prior,
             rank: rank(since, demand.priority),
-            since,
             deadline,
             answer_by: demand.deadline.map(|deadline| clock.time(deadline)),
             excluded: Vec::new(),

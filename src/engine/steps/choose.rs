@@ -228,12 +228,6 @@ impl Engine {
                 Room::At(open) if open <= now && ask.excluded.contains(&key) => {
                     none.excluded = true;
                 }
-                // If the key is still not accepted, there is no time for another.
-                Room::At(open)
-                    if open <= now && self.is_probe(ask, key) && ask.is_in_a_hurry(now) =>
-                {
-                    none.excluded = true;
-                }
                 Room::At(open) if open <= now => {
                     if best.is_none_or(|(least, _)| state.load < least) {
                         best = Some((state.load, key));
@@ -252,16 +246,6 @@ impl Engine {
             .map(|key| self.room_of_key(ask, *key))
             .min()
             .unwrap_or(Room::Never)
-    }
-
-    /// Whether a request would find out whether a key is accepted again.
-    fn is_probe(&self, ask: &Ask, key: KeyIx) -> bool {
-        let account = self.keys[key.index()].account;
-        let at = At { account, key, lane: ask.lane, operation: ask.operation };
-        let places = [Place::Operation, Place::KeyModel, Place::Key];
-        places.into_iter().any(|place| {
-            self.standing(place, at).is_some_and(Standing::is_probe_due)
-        })
     }
 
     /// When a key has room for a request, as far as it goes by itself.

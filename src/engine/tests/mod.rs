@@ -91,7 +91,6 @@ fn ask(engine: &mut Engine, now: Time, patience: f64) -> Ask {
         cost: Cost::default(),
         prior: Prior::default(),
         rank: rank(now, 0),
-        since: now,
         deadline: now.plus((patience * SECOND as f64) as u64),
         answer_by: None,
         excluded: Vec::new(),

@@ -122,6 +122,14 @@ impl Standing {
         }
     }
 
+    /// The same as if all that is under way ended without telling anything.
+    pub(super) fn when_in_need_alone(&self, now: u64) -> When {
+        match self.cause {
+            Some(cause) if cause.is_in_doubt() => When::At(now),
+            _ => When::At(self.until.max(now)),
+        }
+    }
+
     /// As if all that is under way ended without telling anything.
     pub(super) fn when_alone(&self, now: u64) -> When {
         When::At(self.ends().max(now))

@@ -205,7 +205,9 @@ impl World {
         };
         let is_open = |key: usize| {
             let when = self.when(now, want, key, View::Sure);
-            let is_in_doubt = in_need(key, View::Sure) < when;
+            let mut views = [View::Sure, View::Maybe].into_iter();
+            let is_in_doubt =
+                views.any(|view| in_need(key, view) < self.when(now, want, key, view));
             !is_in_doubt && (when == When::OnChange || when <= When::At(want.deadline))
         };
         in_need(key, View::Maybe) == When::At(now) && !self.permitted(want).any(is_open)
@@ -222,9 +224,8 @@ impl World {
     pub(in super::super) fn earliest_alone(&self, now: u64, want: &Want, view: View) -> When {
         let whens = self.permitted(want).map(|key| {
             let alone = self.standings(want, key).map(|standing| standing.when_alone(now));
-            let in_need = self.standings(want, key).map(|standing| standing.when_in_need(now));
-            let in_need = in_need.filter(|when| *when != When::OnChange).max();
-            let cooled = alone.max().min(in_need).unwrap_or(When::At(now));
+            let in_need = self.standings(want, key).map(|standing| standing.when_in_need_alone(now));
+            let cooled = alone.max().min(in_need.max()).unwrap_or(When::At(now));
             let meters = self.meters(want.lane, key).map(|meter| meter.when(now, &want.cost, view));
             meters.filter(|when| *when != When::OnChange).fold(cooled, When::max)
         });

@@ -157,8 +157,6 @@ impl Play {
             cost: want.cost,
             prior: crate::engine::Prior::default(),
             rank: rank(Time::from_nanos(want.since), want.priority),
-            // The model knows no hurry.
-            since: Time::from_nanos(want.deadline),
             deadline: Time::from_nanos(want.deadline),
             answer_by: None,
             excluded: want.excluded.iter().map(|key| self.keys[*key]).collect(),
@@ -377,7 +375,9 @@ impl Play {
                 while !self.held.is_empty() {
                     self.end_one(0, false);
                 }
-                ensure!(self.admit(id, &want)?, "not admitted at the time it was told");
+                // It does not wait now either: it goes to a key that is in doubt, if there is no other.
+                let at_once = Want { deadline: self.now, ..want.clone() };
+                ensure!(self.admit(id, &at_once)?, "not admitted at the time it was told");
             }
         }
         Ok(())
