@@ -132,7 +132,8 @@ async fn an_overload_brakes_everybody_and_blames_nobody() {
         if place.to_string() == model && &**rule == "body/overloaded")
     };
     assert!(load.events.iter().any(overloaded), "{:?}", load.events);
-    let is_back = |event: &Event| matches!(event, Event::Recovered { place } if place.to_string() == model);
+    let is_back =
+        |event: &Event| matches!(event, Event::Recovered { place } if place.to_string() == model);
     assert!(load.events.last().is_some_and(is_back), "{:?}", load.events);
     assert!(load.pool.snapshot().standings.is_empty(), "{:?}", load.pool.snapshot().standings);
     assert_eq!(load.sandbox.seen().total().errors, 4);
@@ -269,7 +270,8 @@ async fn every_key_is_tried_before_a_request_fails() {
     }
     let answers = offer(&client, 10, Duration::from_millis(10), |_| chat()).await;
     assert!(answers.iter().all(|answer| answer.status() == 200), "rotation ran out of attempts");
-    let calls: Vec<_> = (1..=8).map(|i| sandbox.seen().key(&format!("org-{i}-1")).requests).collect();
+    let calls: Vec<_> =
+        (1..=8).map(|i| sandbox.seen().key(&format!("org-{i}-1")).requests).collect();
     assert!(sandbox.seen().total().requests <= 10 + 7, "a dead key was tried twice: {calls:?}");
 }
 

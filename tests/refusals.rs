@@ -24,8 +24,8 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_key_rotation::{
-    Anthropic, ApiKey, Exhausted, Gemini, GitHub, KeyPool, KeyPoolBuilder, KeyRotation, KeyUsed, OpenAi,
-    Place, ReplayBody, RotationStack, Rule, Trail, Verdict,
+    Anthropic, ApiKey, Exhausted, Gemini, GitHub, KeyPool, KeyPoolBuilder, KeyRotation, KeyUsed,
+    OpenAi, Place, ReplayBody, RotationStack, Rule, Trail, Verdict,
     provider::{Match, Provider, Wait},
 };
 
@@ -178,7 +178,8 @@ async fn burnt(
     request.extensions_mut().insert(trail.clone());
     let response = RotationStack::new(&pool).layer(inner).oneshot(request).await.unwrap();
     // Where every key is rejected, its caller is told so by us, and else what the provider answers.
-    let seen = response.extensions().get::<Exhausted>().map_or(status, |told| told.status().as_u16());
+    let seen =
+        response.extensions().get::<Exhausted>().map_or(status, |told| told.status().as_u16());
     assert_eq!(response.status(), seen);
     assert_eq!(response.extensions().get::<Exhausted>().is_some(), pool.snapshot().live_keys == 0);
     let dead = 3 - pool.snapshot().live_keys;
@@ -234,7 +235,11 @@ async fn a_users_rule_goes_before_the_dialects() {
     assert_eq!(told(seen), (Verdict::Transient, "mine/never-dead".to_owned()));
     let body = br#"{"reason":"busy","seconds":"7"}"#.as_slice();
     let seen = refused(&pool, 403, &[], body.into()).await;
-    assert_eq!(told(seen), (Verdict::PermissionRefused, "status/403".to_owned()), "not by our proxy");
+    assert_eq!(
+        told(seen),
+        (Verdict::PermissionRefused, "status/403".to_owned()),
+        "not by our proxy"
+    );
     let seen = refused(&pool, 403, &proxy, body.into()).await;
     let wait = Some(Duration::from_secs(7));
     assert_eq!(seen.extensions().get::<KeyUsed>().unwrap().place, Place::Account);

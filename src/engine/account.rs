@@ -5,13 +5,13 @@ use std::{mem, sync::Arc};
 use crate::{KeyId, Limit, limit::Metered};
 
 use super::{
+    accepted::Accepted,
     change::{NewAccount, NewKey},
     demand::Cost,
     index::{AccountIx, KeyIx, MOST_LIMITS, Meters},
     lane::Seat,
     meter::{Meter, Source},
     refusal::Refusal,
-    accepted::Accepted,
     reserved::Grant,
     room::Room,
     round_trip::RoundTrip,

@@ -3,11 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    steps::Passing,
     AffinityState, Ask, Engine,
     index::{AccountIx, KeyIx},
     line::LOOK_BEHIND,
     room::Room,
+    steps::Passing,
     time::{Time, nanos},
 };
 use crate::{Affinity, affinity::Kin};
@@ -122,8 +122,7 @@ impl Engine {
     ) -> (AccountIx, KeyIx) {
         let at = ask.bond.and_then(|bond| bond.account).filter(|at| {
             let is_held = passing.is_some_and(|passing| passing.held == Some(*at));
-            let is_open =
-                matches!(self.room(ask, *at), Room::At(open) if open <= now);
+            let is_open = matches!(self.room(ask, *at), Room::At(open) if open <= now);
             *at != chosen.0 && !is_held && is_open && !self.is_much_busier(*at, chosen.0)
         });
         let stay = at.and_then(|at| Some((at, self.choose_key(now, at, ask).ok()?)));

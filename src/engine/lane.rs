@@ -144,10 +144,7 @@ impl Lane {
     }
 
     /// What is held against a key, by operation.
-    pub(crate) fn keys_of(
-        &self,
-        key: KeyIx,
-    ) -> impl Iterator<Item = (Option<OpIx>, &Standing)> {
+    pub(crate) fn keys_of(&self, key: KeyIx) -> impl Iterator<Item = (Option<OpIx>, &Standing)> {
         let of_key = self.keys.range((key, None)..=(key, Some(OpIx::LAST)));
         of_key.map(|((_, operation), standing)| (*operation, standing))
     }

@@ -89,9 +89,9 @@ pub(crate) use tenants::TenantIx;
 pub(crate) use time::Time;
 
 use account::{Account, Key};
-use at_fault::AtFault;
 use affinity::Affinities;
 use alike::Alike;
+use at_fault::AtFault;
 use budgets::Budgets;
 use expiry::Expiry;
 use lane::Lane;

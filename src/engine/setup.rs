@@ -16,8 +16,8 @@ use crate::{
 use super::{
     AccountIx, DeclaredBudgets, Engine, MOST_LIMITS, Time, affinity::Affinities, alike::Alike,
     at_fault::AtFault, budgets::Budgets, lanes::Lanes, meter::Meter, names::Names,
-    operations::Operations, opinions::Opinions, reserved::Spares, serving::Serving,
-    shadow::Shadow, snapshot::Counters, standing::Standing, tenants::Tenants,
+    operations::Operations, opinions::Opinions, reserved::Spares, serving::Serving, shadow::Shadow,
+    snapshot::Counters, standing::Standing, tenants::Tenants,
 };
 
 /// What an engine is like, beside its accounts.

@@ -73,7 +73,9 @@ impl Kind {
             Self::Quota | Self::Size => const { seconds(300, 3_600) },
             Self::Credential => const { seconds(5, 3_600) },
             Self::Permission => const { seconds(60, 3_600) },
-            Self::Overload => const { Ladder::new(Duration::from_millis(250), Duration::from_secs(8)) },
+            Self::Overload => {
+                const { Ladder::new(Duration::from_millis(250), Duration::from_secs(8)) }
+            }
             Self::Fault => const { seconds(1, 30) },
         }
     }

@@ -80,7 +80,10 @@ impl KeyPool {
     /// # Ok(())
     /// # }
     /// ```
-    #[expect(clippy::must_use_candidate, reason = "what is settled may be all that it is called for")]
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "what is settled may be all that it is called for"
+    )]
     pub fn weigh(&self, trail: &Trail) -> Advice {
         let (attempts, pending) = trail.look();
         let Some(last) = attempts.last() else { return Advice::ByVerdict };
@@ -124,18 +127,19 @@ impl KeyPool {
         let alike = accounts.len();
         let is_vouched = pending.iter().any(|pending| pending.accusation().is_vouched);
         // The words name the key, and any key may do this.
-        let is_told_of_key = last.verdict == Verdict::KeyRejected
-            && last.blame == Blame::Told
-            && last.generates;
+        let is_told_of_key =
+            last.verdict == Verdict::KeyRejected && last.blame == Blame::Told && last.generates;
         let names_keys = is_told_of_key && !is_vouched;
         let accusation = newest.accusation();
         let tried = |engine: &crate::engine::Engine, key| {
-            attempts.iter().filter_map(|attempt| attempt.key.as_ref()).any(|id| engine.find_key(id) == Some(key))
+            attempts
+                .iter()
+                .filter_map(|attempt| attempt.key.as_ref())
+                .any(|id| engine.find_key(id) == Some(key))
         };
         // Asked once more, it said the same once more.
-        let is_again = |attempt: &Attempt| {
-            attempt.key == last.key && attempt.verdict == last.verdict
-        };
+        let is_again =
+            |attempt: &Attempt| attempt.key == last.key && attempt.verdict == last.verdict;
         let says_it_again = attempts.iter().filter(|attempt| is_again(attempt)).count() > 1;
         let deadline = self.shared.clock.time(trail.since() + self.shared.max_wait);
         let (is_known, has_another) = self.shared.with(|core, now| {
@@ -169,8 +173,8 @@ impl KeyPool {
         Advice::Stop
     }
 
-    /// A request is refused for its rate again, and accounts that did so before have accepted others since:
-    /// that was about the request, and no limit is learnt of it.
+    /// A request was refused for its rate. Where an account refused it before and has accepted others since,
+    /// that was about the request: no limit is learnt of it.
     fn take_back_lessons(&self, trail: &Trail) {
         trail.settle_taught(|taught| {
             self.shared.with(|core, now| core.engine.take_back(now, taught))
@@ -180,7 +184,8 @@ impl KeyPool {
     /// What one account alone called an overload of the provider is that account's own, if another one
     /// served the same request.
     fn blame_overloaded(&self, attempts: &[Attempt], accepted: &Attempt) {
-        let is_overload = |attempt: &&Attempt| matches!(attempt.verdict, Verdict::Overloaded { .. });
+        let is_overload =
+            |attempt: &&Attempt| matches!(attempt.verdict, Verdict::Overloaded { .. });
         let mut overloads = attempts.iter().filter(is_overload);
         let Some(first) = overloads.next() else { return };
         let is_alone = overloads.all(|other| other.account == first.account);

@@ -5,7 +5,9 @@ use std::{
     task::Waker,
 };
 
-use crate::engine::{AccountIx, Among, Ask, Before, Cost, Grant, KeyIx, Ordinary, Prior, Time, rank};
+use crate::engine::{
+    AccountIx, Among, Ask, Before, Cost, Grant, KeyIx, Ordinary, Prior, Time, rank,
+};
 
 use super::shared::Core;
 

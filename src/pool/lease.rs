@@ -194,8 +194,7 @@ impl Lease {
     pub(crate) fn judge(&mut self, ruling: &Ruling) {
         self.hear(ruling.verdict);
         if let Some(grant) = &mut self.grant {
-            let judged =
-                self.shared.with(|core, now| core.engine.judge(now, grant, &told(ruling)));
+            let judged = self.shared.with(|core, now| core.engine.judge(now, grant, &told(ruling)));
             self.keep_open(judged);
         }
     }

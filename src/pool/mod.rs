@@ -52,8 +52,8 @@ mod pending;
 mod saved;
 mod settle;
 mod shared;
-mod wanted;
 mod trail;
+mod wanted;
 mod watch;
 
 use std::{sync::Arc, time::Duration};
@@ -255,11 +255,7 @@ impl KeyPool {
         switched.unwrap_or(false)
     }
 
-    fn with_key<R>(
-        &self,
-        key: &str,
-        act: impl FnOnce(&mut Engine, Time, KeyIx) -> R,
-    ) -> Option<R> {
+    fn with_key<R>(&self, key: &str, act: impl FnOnce(&mut Engine, Time, KeyIx) -> R) -> Option<R> {
         let id = KeyId::new(key);
         self.shared.with(|core, now| {
             let key = core.engine.find_key(&id)?;

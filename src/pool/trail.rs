@@ -159,12 +159,7 @@ impl Trail {
         self.push(attempt, open, None);
     }
 
-    pub(crate) fn push(
-        &self,
-        attempt: Attempt,
-        open: Open,
-        refusal: Option<Arc<Refusal>>,
-    ) {
+    pub(crate) fn push(&self, attempt: Attempt, open: Open, refusal: Option<Arc<Refusal>>) {
         let mut tried = self.tried();
         tried.attempts.push(attempt);
         tried.pending.extend(open.pending);

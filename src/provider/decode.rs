@@ -118,6 +118,11 @@ enum State {
 }
 
 impl Decoder {
+    /// Whether nothing could be read so far.
+    pub(crate) fn is_mute(&self) -> bool {
+        self.left == ENDLESS
+    }
+
     /// Tells what is in a piece of a body. False if nothing more can be read.
     pub(crate) fn feed(&mut self, piece: &[u8], mut tell: impl FnMut(&[u8])) -> bool {
         for step in piece.chunks(STEP) {

@@ -177,7 +177,10 @@ pub(crate) fn is_empty_end(event: &StreamEvent<'_>) -> bool {
         return data.get("delta").is_some_and(is_usual_end);
     }
     if is("response.completed") {
-        return data.get("response").and_then(|response| response.get("output")).is_some_and(is_empty);
+        return data
+            .get("response")
+            .and_then(|response| response.get("output"))
+            .is_some_and(is_empty);
     }
     let parts = ["choices", "candidates"].map(|name| data.get(name).and_then(Value::as_array));
     let mut parts = parts.into_iter().flatten().peekable();

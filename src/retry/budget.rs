@@ -108,7 +108,8 @@ mod tests {
     fn one_tenant_takes_nothing_from_another_and_their_number_is_bounded() {
         let budgets = Budgets::new();
         let tenant = |name: usize| Some(Arc::<str>::from(format!("t{name}")));
-        let paid = |name: usize| (0..100).filter(|_| budgets.pay_out(tenant(name).as_ref())).count();
+        let paid =
+            |name: usize| (0..100).filter(|_| budgets.pay_out(tenant(name).as_ref())).count();
         assert_eq!((paid(0), paid(1)), (10, 10));
         assert_eq!((0..100).filter(|_| budgets.pay_out(None)).count(), 10);
         for name in 0..3 * MOST_TENANTS {

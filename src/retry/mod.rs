@@ -6,7 +6,7 @@
 //! - A refusal of a key or an account goes to another one at once. This is not extra load on
 //!   whoever refused, and is bounded by the number of keys.
 //! - An overload, a 5xx or a broken connection is tried again after a backoff, a few times, within a
-//!   budget that all requests share, and only if the provider allows such a request to be repeated.
+//!   budget for each tenant, and only if the provider allows such a request to be repeated.
 //! - A caller's own fault is never tried again.
 //! - A request whose body cannot be sent again is never tried again.
 //!

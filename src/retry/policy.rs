@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tower::retry::Policy;
 
 use crate::{
-    Attempt, Demand, KeyPool, KeyUsed, Place, Ruling, Trail, Verdict, 
+    Attempt, Demand, KeyPool, KeyUsed, Place, Ruling, Trail, Verdict,
     pool::{Advice, Open},
     replay::Replay,
 };

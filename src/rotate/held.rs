@@ -51,7 +51,7 @@ impl<B: Body<Data = Bytes> + Unpin> Held<B> {
                 More::Data(data) => tap.look(lease, &data),
                 More::Other => {}
                 More::Failed => tap.watch().fail(lease),
-                More::Ended => tap.watch().finish(lease),
+                More::Ended => tap.end(lease),
             }
         }
         Poll::Ready(tap.stage().clone())

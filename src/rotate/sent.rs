@@ -15,8 +15,8 @@ use crate::{
 };
 
 use super::{
-    ahead::Ahead, answer, ask::body_failed, body::ResponseBody, held::Held, hide::Hide, idle::Idle, options::Options,
-    refusal::Reading, tap::Tap,
+    ahead::Ahead, answer, ask::body_failed, body::ResponseBody, held::Held, hide::Hide, idle::Idle,
+    options::Options, refusal::Reading, tap::Tap,
 };
 
 /// What is known of a request beside the request itself.

@@ -77,9 +77,18 @@ impl Tap {
         }
     }
 
+    /// Nothing more comes of the body: whether it failed before it had begun is known.
+    pub(super) fn end(&mut self, lease: &mut Lease) {
+        if self.decoder.as_ref().is_some_and(Decoder::is_mute) {
+            // What could not be read is not known to be empty.
+            self.watch.begin(lease);
+        }
+        self.watch.finish(lease);
+    }
+
     /// The body has come to its end.
     pub(super) fn finish(&mut self, lease: &mut Lease) {
-        self.watch.finish(lease);
+        self.end(lease);
         self.settle(lease, true);
     }
 

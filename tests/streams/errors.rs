@@ -3,7 +3,7 @@
 
 use http::StatusCode;
 use tower_key_rotation::{
-    Cohere, DeepSeek, Exhausted, Groq, KeyPool, OpenRouter, Scope,
+    Cohere, DeepSeek, Exhausted, Groq, KeyPool, OpenRouter,
     provider::{Match, Rule},
     sandbox::Fault,
 };

@@ -165,8 +165,7 @@ async fn other_answers_pass_at_once() {
     let generic = generic.key(ApiKey::new("sk-generic")).build().unwrap();
     let openai = pool(Style::Chat, 9);
     let packed: &[_] = &[EVENTS[0], ("content-encoding", "zstd")];
-    let json: &[_] = &[("content-type", "application/json")];
-    for (pool, head) in [(&generic, EVENTS), (&openai, packed), (&openai, json), (&openai, &[])] {
+    for (pool, head) in [(&generic, EVENTS), (&openai, packed), (&openai, &[])] {
         let (mut sender, inner) = by_hand(head);
         let began = Instant::now();
         let response = send(pool, inner, Style::Chat.request()).await;

@@ -159,6 +159,14 @@ pub(super) fn shown() -> Shown {
                 "anthropic/invalid-key",
             ),
             (
+                "a workspace that a header names, or a path for administrators",
+                401,
+                &[],
+                r#"{"type":"error","error":{"type":"authentication_error","message":"Invalid authentication credentials"}}"#,
+                KEY_IN_DOUBT,
+                "anthropic/not-authenticated",
+            ),
+            (
                 "no key at all, by what came between",
                 401,
                 &[],

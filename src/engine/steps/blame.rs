@@ -57,8 +57,8 @@ impl Engine {
         }
         // A key that just served something else is not dead because of one answer; nor is one that is
         // refused for what ordinary keys may not do.
-        let is_narrow = !grant.generates
-            || key.accepted.is_recent_for_another(now, grant.operation);
+        let is_narrow =
+            !grant.generates || key.accepted.is_recent_for_another(now, grant.operation);
         let (place, cause) = match place {
             // Its words say more than they prove.
             Place::Key if is_narrow => (Place::Operation, Cause { is_told: false, ..cause }),
@@ -184,20 +184,13 @@ impl Engine {
     }
 
     /// Whether it is proven that a key is not accepted for an operation.
-    fn is_refused(
-        &self,
-        now: Time,
-        lane: LaneIx,
-        operation: OpIx,
-        key: KeyIx,
-    ) -> bool {
+    fn is_refused(&self, now: Time, lane: LaneIx, operation: OpIx, key: KeyIx) -> bool {
         let account = self.keys[key.index()].account;
         let at = At { account, key, lane, operation };
         [Place::Operation, Place::KeyModel, Place::Key].into_iter().any(|place| {
             self.standing(place, at).is_some_and(|standing| {
-                let is_of_key = |cause: &Cause| {
-                    matches!(cause.kind, Kind::Credential | Kind::Permission)
-                };
+                let is_of_key =
+                    |cause: &Cause| matches!(cause.kind, Kind::Credential | Kind::Permission);
                 standing.is_proven(now) && standing.cause(now).is_some_and(is_of_key)
             })
         })

@@ -64,8 +64,7 @@ impl Engine {
             Room::At(open) if open <= now => {}
             Room::At(open) => {
                 // Others may go first, where this one was refused before.
-                let by_exclusion =
-                    self.provider.room().max(of_model.room()) <= Room::At(now);
+                let by_exclusion = self.provider.room().max(of_model.room()) <= Room::At(now);
                 return Err(Blocked { until: Some(open), by_exclusion, first: None });
             }
             Room::OnChange | Room::Never => return Err(Blocked::default()),

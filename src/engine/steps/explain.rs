@@ -65,7 +65,9 @@ impl Engine {
                 let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
                 let meters = state.counting(seat.meters).chain(learnt);
                 for meter in meters.chain(&self.keys[key.index()].meters) {
-                    let crate::engine::room::Room::At(open) = meter.room(&ask.cost) else { continue };
+                    let crate::engine::room::Room::At(open) = meter.room(&ask.cost) else {
+                        continue;
+                    };
                     if open > now && limit.is_none_or(|(first, _)| open < first) {
                         limit = Some((open, meter));
                     }

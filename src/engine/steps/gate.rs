@@ -1,9 +1,7 @@
 //! One key by itself: admitting a request on it and no other, and what its gate says before there
 //! is a request.
 
-use crate::engine::{
-    AccountIx, Ask, Cost, Engine, KeyIx, LaneIx, OpIx, Time, room::Room,
-};
+use crate::engine::{AccountIx, Ask, Cost, Engine, KeyIx, LaneIx, OpIx, Time, room::Room};
 
 use super::choose::{Blocked, Passing};
 

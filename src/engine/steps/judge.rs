@@ -279,13 +279,7 @@ impl Engine {
     }
 
     /// Tells that a place rests.
-    pub(in crate::engine) fn rests(
-        &mut self,
-        now: Time,
-        place: Place,
-        at: At,
-        cause: &Cause,
-    ) {
+    pub(in crate::engine) fn rests(&mut self, now: Time, place: Place, at: At, cause: &Cause) {
         let wait = self.standing(place, at).map_or(Time::ZERO, |standing| standing.until());
         let wait = now.until(wait);
         let (kind, rule) = (cause.kind.name(), Arc::clone(&cause.rule));
@@ -355,11 +349,7 @@ impl Engine {
 
     /// How many other accounts are out of use, and of how many. Never more than half of the accounts
     /// rest for failures nobody is proven to blame for: if most fail, it is not the accounts.
-    fn resting_beside(
-        &self,
-        now: Time,
-        account: AccountIx,
-    ) -> (usize, usize) {
+    fn resting_beside(&self, now: Time, account: AccountIx) -> (usize, usize) {
         let looked_at = || self.sample();
         let others = looked_at().filter(|other| *other != account);
         let resting =

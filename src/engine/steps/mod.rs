@@ -1,7 +1,7 @@
 //! The steps of the engine: what it does at each event that can happen.
 //!
 //! A step is a function on [`Engine`](super::Engine) and owns no data; data and its invariants are in
-//! the parts beside this folder, none of which names the engine.
+//! the parts beside this folder.
 
 mod alarm;
 mod blame;

@@ -75,8 +75,7 @@ impl Engine {
         };
         let lane = &mut self.lanes[at.lane];
         if !lane.keys.is_empty() {
-            let places =
-                [(Place::Operation, Some(at.operation)), (Place::KeyModel, None)];
+            let places = [(Place::Operation, Some(at.operation)), (Place::KeyModel, None)];
             for (place, operation) in places {
                 let standing = lane.keys.get_mut(&(at.key, operation));
                 standing.into_iter().for_each(|standing| send(place, standing));
@@ -127,8 +126,10 @@ impl Engine {
     pub(in crate::engine) fn whereabouts(&self, place: Place, at: At) -> Whereabouts {
         let key = &self.keys[at.key.index()];
         let of_key = place <= Place::Key;
-        let of_model =
-            matches!(place, Place::Operation | Place::KeyModel | Place::Model | Place::ProviderModel);
+        let of_model = matches!(
+            place,
+            Place::Operation | Place::KeyModel | Place::Model | Place::ProviderModel
+        );
         Whereabouts {
             place,
             key: of_key.then(|| key.id.clone()),

@@ -170,7 +170,10 @@ impl Engine {
 
     /// The meters that a request is counted by: those of its account for its model, declared and
     /// learnt, and its key's.
-    pub(in crate::engine) fn meters_of(&mut self, grant: &Grant) -> impl Iterator<Item = &mut Meter> {
+    pub(in crate::engine) fn meters_of(
+        &mut self,
+        grant: &Grant,
+    ) -> impl Iterator<Item = &mut Meter> {
         let seat = self.lanes[grant.lane].seat_mut(grant.account);
         let learnt = seat.learnt.iter_mut().flat_map(|learnt| &mut learnt.meters);
         let account = self.accounts[grant.account.index()].counting_grant(grant);

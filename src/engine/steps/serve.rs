@@ -115,8 +115,8 @@ impl Engine {
                     Err(blocked) => {
                         stall.until = [stall.until, blocked.until].into_iter().flatten().min();
                         // While the provider is trusted with few requests, each counts.
-                        let is_trusted = self.provider.is_trusted()
-                            && self.lanes[lane].standing.is_trusted();
+                        let is_trusted =
+                            self.provider.is_trusted() && self.lanes[lane].standing.is_trusted();
                         let may_pass = is_trusted || blocked.by_exclusion;
                         if !may_pass || self.lanes[lane].is_asleep() {
                             stall.place = place.behind;

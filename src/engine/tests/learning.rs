@@ -220,8 +220,7 @@ fn an_account_that_refuses_well_within_its_limits_is_paced_and_told_of() {
 fn one_refusal_is_an_accident() {
     let mut engine = learning(1, &[Limit::requests(600).per_minute()]);
     let mut grant = admit(&mut engine, at(0.0)).unwrap();
-    let limited =
-        Verdict::RateLimited { retry_after: Some(Duration::from_secs(2)) };
+    let limited = Verdict::RateLimited { retry_after: Some(Duration::from_secs(2)) };
     judge(&mut engine, at(0.1), &mut grant, limited);
     assert!(admitted(&mut engine, at(2.3), 100).len() > 40, "the whole burst");
 }

@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    Account as Declared, Affinity, ApiKey, Blame, KeyId, Limit, Place, Reason, Scope, Usage, Verdict,
+    Account as Declared, Affinity, ApiKey, Blame, KeyId, Limit, Place, Reason, Scope, Usage,
+    Verdict,
     provider::{Reading, Refill},
 };
 

@@ -147,9 +147,12 @@ fn what_has_not_changed_is_equal_and_what_is_over_is_nothing() {
     let mut engine = begun(9.0, 2, &limits);
     assert_eq!(engine.save(at(0.0)), Saved::default());
     let mut grant = admit(&mut engine, at(0.0)).unwrap();
-    judge(&mut engine, at(0.0),
+    judge(
+        &mut engine,
+        at(0.0),
         &mut grant,
-        Verdict::RateLimited { retry_after: Some(Duration::from_secs(10)) });
+        Verdict::RateLimited { retry_after: Some(Duration::from_secs(10)) },
+    );
     let saved = engine.save(at(0.1));
     assert_eq!(engine.save(at(0.2)), saved);
     assert_ne!(engine.save(at(20.0)), saved, "a cooldown is over, and a request is back");

@@ -84,7 +84,12 @@ fn rules() -> Vec<Rule> {
         Rule::key_rejected("anthropic/invalid-key")
             .status(401)
             .code(["authentication_error"])
-            .begins(["invalid x-api-key", "invalid bearer token", "invalid api key", "your api key"]),
+            .begins([
+                "invalid x-api-key",
+                "invalid bearer token",
+                "invalid api key",
+                "your api key",
+            ]),
         // The same is said of a workspace that a header names, and of paths for administrators.
         Rule::key_rejected("anthropic/not-authenticated")
             .status(401)

@@ -69,9 +69,9 @@ impl<'a> Operation<'a> {
         let known = OPERATIONS.iter().position(|known| *known == name);
         let Some(slot) = known else {
             let accesses = [Access::Read, Access::Delete];
-            let with_suffix = accesses.into_iter().find_map(|access| {
-                Some((name.strip_suffix(access.suffix())?, access))
-            });
+            let with_suffix = accesses
+                .into_iter()
+                .find_map(|access| Some((name.strip_suffix(access.suffix())?, access)));
             let (segment, access) = with_suffix.unwrap_or((name, Access::Write));
             return Self::of_segment(segment, access);
         };

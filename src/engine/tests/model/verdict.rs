@@ -208,9 +208,8 @@ impl World {
 
     /// Whether at least three accounts, and half of them all, were refused within a second for the same.
     fn are_refused_alike(&self, now: u64, about: Option<usize>) -> bool {
-        let alike = |(then, _, of): &&(u64, usize, Option<usize>)| {
-            now - then <= SECOND && *of == about
-        };
+        let alike =
+            |(then, _, of): &&(u64, usize, Option<usize>)| now - then <= SECOND && *of == about;
         let within = self.refusals.iter().filter(alike);
         let mut accounts: Vec<_> = within.map(|(_, account, _)| *account).collect();
         accounts.sort_unstable();

@@ -7,10 +7,7 @@ use jiff::Timestamp;
 use crate::{Account as Declared, Usage};
 
 use super::{
-    super::super::Cost, Check, Told, View, When,
-    meter::Meter,
-    standing::Standing,
-    way::Way,
+    super::super::Cost, Check, Told, View, When, meter::Meter, standing::Standing, way::Way,
 };
 
 #[derive(Debug)]
@@ -108,10 +105,7 @@ impl World {
         models: &[Option<&'static str>],
         wall: Timestamp,
     ) -> Self {
-        let lane = |model: &Option<&'static str>| Lane {
-            model: *model,
-            line: Vec::new(),
-        };
+        let lane = |model: &Option<&'static str>| Lane { model: *model, line: Vec::new() };
         let mut world = Self {
             wall,
             accounts: Vec::new(),
@@ -224,7 +218,8 @@ impl World {
     pub(in super::super) fn earliest_alone(&self, now: u64, want: &Want, view: View) -> When {
         let whens = self.permitted(want).map(|key| {
             let alone = self.standings(want, key).map(|standing| standing.when_alone(now));
-            let in_need = self.standings(want, key).map(|standing| standing.when_in_need_alone(now));
+            let in_need =
+                self.standings(want, key).map(|standing| standing.when_in_need_alone(now));
             let cooled = alone.max().min(in_need.max()).unwrap_or(When::At(now));
             let meters = self.meters(want.lane, key).map(|meter| meter.when(now, &want.cost, view));
             meters.filter(|when| *when != When::OnChange).fold(cooled, When::max)

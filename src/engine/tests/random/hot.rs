@@ -204,7 +204,10 @@ impl Play {
         ensure!(engine.order.len() == accounts, "{} accounts", engine.order.len());
         let keys = world.declared_keys().count();
         ensure!(engine.total_keys == keys, "{} keys, not {keys}", engine.total_keys);
-        let live = world.declared_keys().filter(|key| world.keys[*key].alive && !world.keys[*key].rejected).count();
+        let live = world
+            .declared_keys()
+            .filter(|key| world.keys[*key].alive && !world.keys[*key].rejected)
+            .count();
         ensure!(engine.live_keys == live, "{} live keys, not {live}", engine.live_keys);
         for key in (0..world.keys.len()).filter(|key| !world.is_key_gone(*key)) {
             let (ix, ours) = (self.keys[key], &world.keys[key]);

@@ -13,7 +13,8 @@ use crate::{
 use super::{
     super::{
         super::{
-            AccountIx, Among, Ask, Before, Cost, Counts, Engine, Grant, KeyIx, Setup, Time, WaiterId, rank,
+            AccountIx, Among, Ask, Before, Cost, Counts, Engine, Grant, KeyIx, Setup, Time,
+            WaiterId, rank,
         },
         build,
         model::{Check, SKEW, Told, View, Want, When, World, ensure},
