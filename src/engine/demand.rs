@@ -93,6 +93,9 @@ pub(crate) struct Before {
     /// An account refused it for its rate. It goes back to the line with its place kept, and waits for as
     /// long as its caller does.
     pub(crate) is_limited: bool,
+    /// Several refused it for its rate, and did not say until when: others go first, and what more of them say
+    /// so proves nothing.
+    pub(crate) is_suspect: bool,
     /// An account refused it for its size. It is shown to none that is known to take no such request.
     pub(crate) is_too_large: bool,
 }
@@ -109,10 +112,9 @@ pub(crate) enum Among {
 }
 
 impl Ask {
-    /// Whether another refusal for its rate may be about itself: two accounts have refused it already,
-    /// or this one has.
-    pub(super) fn is_doubtful_at(&self, account: AccountIx) -> bool {
-        self.refused_by.len() >= 2 || self.refused_by.contains(&account)
+    /// Whether another refusal for its rate may be about itself: one account has refused it already.
+    pub(super) fn is_doubtful(&self) -> bool {
+        !self.refused_by.is_empty()
     }
 
     /// How much later than others it tries a place whose end was a guess.

@@ -51,6 +51,8 @@ pub(crate) struct Reserved {
     pub(super) parts: Parts,
     /// Whether a refusal for its rate may be about itself.
     pub(super) is_doubtful: bool,
+    /// Whether it proves nothing, in any case.
+    pub(super) is_suspect: bool,
     /// Whether meters count it. In shadow mode, what would have been held back is not counted.
     pub(super) counted: bool,
     pub(super) settled: bool,

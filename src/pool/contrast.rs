@@ -27,6 +27,8 @@ use super::{
 const ALIKE: usize = 3;
 /// So many where it is more likely that keys are dead.
 const DEAD: usize = 8;
+/// So many refusals for rate without a hint, each refuted by others that were accepted.
+const REFUTED: usize = 2;
 
 /// What to do after an attempt, as far as blame goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,10 +101,7 @@ impl KeyPool {
                 pending.iter().filter(of_key).for_each(|p| p.settle(Outcome::Confirmed));
                 return Advice::ByVerdict;
             }
-            Verdict::RateLimited { retry_after: None } => {
-                self.take_back_lessons(trail);
-                return Advice::ByVerdict;
-            }
+            Verdict::RateLimited { retry_after: None } => return self.weigh_lessons(trail),
             verdict if !verdict.needs_contrast() => return Advice::ByVerdict,
             _ => {}
         }
@@ -173,12 +172,17 @@ impl KeyPool {
         Advice::Stop
     }
 
-    /// A request was refused for its rate. Where an account refused it before and has accepted others since,
-    /// that was about the request: no limit is learnt of it.
-    fn take_back_lessons(&self, trail: &Trail) {
-        trail.settle_taught(|taught| {
+    /// A request was refused for its rate. Where an account refused it before and has accepted others that were
+    /// sent since, that was about the request: no limit is learnt of it, and twice is enough.
+    fn weigh_lessons(&self, trail: &Trail) -> Advice {
+        let refuted = trail.refute_taught(|taught| {
             self.shared.with(|core, now| core.engine.take_back(now, taught))
         });
+        if refuted < REFUTED {
+            return Advice::ByVerdict;
+        }
+        trail.close(Closed::First);
+        Advice::Stop
     }
 
     /// What one account alone called an overload of the provider is that account's own, if another one

@@ -102,6 +102,8 @@ struct Tried {
     pending: Vec<Arc<Pending>>,
     /// What its refusals have taught of limits.
     taught: Vec<Taught>,
+    /// How many lessons were none: others were accepted.
+    refuted: usize,
     first_refusal: Option<Arc<Refusal>>,
     last_refusal: Option<Arc<Refusal>>,
     closed: Option<Closed>,
@@ -177,9 +179,13 @@ impl Trail {
         (tried.attempts.clone(), tried.pending.clone())
     }
 
-    /// Forgets what its refusals have taught where that is settled.
-    pub(super) fn settle_taught(&self, mut is_settled: impl FnMut(&Taught) -> bool) {
-        self.tried().taught.retain(|taught| !is_settled(taught));
+    /// Forgets what its refusals have taught where that is refuted. How many were, by now.
+    pub(super) fn refute_taught(&self, mut is_refuted: impl FnMut(&Taught) -> bool) -> usize {
+        let mut tried = self.tried();
+        let before = tried.taught.len();
+        tried.taught.retain(|taught| !is_refuted(taught));
+        tried.refuted += before - tried.taught.len();
+        tried.refuted
     }
 
     /// No further attempt is made.

@@ -12,6 +12,9 @@ use crate::{
 
 use super::shared::{Core, Shared};
 
+/// After so many refusals for its rate without a hint, a request may be at fault itself.
+const SUSPECT: usize = 3;
+
 /// The part of `max_wait` that an attempt after the first may wait in any case.
 const GRACE: u32 = 10;
 
@@ -58,6 +61,7 @@ impl KeyPool {
         if is_unpriced {
             core.engine.unpriced(lane);
         }
+        let before = before(tried);
         let mut ask = Ask {
             lane,
             operation: core.engine.operation(operation),
@@ -70,12 +74,12 @@ impl KeyPool {
             bond: kin.and_then(|kin| core.engine.bond(now, kin)),
             cost: Cost { input, output, spend: spend.min(MOST) },
             prior,
-            rank: rank(since, demand.priority),
+            rank: rank(if before.is_suspect { now } else { since }, demand.priority),
             deadline,
             answer_by: demand.deadline.map(|deadline| clock.time(deadline)),
             excluded: Vec::new(),
             refused_by: Vec::new(),
-            before: before(tried),
+            before,
             among: among(match &demand.pinned {
                 None => Among::All,
                 Some(id) => core.engine.find_key(id).map_or(Among::None, Among::One),
@@ -107,10 +111,16 @@ impl KeyPool {
     }
 }
 
+/// Whether it was refused for its rate, without a word for how long.
+fn is_unhinted(attempt: &&Attempt) -> bool {
+    matches!(attempt.verdict, Verdict::RateLimited { retry_after: None })
+}
+
 /// How a request was refused before.
 fn before(tried: &[Attempt]) -> Before {
     let any = |is: fn(&Verdict) -> bool| tried.iter().any(|attempt| is(&attempt.verdict));
     Before {
+        is_suspect: tried.iter().filter(is_unhinted).count() >= SUSPECT,
         is_limited: any(|verdict| matches!(verdict, Verdict::RateLimited { .. })),
         is_too_large: any(|verdict| matches!(verdict, Verdict::TooLarge { .. })),
     }

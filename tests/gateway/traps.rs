@@ -102,7 +102,7 @@ fn too_many() -> Vec<Trap> {
     vec![
         passing("rate", (OpenAi, 429), &[("retry-after", "7")], RATE, LIMITED, ModelOut(7.0)),
         passing("quota", (OpenAi, 429), &[], QUOTA, NO_QUOTA, AccountOut(FIVE_MINUTES)),
-        passing("our address", (OpenAi, 429), &[HTML], PAGE, page, ModelOut(0.25)),
+        passing("our address", (OpenAi, 429), &[HTML], PAGE, page, Nothing),
         passing(
             "RetryInfo",
             (Gemini, 429),

@@ -162,7 +162,8 @@ impl Engine {
     ) -> Option<Taught> {
         // A request that others refused before may be to blame itself: the account serves others.
         let is_served = self.lanes[grant.lane].seat(grant.account).is_accepting(now);
-        if grant.is_doubtful && retry_after.is_none() && is_served {
+        let is_doubtful = grant.is_suspect || grant.is_doubtful && is_served;
+        if is_doubtful && retry_after.is_none() {
             return None;
         }
         let verdict = Verdict::RateLimited { retry_after };
