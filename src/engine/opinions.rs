@@ -37,6 +37,12 @@ impl Opinions {
         }
     }
 
+    /// So many were no extra calls: the first opinion was wrong.
+    pub(crate) fn give_back(&mut self, number: usize) {
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        self.earned = number.saturating_mul(PRICE).saturating_add(self.earned).min(MOST);
+    }
+
     /// So many were asked for.
     pub(crate) fn asked(&self) -> u64 {
         self.asked

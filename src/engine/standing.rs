@@ -201,6 +201,13 @@ pub(crate) enum Progress {
     Recovered,
 }
 
+impl Suspicion {
+    /// Whether it was found again by the request that was to find out.
+    pub(crate) fn is_of_probe(&self) -> bool {
+        self.part == Part::Probe
+    }
+}
+
 impl Standing {
     /// When it may be used.
     pub(crate) fn room(&self) -> Room {
@@ -524,9 +531,12 @@ impl Trouble {
         }
     }
 
-    /// The end is a guess. What was sent before the last rest began says nothing new.
+    /// The end is a guess. What was sent before the last rest began says nothing new; nor does what was sent
+    /// during it, for want of another place.
     fn climb(&mut self, now: Time, sent: Time, cause: &Cause, rng: &mut fastrand::Rng) {
-        if sent < self.since {
+        let is_of_key = matches!(cause.kind, Kind::Credential | Kind::Permission);
+        let is_known = is_of_key && sent < self.until && cause.kind == self.cause.kind;
+        if sent < self.since || is_known {
             return;
         }
         // Another ladder begins at its foot.

@@ -92,6 +92,9 @@ impl KeyPool {
         match last.verdict {
             Verdict::Accepted => {
                 settle(&pending, Outcome::Confirmed);
+                if !pending.is_empty() {
+                    self.shared.with(|core, _| core.engine.opinions_were_needed(pending.len()));
+                }
                 self.blame_overloaded(&attempts, last);
                 return Advice::ByVerdict;
             }
@@ -118,12 +121,7 @@ impl KeyPool {
         pending: &[Arc<Pending>],
         newest: &Pending,
     ) -> Advice {
-        let is_alike = |attempt: &&Attempt| attempt.verdict == last.verdict;
-        let mut accounts: Vec<_> =
-            attempts.iter().filter(is_alike).map(|attempt| &attempt.account).collect();
-        accounts.sort_unstable();
-        accounts.dedup();
-        let alike = accounts.len();
+        let alike = witnesses(attempts, pending, last);
         let is_vouched = pending.iter().any(|pending| pending.accusation().is_vouched);
         // The words name the key, and any key may do this.
         let is_told_of_key =
@@ -143,13 +141,13 @@ impl KeyPool {
         let deadline = self.shared.clock.time(trail.since() + self.shared.max_wait);
         let (is_known, has_another) = self.shared.with(|core, now| {
             let engine = &core.engine;
-            let is_known = alike == 1 && !is_told_of_key && engine.is_at_fault(now, accusation);
+            let is_known = alike <= 1 && !is_told_of_key && engine.is_at_fault(now, accusation);
             let has_another = !says_it_again
                 && engine.has_another(now, accusation, deadline, |key| tried(engine, key));
             (is_known, has_another)
         });
         if is_known || alike >= if names_keys { DEAD } else { ALIKE } {
-            return self.blame_request(trail, pending, names_keys);
+            return self.blame_request(trail, pending, newest, names_keys);
         }
         if !has_another {
             if names_keys {
@@ -160,7 +158,7 @@ impl KeyPool {
                 return Advice::Stop;
             }
             if alike > 1 {
-                return self.blame_request(trail, pending, names_keys);
+                return self.blame_request(trail, pending, newest, names_keys);
             }
             settle(pending, Outcome::Lapsed);
             return Advice::Stop;
@@ -203,20 +201,44 @@ impl KeyPool {
         }
     }
 
-    /// Keys that have nothing to do with each other say the same: it is the request. Nothing rests.
-    fn blame_request(&self, trail: &Trail, pending: &[Arc<Pending>], names_keys: bool) -> Advice {
-        if names_keys {
-            settle(pending, Outcome::Lapsed);
-        } else {
-            settle(pending, Outcome::Withdrawn);
-            if let Some(first) = pending.first() {
-                let accusation = first.accusation();
-                self.shared.with(|core, now| core.engine.note_at_fault(now, accusation));
-            }
+    /// Keys that have nothing to do with each other say the same: it is the request. Nothing rests. What others
+    /// said before is not settled by that.
+    fn blame_request(
+        &self,
+        trail: &Trail,
+        pending: &[Arc<Pending>],
+        newest: &Pending,
+        names_keys: bool,
+    ) -> Advice {
+        let kind = newest.accusation().kind();
+        for pending in pending {
+            let is_alike = pending.accusation().kind() == kind;
+            let outcome =
+                if is_alike && !names_keys { Outcome::Withdrawn } else { Outcome::Lapsed };
+            pending.settle(outcome);
+        }
+        if !names_keys {
+            let accusation = newest.accusation();
+            self.shared.with(|core, now| core.engine.note_at_fault(now, accusation));
         }
         trail.close(Closed::First);
         Advice::Stop
     }
+}
+
+/// How many accounts refused a request like the last one, beside keys that were known to be refused: they
+/// merely found that out again.
+fn witnesses(attempts: &[Attempt], pending: &[Arc<Pending>], last: &Attempt) -> usize {
+    let is_probe = |attempt: &Attempt| {
+        let mut accusations = pending.iter().map(|pending| pending.accusation());
+        accusations.any(|it| attempt.key.as_ref() == Some(&it.key) && it.is_of_probe())
+    };
+    let alike = attempts.iter().filter(|attempt| attempt.verdict == last.verdict);
+    let mut accounts: Vec<_> =
+        alike.filter(|attempt| !is_probe(attempt)).map(|attempt| &attempt.account).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    accounts.len()
 }
 
 fn settle(pending: &[Arc<Pending>], outcome: Outcome) {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::{
-    Place,
+    KeyId, Place,
     engine::{
-        Engine, Grant, KeyIx, LaneIx, OpIx, Time,
+        Engine, Grant, KeyIx, Time,
         index::At,
         lane::Lane,
-        standing::{Cause, Kind, Outcome, Suspicion},
+        standing::{Cause, Kind, Outcome, Standing, Suspicion},
         time::SECOND,
     },
 };
@@ -20,6 +20,7 @@ const TOGETHER: u64 = 60 * SECOND;
 #[derive(Debug)]
 pub(crate) struct Accusation {
     place: Place,
+    pub(crate) key: KeyId,
     at: At,
     /// Which of the key's secrets was refused.
     secret: u32,
@@ -31,6 +32,15 @@ pub(crate) struct Accusation {
 }
 
 impl Accusation {
+    pub(crate) fn kind(&self) -> Kind {
+        self.suspicion.cause.kind
+    }
+
+    /// Whether a key only repeats what it said before: the refused request was to find out.
+    pub(crate) fn is_of_probe(&self) -> bool {
+        self.suspicion.is_of_probe()
+    }
+
     pub(crate) fn is_of_credential(&self) -> bool {
         self.suspicion.cause.kind == Kind::Credential
     }
@@ -73,7 +83,8 @@ impl Engine {
         self.in_doubt_until = self.in_doubt_until.max(until);
         self.revive(at.account);
         let (secret, caller) = (grant.secret, self.caller(grant).cloned());
-        Some(Accusation { place, at, secret, suspicion, caller, is_vouched })
+        let key = self.keys[grant.key.index()].id.clone();
+        Some(Accusation { place, key, at, secret, suspicion, caller, is_vouched })
     }
 
     /// It is known who is to blame, or nobody will ever know.
@@ -93,10 +104,10 @@ impl Engine {
         let standing = self.standing_mut(place, at);
         let has_grown = standing.settle(now, suspicion, outcome, &mut rng);
         if has_grown {
-            let until = self.standing(place, at).map_or(now, |standing| standing.until());
-            self.in_doubt_until = self.in_doubt_until.max(until);
             self.rests(now, place, at, &suspicion.cause);
             self.widen_credential(now, place, at, &suspicion.cause);
+            let until = self.standings(at).map(|(_, standing)| standing.until()).max();
+            self.in_doubt_until = self.in_doubt_until.max(until.unwrap_or(now));
         }
         self.opened(place, at);
     }
@@ -145,8 +156,13 @@ impl Engine {
         self.opinions.ask()
     }
 
-    /// Whether any key is left that was not tried with a request, is not rejected itself, and may be used
-    /// before its caller gives up.
+    /// Those that were asked for were needed: another key did better.
+    pub(crate) fn opinions_were_needed(&mut self, number: usize) {
+        self.opinions.give_back(number);
+    }
+
+    /// Whether any key is left that was not tried with a request, and may be used before its caller gives up:
+    /// one that is rejected itself only if that is in doubt.
     pub(crate) fn has_another(
         &self,
         now: Time,
@@ -155,13 +171,20 @@ impl Engine {
         is_tried: impl Fn(KeyIx) -> bool,
     ) -> bool {
         let At { lane, operation, .. } = accusation.at;
+        let is_of_key = |cause: &Cause| matches!(cause.kind, Kind::Credential | Kind::Permission);
+        let is_refused = |standing: &Standing| {
+            standing.is_proven(now) && standing.cause(now).is_some_and(is_of_key)
+        };
         let is_left = |key: &KeyIx| {
             let account = self.keys[key.index()].account;
             let at = At { account, key: *key, lane, operation };
             !is_tried(*key)
                 && self.is_usable(*key)
-                && !self.is_refused(now, lane, operation, *key)
-                && self.standings(at).all(|(_, standing)| standing.until() <= deadline)
+                && self.standings(at).all(|(place, standing)| {
+                    let is_of_key = place <= Place::Key;
+                    standing.until_in_need() <= now && is_of_key
+                        || standing.until() <= deadline && !(is_of_key && is_refused(standing))
+                })
         };
         self.order.iter().flat_map(|account| &self.accounts[account.index()].keys).any(is_left)
     }
@@ -181,18 +204,5 @@ impl Engine {
         let standing = &mut self.lanes[lane].seat_mut(account).standing;
         standing.cool(now, now, None, &cause, &mut self.rng);
         self.revive(account);
-    }
-
-    /// Whether it is proven that a key is not accepted for an operation.
-    fn is_refused(&self, now: Time, lane: LaneIx, operation: OpIx, key: KeyIx) -> bool {
-        let account = self.keys[key.index()].account;
-        let at = At { account, key, lane, operation };
-        [Place::Operation, Place::KeyModel, Place::Key].into_iter().any(|place| {
-            self.standing(place, at).is_some_and(|standing| {
-                let is_of_key =
-                    |cause: &Cause| matches!(cause.kind, Kind::Credential | Kind::Permission);
-                standing.is_proven(now) && standing.cause(now).is_some_and(is_of_key)
-            })
-        })
     }
 }
