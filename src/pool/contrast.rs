@@ -143,7 +143,8 @@ impl KeyPool {
             let engine = &core.engine;
             let is_known = alike <= 1 && !is_told_of_key && engine.is_at_fault(now, accusation);
             let has_another = !says_it_again
-                && engine.has_another(now, accusation, deadline, |key| tried(engine, key));
+                && engine
+                    .has_another(now, accusation, deadline, !names_keys, |key| tried(engine, key));
             (is_known, has_another)
         });
         if is_known || alike >= if names_keys { DEAD } else { ALIKE } {

@@ -162,12 +162,13 @@ impl Engine {
     }
 
     /// Whether any key is left that was not tried with a request, and may be used before its caller gives up:
-    /// one that is rejected itself only if that is in doubt.
+    /// one that is rejected itself only if that may be in doubt, and is.
     pub(crate) fn has_another(
         &self,
         now: Time,
         accusation: &Accusation,
         deadline: Time,
+        may_be_in_doubt: bool,
         is_tried: impl Fn(KeyIx) -> bool,
     ) -> bool {
         let At { lane, operation, .. } = accusation.at;
@@ -182,7 +183,7 @@ impl Engine {
                 && self.is_usable(*key)
                 && self.standings(at).all(|(place, standing)| {
                     let is_of_key = place <= Place::Key;
-                    standing.until_in_need() <= now && is_of_key
+                    may_be_in_doubt && is_of_key && standing.until_in_need() <= now
                         || standing.until() <= deadline && !(is_of_key && is_refused(standing))
                 })
         };
