@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::{Limit, limit::Metered};
+use crate::{Limit, Place, limit::Metered};
 
 use super::{
     demand::Cost,
-    index::{AccountIx, LaneIx},
+    index::At,
     meter::{Meter, Source},
     pace::{Pace, Rates},
     reserved::Grant,
@@ -34,9 +34,10 @@ pub(crate) struct Learnt {
 /// What a refusal without a hint has taught, in case that it was about the request and not about a limit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taught {
-    pub(crate) account: AccountIx,
-    pub(crate) lane: LaneIx,
-    pub(crate) at: Time,
+    /// The place that rests for it.
+    pub(crate) place: Place,
+    pub(crate) at: At,
+    pub(crate) then: Time,
     before: Pace,
     lessons: u32,
 }
@@ -145,9 +146,9 @@ impl Learnt {
     }
 
     /// What is known now, to be taken back to once another lesson has come.
-    pub(crate) fn before_lesson(&self, now: Time, grant: &Grant) -> Taught {
-        let (account, lane) = (grant.account, grant.lane);
-        Taught { account, lane, at: now, before: self.pace, lessons: self.lessons + 1 }
+    pub(crate) fn before_lesson(&self, now: Time, grant: &Grant, place: Place) -> Taught {
+        let lessons = self.lessons + 1;
+        Taught { place, at: grant.at(), then: now, before: self.pace, lessons }
     }
 
     /// The last lesson was none: what was known before is known again. Nothing changes if another one has

@@ -291,6 +291,12 @@ impl Standing {
         })
     }
 
+    /// Whether it rests for a rate, and that began at a moment.
+    pub(crate) fn is_rest_since(&self, then: Time) -> bool {
+        let is_since = |it: &Trouble| it.since == then && it.cause.kind == Kind::Rate;
+        self.0.as_deref().is_some_and(is_since)
+    }
+
     /// Whether its rest is over and a probe decides.
     pub(crate) fn is_half_open(&self, now: Time) -> bool {
         self.0.as_ref().is_some_and(|trouble| {

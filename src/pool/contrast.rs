@@ -174,8 +174,8 @@ impl KeyPool {
     /// A request was refused for its rate. Where an account refused it before and has accepted others that were
     /// sent since, that was about the request: no limit is learnt of it, and twice is enough.
     fn weigh_lessons(&self, trail: &Trail) -> Advice {
-        let refuted = trail.refute_taught(|taught| {
-            self.shared.with(|core, now| core.engine.take_back(now, taught))
+        let refuted = trail.refute_taught(|taught, is_known| {
+            self.shared.with(|core, now| core.engine.take_back(now, taught, is_known))
         });
         if refuted < REFUTED {
             return Advice::ByVerdict;

@@ -199,11 +199,12 @@ impl Lease {
         }
     }
 
-    fn keep_open(&mut self, Judged { accusation, taught }: Judged) {
+    fn keep_open(&mut self, Judged { accusation, taught, is_about_request }: Judged) {
         if let Some(accusation) = accusation {
             self.open.pending = Some(Pending::new(Arc::clone(&self.shared), accusation));
         }
         self.open.taught = taught.or(self.open.taught);
+        self.open.is_about_request |= is_about_request;
     }
 
     fn hear(&mut self, verdict: Verdict) {

@@ -16,6 +16,8 @@ pub(crate) struct Open {
     pub(super) pending: Option<Arc<Pending>>,
     /// What was learnt of a limit.
     pub(super) taught: Option<Taught>,
+    /// Whether it is known that nothing was to be learnt.
+    pub(super) is_about_request: bool,
 }
 
 /// A key that is accused by a refusal which could also be the request's own fault.

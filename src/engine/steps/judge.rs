@@ -38,11 +38,13 @@ pub(crate) struct Judged {
     pub(crate) accusation: Option<Accusation>,
     /// What a refusal for rate has taught that gave no hint.
     pub(crate) taught: Option<Taught>,
+    /// Whether another account refused the request before, and this one serves others: it is the request.
+    pub(crate) is_about_request: bool,
 }
 
 impl Judged {
     pub(crate) fn is_open(&self) -> bool {
-        self.accusation.is_some() || self.taught.is_some()
+        self.accusation.is_some() || self.taught.is_some() || self.is_about_request
     }
 }
 
@@ -65,8 +67,7 @@ impl Engine {
         let cause = Cause { kind, rule, is_told: blame == Blame::Told };
         match verdict {
             Verdict::RateLimited { retry_after } => {
-                let taught = self.limited(now, grant, retry_after, place, &cause);
-                return Judged { taught, ..Judged::default() };
+                return self.limited(now, grant, retry_after, place, &cause);
             }
             Verdict::QuotaExhausted { retry_after } => {
                 self.cool(now, grant, place, retry_after, &cause);
@@ -159,17 +160,18 @@ impl Engine {
         retry_after: Option<Duration>,
         place: Place,
         cause: &Cause,
-    ) -> Option<Taught> {
+    ) -> Judged {
         // A request that others refused before may be to blame itself: the account serves others.
         let is_served = self.lanes[grant.lane].seat(grant.account).is_accepting(now);
         let is_doubtful = grant.is_suspect || grant.is_doubtful && is_served;
         if is_doubtful && retry_after.is_none() {
-            return None;
+            let is_about_request = grant.is_doubtful && is_served;
+            return Judged { is_about_request, ..Judged::default() };
         }
         let verdict = Verdict::RateLimited { retry_after };
         let learnt = &self.lanes[grant.lane].seat(grant.account).learnt;
         let before = match (retry_after, learnt) {
-            (None, Some(learnt)) => Some(learnt.before_lesson(now, grant)),
+            (None, Some(learnt)) => Some(learnt.before_lesson(now, grant, place)),
             _ => None,
         };
         let lesson = self.refused(now, grant, verdict);
@@ -180,7 +182,8 @@ impl Engine {
         self.cool(now, grant, place, hint, cause);
         // What is refused on the way to find a pace is the account's own.
         if lesson != Lesson::Nothing || !verdict.may_be_wider() || place > Place::Account {
-            return before.filter(|_| lesson != Lesson::Nothing);
+            let taught = before.filter(|_| lesson != Lesson::Nothing);
+            return Judged { taught, ..Judged::default() };
         }
         let lane = Some(grant.lane).filter(|_| place != Place::Account);
         // It was to find out whether the limit that is wider than an account is still there.
@@ -190,20 +193,28 @@ impl Engine {
         } else if self.alike.note(now, grant.account, lane, self.order.len()) {
             self.brake(now, grant.sent, lane);
         }
-        None
+        Judged::default()
     }
 
     /// A request was refused again that has taught an account's limit by an earlier refusal. If the account
-    /// has accepted others since, it was about the request. Whether that is settled.
-    pub(crate) fn take_back(&mut self, now: Time, taught: &Taught) -> bool {
-        let way = self.accounts[taught.account.index()].way;
-        let seat = self.lanes[taught.lane].seat_mut(taught.account);
-        let is_contradicted = seat.has_accepted_since(taught.at);
-        if let Some(learnt) = seat.learnt.as_mut().filter(|_| is_contradicted) {
-            learnt.take_back(now, taught, self.wall, &way);
-            self.revive(taught.account);
+    /// has accepted others since, or it is known otherwise, it was about the request. Whether that is settled.
+    pub(crate) fn take_back(&mut self, now: Time, taught: &Taught, is_known: bool) -> bool {
+        let &Taught { place, at, then, .. } = taught;
+        let way = self.accounts[at.account.index()].way;
+        let seat = self.lanes[at.lane].seat_mut(at.account);
+        if !is_known && !seat.has_accepted_since(then) {
+            return false;
         }
-        is_contradicted
+        if let Some(learnt) = seat.learnt.as_mut() {
+            learnt.take_back(now, taught, self.wall, &way);
+        }
+        if self.standing(place, at).is_some_and(|standing| standing.is_rest_since(then)) {
+            self.standing_mut(place, at).revive();
+            let place = self.whereabouts(place, at);
+            self.events.push(Event::Recovered { place });
+        }
+        self.revive(at.account);
+        true
     }
 
     /// A limit has shown itself that is wider than an account, for a model or for all.
