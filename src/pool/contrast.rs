@@ -174,7 +174,8 @@ impl KeyPool {
     /// A request was refused for its rate. Where an account refused it before and has accepted others that were
     /// sent since, that was about the request: no limit is learnt of it, and twice is enough.
     fn weigh_lessons(&self, trail: &Trail) -> Advice {
-        let refuted = trail.refute_taught(|taught, is_known| {
+        let others = self.shared.with(|core, _| core.engine.accounts()).saturating_sub(1);
+        let refuted = trail.refute_taught(others.clamp(1, ALIKE - 1), |taught, is_known| {
             self.shared.with(|core, now| core.engine.take_back(now, taught, is_known))
         });
         if refuted < REFUTED {

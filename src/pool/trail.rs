@@ -104,8 +104,8 @@ struct Tried {
     taught: Vec<Taught>,
     /// How many lessons were none: others were accepted.
     refuted: usize,
-    /// Whether it is known that its refusals for rate are its own fault.
-    is_about_request: bool,
+    /// How often it was refused for its rate by another account that serves others.
+    witnesses: usize,
     first_refusal: Option<Arc<Refusal>>,
     last_refusal: Option<Arc<Refusal>>,
     closed: Option<Closed>,
@@ -168,7 +168,7 @@ impl Trail {
         tried.attempts.push(attempt);
         tried.pending.extend(open.pending);
         tried.taught.extend(open.taught);
-        tried.is_about_request |= open.is_about_request;
+        tried.witnesses += usize::from(open.is_about_request);
         if tried.first_refusal.is_none() {
             tried.first_refusal.clone_from(&refusal);
         }
@@ -183,9 +183,13 @@ impl Trail {
     }
 
     /// Forgets what its refusals have taught where that is refuted. How many were, by now.
-    pub(super) fn refute_taught(&self, mut is_refuted: impl FnMut(&Taught, bool) -> bool) -> usize {
+    pub(super) fn refute_taught(
+        &self,
+        enough: usize,
+        mut is_refuted: impl FnMut(&Taught, bool) -> bool,
+    ) -> usize {
         let mut tried = self.tried();
-        let (before, is_known) = (tried.taught.len(), tried.is_about_request);
+        let (before, is_known) = (tried.taught.len(), tried.witnesses >= enough);
         tried.taught.retain(|taught| !is_refuted(taught, is_known));
         if !is_known {
             tried.refuted += before - tried.taught.len();

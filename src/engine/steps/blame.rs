@@ -156,6 +156,10 @@ impl Engine {
         self.opinions.ask()
     }
 
+    pub(crate) fn accounts(&self) -> usize {
+        self.order.len()
+    }
+
     /// Those that were asked for were needed: another key did better.
     pub(crate) fn opinions_were_needed(&mut self, number: usize) {
         self.opinions.give_back(number);
