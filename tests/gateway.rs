@@ -171,11 +171,14 @@ async fn the_status_page_shows_the_keys_but_no_secret() {
         request.headers_mut().insert("x-api-key", HeaderValue::from_static(token));
         request
     };
-    assert_eq!(gateway.text(with("/v1/models", "t-canary")).await.0, 200);
+    let ask = || {
+        let mut request = gateway.post(CHAT, chat("gpt-4o", false));
+        request.headers_mut().insert("x-api-key", HeaderValue::from_static("t-canary"));
+        request
+    };
+    assert_eq!(gateway.text(ask()).await.0, 200);
     fake.fail(Fault::revoke("sk-canary"));
-    let mut request = gateway.post(CHAT, chat("gpt-4o", false));
-    request.headers_mut().insert("x-api-key", HeaderValue::from_static("t-canary"));
-    let (_, refusal) = gateway.text(request).await;
+    let (_, refusal) = gateway.text(ask()).await;
     assert!(!refusal.contains("canary"), "{refusal}");
 
     assert_eq!(gateway.text(with("/-/status", "t-canary")).await.0, 401);

@@ -82,6 +82,9 @@ fn line(event: &Event) -> String {
         Event::BudgetNear { whose, limit, used_percent } => {
             format!("{used_percent} % of {limit} are spent by {whose}")
         }
+        Event::UsageIgnored { key, account, tokens } => {
+            format!("an answer to key {key} of {account} told {tokens} tokens: ignored")
+        }
         Event::Unpriced { model } => {
             format!("the price{} is not known: it counts as nothing", of(model))
         }

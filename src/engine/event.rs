@@ -178,6 +178,15 @@ pub enum Event {
         /// The model, if the request had one.
         model: Option<Arc<str>>,
     },
+    /// An answer told more tokens than any request has. The estimate counts instead.
+    UsageIgnored {
+        /// The key.
+        key: KeyId,
+        /// Its account.
+        account: Arc<str>,
+        /// The larger of its two figures, for its prompt and for its output.
+        tokens: u64,
+    },
     /// In shadow mode: requests went out that would have been held back. Told once a second at most.
     ShadowHeldBack {
         /// So many since this was last told.

@@ -61,6 +61,9 @@ pub(crate) struct Told<'a> {
     pub(crate) cost: &'a Cost,
 }
 
+/// A single request is in debt for so many periods at most: figures that are wrong end some time.
+const DEBT: u64 = 4;
+
 impl Meter {
     /// `wall` is the time of day at the engine's beginning.
     pub(crate) fn new(limit: Arc<Limit>, wall: Timestamp) -> Self {
@@ -189,6 +192,7 @@ impl Meter {
     /// freed by [`release`](Self::release). Whether room was given back.
     pub(crate) fn settle(&mut self, now: Time, taken: Time, reserved: &Cost, used: &Cost) -> bool {
         let (reserved, used) = (self.share_of(reserved), self.share_of(used));
+        let used = used.min(reserved.max(self.limit.amount().saturating_mul(DEBT)));
         match &mut self.gauge {
             Gauge::Rolling(rolling) => rolling.settle(now, taken, reserved, used),
             Gauge::Window(window) => window.settle(now, taken, reserved, used),

@@ -10,6 +10,9 @@ use crate::{
 
 use super::{credentials::Credential, lease::Heard};
 
+/// More tokens than any request has: ten times the largest context of 2026, ten million.
+const ABSURD: u64 = 100_000_000;
+
 impl Lease {
     /// Tells what was really used. The first call counts. Without one, what was reserved stays
     /// charged.
@@ -45,6 +48,10 @@ impl Lease {
         if self.settled {
             return;
         }
+        let (counted, usage) = match self.ignored(&usage) {
+            Some(guessed) => (guessed, guessed),
+            None => (counted, usage),
+        };
         let charge = self.charge(&usage);
         let counted = Usage { nano_dollars: self.counted_spend(&usage, charge), ..counted };
         let Some(grant) = &mut self.grant else { return };
@@ -56,6 +63,18 @@ impl Lease {
             }
         });
         self.book(Some(usage), charge);
+    }
+
+    /// What counts instead of figures that no request can reach: what was reserved.
+    fn ignored(&self, usage: &Usage) -> Option<Usage> {
+        let grant = self.grant.as_ref()?;
+        let told = usage.all_input().max(usage.all_output());
+        if told <= ABSURD {
+            return None;
+        }
+        self.shared.with(|core, _| core.engine.usage_ignored(grant, told));
+        let guessed = Usage::tokens(grant.reserved.input, grant.reserved.output);
+        Some(Usage { is_estimated: true, ..guessed })
     }
 
     /// What it costs, if anybody wants to know.

@@ -100,11 +100,6 @@ impl Fake {
         self.count(|seen| seen.is_of(number))
     }
 
-    /// The last call.
-    pub(crate) fn last(&self) -> Option<Seen> {
-        self.seen.lock().unwrap().last().cloned()
-    }
-
     pub(crate) fn count(&self, counts: impl Fn(&Seen) -> bool) -> usize {
         self.seen.lock().unwrap().iter().filter(|seen| counts(seen)).count()
     }

@@ -91,6 +91,9 @@ fn theirs(
 const LIMITED: (&str, &str) = ("rate_limited", "openai/rate-limit");
 const NO_QUOTA: (&str, &str) = ("quota_exhausted", "openai/insufficient-quota");
 
+/// The first rung of an account that alone says that it is overloaded.
+const OVERLOAD: f64 = 0.25;
+
 /// 429 for rate, for quota, and for our address.
 fn too_many() -> Vec<Trap> {
     let page = ("overloaded", "page/429");
@@ -102,7 +105,7 @@ fn too_many() -> Vec<Trap> {
     vec![
         passing("rate", (OpenAi, 429), &[("retry-after", "7")], RATE, LIMITED, ModelOut(7.0)),
         passing("quota", (OpenAi, 429), &[], QUOTA, NO_QUOTA, AccountOut(FIVE_MINUTES)),
-        passing("our address", (OpenAi, 429), &[HTML], PAGE, page, Nothing),
+        passing("our address", (OpenAi, 429), &[HTML], PAGE, page, ModelOut(OVERLOAD)),
         passing(
             "RetryInfo",
             (Gemini, 429),
@@ -219,9 +222,16 @@ fn failing() -> Vec<Trap> {
             &[],
             r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
             overloaded("anthropic/overloaded"),
-            Nothing,
+            ModelOut(OVERLOAD),
         ),
-        passing("503", (OpenAi, 503), &[], "{}", overloaded("status/overloaded"), Nothing),
+        passing(
+            "503",
+            (OpenAi, 503),
+            &[],
+            "{}",
+            overloaded("status/overloaded"),
+            ModelOut(OVERLOAD),
+        ),
         passing("a page", (OpenAi, 502), &[HTML], PAGE, ("transient", "status/5xx"), Nothing),
     ]
 }

@@ -1,6 +1,6 @@
 //! Reserving for one request, and the end of that.
 
-use crate::{Usage, Verdict};
+use crate::{Event, Usage, Verdict};
 
 use crate::engine::{
     Ask, Cost, Engine, Time,
@@ -117,6 +117,13 @@ impl Engine {
         if freed {
             self.revive(grant.account);
         }
+    }
+
+    /// An answer tells figures that cannot be true.
+    pub(crate) fn usage_ignored(&mut self, grant: &Grant, tokens: u64) {
+        let key = self.keys[grant.key.index()].id.clone();
+        let account = self.accounts[grant.account.index()].name.clone();
+        self.events.push(Event::UsageIgnored { key, account, tokens });
     }
 
     /// A request was refused, or got nowhere: it costs no money. What it takes of other limits is not

@@ -121,7 +121,9 @@ impl Meter {
 
     /// What was reserved by somebody turns out to have been so much.
     pub(super) fn settle(&mut self, now: u64, by: usize, reserved: &Cost, used: &Cost) {
-        self.correct(now, by, self.units(reserved), self.units(used));
+        let (reserved, used) = (self.units(reserved), self.units(used));
+        // Debts end.
+        self.correct(now, by, reserved, used.min(reserved.max(4 * self.limit.amount)));
     }
 
     /// It was nothing at all.
