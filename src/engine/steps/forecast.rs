@@ -134,8 +134,9 @@ impl Engine {
             let seat = self.lanes[ask.lane].seat(account);
             let account_until = self.accounts[account.index()].standing.until();
             let until = account_until.max(seat.standing.until());
-            self.keys_for(ask, account)
-                .any(|key| until.max(self.key_until(ask, key.ix, Standing::until)) <= ask.deadline)
+            self.keys_for(ask, account).any(|key| {
+                until.max(self.key_until(ask, key.ix, Standing::until_in_need)) <= ask.deadline
+            })
         };
         match ask.among {
             Among::All => !self.sample().any(is_in_time),
