@@ -1,5 +1,7 @@
 //! What an answer says that it used is charged to limits, and figures that cannot be true end no account.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::{convert::Infallible, time::Duration};
 
 use http::{Request, Response};

@@ -75,13 +75,13 @@ pub use key_set::{KeyEndpointInfo, KeySet};
 pub use lease::Lease;
 pub use trail::{Attempt, KeyUsed, Trail};
 
+#[cfg(feature = "retry")]
 pub(crate) use pending::Open;
 pub(crate) use trail::{Closed, Refusal};
-
 pub(crate) use wanted::Wanted;
 
 use crate::{
-    Demand, Estimate, Exhausted, KeyId, Place, Snapshot,
+    Demand, Estimate, Exhausted, KeyId, Snapshot,
     affinity::Kin,
     engine::{Ask, Engine, KeyIx, Time},
     provider::{self, Answer, Call, Provider, Ruling},
@@ -228,7 +228,7 @@ impl KeyPool {
     /// A limit has shown itself that is wider than an account: the model of the key's last request waits a
     /// moment.
     #[cfg(feature = "retry")]
-    pub(crate) fn brake(&self, model: Option<&str>, place: Place) {
+    pub(crate) fn brake(&self, model: Option<&str>, place: crate::Place) {
         self.shared.with(|core, now| core.engine.brake_model(now, model, place));
     }
 

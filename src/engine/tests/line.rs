@@ -24,7 +24,7 @@ fn excluding(engine: &mut Engine, now: Time, keys: &[usize]) -> Ask {
     Ask { excluded, ..ask(engine, now, 300.0) }
 }
 
-fn retry_after(refusal: Exhausted) -> f64 {
+fn retry_after(refusal: &Exhausted) -> f64 {
     refusal.retry_after().unwrap().as_secs_f64()
 }
 
@@ -113,7 +113,7 @@ fn a_demand_above_the_burst_is_told_when_the_meter_is_at_rest() {
     want.cost = tokens(100, 0);
     assert!(engine.admit(at(0.0), &want).is_some());
     want.cost = tokens(1_200, 0);
-    let told = retry_after(engine.turned_away(at(0.0), &want));
+    let told = retry_after(&engine.turned_away(at(0.0), &want));
     assert!((5.25..5.26).contains(&told), "100 tokens run out in 5 s, and jitter, not {told}");
     engine.line_up(at(0.0), want, WaiterId(0)).expect("it is served long before its deadline");
     assert!(engine.serve(at(0.0)).is_none());
@@ -126,7 +126,7 @@ fn a_forecast_knows_the_limits_of_keys() {
     let mut engine = keys_with(&[], &[&[Some(slow.clone()), Some(slow)]]);
     assert!((0..2).all(|_| admit(&mut engine, at(0.0)).is_some()));
     let want = ask(&mut engine, at(0.0), 30.0);
-    let told = retry_after(engine.line_up(at(0.0), want, WaiterId(0)).unwrap_err());
+    let told = retry_after(&engine.line_up(at(0.0), want, WaiterId(0)).unwrap_err());
     assert!((60.2..60.3).contains(&told), "{told}");
 }
 
@@ -139,7 +139,7 @@ fn a_forecast_is_not_blinded_by_what_may_end_at_any_moment() {
     assert!((0..2).all(|_| engine.admit(at(1.0), &want).is_some()));
     // Both together have 120 left, but neither has 80.
     want.cost = tokens(80, 0);
-    let told = retry_after(engine.line_up(at(1.0), want, WaiterId(0)).unwrap_err());
+    let told = retry_after(&engine.line_up(at(1.0), want, WaiterId(0)).unwrap_err());
     assert!((59.2..59.3).contains(&told), "{told}");
 }
 
@@ -149,7 +149,7 @@ fn a_forecast_sees_to_the_end_of_the_day() {
     assert!(admit(&mut engine, at(1.0)).is_some());
     let want = ask(&mut engine, at(1.0), 30.0);
     let refusal = engine.line_up(at(1.0), want, WaiterId(0)).expect_err("it waits in vain");
-    assert!((86_399.0..86_400.0).contains(&retry_after(refusal)));
+    assert!((86_399.0..86_400.0).contains(&retry_after(&refusal)));
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn nobody_waits_behind_itself() {
     let a_second = Verdict::RateLimited { retry_after: Some(Duration::from_secs(1)) };
     judge(&mut engine, at(10.0), &mut grant, a_second);
     let refusal = engine.serve(at(10.5)).unwrap().1.unwrap_err();
-    assert!(retry_after(refusal.clone()) < 1.0, "{refusal:?}");
+    assert!(retry_after(&refusal) < 1.0, "{refusal:?}");
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl Play {
                         ensure!(then <= when, "{ahead} would have room at {when:?}, now {then:?}");
                     }
                 }
-                Err(refusal) => self.check_turned_away(&want, refusal)?,
+                Err(refusal) => self.check_turned_away(&want, &refusal)?,
             }
         }
         Err("the engine serves more than wait".into())
@@ -231,7 +231,7 @@ impl Play {
     }
 
     /// Somebody in line was told that it waits in vain.
-    fn check_turned_away(&self, want: &Want, refusal: Exhausted) -> Check {
+    fn check_turned_away(&self, want: &Want, refusal: &Exhausted) -> Check {
         let keys = self.world.permitted(want).count();
         match refusal.reason() {
             Reason::NoKey if keys == 0 => {}
@@ -257,7 +257,7 @@ impl Play {
     }
 
     /// Somebody was refused at the door.
-    pub(super) fn check_refusal(&self, want: &Want, refusal: Exhausted) -> Check {
+    pub(super) fn check_refusal(&self, want: &Want, refusal: &Exhausted) -> Check {
         let keys = self.world.permitted(want).count();
         let when = self.world.earliest(self.now, want, View::Maybe);
         match refusal.reason() {
@@ -281,7 +281,7 @@ impl Play {
 
     /// The time that somebody is told to come again is not before there is room, nor, if nobody is
     /// ahead, after it.
-    pub(super) fn check_forecast(&self, want: &Want, refusal: Exhausted) -> Check {
+    pub(super) fn check_forecast(&self, want: &Want, refusal: &Exhausted) -> Check {
         let told = refusal.retry_after().map(|after| self.now + after.as_nanos() as u64);
         let maybe = self.world.earliest_alone(self.now, want, View::Maybe);
         let sure = self.world.earliest_alone(self.now, want, View::Sure);

@@ -198,7 +198,7 @@ impl Play {
             }
             Err(refusal) => {
                 self.tell(|| format!("{id} is refused: {refusal:?}"));
-                self.check_refusal(&want, refusal)?;
+                self.check_refusal(&want, &refusal)?;
             }
         }
         Ok(())
@@ -243,7 +243,7 @@ impl Play {
                 self.engine.leave(&ask, WaiterId(id));
                 self.world.lanes[lane].line.remove(place);
                 let refusal = self.engine.busy(self.time(), &ask);
-                self.check_forecast(&want, refusal)?;
+                self.check_forecast(&want, &refusal)?;
             }
         }
         Ok(())
@@ -364,7 +364,7 @@ impl Play {
             let ask = self.asked(&want);
             let refusal = self.engine.turned_away(self.time(), &ask);
             let at_once = Want { deadline: self.now, ..want.clone() };
-            self.check_refusal(&at_once, refusal.clone())?;
+            self.check_refusal(&at_once, &refusal)?;
             if let Some(after) = refusal.retry_after() {
                 self.now += after.as_nanos() as u64;
                 // Nobody is told that a key comes to its end before that.
