@@ -6,15 +6,15 @@ use super::{
 };
 
 /// So long a success counts.
-const RECENT: u64 = 60 * SECOND;
+const RECENT: u32 = 60;
 
-/// Times are kept with a nanosecond more, so that zero is never.
+/// Times are kept in seconds and one more, so that zero is never.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Accepted {
     operation: OpIx,
-    last: u64,
+    last: u32,
     /// The last one of another operation.
-    other: u64,
+    other: u32,
 }
 
 impl Accepted {
@@ -22,23 +22,27 @@ impl Accepted {
         if operation != self.operation {
             (self.other, self.operation) = (self.last, operation);
         }
-        self.last = now.nanos() + 1;
+        self.last = seconds(now) + 1;
     }
 
     /// Whether it was accepted of late, for whatever operation.
     pub(crate) fn is_recent(&self, now: Time) -> bool {
-        is_within(now, self.last, RECENT)
+        is_recent(now, self.last)
     }
 
     /// Whether it was accepted of late for another operation than this one.
     pub(crate) fn is_recent_for_another(&self, now: Time, operation: OpIx) -> bool {
         let another = if operation == self.operation { self.other } else { self.last };
-        is_within(now, another, RECENT)
+        is_recent(now, another)
     }
 }
 
-fn is_within(now: Time, then: u64, span: u64) -> bool {
-    then > 0 && now.nanos() - (then - 1).min(now.nanos()) <= span
+fn is_recent(now: Time, then: u32) -> bool {
+    then > 0 && seconds(now).saturating_sub(then - 1) <= RECENT
+}
+
+fn seconds(now: Time) -> u32 {
+    u32::try_from(now.nanos() / SECOND).unwrap_or(u32::MAX - 1)
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub(crate) struct Key {
     pub(crate) served: u64,
     /// What it has served beside the other keys of its account, by its weight.
     pub(crate) load: u64,
-    pub(crate) in_flight: u64,
+    pub(crate) in_flight: u32,
 }
 
 /// Whether a key may be used.

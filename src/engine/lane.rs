@@ -20,7 +20,7 @@ use super::{
     ready::Ready,
     size::Largest,
     standing::Standing,
-    time::{SECOND, Time},
+    time::Time,
 };
 
 /// For so many rounds an account that was passed over keeps its turns.
@@ -30,7 +30,9 @@ const MOST_ROUNDS: i32 = 32;
 const MOST_OWED: i32 = 1_024;
 
 /// So long ago an account was accepted just now.
-const JUST_NOW: u64 = 2 * SECOND;
+const JUST_NOW: u32 = 30;
+/// A tick is `2^26` nanoseconds, 67 ms: nine years of them fit.
+const TICK_BITS: u32 = 26;
 
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -73,9 +75,9 @@ pub(crate) struct Seat {
     place: Place,
     pub(crate) meters: Meters,
     pub(crate) standing: Standing,
-    /// When a request was last accepted, and when that was sent; a nanosecond is added, and zero is never.
-    accepted: u64,
-    accepted_sent: u64,
+    /// When a request was last accepted, and when that was sent, in ticks and one more: zero is never.
+    accepted: u32,
+    accepted_sent: u32,
     /// The largest request that is taken, where one was refused for its size.
     pub(crate) largest: Option<Box<Largest>>,
     /// What is known of the account's limits for this model beyond what was declared.
@@ -303,21 +305,25 @@ impl Lane {
     }
 }
 
+fn ticks(now: Time) -> u32 {
+    u32::try_from(now.nanos() >> TICK_BITS).unwrap_or(u32::MAX - 1)
+}
+
 impl Seat {
     /// A request was accepted.
     pub(crate) fn accepted(&mut self, now: Time, sent: Time) {
-        self.accepted = now.nanos() + 1;
-        self.accepted_sent = self.accepted_sent.max(sent.nanos() + 1);
+        self.accepted = ticks(now) + 1;
+        self.accepted_sent = self.accepted_sent.max(ticks(sent) + 1);
     }
 
     /// Whether a request was accepted that was sent after a moment.
     pub(crate) fn has_accepted_since(&self, then: Time) -> bool {
-        self.accepted_sent > then.nanos() + 1
+        self.accepted_sent > ticks(then) + 1
     }
 
     /// Whether a request was accepted just now.
     pub(crate) fn is_accepting(&self, now: Time) -> bool {
-        self.accepted > 0 && now.nanos().saturating_sub(self.accepted - 1) <= JUST_NOW
+        self.accepted > 0 && ticks(now).saturating_sub(self.accepted - 1) <= JUST_NOW
     }
 
     fn new(meters: Meters, weight: u32) -> Self {

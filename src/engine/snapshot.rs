@@ -390,7 +390,7 @@ fn key_state(now: Time, key: &Key) -> KeyState {
         disabled: key.life == Life::Disabled,
         last_refusal: last_refusal(now, key.refusal.as_deref()),
         served: key.served,
-        in_flight: key.in_flight,
+        in_flight: u64::from(key.in_flight),
     }
 }
 

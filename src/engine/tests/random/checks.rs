@@ -93,7 +93,11 @@ impl Play {
         for i in (0..self.world.keys.len()).filter(|key| !self.world.is_key_gone(*key)) {
             let key = &self.engine.keys[self.keys[i].index()];
             let open = count(&|(_, key, _)| *key == i);
-            ensure!(key.in_flight == open, "key {i}: {open}, not {} in flight", key.in_flight);
+            ensure!(
+                u64::from(key.in_flight) == open,
+                "key {i}: {open}, not {} in flight",
+                key.in_flight
+            );
         }
         let (waiting, ours) = (self.engine.waiting, self.world.waiting());
         ensure!(waiting == ours, "{waiting} wait, not {ours}");
