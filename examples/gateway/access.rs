@@ -30,7 +30,7 @@ use tower_key_rotation::{KeyPool, Trail, Verdict};
 
 use super::{last_event::LastEvent, times::Times};
 
-/// As much of a path is written: whoever has no token can send a long one, too.
+/// As much of a path is written: a caller without a token can send a long one, too.
 const LONGEST_PATH: usize = 512;
 
 /// Writes one line to standard error.
@@ -41,7 +41,7 @@ pub(crate) fn log(line: fmt::Arguments<'_>) {
     tests::LINES.with_borrow_mut(|lines| lines.push(line.to_string()));
 }
 
-/// Makes every request leave a line, whoever answers it.
+/// Makes every request leave a line, also those that the gateway answers itself.
 pub(crate) async fn logged(mut request: Request, next: Next) -> Response<Body> {
     let way = Way::default();
     let mut access = Access::new(request.method(), request.uri().path(), way.clone());
@@ -52,7 +52,7 @@ pub(crate) async fn logged(mut request: Request, next: Next) -> Response<Body> {
     answer.map(|body| Body::new(Logged { body, access }))
 }
 
-/// Where a request is led: an extension of it, for whoever finds that out.
+/// Where a request is led: an extension of it, which the pool's handler fills in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Way(Arc<OnceLock<Led>>);
 
@@ -65,7 +65,7 @@ struct Led {
 }
 
 impl Way {
-    /// The way of a request; one that nobody follows, if it has none.
+    /// The way of a request; an empty one, if it has none.
     pub(crate) fn of(extensions: &Extensions) -> Self {
         extensions.get::<Self>().cloned().unwrap_or_default()
     }

@@ -1,4 +1,6 @@
 //! What an operator sees of a pool: numbers and labels, never a secret.
+//!
+//! Long, for it is one list of public fields, each with its unit.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -92,8 +92,9 @@ impl KeyPool {
         match last.verdict {
             Verdict::Accepted => {
                 settle(&pending, Outcome::Confirmed);
-                if !pending.is_empty() {
-                    self.shared.with(|core, _| core.engine.opinions_were_needed(pending.len()));
+                let needed = trail.take_opinions();
+                if needed > 0 {
+                    self.shared.with(|core, _| core.engine.opinions_were_needed(needed));
                 }
                 self.blame_overloaded(&attempts, last);
                 return Advice::ByVerdict;
@@ -164,7 +165,11 @@ impl KeyPool {
             settle(pending, Outcome::Lapsed);
             return Advice::Stop;
         }
-        if names_keys || self.shared.with(|core, _| core.engine.may_ask_another()) {
+        if names_keys {
+            return Advice::AskAnother;
+        }
+        if self.shared.with(|core, _| core.engine.may_ask_another()) {
+            trail.paid_for_opinion();
             return Advice::AskAnother;
         }
         settle(pending, Outcome::Lapsed);

@@ -15,7 +15,8 @@ const ABSURD: u64 = 100_000_000;
 
 impl Lease {
     /// Tells what was really used. The first call counts. Without one, what was reserved stays
-    /// charged.
+    /// charged. So it does with more than 100 million tokens, which no request has: that is reported as
+    /// [`Event::UsageIgnored`](crate::Event::UsageIgnored).
     pub fn settle(&mut self, usage: Usage) {
         self.settle_as(usage, usage);
     }

@@ -102,6 +102,8 @@ struct Tried {
     pending: Vec<Arc<Pending>>,
     /// What its refusals have taught of limits.
     taught: Vec<Taught>,
+    /// Second opinions that were paid for and not given back.
+    opinions: usize,
     /// How many lessons were none: others were accepted.
     refuted: usize,
     /// How often it was refused for its rate by another account that serves others.
@@ -180,6 +182,16 @@ impl Trail {
     pub(super) fn look(&self) -> (Vec<Attempt>, Vec<Arc<Pending>>) {
         let tried = self.tried();
         (tried.attempts.clone(), tried.pending.clone())
+    }
+
+    /// A second opinion was paid for.
+    pub(super) fn paid_for_opinion(&self) {
+        self.tried().opinions += 1;
+    }
+
+    /// How many were; from now on none.
+    pub(super) fn take_opinions(&self) -> usize {
+        std::mem::take(&mut self.tried().opinions)
     }
 
     /// Forgets what its refusals have taught where that is refuted. How many were, by now.

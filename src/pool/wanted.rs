@@ -128,8 +128,6 @@ fn before(tried: &[Attempt]) -> Before {
 
 /// Leaves out what was tried, as long as there is something else.
 fn leave_out(engine: &Engine, ask: &mut Ask, tried: &[Attempt]) {
-    let is_unhinted =
-        |attempt: &&Attempt| matches!(attempt.verdict, Verdict::RateLimited { retry_after: None });
     let limited = tried.iter().filter(is_unhinted).filter_map(|attempt| attempt.account.as_deref());
     for account in limited.filter_map(|name| engine.find_account(name)) {
         if !ask.refused_by.contains(&account) {

@@ -2,7 +2,7 @@
 //! which are nothing that anybody waits for.
 //!
 //! Providers that speak each other's dialects send each other's events, so every shape is known here
-//! once. An error is judged by the same [rules](super::rule) as a response.
+//! once, in one file. An error is judged by the same [rules](super::rule) as a response.
 
 use http::{HeaderMap, header};
 use memchr::memmem;

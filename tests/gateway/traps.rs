@@ -1,5 +1,5 @@
 //! Refusals that are easily taken for something else, sent end to end: how often the provider is called, what
-//! the caller sees, and what becomes of keys and accounts.
+//! the caller sees, and what becomes of keys and accounts. Long, for it is one table.
 
 use std::{io::Write, sync::Arc};
 

@@ -42,7 +42,7 @@ impl Accusation {
     }
 
     pub(crate) fn is_of_credential(&self) -> bool {
-        self.suspicion.cause.kind == Kind::Credential
+        self.kind() == Kind::Credential
     }
 }
 
@@ -87,7 +87,7 @@ impl Engine {
         Some(Accusation { place, key, at, secret, suspicion, caller, is_vouched })
     }
 
-    /// It is known who is to blame, or nobody will ever know.
+    /// An accusation is confirmed or withdrawn, or it lapses without contrast.
     pub(crate) fn settle_accusation(
         &mut self,
         now: Time,
@@ -156,6 +156,7 @@ impl Engine {
         self.opinions.ask()
     }
 
+    /// How many accounts there are.
     pub(crate) fn accounts(&self) -> usize {
         self.order.len()
     }

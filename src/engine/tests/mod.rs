@@ -1,4 +1,6 @@
 //! The engine alone, in made-up time.
+//!
+//! Long, for it holds what the tests of all parts share, and those of the life of one request.
 
 mod affinity;
 mod budgets;

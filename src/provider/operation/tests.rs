@@ -1,4 +1,6 @@
 //! Operations of the paths that providers document, and of those that nobody does.
+//!
+//! Long, for it is one table of paths.
 
 use fastrand::Rng;
 use http::{Method, Uri};
