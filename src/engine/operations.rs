@@ -2,12 +2,18 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::provider::operation::{OPERATIONS, Operation};
+use crate::provider::operation::{Access, OPERATIONS, Operation};
 
 use super::index::OpIx;
 
 /// So many operations that no dialect knows have a number of their own; all others share one.
 const MOST: usize = 256;
+
+/// The operation that all others share.
+const OTHER: usize = Operation::SLOTS;
+
+/// The operation of which nothing is known, `-`.
+const UNKNOWN: usize = Operation::SLOTS + 1;
 
 #[derive(Debug)]
 pub(crate) struct Operations {
@@ -18,7 +24,7 @@ pub(crate) struct Operations {
 
 impl Operations {
     pub(crate) fn new() -> Self {
-        let names = OPERATIONS.into_iter().chain(["(other)"]).map(Arc::from).collect();
+        let names = OPERATIONS.into_iter().chain(["(other)", "-"]).map(Arc::from).collect();
         Self { names, unknown: HashMap::new() }
     }
 
@@ -29,12 +35,16 @@ impl Operations {
 
     fn resolve_unknown(&mut self, operation: &Operation<'_>) -> OpIx {
         let (segment, access) = (operation.segment().unwrap_or("-"), operation.access());
+        // Most pools without bodies and paths to read know no other: it costs no look-up.
+        if (segment, access) == ("-", Access::Write) {
+            return OpIx::new(UNKNOWN);
+        }
         let known = self.unknown.get(segment).and_then(|known| known[access as usize]);
         if let Some(known) = known {
             return known;
         }
-        if self.names.len() > Operation::SLOTS + MOST {
-            return OpIx::new(Operation::SLOTS);
+        if self.names.len() > UNKNOWN + MOST {
+            return OpIx::new(OTHER);
         }
         let new = OpIx::new(self.names.len());
         self.names.push(operation.to_string().into());

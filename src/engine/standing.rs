@@ -217,12 +217,16 @@ impl Standing {
     /// The same for a request that was refused for its rate already: others try a place first whose end
     /// was a guess, for `later`.
     pub(crate) fn room_after_others(&self, later: u64) -> Room {
-        match &self.0 {
-            Some(trouble) if trouble.trust == Trust::ProbeDue => {
-                Room::At(trouble.ends().plus(later))
-            }
-            _ => self.room(),
+        match (self.room(), self.after_others(later)) {
+            (Room::At(open), later) => Room::At(open.plus(later)),
+            (room, _) => room,
         }
+    }
+
+    /// How much later that is: while a probe decides.
+    pub(crate) fn after_others(&self, later: u64) -> u64 {
+        let is_due = |trouble: &Trouble| matches!(trouble.trust, Trust::ProbeDue | Trust::ProbeOut);
+        if self.0.as_deref().is_some_and(is_due) { later } else { 0 }
     }
 
     /// When it may be used by somebody who has nowhere else to go: what is only inferred or suspected

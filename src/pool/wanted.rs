@@ -93,7 +93,7 @@ impl KeyPool {
         }
         exclude(&core.engine, &mut ask, demand.excluded.iter());
         if !tried.is_empty() {
-            leave_out(&core.engine, &mut ask, tried);
+            leave_out(&core.engine, now, &mut ask, tried);
         }
         ask
     }
@@ -127,7 +127,7 @@ fn before(tried: &[Attempt]) -> Before {
 }
 
 /// Leaves out what was tried, as long as there is something else.
-fn leave_out(engine: &Engine, ask: &mut Ask, tried: &[Attempt]) {
+fn leave_out(engine: &Engine, now: Time, ask: &mut Ask, tried: &[Attempt]) {
     let limited = tried.iter().filter(is_unhinted).filter_map(|attempt| attempt.account.as_deref());
     for account in limited.filter_map(|name| engine.find_account(name)) {
         if !ask.refused_by.contains(&account) {
@@ -141,6 +141,12 @@ fn leave_out(engine: &Engine, ask: &mut Ask, tried: &[Attempt]) {
         ask.excluded = by_caller;
         return;
     }
+    // A failure may be over by now, a rest is not: what merely failed is tried before a key that rests.
+    if !engine.has_key_by(now, ask) {
+        ask.excluded = by_caller;
+        let others = tried.iter().filter(|attempt| attempt.verdict != Verdict::Transient);
+        exclude(engine, ask, others.filter_map(|attempt| attempt.key.as_ref()));
+    }
     // Keys of one account are no witnesses for each other: it may be the account that is closed.
     let accused = tried.iter().filter(|attempt| attempt.verdict.needs_contrast());
     let accused = accused.filter_map(|attempt| attempt.account.as_deref());
@@ -148,7 +154,7 @@ fn leave_out(engine: &Engine, ask: &mut Ask, tried: &[Attempt]) {
     for account in accused.filter_map(|name| engine.find_account(name)) {
         engine.exclude_account(ask, account);
     }
-    if ask.excluded.len() > without_accounts && engine.is_tried_out(ask) {
+    if ask.excluded.len() > without_accounts && !engine.is_served_in_time(now, ask) {
         ask.excluded.truncate(without_accounts);
     }
 }

@@ -42,7 +42,9 @@ impl Engine {
         }
         let model = lane.model.clone();
         if self.exhausted.replace(now).is_none() {
-            let wait = self.forecast(now, ask).map(|at| now.until(at));
+            // For any such request, whatever keys this one has tried already.
+            let any = Ask { excluded: Vec::new(), ..ask.clone() };
+            let wait = self.forecast(now, &any).map(|at| now.until(at));
             self.events.push(Event::Exhausted { model, wait });
         }
     }

@@ -59,7 +59,8 @@ impl Engine {
         passing: Option<Passing>,
     ) -> Result<(AccountIx, KeyIx), Blocked> {
         let of_model = &self.lanes[ask.lane].standing;
-        let room = self.provider.room_after_others(ask.later());
+        let later = ask.later().max(self.courtesy(ask.lane));
+        let room = self.provider.room_after_others(later);
         match room.max(of_model.room_after_others(ask.later())) {
             Room::At(open) if open <= now => {}
             Room::At(open) => {

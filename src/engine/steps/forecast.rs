@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::{Exhausted, Reason, limit::Metered};
 
 use crate::engine::{
-    AccountIx, Among, Ask, Engine, KeyIx, Time, account::Key, line::Sum, meter::Meter, room::Room,
-    standing::Standing,
+    AccountIx, Among, Ask, Engine, KeyIx, LaneIx, Time, account::Key, line::Sum, meter::Meter,
+    room::Room, standing::Standing,
 };
 
 /// No further than a day ahead.
@@ -95,8 +95,9 @@ impl Engine {
         let seat = self.lanes[ask.lane].seat(account);
         let state = &self.accounts[account.index()];
         let of_model = &self.lanes[ask.lane].standing;
-        let standings = [&self.provider, of_model, &state.standing, &seat.standing];
-        let cooled = standings.map(until).into_iter().max()?;
+        let standings = [of_model, &state.standing, &seat.standing];
+        let provider = self.provider_until(ask.lane, until);
+        let cooled = standings.map(until).into_iter().fold(provider, Time::max);
         let cooled = match seat.largest.as_ref().map(|largest| largest.room(&ask.cost)) {
             Some(Room::At(open)) => cooled.max(open),
             _ => cooled,
@@ -130,18 +131,28 @@ impl Engine {
     /// Whether every key that may be used before a request's deadline is one that it excludes: then those
     /// it has tried are worth another try.
     pub(crate) fn is_tried_out(&self, ask: &Ask) -> bool {
+        !self.has_key_by(ask.deadline, ask)
+    }
+
+    /// Whether a request may be sent with one of the keys that it does not exclude by then, as far as no
+    /// place rests. Limits do not count.
+    pub(crate) fn has_key_by(&self, then: Time, ask: &Ask) -> bool {
         let is_in_time = |account: AccountIx| {
             let seat = self.lanes[ask.lane].seat(account);
             let account_until = self.accounts[account.index()].standing.until();
             let until = account_until.max(seat.standing.until());
-            self.keys_for(ask, account).any(|key| {
-                until.max(self.key_until(ask, key.ix, Standing::until_in_need)) <= ask.deadline
-            })
+            self.keys_for(ask, account)
+                .any(|key| until.max(self.key_until(ask, key.ix, Standing::until_in_need)) <= then)
         };
         match ask.among {
-            Among::All => !self.sample().any(is_in_time),
-            Among::One(_) | Among::None => self.is_keyless(ask),
+            Among::All => self.sample().any(is_in_time),
+            Among::One(_) | Among::None => !self.is_keyless(ask),
         }
+    }
+
+    /// Whether a request would be admitted before its deadline, if it joined the line now.
+    pub(crate) fn is_served_in_time(&self, now: Time, ask: &Ask) -> bool {
+        self.forecast(now, ask).is_some_and(|at| at <= ask.deadline)
     }
 
     /// When a request could be admitted that joined the line now; `None` if no clock tells.
@@ -250,9 +261,15 @@ impl Engine {
         let seat = self.lanes[ask.lane].seat(account);
         let state = &self.accounts[account.index()];
         let of_model = &self.lanes[ask.lane].standing;
-        let standings = [&self.provider, of_model, &state.standing, &seat.standing];
+        let standings = [of_model, &state.standing, &seat.standing];
         self.keys_for(ask, account).any(|key| self.key_until(ask, key.ix, until) <= then)
             && standings.into_iter().all(|standing| until(standing) <= then)
+            && self.provider_until(ask.lane, until) <= then
+    }
+
+    /// Until when the provider as a whole rests for a model.
+    fn provider_until(&self, lane: LaneIx, until: fn(&Standing) -> Time) -> Time {
+        until(&self.provider).plus(self.provider.after_others(self.courtesy(lane)))
     }
 }
 

@@ -73,7 +73,8 @@ mod looking {
             if !self.is_usable(key) {
                 return Gate::Shut(None);
             }
-            let wider = self.provider.room().max(self.lanes[like.lane].standing.room());
+            let provider = self.provider.room_after_others(self.courtesy(like.lane));
+            let wider = provider.max(self.lanes[like.lane].standing.room());
             let rooms =
                 like.cost.least().map(|cost| self.room_of(like.lane, like.operation, &cost, key));
             match rooms.fold(wider, Room::max) {

@@ -12,6 +12,7 @@ use crate::{
         index::At,
         room::Room,
         standing::{Part, Parts, Progress, Standing},
+        time::SECOND,
     },
 };
 
@@ -65,6 +66,12 @@ impl Engine {
         let room = |operation| keys.get(&(key, operation)).map_or(own, Standing::room);
         let of_model = own.max(room(None));
         (of_model, of_model.max(room(Some(operation))))
+    }
+
+    /// How much later than others the requests of a model probe the provider: whether it is back is not to
+    /// be learnt from a model that is known to be overloaded itself.
+    pub(in crate::engine) fn courtesy(&self, lane: LaneIx) -> u64 {
+        if self.lanes[lane].standing.is_open() { 0 } else { SECOND }
     }
 
     /// A request is about to be sent.

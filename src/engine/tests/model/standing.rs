@@ -110,6 +110,19 @@ impl Standing {
         }
     }
 
+    /// For those who are better not the probe: a second later.
+    pub(super) fn when_after_others(&self, now: u64) -> When {
+        match &self.trust {
+            Trust::Probe(_) => When::At((self.ends() + SECOND).max(now)),
+            _ => When::At(self.ends().max(now)),
+        }
+    }
+
+    /// Whether anything is remembered of it.
+    pub(super) fn is_marked(&self) -> bool {
+        self.cause.is_some()
+    }
+
     /// For somebody who has nowhere else to go.
     pub(super) fn when_in_need(&self, now: u64) -> When {
         match (&self.trust, self.cause) {

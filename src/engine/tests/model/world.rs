@@ -186,7 +186,15 @@ impl World {
     pub(in super::super) fn when(&self, now: u64, want: &Want, key: usize, view: View) -> When {
         let standings = self.standings(want, key).map(|standing| standing.when(now));
         let meters = self.meters(want.lane, key).map(|meter| meter.when(now, &want.cost, view));
-        standings.chain(meters).max().unwrap_or(When::At(now))
+        let others = self.after_others(now, want);
+        standings.chain(meters).chain(others).max().unwrap_or(When::At(now))
+    }
+
+    /// When models that are known to be overloaded may find out whether the provider is back: last.
+    fn after_others(&self, now: u64, want: &Want) -> Option<When> {
+        let of_model = self.places.get(&Spot::ProviderModel(want.lane))?;
+        let provider = self.places.get(&Spot::Provider)?;
+        of_model.is_marked().then(|| provider.when_after_others(now))
     }
 
     /// Whether a request may have nowhere else to go than to a key that is only suspected, or inferred, to
@@ -220,6 +228,8 @@ impl World {
             let alone = self.standings(want, key).map(|standing| standing.when_alone(now));
             let in_need =
                 self.standings(want, key).map(|standing| standing.when_in_need_alone(now));
+            let alone = alone.chain(self.after_others(now, want));
+            let in_need = in_need.chain(self.after_others(now, want));
             let cooled = alone.max().min(in_need.max()).unwrap_or(When::At(now));
             let meters = self.meters(want.lane, key).map(|meter| meter.when(now, &want.cost, view));
             meters.filter(|when| *when != When::OnChange).fold(cooled, When::max)
