@@ -234,10 +234,14 @@ impl Engine {
     }
 
     /// Tells of limits on spending of which four fifths have been spent by now.
+    #[inline]
     pub(super) fn tell_near_budgets(&mut self, now: Time, grant: &Grant) {
-        if !self.limits_spending {
-            return;
+        if self.limits_spending {
+            self.tell_near_spending(now, grant);
         }
+    }
+
+    fn tell_near_spending(&mut self, now: Time, grant: &Grant) {
         let account = &mut self.accounts[grant.account.index()];
         let key = &mut self.keys[grant.key.index()];
         let (name, id) = (Arc::clone(&account.name), key.id.clone());

@@ -237,6 +237,7 @@ impl Engine {
     }
 
     /// Frees the slot of a key that has left.
+    #[inline]
     pub(super) fn let_go(&mut self, ix: KeyIx) {
         let key = &mut self.keys[ix.index()];
         let account = key.account;

@@ -49,7 +49,14 @@ impl Engine {
     }
 
     /// Does and tells what is due by now. To be called before anything else is done at a moment.
+    #[inline]
     pub(crate) fn tell_the_time(&mut self, now: Time) {
+        if !self.notices.is_empty() {
+            self.tell_what_is_due(now);
+        }
+    }
+
+    fn tell_what_is_due(&mut self, now: Time) {
         while let Some(&(due, ix)) = self.notices.first()
             && due <= now
         {

@@ -52,7 +52,7 @@ impl Engine {
         let usable = accounts.filter_map(|account| {
             let keys = self.accounts[account.index()].keys.iter();
             // A key that rests by itself is not good for anything now.
-            let is_open = |key: KeyIx| matches!(self.key_standing(ask.lane, ask.operation, key), (_, Room::At(open)) if open <= now);
+            let is_open = |key: KeyIx| matches!(self.key_standing(ask.lane, ask.operation, key), Room::At(open) if open <= now);
             let mut usable = keys.filter(|key| {
                 self.is_usable(**key) && ask.allows(**key) && is_open(**key)
             });

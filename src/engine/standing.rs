@@ -188,8 +188,33 @@ pub(crate) enum Part {
     Counted,
 }
 
-/// What a request is to the standing of each place, from the narrowest on.
-pub(crate) type Parts = [Part; Place::ALL.len()];
+/// What a request is to the standing of each place: two bits for each, none where it is an ordinary one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Parts(u16);
+
+impl Parts {
+    pub(crate) fn set(&mut self, place: Place, part: Part) {
+        let bits = match part {
+            Part::Ordinary => return,
+            Part::Probe => 1,
+            Part::Counted => 2,
+        };
+        self.0 |= bits << (2 * place.index());
+    }
+
+    pub(crate) fn of(self, place: Place) -> Part {
+        match self.0 >> (2 * place.index()) & 3 {
+            0 => Part::Ordinary,
+            1 => Part::Probe,
+            _ => Part::Counted,
+        }
+    }
+
+    /// Whether it is an ordinary one everywhere.
+    pub(crate) fn are_ordinary(self) -> bool {
+        self.0 == 0
+    }
+}
 
 /// What a success changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -446,6 +471,7 @@ impl Standing {
     }
 
     /// A request is about to be sent.
+    #[inline]
     pub(crate) fn sending(&mut self, now: Time) -> Part {
         let Some(trouble) = &mut self.0 else { return Part::Ordinary };
         // Somebody has nowhere else to go: it finds out whether the place can be used after all.

@@ -190,10 +190,14 @@ impl Core {
     }
 
     /// Serves everybody who can be. Whoever is `awake` is not woken.
+    #[inline]
     pub(crate) fn serve(&mut self, now: Time, awake: Option<WaiterId>) {
-        if self.engine.has_nobody_to_serve() {
-            return;
+        if !self.engine.has_nobody_to_serve() {
+            self.serve_line(now, awake);
         }
+    }
+
+    fn serve_line(&mut self, now: Time, awake: Option<WaiterId>) {
         while let Some((id, outcome)) = self.engine.serve(now) {
             let outcome = outcome.map(|grant| self.granted(grant));
             if let Some(slot) = self.waiters.get_mut(id.0) {

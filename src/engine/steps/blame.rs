@@ -75,7 +75,7 @@ impl Engine {
             _ => (place, cause),
         };
         let is_vouched = key.accepted.is_recent(now);
-        let (at, part) = (grant.at(), grant.parts[place.index()]);
+        let (at, part) = (grant.at(), grant.parts.of(place));
         let mut rng = self.rng.fork();
         let standing = self.standing_mut(place, at);
         let suspicion = standing.suspect(now, grant.sent, part, cause, &mut rng);

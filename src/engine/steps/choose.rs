@@ -215,28 +215,31 @@ impl Engine {
         account: AccountIx,
         ask: &Ask,
     ) -> Result<KeyIx, NoKey> {
-        let mut none = NoKey { rest: Room::Never, excluded: false, room: Room::Never };
         let mut best: Option<(u64, KeyIx)> = None;
         for &key in &self.accounts[account.index()].keys {
-            if !self.is_usable(key) {
-                continue;
+            let load = self.keys[key.index()].load;
+            if best.is_none_or(|(least, _)| load < least)
+                && self.is_usable(key)
+                && !ask.excluded.contains(&key)
+                && self.room_of_key(ask, key) <= Room::At(now)
+            {
+                best = Some((load, key));
             }
-            let (rest, standing) = self.key_standing(ask.lane, ask.operation, key);
-            none.rest = none.rest.min(rest);
-            let state = &self.keys[key.index()];
-            match state.room(&ask.cost).max(standing) {
-                Room::At(open) if open <= now && ask.excluded.contains(&key) => {
-                    none.excluded = true;
-                }
-                Room::At(open) if open <= now => {
-                    if best.is_none_or(|(least, _)| state.load < least) {
-                        best = Some((state.load, key));
-                    }
-                }
+        }
+        best.map(|(_, key)| key).ok_or_else(|| self.why_no_key(now, account, ask))
+    }
+
+    fn why_no_key(&self, now: Time, account: AccountIx, ask: &Ask) -> NoKey {
+        let mut none = NoKey { rest: Room::Never, excluded: false, room: Room::Never };
+        let keys = self.accounts[account.index()].keys.iter();
+        for &key in keys.filter(|key| self.is_usable(**key)) {
+            none.rest = none.rest.min(self.key_rest(ask.lane, key));
+            match self.room_of_key(ask, key) {
+                room if room <= Room::At(now) => none.excluded = true,
                 room => none.room = none.room.min(room),
             }
         }
-        best.map(|(_, key)| key).ok_or(none)
+        none
     }
 
     /// When a key of an account has room that the request may be sent with.
@@ -250,7 +253,7 @@ impl Engine {
 
     /// When a key has room for a request, as far as it goes by itself.
     pub(in crate::engine) fn room_of_key(&self, ask: &Ask, key: KeyIx) -> Room {
-        let (_, standing) = self.key_standing(ask.lane, ask.operation, key);
+        let standing = self.key_standing(ask.lane, ask.operation, key);
         self.keys[key.index()].room(&ask.cost).max(standing)
     }
 

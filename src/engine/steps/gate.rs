@@ -38,7 +38,7 @@ impl Engine {
     fn room_of(&self, lane: LaneIx, operation: OpIx, cost: &Cost, key: KeyIx) -> Room {
         let state = &self.keys[key.index()];
         let account = &self.accounts[state.account.index()];
-        let (_, standing) = self.key_standing(lane, operation, key);
+        let standing = self.key_standing(lane, operation, key);
         let of_account = account.room(self.lanes[lane].seat(state.account), cost);
         of_account.max(state.room(cost)).max(standing)
     }

@@ -187,7 +187,7 @@ impl Engine {
         }
         let lane = Some(grant.lane).filter(|_| place != Place::Account);
         // It was to find out whether the limit that is wider than an account is still there.
-        let is_probe = |place: Place| grant.parts[place.index()] == Part::Probe;
+        let is_probe = |place: Place| grant.parts.of(place) == Part::Probe;
         if is_probe(Place::ProviderModel) || is_probe(Place::Provider) {
             self.brake(now, grant.sent, lane.filter(|_| !is_probe(Place::Provider)));
         } else if self.alike.note(now, grant.account, lane, self.order.len()) {

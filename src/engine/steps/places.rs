@@ -51,21 +51,29 @@ impl Engine {
         Place::ALL.into_iter().filter_map(move |place| Some((place, self.standing(place, at)?)))
     }
 
-    /// When a key may be used, as far as it goes by itself: for every operation of a model, and for one.
+    /// When a key may be used for an operation of a model, as far as it goes by itself.
+    #[inline]
     pub(in crate::engine) fn key_standing(
         &self,
         lane: LaneIx,
         operation: OpIx,
         key: KeyIx,
-    ) -> (Room, Room) {
-        let own = self.keys[key.index()].standing.room();
-        let keys = &self.lanes[lane].keys;
-        if keys.is_empty() {
-            return (own, own);
+    ) -> Room {
+        let room = self.key_rest(lane, key);
+        match self.lanes[lane].keys.get(&(key, Some(operation))) {
+            Some(standing) => room.max(standing.room()),
+            None => room,
         }
-        let room = |operation| keys.get(&(key, operation)).map_or(own, Standing::room);
-        let of_model = own.max(room(None));
-        (of_model, of_model.max(room(Some(operation))))
+    }
+
+    /// When a key may be used for any operation of a model.
+    #[inline]
+    pub(in crate::engine) fn key_rest(&self, lane: LaneIx, key: KeyIx) -> Room {
+        let room = self.keys[key.index()].standing.room();
+        match self.lanes[lane].keys.get(&(key, None)) {
+            Some(standing) => room.max(standing.room()),
+            None => room,
+        }
     }
 
     /// How much later than others the requests of a model probe the provider: whether it is back is not to
@@ -78,7 +86,7 @@ impl Engine {
     pub(in crate::engine) fn sending(&mut self, now: Time, at: At) -> Parts {
         let mut parts = Parts::default();
         let mut send = |place: Place, standing: &mut Standing| {
-            parts[place.index()] = standing.sending(now);
+            parts.set(place, standing.sending(now));
         };
         let lane = &mut self.lanes[at.lane];
         if !lane.keys.is_empty() {
@@ -99,11 +107,11 @@ impl Engine {
     /// A request has ended.
     pub(in crate::engine) fn ended(&mut self, grant: &Grant) {
         let (at, sent, parts) = (grant.at(), grant.sent, grant.parts);
-        if parts == Parts::default() {
+        if parts.are_ordinary() {
             return;
         }
         for place in Place::ALL {
-            let part = parts[place.index()];
+            let part = parts.of(place);
             if part != Part::Ordinary && self.standing_mut(place, at).ended(part, sent) {
                 self.opened(place, at);
             }
