@@ -191,6 +191,7 @@ mod demand;
 mod endpoint;
 mod engine;
 mod error;
+pub mod event;
 mod key;
 pub mod limit;
 mod origin;
@@ -202,6 +203,7 @@ pub mod retry;
 pub mod rotate;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod snapshot;
 pub mod source;
 #[cfg(feature = "retry")]
 mod stack;
@@ -215,11 +217,9 @@ pub use affinity::Affinity;
 #[cfg(feature = "balance")]
 pub use balance::{KeyBalance, KeyEndpoint, KeyEndpoints};
 pub use demand::{Demand, Estimate};
-pub use engine::{
-    AccountState, AffinityState, BudgetState, Event, KeyState, LaneState, LastRefusal, MeterState,
-    Saved, Snapshot, StandingState, TenantState, Whereabouts, Whose,
-};
+pub use engine::Saved;
 pub use error::{BuildError, Exhausted, Reason};
+pub use event::{Event, Whereabouts, Whose};
 pub use key::{ApiKey, KeyId};
 pub use limit::{Limit, LimitError};
 pub use pool::{
@@ -234,6 +234,10 @@ pub use replay::{Replay, ReplayBody, ReplayBodyLayer};
 #[cfg(feature = "retry")]
 pub use retry::QuotaAwareRetry;
 pub use rotate::{KeyRotation, KeyRotationLayer};
+pub use snapshot::{
+    AccountState, AffinityState, BudgetState, KeyState, LaneState, LastRefusal, MeterState,
+    Snapshot, StandingState, TenantState,
+};
 #[cfg(feature = "retry")]
 pub use stack::RotationStack;
 pub use strategy::{Headroom, RoundRobin, Sequential, Strategy};

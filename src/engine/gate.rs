@@ -2,9 +2,9 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use super::{
-    demand::Cost,
-    index::{AccountIx, LaneIx, OpIx},
+use crate::engine::{
+    ask::Cost,
+    ids::{AccountIx, LaneIx, OpIx},
     time::Time,
 };
 
@@ -14,7 +14,7 @@ pub(crate) struct Ordinary {
     pub(crate) lane: LaneIx,
     pub(crate) operation: OpIx,
     /// That of the lane, which may have been given to another since.
-    pub(super) model: Option<Arc<str>>,
+    pub(in crate::engine) model: Option<Arc<str>>,
     pub(crate) cost: Cost,
 }
 
@@ -31,19 +31,19 @@ pub(crate) enum Gate {
 /// Accounts at which somebody waits for room who has no request yet.
 #[derive(Debug, Default)]
 pub(crate) struct Opened {
-    pub(super) watched: HashSet<AccountIx>,
+    pub(in crate::engine) watched: HashSet<AccountIx>,
     /// Of these, the ones that have changed for the better since.
-    pub(super) news: Vec<AccountIx>,
+    pub(in crate::engine) news: Vec<AccountIx>,
 }
 
 impl Opened {
-    pub(super) fn account(&mut self, account: AccountIx) {
+    pub(in crate::engine) fn account(&mut self, account: AccountIx) {
         if !self.watched.is_empty() && self.watched.remove(&account) {
             self.news.push(account);
         }
     }
 
-    pub(super) fn all(&mut self) {
+    pub(in crate::engine) fn all(&mut self) {
         self.news.extend(self.watched.drain());
     }
 }

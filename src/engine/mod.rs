@@ -8,105 +8,73 @@
 //! on one account or nothing, or else [`Engine::line_up`] and [`Engine::serve`] let it wait. The
 //! [`Grant`] is then judged, settled, and ended.
 
-mod accepted;
-mod account;
+// Words that all of it is spoken in.
+mod ask;
+mod grant;
+mod ids;
+mod room;
+mod setup;
+mod time;
+
+// Parts: each with its own invariants; none of them knows the engine.
 mod affinity;
-mod alike;
-mod at_fault;
-mod average;
-mod budgets;
-mod change;
-mod claims;
-mod demand;
-mod event;
-mod expiry;
+mod budget;
+mod counters;
+mod evidence;
 #[cfg(feature = "balance")]
 mod gate;
-mod index;
 mod lane;
-mod lanes;
-mod learnt;
+mod learn;
 mod line;
 mod meter;
-mod names;
-mod needs;
-mod operations;
-mod opinions;
-mod pace;
-mod period;
-mod ready;
-mod recent;
-mod refusal;
-mod reserved;
-mod rolling;
-mod room;
-mod round_trip;
+mod roster;
 mod saved;
-mod serving;
-mod setup;
 mod shadow;
-mod size;
-mod snapshot;
 mod standing;
+
+// Steps: what happens to the engine, one file for each; none of them owns data.
+mod report;
 mod steps;
-mod teach;
-mod tenants;
+
 #[cfg(test)]
 mod tests;
-mod time;
-mod window;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use affinity::Affinities;
+use budget::Budgets;
+use counters::Counters;
+use evidence::{alike::Alike, at_fault::AtFault, opinions::Opinions, serving::Serving};
+use grant::Spares;
 use jiff::Timestamp;
+use lane::{Lane, table::Lanes};
+use line::tenants::Tenants;
+use roster::{
+    account::{Account, Key},
+    expiry::Expiries,
+    names::Names,
+    operations::Operations,
+};
+use shadow::Shadow;
+use standing::Standing;
 
-pub(crate) use affinity::Bond;
-pub(crate) use budgets::{BudgetIx, Declared as DeclaredBudgets};
-pub(crate) use change::{NewAccount, NewKey};
-pub(crate) use demand::{Among, Ask, Before, Cost, rank};
-pub use event::{Event, Whereabouts, Whose};
+use crate::{Exhausted, affinity::Kin, event::Event, provider::Operation, strategy::Strategy};
+
+pub(crate) use ask::{Among, Ask, Before, Bond, Cost, Prior, rank};
+pub(crate) use budget::Declared as DeclaredBudgets;
 #[cfg(feature = "balance")]
 pub(crate) use gate::{Gate, Ordinary};
-pub(crate) use index::{AccountIx, KeyIx, LaneIx, MOST_LIMITS, OpIx};
-pub(crate) use learnt::Taught;
-pub(crate) use line::WaiterId;
+pub(crate) use grant::Grant;
+pub(crate) use ids::{AccountIx, KeyIx, LaneIx, MOST_LIMITS, OpIx, TenantIx, WaiterId};
+pub(crate) use lane::needs::Needs;
+pub(crate) use learn::Taught;
 pub(crate) use meter::Meter;
-pub(crate) use needs::{Needs, Prior};
-pub(crate) use reserved::Grant;
+pub(crate) use roster::account::{NewAccount, NewKey};
 pub use saved::Saved;
 pub(crate) use setup::{Counts, Setup};
-pub use snapshot::{
-    AccountState, AffinityState, BudgetState, KeyState, LaneState, LastRefusal, MeterState,
-    Snapshot, StandingState, TenantState,
-};
 pub(crate) use standing::Outcome;
 pub(crate) use steps::{Accusation, Judged, Told};
-pub(crate) use tenants::TenantIx;
 pub(crate) use time::Time;
-
-use account::{Account, Key};
-use affinity::Affinities;
-use alike::Alike;
-use at_fault::AtFault;
-use budgets::Budgets;
-use expiry::Expiry;
-use lane::Lane;
-use lanes::Lanes;
-use names::Names;
-use operations::Operations;
-use opinions::Opinions;
-use reserved::Spares;
-use serving::Serving;
-use shadow::Shadow;
-use snapshot::Counters;
-use standing::Standing;
-use tenants::Tenants;
-
-use crate::{Exhausted, affinity::Kin, provider::Operation, strategy::Strategy};
 
 /// The pure core.
 #[derive(Debug)]
@@ -126,9 +94,7 @@ pub(crate) struct Engine {
     /// How often declared limits were changed.
     epoch: u32,
     /// Of keys that are good until a date.
-    expiries: BTreeMap<KeyIx, Expiry>,
-    /// When keys come to their end, or are spoken of for it.
-    notices: BTreeSet<(Time, KeyIx)>,
+    expiries: Expiries,
     /// Of the provider as a whole.
     provider: Standing,
     alike: Alike,

@@ -1,6 +1,6 @@
 //! When a demand fits.
 
-use super::time::Time;
+use crate::engine::time::Time;
 
 /// When a demand fits. The largest of several says when it fits into all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -20,11 +20,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::Place;
-
-use super::{
-    room::Room,
-    time::{Time, nanos},
+use crate::{
+    Place,
+    engine::{
+        room::Room,
+        time::{Time, nanos},
+    },
 };
 
 /// So many at once that trust is whole again.

@@ -15,9 +15,9 @@ use tokio::{
 };
 
 use crate::{
-    Affinity, Exhausted,
+    Affinity, Event, Exhausted,
     endpoint::Endpoint,
-    engine::{Ask, Engine, Event, Grant, Time, WaiterId},
+    engine::{Ask, Engine, Grant, Time, WaiterId},
     provider::{
         Answer, Provider, Rule, Ruling, Tokenizer,
         rule::{Seen, judge},

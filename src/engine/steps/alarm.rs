@@ -1,13 +1,15 @@
 //! What an operator is told before callers notice, and only when it begins and ends.
 
-use crate::Limit;
-
-use crate::engine::{
-    Engine, Event,
-    account::Key,
-    demand::Ask,
-    reserved::Grant,
-    time::{SECOND, Time},
+use crate::{
+    Limit,
+    engine::{
+        Engine,
+        ask::Ask,
+        grant::Grant,
+        roster::account::Key,
+        time::{SECOND, Time},
+    },
+    event::Event,
 };
 
 /// So long nobody must have found the pool exhausted before that is over.

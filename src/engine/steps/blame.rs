@@ -5,11 +5,12 @@ use std::sync::Arc;
 use crate::{
     KeyId, Place,
     engine::{
-        Engine, Grant, KeyIx, Time,
-        index::At,
+        Engine,
+        grant::Grant,
+        ids::{At, KeyIx},
         lane::Lane,
         standing::{Cause, Kind, Outcome, Standing, Suspicion},
-        time::SECOND,
+        time::{SECOND, Time},
     },
 };
 

@@ -4,11 +4,11 @@ use crate::{
     Place,
     engine::{
         Engine,
-        account::Life,
-        demand::{Among, Ask},
-        index::{AccountIx, At, KeyIx, LaneIx},
+        ask::{Among, Ask, Cost},
+        ids::{AccountIx, At, KeyIx, LaneIx, OpIx},
         lane,
         room::Room,
+        roster::account::Life,
         standing::Standing,
         time::Time,
     },
@@ -316,6 +316,49 @@ impl Engine {
         }
         let excluded = ask.excluded.iter().filter(|key| self.is_usable(**key)).count();
         self.usable_keys <= excluded
+    }
+
+    /// A key that a request is bound to, if it has room.
+    pub(in crate::engine) fn choose_only(
+        &self,
+        now: Time,
+        ask: &Ask,
+        key: KeyIx,
+        passing: Option<Passing>,
+    ) -> Result<(AccountIx, KeyIx), Blocked> {
+        if !self.is_usable(key) || ask.excluded.contains(&key) {
+            return Err(Blocked { by_exclusion: true, ..Blocked::default() });
+        }
+        let account = self.keys[key.index()].account;
+        let is_held = passing.is_some_and(|passing| passing.held == Some(account));
+        match self.room_of(ask.lane, ask.operation, &ask.cost, key) {
+            Room::At(open) if open <= now && is_held => Err(Blocked::default()),
+            Room::At(open) if open <= now => Ok((account, key)),
+            Room::At(open) => {
+                // Nobody behind takes what it waits for.
+                Err(Blocked {
+                    until: Some(open),
+                    first: Some((open, account)),
+                    by_exclusion: false,
+                })
+            }
+            Room::OnChange | Room::Never => Err(Blocked::default()),
+        }
+    }
+
+    /// When a request fits on a key, as far as its account and itself go.
+    pub(in crate::engine) fn room_of(
+        &self,
+        lane: LaneIx,
+        operation: OpIx,
+        cost: &Cost,
+        key: KeyIx,
+    ) -> Room {
+        let state = &self.keys[key.index()];
+        let account = &self.accounts[state.account.index()];
+        let standing = self.key_standing(lane, operation, key);
+        let of_account = account.room(self.lanes[lane].seat(state.account), cost);
+        of_account.max(state.room(cost)).max(standing)
     }
 }
 

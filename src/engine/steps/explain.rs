@@ -5,10 +5,12 @@ use std::{fmt::Write, sync::Arc, time::Duration};
 use crate::{
     Exhausted, Place, Reason,
     engine::{
-        Ask, Engine, Time,
-        index::At,
+        Engine,
+        ask::Ask,
+        ids::At,
         meter::Meter,
         standing::{Cause, Kind, Standing},
+        time::Time,
     },
 };
 

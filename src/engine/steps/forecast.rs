@@ -2,11 +2,20 @@
 
 use std::time::Duration;
 
-use crate::{Exhausted, Reason, limit::Metered};
-
-use crate::engine::{
-    AccountIx, Among, Ask, Engine, KeyIx, LaneIx, Time, account::Key, line::Sum, meter::Meter,
-    room::Room, standing::Standing,
+use crate::{
+    Exhausted, Reason,
+    engine::{
+        Engine,
+        ask::{Among, Ask},
+        ids::{AccountIx, KeyIx, LaneIx},
+        line::Sum,
+        meter::Meter,
+        room::Room,
+        roster::account::Key,
+        standing::Standing,
+        time::Time,
+    },
+    limit::Metered,
 };
 
 /// No further than a day ahead.

@@ -1,157 +1,113 @@
-//! One key by itself: admitting a request on it and no other, and what its gate says before there
-//! is a request.
+//! What the gate of a key says before there is a request.
 
-use crate::engine::{AccountIx, Ask, Cost, Engine, KeyIx, LaneIx, OpIx, Time, room::Room};
+use crate::{
+    engine::{
+        Engine,
+        ask::Cost,
+        gate::{Gate, Ordinary},
+        ids::{AccountIx, At, KeyIx, LaneIx, OpIx},
+        room::Room,
+        time::Time,
+    },
+    limit::Metered,
+    strategy::{Candidate, Headroom, Strategy},
+};
 
-use super::choose::{Blocked, Passing};
+/// With no more left than this, somebody else may take it before the request comes.
+const A_FEW: u64 = 4;
 
 impl Engine {
-    /// A key that a request is bound to, if it has room.
-    pub(in crate::engine) fn choose_only(
-        &self,
-        now: Time,
-        ask: &Ask,
-        key: KeyIx,
-        passing: Option<Passing>,
-    ) -> Result<(AccountIx, KeyIx), Blocked> {
-        if !self.is_usable(key) || ask.excluded.contains(&key) {
-            return Err(Blocked { by_exclusion: true, ..Blocked::default() });
+    /// Such as a request of this lane.
+    pub(crate) fn ordinary(&self, lane: LaneIx, operation: OpIx, cost: Cost) -> Ordinary {
+        Ordinary { lane, operation, model: self.lanes[lane].model.clone(), cost }
+    }
+
+    /// Whether a key could take the least request of this kind.
+    pub(crate) fn gate(&mut self, now: Time, like: &mut Ordinary, key: KeyIx) -> Gate {
+        if self.lanes[like.lane].model != like.model {
+            like.lane = self.lane(now, like.model.as_deref());
         }
+        if !self.is_usable(key) {
+            return Gate::Shut(None);
+        }
+        let provider = self.provider.room_after_others(self.courtesy(like.lane));
+        let wider = provider.max(self.lanes[like.lane].standing.room());
+        let rooms =
+            like.cost.least().map(|cost| self.room_of(like.lane, like.operation, &cost, key));
+        match rooms.fold(wider, Room::max) {
+            Room::At(open) if open > now => Gate::Shut(Some(open)),
+            Room::OnChange | Room::Never => Gate::Shut(None),
+            Room::At(_) if self.is_scarce(now, like, key) => Gate::Scarce,
+            Room::At(_) => Gate::Open,
+        }
+    }
+
+    fn is_scarce(&self, now: Time, like: &Ordinary, key: KeyIx) -> bool {
+        let Ordinary { lane, operation, .. } = *like;
         let account = self.keys[key.index()].account;
-        let is_held = passing.is_some_and(|passing| passing.held == Some(account));
-        match self.room_of(ask.lane, ask.operation, &ask.cost, key) {
-            Room::At(open) if open <= now && is_held => Err(Blocked::default()),
-            Room::At(open) if open <= now => Ok((account, key)),
-            Room::At(open) => {
-                // Nobody behind takes what it waits for.
-                Err(Blocked {
-                    until: Some(open),
-                    first: Some((open, account)),
-                    by_exclusion: false,
-                })
-            }
-            Room::OnChange | Room::Never => Err(Blocked::default()),
-        }
-    }
-
-    /// When a request fits on a key, as far as its account and itself go.
-    fn room_of(&self, lane: LaneIx, operation: OpIx, cost: &Cost, key: KeyIx) -> Room {
-        let state = &self.keys[key.index()];
-        let account = &self.accounts[state.account.index()];
-        let standing = self.key_standing(lane, operation, key);
-        let of_account = account.room(self.lanes[lane].seat(state.account), cost);
-        of_account.max(state.room(cost)).max(standing)
-    }
-}
-
-/// What is asked of a key before there is a request.
-#[cfg(feature = "balance")]
-mod looking {
-    use crate::{
-        engine::gate::{Gate, Ordinary},
-        limit::Metered,
-        strategy::{Candidate, Headroom, Strategy},
-    };
-
-    use super::{AccountIx, Cost, Engine, KeyIx, LaneIx, OpIx, Room, Time};
-    use crate::engine::index::At;
-
-    /// With no more left than this, somebody else may take it before the request comes.
-    const A_FEW: u64 = 4;
-
-    impl Engine {
-        /// Such as a request of this lane.
-        pub(crate) fn ordinary(&self, lane: LaneIx, operation: OpIx, cost: Cost) -> Ordinary {
-            Ordinary { lane, operation, model: self.lanes[lane].model.clone(), cost }
-        }
-
-        /// Whether a key could take the least request of this kind.
-        pub(crate) fn gate(&mut self, now: Time, like: &mut Ordinary, key: KeyIx) -> Gate {
-            if self.lanes[like.lane].model != like.model {
-                like.lane = self.lane(now, like.model.as_deref());
-            }
-            if !self.is_usable(key) {
-                return Gate::Shut(None);
-            }
-            let provider = self.provider.room_after_others(self.courtesy(like.lane));
-            let wider = provider.max(self.lanes[like.lane].standing.room());
-            let rooms =
-                like.cost.least().map(|cost| self.room_of(like.lane, like.operation, &cost, key));
-            match rooms.fold(wider, Room::max) {
-                Room::At(open) if open > now => Gate::Shut(Some(open)),
-                Room::OnChange | Room::Never => Gate::Shut(None),
-                Room::At(_) if self.is_scarce(now, like, key) => Gate::Scarce,
-                Room::At(_) => Gate::Open,
-            }
-        }
-
-        fn is_scarce(&self, now: Time, like: &Ordinary, key: KeyIx) -> bool {
-            let Ordinary { lane, operation, .. } = *like;
-            let account = self.keys[key.index()].account;
-            let at = At { account, key, lane, operation };
-            let is_growing = self.standings(at).any(|(_, standing)| !standing.is_trusted());
-            let (key, account) = (&self.keys[key.index()], &self.accounts[account.index()]);
-            let seat = self.lanes[lane].seat(key.account);
-            let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
-            let by_request = [Metered::Requests, Metered::Concurrent];
-            let mut meters = account.counting(seat.meters).chain(learnt).chain(&key.meters);
-            is_growing
-                || meters.any(|meter| {
-                    by_request.contains(&meter.limit.metered()) && meter.remaining(now) <= A_FEW
-                })
-        }
-
-        /// How loaded a key is, for a choice among endpoints: first by the spent share of its account's
-        /// allowance, then by what is under way, each by weight.
-        ///
-        /// An account that fails looks spent by as much as it fails, and one that has yet to regain
-        /// trust is loaded as half of the others are: neither looks idle for having done nothing.
-        pub(crate) fn load_of(&self, now: Time, lane: LaneIx, key: KeyIx) -> u128 {
-            let account = self.keys[key.index()].account;
-            let own = self.load_of_account(now, lane, account);
-            let seat = self.lanes[lane].seat(account);
-            let standings = [&self.accounts[account.index()].standing, &seat.standing];
-            if standings.into_iter().all(|standing| standing.is_trusted()) {
-                return own;
-            }
-            let others = self.sample().filter(|other| *other != account);
-            let mut loads: Vec<_> =
-                others.map(|other| self.load_of_account(now, lane, other)).collect();
-            let middle = loads.len() / 2;
-            let median = match loads.is_empty() {
-                true => 0,
-                false => *loads.select_nth_unstable(middle).1,
-            };
-            own.max(median)
-        }
-
-        fn load_of_account(&self, now: Time, lane: LaneIx, account: AccountIx) -> u128 {
-            let state = &self.accounts[account.index()];
-            let used_share = state.used_share(self.lanes[lane].seat(account), now);
-            Headroom.load(&Candidate {
-                account: &state.name,
-                weight: state.weight,
-                used_share: used_share.max(state.failures.share()),
-                in_flight: state.in_flight,
-                served: state.served,
+        let at = At { account, key, lane, operation };
+        let is_growing = self.standings(at).any(|(_, standing)| !standing.is_trusted());
+        let (key, account) = (&self.keys[key.index()], &self.accounts[account.index()]);
+        let seat = self.lanes[lane].seat(key.account);
+        let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
+        let by_request = [Metered::Requests, Metered::Concurrent];
+        let mut meters = account.counting(seat.meters).chain(learnt).chain(&key.meters);
+        is_growing
+            || meters.any(|meter| {
+                by_request.contains(&meter.limit.metered()) && meter.remaining(now) <= A_FEW
             })
-        }
+    }
 
-        /// Tells by [`take_opened`](Self::take_opened) once the account of a key has changed for the
-        /// better.
-        pub(crate) fn watch(&mut self, key: KeyIx) -> AccountIx {
-            let account = self.keys[key.index()].account;
-            self.opened.watched.insert(account);
-            account
+    /// How loaded a key is, for a choice among endpoints: first by the spent share of its account's
+    /// allowance, then by what is under way, each by weight.
+    ///
+    /// An account that fails looks spent by as much as it fails, and one that has yet to regain
+    /// trust is loaded as half of the others are: neither looks idle for having done nothing.
+    pub(crate) fn load_of(&self, now: Time, lane: LaneIx, key: KeyIx) -> u128 {
+        let account = self.keys[key.index()].account;
+        let own = self.load_of_account(now, lane, account);
+        let seat = self.lanes[lane].seat(account);
+        let standings = [&self.accounts[account.index()].standing, &seat.standing];
+        if standings.into_iter().all(|standing| standing.is_trusted()) {
+            return own;
         }
+        let others = self.sample().filter(|other| *other != account);
+        let mut loads: Vec<_> =
+            others.map(|other| self.load_of_account(now, lane, other)).collect();
+        let middle = loads.len() / 2;
+        let median = match loads.is_empty() {
+            true => 0,
+            false => *loads.select_nth_unstable(middle).1,
+        };
+        own.max(median)
+    }
 
-        pub(crate) fn has_opened(&self) -> bool {
-            !self.opened.news.is_empty()
-        }
+    fn load_of_account(&self, now: Time, lane: LaneIx, account: AccountIx) -> u128 {
+        let state = &self.accounts[account.index()];
+        let used_share = state.used_share(self.lanes[lane].seat(account), now);
+        Headroom.load(&Candidate {
+            account: &state.name,
+            weight: state.weight,
+            used_share: used_share.max(state.failures.share()),
+            in_flight: state.in_flight,
+            served: state.served,
+        })
+    }
 
-        /// The watched accounts that have changed. They are not watched any longer.
-        pub(crate) fn take_opened(&mut self) -> Vec<AccountIx> {
-            std::mem::take(&mut self.opened.news)
-        }
+    /// Tells by [`take_opened`](Self::take_opened) once the account of a key has changed for the
+    /// better.
+    pub(crate) fn watch(&mut self, key: KeyIx) -> AccountIx {
+        let account = self.keys[key.index()].account;
+        self.opened.watched.insert(account);
+        account
+    }
+
+    pub(crate) fn has_opened(&self) -> bool {
+        !self.opened.news.is_empty()
+    }
+
+    /// The watched accounts that have changed. They are not watched any longer.
+    pub(crate) fn take_opened(&mut self) -> Vec<AccountIx> {
+        std::mem::take(&mut self.opened.news)
     }
 }

@@ -5,19 +5,18 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     Blame, Limit, Place, Verdict,
     engine::{
-        AccountIx, Engine, Event, Grant, LaneIx, Time,
-        event::Whereabouts,
-        index::At,
-        learnt::{Lesson, News, Taught},
-        pace::Rates,
-        refusal::Refusal,
-        size::Largest,
+        Engine,
+        evidence::refusal::Refusal,
+        grant::Grant,
+        ids::{AccountIx, At, LaneIx},
+        lane::size::Largest,
+        learn::{Lesson, News, Taught, pace::Rates},
         standing::{Cause, Kind, Part},
-        time::SECOND,
+        steps::blame::Accusation,
+        time::{SECOND, Time},
     },
+    event::{Event, Whereabouts},
 };
-
-use super::blame::Accusation;
 
 /// Panic is over when nobody had to be spared for so long.
 const CALM: u64 = 10 * SECOND;
@@ -108,7 +107,7 @@ impl Engine {
 
     /// Whether the account of a key is one whose limits nobody knows, for any model.
     #[cfg(feature = "retry")]
-    pub(crate) fn is_pacing(&self, key: crate::engine::KeyIx) -> bool {
+    pub(crate) fn is_pacing(&self, key: crate::engine::ids::KeyIx) -> bool {
         let account = self.keys[key.index()].account;
         let mut learnt = self.lanes.iter().filter_map(|lane| lane.seat(account).learnt.as_ref());
         learnt.any(|learnt| learnt.is_pacing())

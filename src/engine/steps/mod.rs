@@ -5,15 +5,22 @@
 
 mod alarm;
 mod blame;
+mod change;
 mod choose;
+mod expiry;
 mod explain;
 mod forecast;
+#[cfg(feature = "balance")]
 mod gate;
 mod judge;
+mod kin;
 mod places;
+mod read_headers;
 mod reserve;
 mod serve;
+mod setup;
+mod shadow;
+mod spend;
 
 pub(crate) use blame::Accusation;
-pub(in crate::engine) use choose::Passing;
 pub(crate) use judge::{Judged, Told};

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use crate::{
     Place,
     engine::{
-        Engine, Grant, KeyIx, LaneIx, OpIx, Time,
-        account::{Key, Life},
-        event::Whereabouts,
-        index::At,
+        Engine,
+        grant::Grant,
+        ids::{At, KeyIx, LaneIx, OpIx},
         room::Room,
+        roster::account::{Key, Life},
         standing::{Part, Parts, Progress, Standing},
-        time::SECOND,
+        time::{SECOND, Time},
     },
+    event::Whereabouts,
 };
 
 impl Engine {

@@ -1,13 +1,17 @@
 //! Reserving for one request, and the end of that.
 
-use crate::{Event, Usage, Verdict};
-
-use crate::engine::{
-    Ask, Cost, Engine, Time,
-    index::{AccountIx, At, KeyIx},
-    learnt::Learnt,
-    meter::Meter,
-    reserved::{Grant, Reserved},
+use crate::{
+    Usage, Verdict,
+    engine::{
+        Engine,
+        ask::{Ask, Cost},
+        grant::{Grant, Reserved},
+        ids::{AccountIx, At, KeyIx},
+        learn::Learnt,
+        meter::Meter,
+        time::Time,
+    },
+    event::Event,
 };
 
 impl Engine {

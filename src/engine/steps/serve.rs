@@ -1,17 +1,17 @@
 //! Waiting in line, and being served.
 
-use crate::{Exhausted, Reason};
-
-use super::Passing;
-use crate::engine::{
-    Engine,
-    demand::Ask,
-    index::LaneIx,
-    lane::Stall,
-    line::{LOOK_BEHIND, Waiter, WaiterId},
-    reserved::Grant,
-    tenants::TenantIx,
-    time::Time,
+use crate::{
+    Exhausted, Reason,
+    engine::{
+        Engine,
+        ask::Ask,
+        grant::Grant,
+        ids::{LaneIx, TenantIx, WaiterId},
+        lane::Stall,
+        line::{LOOK_BEHIND, Waiter},
+        steps::choose::Passing,
+        time::Time,
+    },
 };
 
 impl Engine {
@@ -159,7 +159,7 @@ impl Engine {
         }
         let served = self.waiting_lanes().filter_map(|lane| lane.stalled?.until).min();
         // Whoever waits for a key in vain is told so when its time is over.
-        [served, self.next_notice()].into_iter().flatten().min()
+        [served, self.expiries.next()].into_iter().flatten().min()
     }
 
     /// Who will most likely be served then: the one to hold the timer.

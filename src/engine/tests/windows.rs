@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{room::Room, time::Time, window::Window};
+use super::super::{meter::window::Window, room::Room, time::Time};
 use crate::Limit;
 
 fn at(text: &str, limit: &Limit) -> Window {

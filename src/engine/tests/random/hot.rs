@@ -6,7 +6,7 @@ use crate::{Account, KeyId, Limit, Verdict, engine::NewKey};
 
 use super::{
     super::{
-        super::{Time, account::Life},
+        super::{Time, roster::account::Life},
         insert_account,
         model::{Check, Meter, Said, ensure, is_like},
     },

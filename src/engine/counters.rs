@@ -1,0 +1,26 @@
+//! What was counted since the pool was built.
+
+use std::collections::BTreeMap;
+
+use crate::Verdict;
+
+/// What has been counted since the pool was built.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Counters {
+    verdicts: [u64; Verdict::NAMES.len()],
+}
+
+impl Counters {
+    /// Each request is counted once, by what was said last.
+    pub(in crate::engine) fn count(&mut self, verdict: Verdict, before: Option<Verdict>) {
+        self.verdicts[verdict.index()] += 1;
+        if let Some(before) = before {
+            self.verdicts[before.index()] -= 1;
+        }
+    }
+
+    pub(in crate::engine) fn verdicts(&self) -> BTreeMap<&'static str, u64> {
+        let counted = Verdict::NAMES.into_iter().zip(self.verdicts);
+        counted.filter(|(_, count)| *count > 0).collect()
+    }
+}

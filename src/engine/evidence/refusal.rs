@@ -1,0 +1,28 @@
+//! Why something was last refused.
+
+use std::sync::Arc;
+
+use crate::{Verdict, engine::time::Time};
+
+/// The last response that was no success, of a key.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) verdict: Verdict,
+    pub(crate) rule: Arc<str>,
+    pub(crate) at: Time,
+}
+
+impl Refusal {
+    /// Takes the place of an older one. A rule that fires again and again costs nothing.
+    pub(crate) fn note(
+        last: &mut Option<Box<Self>>,
+        now: Time,
+        verdict: Verdict,
+        rule: &str,
+    ) -> Arc<str> {
+        let known = last.as_ref().map(|last| &last.rule).filter(|known| ***known == *rule);
+        let rule = known.map_or_else(|| Arc::from(rule), Arc::clone);
+        *last = Some(Box::new(Self { verdict, rule: Arc::clone(&rule), at: now }));
+        rule
+    }
+}

@@ -1,0 +1,136 @@
+//! What requests of a model turn out to need, beside what was thought of them before.
+//!
+//! The tokens of a prompt are known by its size only, and those of an answer by its cap, if at all. What
+//! answers tell that they used corrects both: the ratio of what a prompt had to what it was taken for,
+//! and how long answers are. Each is reserved at what nearly no request exceeds; what of it was not
+//! needed is given back when the answer tells.
+
+use crate::{
+    Usage,
+    engine::{ask::Prior, lane::average::Average},
+};
+
+/// A ratio of one, and how many tokens of an answer are counted as a token: fractions are not lost.
+const ONE: u64 = 1 << 16;
+
+/// No estimate is corrected to less than a quarter of it, or more than four times: what is further off
+/// is not due to the tokens of a language.
+const RATIOS: (u64, u64) = (ONE / 4, ONE * 4);
+
+/// An answer of which nothing is known but that its cap does not count has so many tokens.
+const FIRST_ANSWER: u64 = 1_000;
+
+/// What requests of one model turned out to need.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Needs {
+    /// Tokens of prompts by their estimates, in 65,536ths.
+    input: Average,
+    /// Tokens of answers, in 65,536ths.
+    output: Average,
+}
+
+impl Needs {
+    /// Tokens of a prompt that is estimated so.
+    pub(crate) fn input(&self, estimate: u64) -> u64 {
+        let ratio = match self.input.usual() {
+            0 => return estimate,
+            ratio => ratio.clamp(RATIOS.0, RATIOS.1),
+        };
+        let tokens = (u128::from(estimate) * u128::from(ratio)).div_ceil(u128::from(ONE));
+        u64::try_from(tokens).unwrap_or(u64::MAX)
+    }
+
+    /// Tokens to reserve for an answer: of its cap, if it has one, and whether that is what the provider
+    /// counts.
+    pub(crate) fn output(&self, cap: Option<u64>, cap_counts: bool) -> u64 {
+        let usual = self.output.usual().div_ceil(ONE);
+        match cap {
+            Some(cap) if cap_counts => cap,
+            Some(cap) if usual == 0 => cap.min(FIRST_ANSWER),
+            Some(cap) => cap.min(usual),
+            None => usual,
+        }
+    }
+
+    /// An answer has told what it used.
+    pub(crate) fn note(&mut self, prior: &Prior, usage: &Usage) {
+        // Far more tokens than any model takes: no product overflows.
+        const MOST: u64 = 1 << 40;
+        if let (Some(estimate @ 1..), used @ 1..) = (prior.input, usage.all_input()) {
+            let ratio = used.min(MOST) * ONE / estimate;
+            self.input.note(ratio.clamp(RATIOS.0, RATIOS.1));
+        }
+        self.output.note(usage.all_output().min(MOST) * ONE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(answers: impl IntoIterator<Item = (u64, u64)>) -> Needs {
+        let mut needs = Needs::default();
+        for (estimate, used) in answers {
+            let prior = Prior { input: Some(estimate), ..Prior::default() };
+            needs.note(&prior, &Usage::tokens(used, used));
+        }
+        needs
+    }
+
+    #[test]
+    fn estimates_stand_until_something_is_told() {
+        assert_eq!(Needs::default().input(1_000), 1_000);
+        let counted = Prior { input: None, ..Prior::default() };
+        let mut needs = Needs::default();
+        needs.note(&counted, &Usage::tokens(10, 10));
+        assert_eq!(needs.input(1_000), 1_000, "what callers count themselves teaches nothing");
+        needs.note(&Prior { input: Some(0), ..counted }, &Usage::tokens(10, 10));
+        needs.note(&Prior { input: Some(10), ..counted }, &Usage::tokens(0, 10));
+        assert_eq!(needs.input(1_000), 1_000);
+    }
+
+    #[test]
+    fn a_steady_ratio_is_found_to_the_token() {
+        for (estimate, used) in [(1_000, 1_000), (1_000, 700), (333, 1_000), (1_000, 3_999)] {
+            let needs = after((0..100).map(|_| (estimate, used)));
+            let off = needs.input(estimate * 10).abs_diff(used * 10);
+            assert!(off <= 3, "{estimate} was {used}: {off} off");
+        }
+    }
+
+    #[test]
+    fn a_ratio_that_strays_is_kept_above_nearly_all() {
+        let needs = after((0..200).map(|i| (1_000, 800 + i * 37 % 100 * 4)));
+        let reserved = needs.input(1_000);
+        assert!((1_150..=1_400).contains(&reserved), "{reserved}");
+    }
+
+    #[test]
+    fn no_ratio_is_beyond_its_bounds_and_nothing_overflows() {
+        let extreme = [(1, u64::MAX), (u64::MAX, 1), (1, 1), (u64::MAX, u64::MAX)];
+        for answer in extreme {
+            let needs = after([answer; 20]);
+            assert!((250..=4_000).contains(&needs.input(1_000)), "{answer:?}");
+            assert!(needs.input(u64::MAX) >= u64::MAX / 4);
+        }
+    }
+
+    #[test]
+    fn an_answer_is_as_long_as_usual_unless_its_cap_counts() {
+        let unknown = Needs::default();
+        assert_eq!(unknown.output(None, true), 0);
+        assert_eq!(unknown.output(Some(64_000), false), 1_000);
+        assert_eq!(unknown.output(Some(70), false), 70);
+        let known = after([(1, 300); 50]);
+        for (cap, cap_counts, expected) in [
+            (None, true, 300),
+            (None, false, 300),
+            (Some(64_000), false, 300),
+            (Some(70), false, 70),
+            (Some(64_000), true, 64_000),
+        ] {
+            let output = known.output(cap, cap_counts);
+            assert!(output.abs_diff(expected) <= 1, "{cap:?}, {cap_counts}: {output}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What is known of an account's limits for one model beyond what was declared.
+
+pub(crate) mod pace;
+pub(crate) mod period;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::{
+    Limit, Place,
+    engine::{
+        ask::Cost,
+        grant::Grant,
+        ids::At,
+        learn::pace::{Pace, Rates},
+        meter::{Meter, Source, round_trip::RoundTrip},
+        time::{SECOND, Time},
+    },
+    limit::Metered,
+};
+
+/// More limits than any provider tells of for one model.
+const MOST_TOLD: usize = 8;
+/// However often an account refuses, it is asked again after so long.
+const LONGEST: u64 = 60 * SECOND;
+/// So many answers at once, and nobody refuses: there is no limit to be found.
+const ENOUGH: u64 = 1_024;
+
+#[derive(Debug, Default)]
+pub(crate) struct Learnt {
+    pub(crate) meters: Vec<Meter>,
+    pace: Pace,
+    /// How often it was taught something.
+    lessons: u32,
+}
+
+/// What a refusal without a hint has taught, in case that it was about the request and not about a limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taught {
+    /// The place that rests for it.
+    pub(crate) place: Place,
+    pub(crate) at: At,
+    pub(crate) then: Time,
+    before: Pace,
+    lessons: u32,
+}
+
+/// What a refusal has taught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lesson {
+    /// Nothing: limits are known, and one refusal may have any reason.
+    Nothing,
+    /// It is one of those by which a pace is found, or kept: the next request is due after so long,
+    /// where that is known.
+    Own { wait: Option<Duration>, news: News },
+}
+
+/// What is worth telling of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    None,
+    /// So much is accepted by an account of which no limit was known.
+    Found,
+    /// So little is accepted by an account whose limits were thought to be known.
+    Contradicted,
+}
+
+impl Learnt {
+    /// Nothing is known: so many at once, and one more for each answer.
+    pub(crate) fn start(now: Time, most: u64, wall: Timestamp, way: &RoundTrip) -> Self {
+        let limit = Limit::concurrent(most);
+        let meter = Meter::learnt(limit, Source::Start, wall, now, way);
+        Self { meters: vec![meter], pace: Pace::start(now), lessons: 0 }
+    }
+
+    /// The provider has told a limit: what is to be found out about others is less urgent.
+    pub(crate) fn know(&mut self) {
+        self.meters.retain(|meter| meter.source != Source::Start);
+        self.pace.watch();
+    }
+
+    /// Whether all that is known is what was accepted and refused.
+    #[cfg(feature = "retry")]
+    pub(crate) fn is_pacing(&self) -> bool {
+        !self.pace.knows_limits()
+    }
+
+    /// Makes room for one more told limit, if there is any.
+    pub(crate) fn add(&mut self, meter: Meter) {
+        if self.meters.len() < MOST_TOLD {
+            self.meters.push(meter);
+        }
+    }
+
+    /// A request was accepted. Whether there is more room now.
+    pub(crate) fn accepted(&mut self, now: Time, cost: &Cost, way: &RoundTrip) -> bool {
+        let is_used =
+            |meter: &Meter| meter.source == Source::Paced && meter.used_share(now) >= 1 << 15;
+        let is_used = self.meters.iter().any(is_used);
+        self.pace.accepted(cost, is_used);
+        let raised = if is_used { self.pace.raise(now) } else { None };
+        let mut more = false;
+        for meter in &mut self.meters {
+            let amount = match (&meter.source, raised) {
+                (Source::Start, _) => meter.limit.amount() + 1,
+                (Source::Paced, Some(rates)) => rates.of(meter.limit.metered()),
+                _ => continue,
+            };
+            meter.set_amount(amount, meter.limit.burst.map(|_| Rates::burst(amount)), way);
+            more = true;
+        }
+        let is_paced = self.pace.is_paced();
+        self.meters.retain(|meter| match meter.source {
+            Source::Start => meter.limit.amount() < ENOUGH,
+            Source::Paced => is_paced,
+            Source::Told | Source::Declared(_) => true,
+        });
+        more
+    }
+
+    /// A request was refused for its rate by an account that was declared to have some.
+    pub(crate) fn refused(
+        &mut self,
+        now: Time,
+        grant: &Grant,
+        declared: Rates,
+        wall: Timestamp,
+        way: &RoundTrip,
+    ) -> Lesson {
+        let was_known = self.pace.knows_limits();
+        let was_paced = self.pace.is_paced();
+        let misses = self.pace.missed(now, grant.sent);
+        if self.pace.refused(now, grant.sent, declared) {
+            self.set_pace(now, wall, way);
+        } else if self.pace.knows_limits() {
+            return Lesson::Nothing;
+        }
+        self.lessons += 1;
+        let news = match (was_known, was_paced, self.pace.is_paced()) {
+            (true, _, true) => News::Contradicted,
+            (false, false, true) => News::Found,
+            _ => News::None,
+        };
+        // Where it was refused again, it is left alone for longer and longer.
+        let paced = self.meters.iter().filter(|meter| meter.source == Source::Paced);
+        let span = paced.map(|meter| meter.span(&grant.reserved)).max();
+        let wait = span.map(|span| (span.min(SECOND) << misses.min(7)) / 2);
+        Lesson::Own { wait: wait.map(|wait| Duration::from_nanos(wait.min(LONGEST))), news }
+    }
+
+    /// What is known now, to be taken back to once another lesson has come.
+    pub(crate) fn before_lesson(&self, now: Time, grant: &Grant, place: Place) -> Taught {
+        let lessons = self.lessons + 1;
+        Taught { place, at: grant.at(), then: now, before: self.pace, lessons }
+    }
+
+    /// The last lesson was none: what was known before is known again. Nothing changes if another one has
+    /// come since.
+    pub(crate) fn take_back(
+        &mut self,
+        now: Time,
+        taught: &Taught,
+        wall: Timestamp,
+        way: &RoundTrip,
+    ) {
+        if self.lessons != taught.lessons {
+            return;
+        }
+        self.pace = taught.before;
+        match self.pace.is_paced() {
+            true => self.set_pace(now, wall, way),
+            false => self.meters.retain(|meter| meter.source != Source::Paced),
+        }
+    }
+
+    fn set_pace(&mut self, now: Time, wall: Timestamp, way: &RoundTrip) {
+        self.meters.retain(|meter| meter.source != Source::Start);
+        for metered in [Metered::Requests, Metered::Tokens] {
+            let amount = self.pace.rates().of(metered);
+            let paced = |meter: &&mut Meter| {
+                meter.source == Source::Paced && meter.limit.metered() == metered
+            };
+            match self.meters.iter_mut().find(paced) {
+                Some(meter) => meter.set_amount(amount, Some(Rates::burst(amount)), way),
+                None if amount == 0 => {}
+                None => {
+                    let limit = Rates::limit(metered, amount);
+                    self.add(Meter::learnt(limit, Source::Paced, wall, now, way));
+                }
+            }
+        }
+        // Whatever was saved up here, there is nothing left of it there.
+        let paced = self.meters.iter_mut().filter(|meter| meter.source == Source::Paced);
+        paced.for_each(|meter| meter.use_up(now, u64::MAX));
+    }
+}

@@ -1,0 +1,149 @@
+//! Per how long a limit is that a response tells of.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use crate::provider::{Reading, Refill};
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// What providers count by.
+const USUAL: [Duration; 4] =
+    [Duration::from_secs(1), MINUTE, Duration::from_secs(3_600), Duration::from_secs(86_400)];
+/// Resets are told in whole seconds by some.
+const ROUNDED: Duration = Duration::from_secs(1);
+
+/// How far off a period must be from what a response shows to be another one for sure.
+const FAR: f64 = 3.0;
+
+/// The period, if the response says or shows it.
+///
+/// Of an allowance that refills all the time, what was used and the time until it is back show the
+/// rate. Of one that comes back at once, the time until then is no longer than the period.
+pub(in crate::engine) fn of(reading: &Reading) -> Option<Duration> {
+    if reading.period.is_some() {
+        return reading.period.filter(|period| !period.is_zero());
+    }
+    match reading.refill {
+        Refill::Rolling => {
+            let shown = shown(reading)?;
+            let mut fitting = USUAL.into_iter().filter(|p| shown.contains(&p.as_secs_f64()));
+            let found = fitting.next()?;
+            let is_sure = fitting.next().is_none() && !may_be_window(reading.reset?, found);
+            is_sure.then_some(found)
+        }
+        Refill::Fixed => at_least(reading.reset?),
+    }
+}
+
+/// The shortest usual period of a window that lasts so long still.
+pub(in crate::engine) fn at_least(reset: Duration) -> Option<Duration> {
+    USUAL.into_iter().find(|period| reset <= *period + ROUNDED)
+}
+
+/// Whether what shows a long period may as well show a shorter window at its beginning, of which little
+/// is used. Too slow a bucket would never be found out.
+fn may_be_window(reset: Duration, period: Duration) -> bool {
+    let mut shorter = USUAL.into_iter().filter(|usual| (MINUTE..period).contains(usual));
+    shorter.any(|usual| (usual / 2..=usual + ROUNDED).contains(&reset))
+}
+
+/// Whether a response shows that a limit does not refill all the time within a period.
+pub(in crate::engine) fn contradicts(reading: &Reading, period: Duration) -> bool {
+    let far = |shown: RangeInclusive<f64>| {
+        let period = period.as_secs_f64();
+        period > shown.end() * FAR || period * FAR < *shown.start()
+    };
+    reading.refill == Refill::Rolling && shown(reading).is_some_and(far)
+}
+
+/// The shortest and longest period, in seconds, of an allowance that refills all the time: figures are
+/// rounded.
+///
+/// Of one used unit it is told within a little, if it is among those that take their time; of more
+/// units within a factor of two. The usual periods are much further apart.
+fn shown(reading: &Reading) -> Option<RangeInclusive<f64>> {
+    let (limit, reset) = (reading.limit?, reading.reset?);
+    let used = limit.checked_sub(reading.remaining?)?;
+    if used == 0 || reset.is_zero() || (used == 1 && reset < ROUNDED) {
+        return None;
+    }
+    let is_whole = reset.subsec_nanos() == 0 && used > 1;
+    let doubt = if is_whole { ROUNDED.as_secs_f64() } else { 0.0 };
+    let least = limit as f64 * (reset.as_secs_f64() - doubt) / used as f64 * 0.8;
+    let most = limit as f64 * (reset.as_secs_f64() + doubt) / (used - 1).max(1) as f64 * 1.25;
+    Some(least..=most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Scope, limit::Metered};
+
+    fn rolling(limit: u64, remaining: u64, millis: u64) -> Option<u64> {
+        let reading = Reading {
+            limit: Some(limit),
+            remaining: Some(remaining),
+            reset: Some(Duration::from_millis(millis)),
+            ..Reading::new(Metered::Requests, Scope::Model, Refill::Rolling)
+        };
+        of(&reading).map(|period| period.as_secs())
+    }
+
+    #[test]
+    fn what_was_used_and_the_time_until_it_is_back_show_the_rate() {
+        assert_eq!(rolling(60, 55, 4_300), Some(60), "the fifth has refilled in part");
+        assert_eq!(rolling(14_400, 14_370, 179_560), Some(86_400), "a day's, told as requests");
+        assert_eq!(rolling(200, 197, 1_296_001), Some(86_400));
+        assert_eq!(rolling(30_000, 29_990, 20), Some(60));
+        assert_eq!(rolling(4_000_000, 3_999_000, 15), Some(60));
+        assert_eq!(rolling(50, 40, 12_000), Some(60), "in whole seconds");
+        assert_eq!(rolling(15, 14, 4_000), Some(60), "the only one that is ever used at a time");
+    }
+
+    #[test]
+    fn what_shows_nothing_is_not_guessed() {
+        assert_eq!(rolling(60, 59, 20), None, "one unit, of which nobody knows how much is left");
+        assert_eq!(rolling(60, 60, 0), None);
+        assert_eq!(rolling(60, 50, 0), None, "a reset in the past");
+        assert_eq!(rolling(60, 70, 5_000), None, "more is left than there is");
+        assert_eq!(rolling(1_000, 500, 150_000), None, "300 s is nobody's period");
+        assert_eq!(rolling(60, 58, 1_000), None, "between none and two seconds, of two or one");
+    }
+
+    #[test]
+    fn what_does_not_refill_all_the_time_is_found_out() {
+        let reading = |used: u64, reset: u64| Reading {
+            limit: Some(60),
+            remaining: Some(60 - used),
+            reset: Some(Duration::from_millis(reset)),
+            ..Reading::new(Metered::Requests, Scope::Model, Refill::Rolling)
+        };
+        // A minute's window at its beginning looks like an hour's bucket.
+        assert_eq!(of(&reading(2, 58_500)), None);
+        assert_eq!(of(&reading(3, 180_000)), Some(Duration::from_secs(3_600)));
+        let hour = Duration::from_secs(3_600);
+        assert!(!contradicts(&reading(3, 58_100), hour));
+        assert!(contradicts(&reading(10, 50_500), hour));
+        for used in 1..60 {
+            let minute = Duration::from_secs(60);
+            assert!(!contradicts(&reading(used, used * 1_000 - 500), minute), "{used} of a bucket");
+        }
+    }
+
+    #[test]
+    fn a_fixed_window_is_at_least_as_long_as_it_lasts() {
+        let fixed = |reset: u64, period: Option<u64>| {
+            of(&Reading {
+                limit: Some(60),
+                remaining: Some(10),
+                reset: Some(Duration::from_secs(reset)),
+                period: period.map(Duration::from_secs),
+                ..Reading::new(Metered::Requests, Scope::Account, Refill::Fixed)
+            })
+            .map(|period| period.as_secs())
+        };
+        assert_eq!(fixed(60, None), Some(60));
+        assert_eq!(fixed(2_400, None), Some(3_600));
+        assert_eq!(fixed(2_400, Some(18_000)), Some(18_000));
+        assert_eq!(fixed(90_000, None), None);
+    }
+}

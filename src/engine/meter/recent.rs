@@ -1,0 +1,73 @@
+//! What was sent so recently that an answer cannot have counted it.
+
+use crate::engine::time::Time;
+
+/// Units that were taken lately, in two stretches of half a round trip each.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::engine) struct Recent {
+    this: Stretch,
+    last: Stretch,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Stretch {
+    began: Time,
+    latest: Time,
+    units: u64,
+}
+
+impl Recent {
+    pub(in crate::engine) fn take(&mut self, now: Time, round_trip: u64, units: u64) {
+        self.turn(now, round_trip);
+        self.this.latest = now;
+        self.this.units = self.this.units.saturating_add(units);
+    }
+
+    /// The units that an answer that arrives now cannot know of: all of the last half of a round trip,
+    /// and none that is older than a whole one, for what is counted twice is lost. Its own, sent at
+    /// `sent`, it knows of.
+    pub(in crate::engine) fn unseen(
+        &mut self,
+        now: Time,
+        round_trip: u64,
+        sent: Time,
+        own: u64,
+    ) -> u64 {
+        self.turn(now, round_trip);
+        let (all, since) = match now.since(self.last.latest) <= round_trip / 2 {
+            true => (self.this.units.saturating_add(self.last.units), self.last.began),
+            false => (self.this.units, self.this.began),
+        };
+        if sent >= since { all.saturating_sub(own) } else { all }
+    }
+
+    fn turn(&mut self, now: Time, round_trip: u64) {
+        if now.since(self.this.began) > round_trip / 2 {
+            self.last = self.this;
+            self.this = Stretch { began: now, latest: now, units: 0 };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUND_TRIP: u64 = 100;
+
+    #[test]
+    fn half_a_round_trip_is_left_out_and_nothing_that_is_older_than_a_whole_one() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let (mut recent, mut taken, mut now) = (Recent::default(), Vec::new(), 1_000);
+        for _ in 0..10_000 {
+            now += rng.u64(0..=40);
+            if rng.bool() {
+                recent.take(Time::from_nanos(now), ROUND_TRIP, 1);
+                taken.push(now);
+            }
+            let within = |time: u64| taken.iter().filter(|at| now - **at <= time).count() as u64;
+            let unseen = recent.unseen(Time::from_nanos(now), ROUND_TRIP, Time::ZERO, 1);
+            assert!(within(ROUND_TRIP / 2) <= unseen && unseen <= within(ROUND_TRIP));
+        }
+    }
+}

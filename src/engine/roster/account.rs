@@ -1,0 +1,324 @@
+//! Accounts and their keys, as the engine sees them.
+
+use std::{mem, sync::Arc};
+
+use crate::{
+    KeyId, Limit,
+    engine::{
+        ask::Cost,
+        evidence::refusal::Refusal,
+        grant::Grant,
+        ids::{AccountIx, KeyIx, MOST_LIMITS, Meters},
+        lane::seat::Seat,
+        meter::{Meter, Source, round_trip::RoundTrip},
+        room::Room,
+        roster::accepted::Accepted,
+        standing::Standing,
+        time::Time,
+    },
+    limit::Metered,
+};
+
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) name: Arc<str>,
+    pub(crate) weight: u32,
+    /// Their places stay as they are: seats and requests under way name them.
+    pub(crate) meters: Vec<Meter>,
+    /// Places of limits that are no more.
+    pub(crate) unused: Meters,
+    /// Those that new requests may be sent with.
+    pub(crate) keys: Vec<KeyIx>,
+    pub(crate) standing: Standing,
+    pub(crate) failures: Failures,
+    pub(crate) way: RoundTrip,
+    pub(crate) served: u64,
+    pub(crate) in_flight: u64,
+    /// It is no longer declared, and is forgotten once its last request has ended.
+    pub(crate) is_leaving: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) ix: KeyIx,
+    pub(crate) id: KeyId,
+    pub(crate) account: AccountIx,
+    /// What a request is worth beside the other keys: the less, the more weight it has.
+    pub(crate) turn: u64,
+    pub(crate) meters: Box<[Meter]>,
+    pub(crate) life: Life,
+    /// Whether the provider rejects it, for all that is known.
+    pub(crate) is_rejected: bool,
+    pub(crate) standing: Standing,
+    pub(crate) accepted: Accepted,
+    /// How often its secret was replaced.
+    pub(crate) secret: u32,
+    pub(crate) refusal: Option<Box<Refusal>>,
+    pub(crate) served: u64,
+    /// What it has served beside the other keys of its account, by its weight.
+    pub(crate) load: u64,
+    pub(crate) in_flight: u32,
+}
+
+/// Whether a key may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    Good,
+    /// Somebody has switched it off.
+    Disabled,
+    /// Its time is over.
+    Expired,
+    /// It is no longer declared: what was sent with it ends, and nothing more is sent.
+    Leaving,
+    /// Nobody refers to it any more, and its slot is free.
+    Gone,
+}
+
+/// An account that is to be declared.
+#[derive(Debug)]
+pub(crate) struct NewAccount {
+    pub(crate) name: Arc<str>,
+    pub(crate) weight: u32,
+    pub(crate) meters: Vec<Meter>,
+}
+
+/// A key that is to be declared.
+#[derive(Debug)]
+pub(crate) struct NewKey {
+    pub(crate) id: KeyId,
+    pub(crate) weight: u32,
+    pub(crate) meters: Vec<Meter>,
+    pub(crate) expires: Option<Time>,
+}
+
+impl Account {
+    pub(in crate::engine) fn new(new: NewAccount) -> Self {
+        Self {
+            name: new.name,
+            weight: new.weight,
+            meters: new.meters,
+            unused: 0,
+            keys: Vec::new(),
+            standing: Standing::default(),
+            failures: Failures::default(),
+            way: RoundTrip::default(),
+            served: 0,
+            in_flight: 0,
+            is_leaving: false,
+        }
+    }
+
+    /// Has these limits from now on.
+    pub(in crate::engine) fn declare(&mut self, now: Time, new: Vec<Meter>, epoch: u32) {
+        let is_unused = |place: usize| self.unused >> place & 1 == 1;
+        let kept = successors(&self.meters, is_unused, &new);
+        let declared = self.meters.iter().enumerate();
+        let declared = declared.filter(|(_, meter)| meter.is_declared());
+        self.unused = declared.fold(0, |unused, (place, _)| unused | 1 << place);
+        let mut others = Vec::new();
+        for (meter, place) in new.into_iter().zip(kept) {
+            match place {
+                Some(place) => {
+                    self.unused &= !(1 << place);
+                    self.meters[place].declare(now, &meter.limit, &self.way);
+                }
+                None => others.push(meter),
+            }
+        }
+        for meter in others {
+            self.add(meter.beginning_with(epoch));
+        }
+    }
+
+    /// Adds a limit where there is place; what was only told makes place if there is no other.
+    fn add(&mut self, mut meter: Meter) {
+        meter.set_margin(&self.way);
+        if self.unused == 0 && self.meters.len() < MOST_LIMITS {
+            self.meters.push(meter);
+            return;
+        }
+        let told = self.meters.iter().position(|meter| !meter.is_declared());
+        let unused = Some(self.unused.trailing_zeros() as usize).filter(|_| self.unused != 0);
+        if let Some(place) = unused.or(told) {
+            self.unused &= !(1 << place);
+            self.meters[place] = meter;
+        }
+    }
+
+    /// When a demand fits into all meters that count it, and may be sent.
+    pub(crate) fn room(&self, seat: &Seat, cost: &Cost) -> Room {
+        let standing = self.standing.room().max(seat.standing.room());
+        self.room_of_meters(seat, cost).max(standing)
+    }
+
+    /// The same for somebody who lets others try first, for `later`.
+    pub(crate) fn room_after_others(&self, seat: &Seat, cost: &Cost, later: u64) -> Room {
+        let standing = self.standing.room_after_others(later);
+        let standing = standing.max(seat.standing.room_after_others(later));
+        self.room_of_meters(seat, cost).max(standing)
+    }
+
+    /// The same for somebody who has nowhere else to go.
+    pub(crate) fn room_in_need(&self, seat: &Seat, cost: &Cost) -> Room {
+        let standing = self.standing.room_in_need().max(seat.standing.room_in_need());
+        let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
+        let meters = self.counting(seat.meters).chain(learnt);
+        meters.map(|meter| meter.room(cost)).fold(standing, Room::max)
+    }
+
+    fn room_of_meters(&self, seat: &Seat, cost: &Cost) -> Room {
+        let largest = seat.largest.as_ref();
+        let largest = largest.map_or(Room::At(Time::ZERO), |largest| largest.room(cost));
+        let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
+        let meters = self.counting(seat.meters).chain(learnt);
+        meters.map(|meter| meter.room(cost)).fold(largest, Room::max)
+    }
+
+    pub(crate) fn counting(&self, meters: Meters) -> impl Iterator<Item = &Meter> + Clone {
+        self.meters.iter().enumerate().filter(move |(i, _)| meters >> i & 1 == 1).map(|(_, m)| m)
+    }
+
+    pub(crate) fn counting_mut(&mut self, meters: Meters) -> impl Iterator<Item = &mut Meter> {
+        self.meters
+            .iter_mut()
+            .enumerate()
+            .filter(move |(i, _)| meters >> i & 1 == 1)
+            .map(|(_, m)| m)
+    }
+
+    /// Those that a request under way is counted by: not one that has come since, at the place of
+    /// another.
+    pub(crate) fn counting_grant(&mut self, grant: &Grant) -> impl Iterator<Item = &mut Meter> {
+        let (meters, epoch) = (grant.meters & !self.unused, grant.epoch);
+        self.counting_mut(meters).filter(move |meter| meter.since <= epoch)
+    }
+
+    /// The spent share of its allowance in a lane, in 65,536ths: of the limit that is nearest to its
+    /// end. How many may go at once until something is known is no allowance.
+    pub(crate) fn used_share(&self, seat: &Seat, now: Time) -> u64 {
+        let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
+        let learnt = learnt.filter(|meter| meter.source != Source::Start);
+        let all = self.counting(seat.meters).chain(learnt);
+        all.map(|meter| meter.used_share(now)).max().unwrap_or(0)
+    }
+}
+
+impl Key {
+    pub(in crate::engine) fn new(
+        ix: KeyIx,
+        account: AccountIx,
+        new: NewKey,
+        way: &RoundTrip,
+    ) -> Self {
+        let mut meters = new.meters.into_boxed_slice();
+        meters.iter_mut().for_each(|meter| meter.set_margin(way));
+        Self {
+            ix,
+            id: new.id,
+            account,
+            turn: turn_of(new.weight),
+            meters,
+            life: Life::Good,
+            is_rejected: false,
+            standing: Standing::default(),
+            accepted: Accepted::default(),
+            secret: 0,
+            refusal: None,
+            served: 0,
+            load: 0,
+            in_flight: 0,
+        }
+    }
+
+    /// Has these limits from now on.
+    pub(in crate::engine) fn declare(
+        &mut self,
+        now: Time,
+        new: Vec<Meter>,
+        epoch: u32,
+        way: &RoundTrip,
+    ) {
+        let kept = successors(&self.meters, |_| false, &new);
+        let mut old: Vec<_> = mem::take(&mut self.meters).into_iter().map(Some).collect();
+        let successor = |(new, place): (Meter, Option<usize>)| {
+            let mut meter = match place.and_then(|place| old[place].take()) {
+                Some(mut meter) => {
+                    meter.declare(now, &new.limit, way);
+                    meter
+                }
+                None => new.beginning_with(epoch),
+            };
+            meter.set_margin(way);
+            meter
+        };
+        self.meters = new.into_iter().zip(kept).map(successor).collect();
+    }
+
+    /// Whether it may be used, as far as anybody knows.
+    pub(crate) fn is_live(&self) -> bool {
+        self.life == Life::Good && !self.is_rejected
+    }
+
+    /// When a demand fits into the key's own limits.
+    pub(crate) fn room(&self, cost: &Cost) -> Room {
+        let rooms = self.meters.iter().map(|meter| meter.room(cost));
+        rooms.fold(Room::At(Time::ZERO), Room::max)
+    }
+
+    /// How many units of a thing can be taken from now until then, if nobody else takes any.
+    pub(crate) fn free_by(&self, metered: Metered, now: Time, then: Time) -> u64 {
+        let meters = self.meters.iter().filter(|meter| meter.limit.metered() == metered);
+        meters.filter_map(|meter| meter.free_by(now, then)).min().unwrap_or(u64::MAX)
+    }
+}
+
+/// A request's part of a whole round.
+pub(in crate::engine) fn turn_of(weight: u32) -> u64 {
+    (1 << 20) / u64::from(weight.max(1))
+}
+
+/// For each new limit the place of the count that goes on for it: of the same limit, or else of one that
+/// has only another amount.
+fn successors(
+    old: &[Meter],
+    is_unused: impl Fn(usize) -> bool,
+    new: &[Meter],
+) -> Vec<Option<usize>> {
+    let mut free: Vec<_> = (0..old.len()).map(|place| !is_unused(place)).collect();
+    let mut find = |is_same: fn(&Meter, &Limit) -> bool, new: &Meter| {
+        let mut places = free.iter().zip(old);
+        let place = places.position(|(free, old)| *free && is_same(old, &new.limit))?;
+        free[place] = false;
+        Some(place)
+    };
+    let same: Vec<_> = new.iter().map(|new| find(Meter::is_declared_as, new)).collect();
+    new.iter().zip(same).map(|(new, same)| same.or_else(|| find(Meter::is_of, new))).collect()
+}
+
+/// The recent share of failures nobody is to blame for yet: a moving average over about eight
+/// answers, in 65,536ths.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Failures {
+    share: u32,
+    streak: u32,
+}
+
+impl Failures {
+    pub(crate) fn succeeded(&mut self) {
+        self.share -= self.share / 8;
+        self.streak = 0;
+    }
+
+    /// The share, in 65,536ths.
+    #[cfg(feature = "balance")]
+    pub(crate) fn share(&self) -> u64 {
+        u64::from(self.share)
+    }
+
+    /// Whether it fails so much that it should rest.
+    pub(crate) fn failed(&mut self) -> bool {
+        self.share += ((1 << 16) - self.share) / 8;
+        self.streak += 1;
+        self.streak >= 3 && self.share > 1 << 15
+    }
+}

@@ -1,0 +1,250 @@
+//! Accounts and keys that come, change and go while requests are under way.
+//!
+//! A key or an account that is no longer declared takes no new requests, and leaves once the last of
+//! those under way has ended. Until then it can be declared again, and goes on as what it was. After
+//! that its slot is free: no grant and no seat refers to it any more, and requests that exclude it do
+//! so by a name that no other key gets.
+
+use crate::{
+    KeyId,
+    engine::{
+        Engine,
+        ids::{AccountIx, KeyIx},
+        meter::Meter,
+        roster::account::{Account, Key, Life, NewAccount, NewKey, turn_of},
+        time::Time,
+    },
+    event::Event,
+};
+
+impl Engine {
+    /// The account of a name, if it is declared or still leaving.
+    pub(crate) fn find_account(&self, name: &str) -> Option<AccountIx> {
+        self.by_name.find(name, |ix| &self.accounts[ix.index()].name)
+    }
+
+    /// The key of an id, if it is declared or still leaving.
+    pub(crate) fn find_key(&self, id: &KeyId) -> Option<KeyIx> {
+        self.by_id.find(id.as_str(), |ix| self.keys[ix.index()].id.as_str())
+    }
+
+    /// How many keys are declared.
+    pub(crate) fn total_keys(&self) -> usize {
+        self.total_keys
+    }
+
+    /// Declares an account, without keys so far.
+    pub(crate) fn insert_account(&mut self, now: Time, new: NewAccount) -> AccountIx {
+        if let Some(ix) = self.find_account(&new.name) {
+            self.accounts[ix.index()].is_leaving = false;
+            self.place_last(ix);
+            self.set_account_weight(ix, new.weight);
+            self.set_account_limits(now, ix, new.meters);
+            return ix;
+        }
+        let ix = self.free_accounts.pop().unwrap_or(AccountIx::new(self.accounts.len()));
+        self.by_name.insert(&new.name, ix, |ix| &self.accounts[ix.index()].name);
+        self.place_last(ix);
+        self.note_spending(new.meters.iter());
+        let account = Account::new(new);
+        self.lanes.seat_new(ix, &account);
+        match self.accounts.get_mut(ix.index()) {
+            Some(free) => *free = account,
+            None => self.accounts.push(account),
+        }
+        ix
+    }
+
+    /// Declares a key.
+    pub(crate) fn insert_key(&mut self, now: Time, account: AccountIx, new: NewKey) -> KeyIx {
+        let expires = new.expires;
+        let leaving = self.find_key(&new.id);
+        let leaving = leaving.filter(|ix| self.keys[ix.index()].account == account);
+        let ix = match leaving {
+            Some(ix) => {
+                let key = &mut self.keys[ix.index()];
+                key.life = Life::Good;
+                key.is_rejected = false;
+                key.secret = key.secret.wrapping_add(1);
+                key.turn = turn_of(new.weight);
+                self.set_key_limits(now, ix, new.meters);
+                ix
+            }
+            None => {
+                let ix = self.free_keys.pop().unwrap_or(KeyIx::new(self.keys.len()));
+                let id_of = |ix: KeyIx| self.keys[ix.index()].id.as_str();
+                self.by_id.insert(new.id.as_str(), ix, id_of);
+                self.note_spending(new.meters.iter());
+                let key = Key::new(ix, account, new, &self.accounts[account.index()].way);
+                match self.keys.get_mut(ix.index()) {
+                    Some(free) => *free = key,
+                    None => self.keys.push(key),
+                }
+                ix
+            }
+        };
+        self.catch_up(ix);
+        let keys = &mut self.accounts[account.index()].keys;
+        // Most accounts have one key, and there may be very many.
+        keys.reserve_exact(usize::from(keys.is_empty()));
+        keys.push(ix);
+        self.total_keys += 1;
+        self.live_keys += 1;
+        self.usable_keys += 1;
+        self.set_expiry(now, ix, expires);
+        self.revive(account);
+        ix
+    }
+
+    /// A key has a new secret: what was said of the old one is forgotten.
+    pub(crate) fn renew_key(&mut self, now: Time, ix: KeyIx, expires: Option<Time>) {
+        self.forget_refusals(ix);
+        let key = &mut self.keys[ix.index()];
+        key.secret = key.secret.wrapping_add(1);
+        let account = key.account;
+        if key.life == Life::Expired {
+            self.change_key(ix, |key| key.life = Life::Good);
+            self.catch_up(ix);
+        }
+        self.set_expiry(now, ix, expires);
+        self.revive(account);
+    }
+
+    /// A key is no longer declared.
+    pub(crate) fn remove_key(&mut self, ix: KeyIx) {
+        self.expiries.forget(ix);
+        self.forget_refusals(ix);
+        self.change_key(ix, |key| key.life = Life::Leaving);
+        let account = self.keys[ix.index()].account;
+        self.accounts[account.index()].keys.retain(|other| *other != ix);
+        self.total_keys -= 1;
+        self.unstall();
+        self.let_go(ix);
+    }
+
+    /// Accounts without keys are no longer declared.
+    pub(crate) fn remove_accounts(&mut self, accounts: &[AccountIx]) {
+        for ix in accounts {
+            self.accounts[ix.index()].is_leaving = true;
+        }
+        self.order.retain(|ix| !self.accounts[ix.index()].is_leaving);
+        self.is_by_slot = self.order.is_sorted();
+        self.unstall();
+        accounts.iter().for_each(|ix| self.let_go_account(*ix));
+    }
+
+    /// The declared accounts are in this order.
+    pub(crate) fn arrange(&mut self, order: Vec<AccountIx>) {
+        self.order = order;
+        self.is_by_slot = self.order.is_sorted();
+    }
+
+    fn place_last(&mut self, ix: AccountIx) {
+        self.is_by_slot &= self.order.last().is_none_or(|last| *last < ix);
+        self.order.push(ix);
+    }
+
+    pub(crate) fn set_account_weight(&mut self, ix: AccountIx, weight: u32) {
+        self.accounts[ix.index()].weight = weight;
+        self.lanes.iter_mut().for_each(|lane| lane.seat_mut(ix).weight = weight);
+    }
+
+    pub(crate) fn set_key_weight(&mut self, ix: KeyIx, weight: u32) {
+        self.keys[ix.index()].turn = turn_of(weight);
+    }
+
+    /// A limit that is still declared goes on counting, also if its amount is another. A new one counts
+    /// what is admitted from now on.
+    pub(crate) fn set_account_limits(&mut self, now: Time, ix: AccountIx, new: Vec<Meter>) {
+        self.epoch = self.epoch.saturating_add(1);
+        self.note_spending(new.iter());
+        self.accounts[ix.index()].declare(now, new, self.epoch);
+        self.lanes.recount(ix, &self.accounts[ix.index()]);
+        self.revive(ix);
+    }
+
+    /// The same for a key alone.
+    pub(crate) fn set_key_limits(&mut self, now: Time, ix: KeyIx, new: Vec<Meter>) {
+        self.epoch = self.epoch.saturating_add(1);
+        self.note_spending(new.iter());
+        let key = &mut self.keys[ix.index()];
+        let account = key.account;
+        key.declare(now, new, self.epoch, &self.accounts[account.index()].way);
+        self.revive(account);
+    }
+
+    /// Whoever comes new does not have to serve first what the others have served before.
+    pub(in crate::engine) fn catch_up(&mut self, ix: KeyIx) {
+        let key = &self.keys[ix.index()];
+        let others = self.accounts[key.account.index()].keys.iter().filter(|other| **other != ix);
+        let others = others.map(|other| &self.keys[other.index()]);
+        let least = others.filter(|other| other.life == Life::Good).map(|other| other.load).min();
+        let key = &mut self.keys[ix.index()];
+        key.load = key.load.max(least.unwrap_or(0));
+    }
+
+    /// Nothing is held against a key and its account any more: both are used at once.
+    pub(crate) fn revive_key(&mut self, ix: KeyIx) {
+        self.forget_refusals(ix);
+        let account = self.keys[ix.index()].account;
+        self.accounts[account.index()].standing.revive();
+        for lane in self.lanes.iter_mut() {
+            let seat = lane.seat_mut(account);
+            seat.standing.revive();
+            seat.largest = None;
+        }
+        self.revive(account);
+        self.events.push(Event::KeyRevived { key: self.keys[ix.index()].id.clone() });
+    }
+
+    /// A key is switched off, or on again: by a person, who knows what for. Whether that changes anything.
+    pub(crate) fn switch_key(&mut self, now: Time, ix: KeyIx, is_on: bool) -> bool {
+        let key = &self.keys[ix.index()];
+        let (id, account) = (key.id.clone(), key.account);
+        match (key.life, is_on) {
+            (Life::Good | Life::Expired, false) => {
+                self.change_key(ix, |key| key.life = Life::Disabled);
+                self.events.push(Event::KeyDisabled { key: id });
+            }
+            (Life::Disabled, true) => {
+                self.change_key(ix, |key| key.life = Life::Good);
+                self.catch_up(ix);
+                self.events.push(Event::KeyEnabled { key: id });
+                // It may have come to its end meanwhile.
+                self.tell_the_time(now);
+            }
+            _ => return false,
+        }
+        self.unstall();
+        self.revive(account);
+        true
+    }
+
+    /// Frees the slot of a key that has left.
+    #[inline]
+    pub(in crate::engine) fn let_go(&mut self, ix: KeyIx) {
+        let key = &mut self.keys[ix.index()];
+        let account = key.account;
+        if key.life == Life::Leaving && key.in_flight == 0 {
+            key.life = Life::Gone;
+            key.meters = Box::default();
+            // By now its id may be another key's.
+            self.by_id.remove(key.id.as_str(), ix);
+            self.free_keys.push(ix.next());
+        }
+        if self.accounts[account.index()].is_leaving {
+            self.let_go_account(account);
+        }
+    }
+
+    fn let_go_account(&mut self, ix: AccountIx) {
+        let account = &mut self.accounts[ix.index()];
+        if account.in_flight > 0 || !self.by_name.remove(&account.name, ix) {
+            return;
+        }
+        account.meters = Vec::new();
+        self.lanes.iter_mut().for_each(|lane| lane.unseat(ix));
+        self.alike.forget(ix);
+        self.free_accounts.push(ix);
+    }
+}

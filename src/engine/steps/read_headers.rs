@@ -1,0 +1,217 @@
+//! What headers teach: that less is left than we count, that a limit is another than was declared, or
+//! that there is one at all.
+
+use std::time::Duration;
+
+use crate::{
+    Limit, Scope,
+    engine::{
+        Engine,
+        grant::Grant,
+        ids::MOST_LIMITS,
+        learn::period,
+        meter::{Meter, Source, Told, round_trip::RoundTrip},
+        time::Time,
+    },
+    event::Event,
+    limit::Window as Edges,
+    provider::{Reading, Refill},
+};
+
+/// Larger amounts are nobody's limit.
+const MOST: u64 = 1 << 50;
+
+impl Engine {
+    /// Takes in what a response tells about a limit.
+    ///
+    /// It lowers our own view of what is left of the same limit, and never raises it. A lower limit than
+    /// was declared for the same time is believed. A limit that nobody declared is kept from now on.
+    pub(crate) fn read(&mut self, now: Time, grant: &Grant, reading: &Reading) {
+        let (Some(amount), Some(remaining)) = (reading.limit, reading.remaining) else { return };
+        if amount == 0 || amount > MOST {
+            return;
+        }
+        let told =
+            Told { remaining, reset: reading.reset, sent: grant.sent, cost: &grant.reserved };
+        let way = self.accounts[grant.account.index()].way;
+        let (mut is_known, mut sooner, wall) = (false, false, self.wall);
+        for meter in self.meters_of(grant).filter(|meter| is_about(meter, reading)) {
+            is_known = true;
+            if let Some(window) = window_instead(meter, reading) {
+                let since = meter.since;
+                *meter = told_meter(now, &window, &told, wall, &way).beginning_with(since);
+                sooner = true;
+            } else {
+                sooner |= meter.lower(now, &told, &way);
+            }
+        }
+        if !is_known && self.learns && grant.counted {
+            sooner |= self.learn(now, grant, reading, amount, &told);
+        }
+        if sooner {
+            self.revive(grant.account);
+        }
+        if self.meters_of(grant).any(|meter| meter.is_news()) {
+            self.tell_near_limits(now, grant);
+        }
+    }
+
+    /// Whether there is more room now.
+    fn learn(
+        &mut self,
+        now: Time,
+        grant: &Grant,
+        reading: &Reading,
+        amount: u64,
+        told: &Told<'_>,
+    ) -> bool {
+        let Some(period) = period::of(reading) else { return false };
+        let account = &mut self.accounts[grant.account.index()];
+        let (way, name) = (account.way, account.name.clone());
+        let same = |meter: &&mut Meter| {
+            meter.limit.metered() == reading.metered && is_period(meter.limit.period(), period)
+        };
+        if let Some(meter) = account.counting_grant(grant).find(same) {
+            let most = match &meter.source {
+                Source::Declared(limit) => limit.amount(),
+                _ => MOST,
+            };
+            // A lower limit than the provider's is somebody's choice.
+            if amount >= meter.limit.amount() && meter.limit.amount() == most {
+                return false;
+            }
+            let was = Limit::clone(&meter.limit);
+            let amount = amount.min(most);
+            meter.set_amount(amount, was.burst.map(|burst| burst.min(amount)), &way);
+            meter.lower(now, told, &way);
+            let limit = Limit::clone(&meter.limit);
+            self.events.push(match meter.source {
+                Source::Declared(_) => {
+                    let declared = Limit { amount: most, ..was };
+                    Event::LimitContradicted { account: name, declared, told: limit }
+                }
+                _ => Event::LimitLearnt { account: name, model: None, limit },
+            });
+            return true;
+        }
+        let limit = limit_of(reading, amount, period);
+        // Nothing was counted so far: of what is under way, the first few may not have arrived.
+        let unseen = account.in_flight.saturating_sub(1).min(self.start);
+        let unseen = unseen.saturating_mul(told.cost.of(reading.metered));
+        let told = Told { remaining: told.remaining.saturating_sub(unseen), ..*told };
+        let found = Found { limit, is_guess: reading.period.is_none() };
+        match reading.scope {
+            Scope::Account => self.learn_of_account(now, grant, found, &told),
+            Scope::Model => self.learn_of_model(now, grant, found, &told),
+        }
+        true
+    }
+
+    fn learn_of_model(&mut self, now: Time, grant: &Grant, found: Found, told: &Told<'_>) {
+        let account = &self.accounts[grant.account.index()];
+        let lane = &mut self.lanes[grant.lane];
+        let model = lane.model.clone();
+        let learnt = lane.seat_mut(grant.account).learnt.get_or_insert_default();
+        learnt.know();
+        let way = &account.way;
+        let Found { limit, .. } = &found;
+        match learnt.meters.iter_mut().find(|meter| found.replaces(meter)) {
+            Some(meter) if meter.limit.period() == limit.period() => {
+                meter.set_amount(limit.amount(), None, way);
+                meter.lower(now, told, way);
+            }
+            // Its window lasts longer than it was thought to.
+            Some(meter) => *meter = told_meter(now, limit, told, self.wall, way),
+            None => learnt.add(told_meter(now, limit, told, self.wall, way)),
+        }
+        let (account, limit) = (account.name.clone(), found.limit);
+        self.events.push(Event::LimitLearnt { account, model, limit });
+    }
+
+    fn learn_of_account(&mut self, now: Time, grant: &Grant, found: Found, told: &Told<'_>) {
+        let account = &mut self.accounts[grant.account.index()];
+        if account.meters.len() >= MOST_LIMITS {
+            return;
+        }
+        let meter = told_meter(now, &found.limit, told, self.wall, &account.way);
+        let old = account.meters.iter().position(|meter| found.replaces(meter));
+        let place = old.unwrap_or(account.meters.len());
+        match account.meters.get_mut(place) {
+            Some(old) => *old = meter,
+            None => account.meters.push(meter),
+        }
+        let (account, limit) = (account.name.clone(), found.limit);
+        self.events.push(Event::LimitLearnt { account, model: None, limit });
+        for lane in self.lanes.iter_mut() {
+            let seat = lane.seat_mut(grant.account);
+            seat.meters |= 1 << place;
+            seat.learnt.iter_mut().for_each(|learnt| learnt.know());
+        }
+    }
+}
+
+/// A limit that nobody declared.
+struct Found {
+    limit: Limit,
+    /// Its period is no more than a guess.
+    is_guess: bool,
+}
+
+impl Found {
+    /// Whether what was learnt before is the same limit: a window may last longer than was guessed.
+    fn replaces(&self, meter: &Meter) -> bool {
+        let may_differ = self.is_guess && meter.limit.window != Edges::Rolling;
+        meter.source == Source::Told
+            && meter.limit.metered() == self.limit.metered()
+            && meter.limit.window == self.limit.window
+            && (may_differ || meter.limit.period() == self.limit.period())
+    }
+}
+
+/// Whether a response speaks of this limit: providers tell of daily limits under the names of those
+/// per minute, but hardly ever with the same amount.
+fn is_about(meter: &Meter, reading: &Reading) -> bool {
+    let lasts_longer = meter.source == Source::Told
+        && meter.limit.window != Edges::Rolling
+        && reading.reset > Some(meter.limit.period() + Duration::from_secs(1));
+    meter.limit.metered() == reading.metered
+        && Some(meter.limit.amount()) == reading.limit
+        && meter.source != Source::Paced
+        && !lasts_longer
+}
+
+/// What was taken for a limit that refills all the time comes back at once, as its figures show.
+fn window_instead(meter: &Meter, reading: &Reading) -> Option<Limit> {
+    let is_rolling = meter.source == Source::Told && meter.limit.window == Edges::Rolling;
+    if !is_rolling || !period::contradicts(reading, meter.limit.period()) {
+        return None;
+    }
+    let period = period::at_least(reading.reset?)?;
+    Some(Limit { period, ..Limit::clone(&meter.limit) }.fixed())
+}
+
+fn is_period(one: Duration, other: Duration) -> bool {
+    one.max(other) < one.min(other).mul_f32(1.1)
+}
+
+fn limit_of(reading: &Reading, amount: u64, period: Duration) -> Limit {
+    let window = match reading.refill {
+        Refill::Rolling => Edges::Rolling,
+        Refill::Fixed => Edges::Fixed { zone: None },
+    };
+    Limit { metered: reading.metered, amount, period, burst: None, window, models: None }
+}
+
+fn told_meter(
+    now: Time,
+    limit: &Limit,
+    told: &Told<'_>,
+    wall: jiff::Timestamp,
+    way: &RoundTrip,
+) -> Meter {
+    let mut meter = Meter::learnt(limit.clone(), Source::Told, wall, now, way);
+    meter.lower(now, told, way);
+    // What was used is gone from the burst, too.
+    meter.use_up(now, limit.amount().saturating_sub(told.remaining));
+    meter
+}

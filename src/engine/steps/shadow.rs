@@ -1,0 +1,63 @@
+//! Shadow mode: what would have been held back is counted and told, and not held back.
+
+use crate::{
+    engine::{
+        Engine,
+        ask::Ask,
+        grant::Grant,
+        ids::{AccountIx, KeyIx},
+        room::Room,
+        time::{SECOND, Time},
+    },
+    event::Event,
+};
+
+/// So many accounts are looked at for the best of those without room.
+const SAMPLE: usize = 64;
+
+impl Engine {
+    pub(crate) fn is_shadow(&self) -> bool {
+        self.shadow.is_some()
+    }
+
+    /// Admits a request that has no room, if any key is left that may be used for it. It is not counted
+    /// by any meter, as it would not have been sent now.
+    pub(in crate::engine) fn admit_anyway(&mut self, now: Time, ask: &Ask) -> Option<Grant> {
+        self.shadow.as_ref()?;
+        let (account, key) = self.best_without_room(now, ask)?;
+        if let Some(shadow) = &mut self.shadow {
+            shadow.held_back += 1;
+            let (told, before) = shadow.told.unwrap_or_default();
+            if shadow.told.is_none() || now.since(told) >= SECOND {
+                shadow.told = Some((now, shadow.held_back));
+                self.events.push(Event::ShadowHeldBack {
+                    requests: shadow.held_back - before,
+                    total: shadow.held_back,
+                });
+            }
+        }
+        Some(self.grant(now, ask, account, key, false))
+    }
+
+    /// One that is not out of use, if there is one; of these, one that does little.
+    fn best_without_room(&self, now: Time, ask: &Ask) -> Option<(AccountIx, KeyIx)> {
+        let number = self.order.len();
+        let first = self.shadow.as_ref().map_or(0, |shadow| shadow.held_back) as usize;
+        let accounts = (0..number).map(|place| self.order[(first + place) % number]);
+        let usable = accounts.filter_map(|account| {
+            let keys = self.accounts[account.index()].keys.iter();
+            // A key that rests by itself is not good for anything now.
+            let is_open = |key: KeyIx| matches!(self.key_standing(ask.lane, ask.operation, key), Room::At(open) if open <= now);
+            let mut usable = keys.filter(|key| {
+                self.is_usable(**key) && ask.allows(**key) && is_open(**key)
+            });
+            Some((account, *usable.next()?))
+        });
+        usable.take(SAMPLE).min_by_key(|(account, _)| {
+            let state = &self.accounts[account.index()];
+            let seat = self.lanes[ask.lane].seat(*account);
+            let is_out = state.standing.until().max(seat.standing.until()) > now;
+            (is_out, state.in_flight)
+        })
+    }
+}
