@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use crate::{Exhausted, KeyPool, Lease, pool::Acquire};
 
-use super::{answering::Answering, body::ResponseBody, sent::Sent};
+use super::{body::ResponseBody, exchange::Answering, response::Sent};
 
 pin_project! {
     /// The response to come.

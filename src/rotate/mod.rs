@@ -42,22 +42,14 @@
 //! # }
 //! ```
 
-mod ahead;
-mod answer;
-mod answering;
-mod ask;
 mod body;
+mod exchange;
 mod future;
-mod held;
-mod hide;
-mod idle;
 mod layer;
 mod options;
-mod refusal;
-mod sent;
+mod request;
+mod response;
 mod service;
-mod tap;
-mod watch;
 
 pub use body::ResponseBody;
 pub use future::ResponseFuture;
@@ -65,8 +57,8 @@ pub use layer::KeyRotationLayer;
 pub use service::KeyRotation;
 #[cfg(feature = "balance")]
 pub(crate) use {
-    answering::Answering,
-    ask::{ask_usage, lease_or_ask, over, wanted},
+    exchange::Answering,
     options::Options,
-    sent::Sent,
+    request::{ask_usage, lease_or_ask, over, wanted},
+    response::Sent,
 };

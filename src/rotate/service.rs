@@ -11,11 +11,11 @@ use tower_service::Service;
 use crate::KeyPool;
 
 use super::{
-    ask::{lease_or_ask, over},
     body::ResponseBody,
     future::ResponseFuture,
     options::Options,
-    sent::Sent,
+    request::{lease_or_ask, over},
+    response::Sent,
 };
 
 /// Puts a key of a pool on each request; see the [module](crate::rotate).

@@ -16,10 +16,9 @@ use http_body::Body;
 
 use crate::{Lease, Ruling, pool::Refusal, provider::unpacked};
 
-use super::{
-    ahead::{Ahead, MOST, More},
-    answer::discourage,
-};
+use crate::rotate::body::{Ahead, MOST, More};
+
+use super::synthetic::discourage;
 
 /// How long a refusal's body is waited for. What has come by then is judged.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -28,23 +27,23 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const END: Duration = Duration::from_millis(100);
 
 /// A refusal whose body is being read.
-pub(super) struct Reading<B: Body> {
-    pub(super) head: response::Parts,
-    pub(super) lease: Lease,
-    pub(super) ahead: Ahead<B>,
+pub(in crate::rotate) struct Reading<B: Body> {
+    pub(in crate::rotate) head: response::Parts,
+    pub(in crate::rotate) lease: Lease,
+    pub(in crate::rotate) ahead: Ahead<B>,
     /// What is known already, if it was a stream that failed before it had begun.
     told: Option<Ruling>,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
     /// Refused by its status: its body tells why.
-    pub(super) fn by_status(head: response::Parts, body: B, mut lease: Lease) -> Self {
+    pub(in crate::rotate) fn by_status(head: response::Parts, body: B, mut lease: Lease) -> Self {
         lease.refused();
         Self { head, lease, ahead: Ahead::new(body), told: None }
     }
 
     /// Refused by an event.
-    pub(super) fn by_event(
+    pub(in crate::rotate) fn by_event(
         head: response::Parts,
         ahead: Ahead<B>,
         lease: Lease,
@@ -53,12 +52,12 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
         Self { head, lease, ahead, told: Some(ruling) }
     }
 
-    pub(super) fn patience(&self) -> Duration {
+    pub(in crate::rotate) fn patience(&self) -> Duration {
         if self.told.is_some() { END } else { PATIENCE }
     }
 
     /// Ready when the body has ended, failed, or is long enough.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::rotate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.ahead.is_full() {
             if let More::Failed | More::Ended = ready!(self.ahead.poll_more(cx)) {
                 break;
@@ -71,7 +70,7 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
 impl<B: Body<Data = Bytes>> Reading<B> {
     /// What the refusal says, and itself, if it is kept in case that nothing better comes. Blots the
     /// key out of what was read, if the provider repeats it there. All else stays as it is.
-    pub(super) fn judge(&mut self) -> (Ruling, Option<Arc<Refusal>>) {
+    pub(in crate::rotate) fn judge(&mut self) -> (Ruling, Option<Arc<Refusal>>) {
         let mut text = self.ahead.text();
         if let Some(blotted) = self.lease.blotted(&text).or_else(|| self.blot_packed(&text)) {
             text = Bytes::from(blotted);

@@ -15,7 +15,10 @@ use tokio::time::{Sleep, sleep};
 
 use crate::{Lease, Ruling};
 
-use super::{body::ResponseBody, held::Held, refusal::Reading, sent::Sent, tap::Tap, watch::Stage};
+use super::{
+    body::{ResponseBody, Stage, Tap},
+    response::{Held, Reading, Sent},
+};
 
 pin_project! {
     /// A call that was made, and its answer as far as it has to be known.

@@ -12,12 +12,20 @@ use pin_project_lite::pin_project;
 
 use crate::{Lease, provider::Framing, replay::longer_by};
 
-use super::{
-    ahead::{Ahead, Frames},
-    hide::Hide,
-    idle::{Idle, last_words},
-    tap::Tap,
-};
+mod hide_usage;
+mod idle;
+mod read_ahead;
+mod tap;
+mod watch;
+
+use idle::last_words;
+use read_ahead::Frames;
+
+pub(super) use hide_usage::Hide;
+pub(super) use idle::Idle;
+pub(super) use read_ahead::{Ahead, MOST, More};
+pub(super) use tap::Tap;
+pub(super) use watch::Stage;
 
 pin_project! {
     /// The body of a response, as the provider sent it.

@@ -11,22 +11,22 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 
 /// How much of a body is read ahead.
-pub(super) const MOST: usize = 64 * 1024;
+pub(in crate::rotate) const MOST: usize = 64 * 1024;
 
 /// Frames of a body, and the error that may have ended it.
-pub(super) type Frames<B> = VecDeque<Result<Frame<Bytes>, <B as Body>::Error>>;
+pub(in crate::rotate) type Frames<B> = VecDeque<Result<Frame<Bytes>, <B as Body>::Error>>;
 
 /// A body and what was read of it ahead.
-pub(super) struct Ahead<B: Body> {
-    pub(super) frames: Frames<B>,
+pub(in crate::rotate) struct Ahead<B: Body> {
+    pub(in crate::rotate) frames: Frames<B>,
     /// What is still to come; nothing if the body has ended.
-    pub(super) rest: Option<B>,
+    pub(in crate::rotate) rest: Option<B>,
     /// How many bytes of data were read.
     length: usize,
 }
 
 /// What one look at the body brought.
-pub(super) enum More {
+pub(in crate::rotate) enum More {
     Data(Bytes),
     Other,
     Failed,
@@ -34,19 +34,19 @@ pub(super) enum More {
 }
 
 impl<B: Body<Data = Bytes>> Ahead<B> {
-    pub(super) fn new(body: B) -> Self {
+    pub(in crate::rotate) fn new(body: B) -> Self {
         let rest = Some(body).filter(|body| !body.is_end_stream());
         Self { frames: VecDeque::new(), rest, length: 0 }
     }
 
     /// A body of one piece.
-    pub(super) fn whole(bytes: Bytes) -> Self {
+    pub(in crate::rotate) fn whole(bytes: Bytes) -> Self {
         let length = bytes.len();
         Self { frames: VecDeque::from([Ok(Frame::data(bytes))]), rest: None, length }
     }
 
     /// Reads one frame more.
-    pub(super) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<More>
+    pub(in crate::rotate) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<More>
     where
         B: Unpin,
     {
@@ -68,12 +68,12 @@ impl<B: Body<Data = Bytes>> Ahead<B> {
     }
 
     /// Whether as much was read as ever is.
-    pub(super) fn is_full(&self) -> bool {
+    pub(in crate::rotate) fn is_full(&self) -> bool {
         self.length >= MOST
     }
 
     /// All that was read. It is not copied if it came in one piece.
-    pub(super) fn text(&self) -> Bytes {
+    pub(in crate::rotate) fn text(&self) -> Bytes {
         let data = |frame: &Result<Frame<Bytes>, _>| frame.as_ref().ok()?.data_ref().cloned();
         let mut pieces = self.frames.iter().filter_map(data);
         let Some(first) = pieces.next() else { return Bytes::new() };
@@ -84,14 +84,14 @@ impl<B: Body<Data = Bytes>> Ahead<B> {
     }
 
     /// Puts other data in place of all that was read.
-    pub(super) fn replace(&mut self, data: Bytes) {
+    pub(in crate::rotate) fn replace(&mut self, data: Bytes) {
         self.frames.retain(|frame| !matches!(frame, Ok(frame) if frame.is_data()));
         self.length = data.len();
         self.frames.push_front(Ok(Frame::data(data)));
     }
 
     /// Whether the body came to its end, and nothing of it was left out.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(in crate::rotate) fn has_ended(&self) -> bool {
         self.rest.is_none() && self.frames.iter().all(Result::is_ok)
     }
 }

@@ -15,22 +15,30 @@ use crate::{
 };
 
 use super::{
-    ahead::Ahead, answer, ask::body_failed, body::ResponseBody, held::Held, hide::Hide, idle::Idle,
-    options::Options, refusal::Reading, tap::Tap,
+    body::{Ahead, Hide, Idle, ResponseBody, Tap},
+    options::Options,
+    request::body_failed,
 };
+
+mod hold_back;
+mod refusal;
+mod synthetic;
+
+pub(super) use hold_back::Held;
+pub(super) use refusal::Reading;
 
 /// What is known of a request beside the request itself.
 #[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) pool: KeyPool,
-    pub(super) trail: Option<Trail>,
+    pub(in crate::rotate) trail: Option<Trail>,
     /// When it first asked for a key.
     pub(crate) since: Instant,
-    pub(super) options: Options,
+    pub(in crate::rotate) options: Options,
     /// Whether it asked for a stream, as far as that could be read.
-    pub(super) streamed: bool,
+    pub(in crate::rotate) streamed: bool,
     /// Whether it was asked for its usage by us, and not by its caller.
-    pub(super) hides_usage: bool,
+    pub(in crate::rotate) hides_usage: bool,
     /// Tells whether its caller breaks off its body.
     body: Option<Failed>,
 }
@@ -60,24 +68,24 @@ impl Sent {
     }
 
     /// What to tell a caller who has broken off the body.
-    pub(super) fn broken_off(&self) -> Option<Exhausted> {
+    pub(in crate::rotate) fn broken_off(&self) -> Option<Exhausted> {
         self.is_broken_off().then(|| Exhausted::new(Reason::BodyBrokenOff, None))
     }
 
     /// A request that leads elsewhere.
-    pub(super) fn elsewhere(pool: KeyPool) -> Self {
+    pub(in crate::rotate) fn elsewhere(pool: KeyPool) -> Self {
         let (since, options) = (Instant::now(), Options::default());
         let (trail, body) = (None, None);
         Self { pool, trail, since, options, streamed: false, hides_usage: false, body }
     }
 
     /// When the first token of a stream is late, for a request that is sent now.
-    pub(super) fn first_token(&self) -> Option<Sleep> {
+    pub(in crate::rotate) fn first_token(&self) -> Option<Sleep> {
         self.options.first_token.filter(|_| self.streamed).map(sleep)
     }
 
     /// The request led elsewhere: nothing is learnt from the answer.
-    pub(super) fn pass<B: Body<Data = Bytes>>(
+    pub(in crate::rotate) fn pass<B: Body<Data = Bytes>>(
         &self,
         response: Response<B>,
     ) -> Response<ResponseBody<B>> {
@@ -90,8 +98,8 @@ impl Sent {
         exhausted: Exhausted,
     ) -> Response<ResponseBody<B>> {
         let mut response = match self.answer_of_provider(&exhausted) {
-            Some(refusal) => answer::again(&refusal),
-            None => answer::exhausted(self.pool.provider(), exhausted),
+            Some(refusal) => synthetic::again(&refusal),
+            None => synthetic::exhausted(self.pool.provider(), exhausted),
         };
         self.add_trail(response.extensions_mut());
         response
@@ -128,7 +136,7 @@ impl Sent {
     }
 
     /// The first token of a stream is late, and so is its head.
-    pub(super) fn unanswered<B: Body<Data = Bytes>>(
+    pub(in crate::rotate) fn unanswered<B: Body<Data = Bytes>>(
         &self,
         lease: Option<Lease>,
     ) -> Response<ResponseBody<B>> {
@@ -140,7 +148,7 @@ impl Sent {
         response
     }
 
-    pub(super) fn accepted<B: Body<Data = Bytes>>(
+    pub(in crate::rotate) fn accepted<B: Body<Data = Bytes>>(
         &self,
         mut response: Response<B>,
         mut lease: Lease,
@@ -156,7 +164,7 @@ impl Sent {
 
     /// A stream is passed on. If that is because its first token is late, it is a refusal to whoever
     /// may try again.
-    pub(super) fn streamed<B: Body<Data = Bytes>>(
+    pub(in crate::rotate) fn streamed<B: Body<Data = Bytes>>(
         &self,
         held: Held<B>,
         ruling: Ruling,
@@ -174,7 +182,7 @@ impl Sent {
         Response::from_parts(head, body)
     }
 
-    pub(super) fn refused<B: Body<Data = Bytes>>(
+    pub(in crate::rotate) fn refused<B: Body<Data = Bytes>>(
         &self,
         mut reading: Reading<B>,
     ) -> Response<ResponseBody<B>> {

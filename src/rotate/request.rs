@@ -16,7 +16,7 @@ use crate::{
     replay::{Failed, ReplayBody},
 };
 
-use super::sent::Sent;
+use super::response::Sent;
 
 /// Reads what a request wants, and asks for it in one of the pool's ways.
 pub(crate) fn lease_or_ask<A: 'static>(

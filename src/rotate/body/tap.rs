@@ -14,7 +14,7 @@ use super::watch::{Stage, Watch};
 
 /// Looks at an answer as it flows by. It holds nothing back and changes nothing.
 #[derive(Debug)]
-pub(super) struct Tap {
+pub(in crate::rotate) struct Tap {
     decoder: Option<Decoder>,
     watch: Watch,
     reader: Option<UsageReader>,
@@ -23,7 +23,7 @@ pub(super) struct Tap {
 impl Tap {
     /// For a body in which errors may come; none if there are none to look for, or nothing that could be
     /// read.
-    pub(super) fn of_stream<B: Body>(
+    pub(in crate::rotate) fn of_stream<B: Body>(
         lease: &Lease,
         response: &Response<B>,
         streamed: bool,
@@ -35,27 +35,30 @@ impl Tap {
     }
 
     /// For any other body: it may tell what was used. None if it does not, or cannot be read.
-    pub(super) fn of_whole<B: Body>(lease: &Lease, response: &Response<B>) -> Option<Self> {
+    pub(in crate::rotate) fn of_whole<B: Body>(
+        lease: &Lease,
+        response: &Response<B>,
+    ) -> Option<Self> {
         let headers = headers_of(response)?;
         let reader = lease.provider().usage_reader(headers)?;
         Some(Self { decoder: decoder(headers)?, watch: Watch::none(), reader: Some(reader) })
     }
 
-    pub(super) fn stage(&self) -> &Stage {
+    pub(in crate::rotate) fn stage(&self) -> &Stage {
         self.watch.stage()
     }
 
-    pub(super) fn watch(&mut self) -> &mut Watch {
+    pub(in crate::rotate) fn watch(&mut self) -> &mut Watch {
         &mut self.watch
     }
 
     /// Whether the body is not compressed.
-    pub(super) fn is_plain(&self) -> bool {
+    pub(in crate::rotate) fn is_plain(&self) -> bool {
         self.decoder.is_none()
     }
 
     /// Looks at a piece of the body.
-    pub(super) fn look(&mut self, lease: &mut Lease, piece: &Bytes) {
+    pub(in crate::rotate) fn look(&mut self, lease: &mut Lease, piece: &Bytes) {
         let Self { decoder, watch, reader } = self;
         let mut look = |piece: &[u8]| {
             watch.look(lease, piece);
@@ -78,7 +81,7 @@ impl Tap {
     }
 
     /// Nothing more comes of the body: whether it failed before it had begun is known.
-    pub(super) fn end(&mut self, lease: &mut Lease) {
+    pub(in crate::rotate) fn end(&mut self, lease: &mut Lease) {
         if self.decoder.as_ref().is_some_and(Decoder::is_mute) {
             // What could not be read is not known to be empty.
             self.watch.begin(lease);
@@ -87,18 +90,18 @@ impl Tap {
     }
 
     /// The body has come to its end.
-    pub(super) fn finish(&mut self, lease: &mut Lease) {
+    pub(in crate::rotate) fn finish(&mut self, lease: &mut Lease) {
         self.end(lease);
         self.settle(lease, true);
     }
 
     /// The body was given up, by its provider or its reader.
-    pub(super) fn cut(&self, lease: &mut Lease) {
+    pub(in crate::rotate) fn cut(&self, lease: &mut Lease) {
         self.settle(lease, false);
     }
 
     /// The body had nothing in it: what it told counts, and otherwise its prompt.
-    pub(super) fn settle_empty(&self, lease: &mut Lease) {
+    pub(in crate::rotate) fn settle_empty(&self, lease: &mut Lease) {
         let Some(reader) = &self.reader else { return };
         let prompt = || Usage { is_estimated: true, ..Usage::tokens(lease.reserved_input(), 0) };
         let usage = reader.usage().unwrap_or_else(prompt);

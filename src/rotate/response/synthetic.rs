@@ -9,7 +9,7 @@ use http_body::Body;
 
 use crate::{Exhausted, Ruling, Verdict, pool::Refusal, provider::Provider};
 
-use super::body::ResponseBody;
+use crate::rotate::body::ResponseBody;
 
 /// Whether an SDK is to try again, as OpenAI's and Anthropic's SDKs take it from their providers
 /// (`_should_retry` of `_base_client.py` in openai-python, 2026-11).

@@ -9,7 +9,7 @@ use crate::{
 
 /// Looks at an answer as it flows by, and tells the pool what it says.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(in crate::rotate) struct Watch {
     /// None for a body in which no error comes.
     scan: Option<Box<Scan>>,
     stage: Stage,
@@ -27,7 +27,7 @@ struct Scan {
 
 /// How far a stream has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(in crate::rotate) enum Stage {
     /// Nothing has come yet that anybody waits for.
     Prelude,
     /// Something has.
@@ -39,47 +39,47 @@ pub(super) enum Stage {
 }
 
 impl Watch {
-    pub(super) fn new(framing: Framing) -> Self {
+    pub(in crate::rotate) fn new(framing: Framing) -> Self {
         let scan = Scan { scanner: Scanner::new(framing), framing };
         Self { scan: Some(Box::new(scan)), stage: Stage::Prelude, ..Self::none() }
     }
 
     /// For a body in which no error comes.
-    pub(super) fn none() -> Self {
+    pub(in crate::rotate) fn none() -> Self {
         let running = Running::default();
         Self { scan: None, stage: Stage::Begun, running, has_ended: false }
     }
 
-    pub(super) fn stage(&self) -> &Stage {
+    pub(in crate::rotate) fn stage(&self) -> &Stage {
         &self.stage
     }
 
-    pub(super) fn framing(&self) -> Option<Framing> {
+    pub(in crate::rotate) fn framing(&self) -> Option<Framing> {
         self.scan.as_ref().map(|scan| scan.framing)
     }
 
     /// Whether it comes event by event.
-    pub(super) fn is_of_stream(&self) -> bool {
+    pub(in crate::rotate) fn is_of_stream(&self) -> bool {
         self.framing().is_some_and(|framing| framing != Framing::Whole)
     }
 
     /// What has come of the answer since it last told what it used.
-    pub(super) fn running(&self) -> &Running {
+    pub(in crate::rotate) fn running(&self) -> &Running {
         &self.running
     }
 
     /// What has come so far is known: what is to come counts.
-    pub(super) fn count_anew(&mut self) {
+    pub(in crate::rotate) fn count_anew(&mut self) {
         self.running = Running::default();
     }
 
     /// Whether its last event has come.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(in crate::rotate) fn has_ended(&self) -> bool {
         self.has_ended
     }
 
     /// Looks at a piece of the body.
-    pub(super) fn look(&mut self, lease: &mut Lease, piece: &[u8]) {
+    pub(in crate::rotate) fn look(&mut self, lease: &mut Lease, piece: &[u8]) {
         let is_of_stream = self.is_of_stream();
         let Self { scan, stage, running, has_ended } = self;
         if !is_of_stream {
@@ -103,7 +103,7 @@ impl Watch {
     }
 
     /// The body has ended.
-    pub(super) fn finish(&mut self, lease: &mut Lease) {
+    pub(in crate::rotate) fn finish(&mut self, lease: &mut Lease) {
         let is_of_stream = self.is_of_stream();
         let Self { scan, stage, .. } = self;
         if let Some(scan) = scan {
@@ -116,19 +116,19 @@ impl Watch {
     }
 
     /// From here on nothing can be taken back: the provider has answered.
-    pub(super) fn begin(&mut self, lease: &mut Lease) -> Ruling {
+    pub(in crate::rotate) fn begin(&mut self, lease: &mut Lease) -> Ruling {
         self.stage.begin(lease);
         Ruling::accepted()
     }
 
     /// Nothing has come in time. It may yet.
-    pub(super) fn be_late(&mut self, lease: &mut Lease) -> Ruling {
+    pub(in crate::rotate) fn be_late(&mut self, lease: &mut Lease) -> Ruling {
         self.stage = Stage::Begun;
         lease.failed()
     }
 
     /// The body broke off.
-    pub(super) fn fail(&mut self, lease: &mut Lease) {
+    pub(in crate::rotate) fn fail(&mut self, lease: &mut Lease) {
         let ruling = lease.failed();
         if self.stage == Stage::Prelude {
             self.stage = Stage::Failed(Box::new(ruling));

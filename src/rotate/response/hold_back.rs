@@ -8,24 +8,23 @@ use http_body::Body;
 
 use crate::{Lease, Ruling};
 
-use super::{
-    ahead::{Ahead, More},
+use crate::rotate::{
+    body::{Ahead, More, Stage, Tap},
     options::Options,
-    refusal::Reading,
-    tap::Tap,
-    watch::Stage,
 };
 
+use super::refusal::Reading;
+
 /// A stream that is held back.
-pub(super) struct Held<B: Body> {
-    pub(super) head: response::Parts,
-    pub(super) lease: Lease,
-    pub(super) ahead: Ahead<B>,
-    pub(super) tap: Tap,
+pub(in crate::rotate) struct Held<B: Body> {
+    pub(in crate::rotate) head: response::Parts,
+    pub(in crate::rotate) lease: Lease,
+    pub(in crate::rotate) ahead: Ahead<B>,
+    pub(in crate::rotate) tap: Tap,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Held<B> {
-    pub(super) fn new(
+    pub(in crate::rotate) fn new(
         head: response::Parts,
         body: B,
         mut lease: Lease,
@@ -40,7 +39,7 @@ impl<B: Body<Data = Bytes> + Unpin> Held<B> {
     }
 
     /// Ready when it has begun or failed, or when too much has come to go on holding it.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Stage> {
+    pub(in crate::rotate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Stage> {
         let Self { lease, ahead, tap, .. } = self;
         while *tap.stage() == Stage::Prelude {
             if ahead.is_full() {
@@ -58,7 +57,7 @@ impl<B: Body<Data = Bytes> + Unpin> Held<B> {
     }
 
     /// It failed before it had begun.
-    pub(super) fn fail(self, ruling: Ruling) -> Reading<B> {
+    pub(in crate::rotate) fn fail(self, ruling: Ruling) -> Reading<B> {
         let Self { head, mut lease, ahead, tap } = self;
         if ruling.rule == Ruling::EMPTY {
             tap.settle_empty(&mut lease);
@@ -71,7 +70,7 @@ impl<B: Body<Data = Bytes> + Unpin> Held<B> {
 
     /// It was waited for long enough: it is passed on as it is. If its first token is late, it counts
     /// as failed, in case that somebody tries again.
-    pub(super) fn expire(&mut self, options: &Options) -> Ruling {
+    pub(in crate::rotate) fn expire(&mut self, options: &Options) -> Ruling {
         let Self { lease, tap, .. } = self;
         match options.first_token {
             Some(_) => tap.watch().be_late(lease),

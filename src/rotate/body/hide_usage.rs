@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Passes a stream on event by event, without the one that is there for its usage alone.
-pub(super) struct Hide {
+pub(in crate::rotate) struct Hide {
     pool: KeyPool,
     /// An event whose end has not come: at most 64 KiB.
     held: BytesMut,
@@ -21,16 +21,16 @@ pub(super) struct Hide {
 }
 
 impl Hide {
-    pub(super) fn new(pool: KeyPool) -> Self {
+    pub(in crate::rotate) fn new(pool: KeyPool) -> Self {
         Self { pool, held: BytesMut::new(), is_done: false }
     }
 
-    pub(super) fn holds_nothing(&self) -> bool {
+    pub(in crate::rotate) fn holds_nothing(&self) -> bool {
         self.held.is_empty()
     }
 
     /// What of the stream is to be passed on, with this piece of it.
-    pub(super) fn pass(&mut self, piece: Bytes) -> Bytes {
+    pub(in crate::rotate) fn pass(&mut self, piece: Bytes) -> Bytes {
         if self.is_done {
             return piece;
         }
@@ -58,7 +58,7 @@ impl Hide {
     }
 
     /// What is left when the stream has ended.
-    pub(super) fn rest(&mut self) -> Option<Bytes> {
+    pub(in crate::rotate) fn rest(&mut self) -> Option<Bytes> {
         let rest = self.held.split().freeze();
         Some(rest).filter(|rest| !rest.is_empty() && !self.is_usage_alone(rest))
     }
