@@ -248,7 +248,7 @@ async fn without_any_good_key_the_answer_is_503() {
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);
     assert!(sandbox.fail(Fault::revoke(secret(1))) && sandbox.fail(Fault::revoke(secret(2))));
-    for wait in ["asked again in "; 2] {
+    for wait in ["the keys are tried again in "; 2] {
         // The provider's "Incorrect API key provided" would make callers suspect tokens of their own.
         let answer = ask(&client, chat()).await;
         assert_eq!(answer.status(), 503);

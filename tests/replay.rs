@@ -76,7 +76,7 @@ async fn a_body_beyond_the_cap_is_sent_once_and_whole() {
     for (pieces, cap) in [(100, 99), (2, 8), (1, 0)] {
         let got = Got::default();
         let stack = RotationStack::new(&pool())
-            .replay(ReplayBodyLayer::new().cap(cap))
+            .replay(ReplayBodyLayer::new().max_bytes(cap))
             .layer(inner(&[401, 200], &got));
         let response = stack.oneshot(request(in_pieces(pieces))).await.unwrap();
         assert_eq!(response.status(), 401, "it was sent again without being whole");
@@ -104,7 +104,7 @@ async fn a_body_beyond_the_cap_streams() {
             Ok::<_, Infallible>(Response::new(Full::new(rest)))
         }
     });
-    let service = ReplayBodyLayer::new().cap(4).layer(inner);
+    let service = ReplayBodyLayer::new().max_bytes(4).layer(inner);
     let call = tokio::spawn(service.oneshot(request(body)));
     sender.send_data(Bytes::from("12345")).await.unwrap();
     first.notified().await;

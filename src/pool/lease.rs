@@ -82,12 +82,6 @@ impl Lease {
         self.credential.as_deref()
     }
 
-    /// Where its key is sent, if not to the pool's origin.
-    #[cfg(feature = "balance")]
-    pub(crate) fn endpoint(&self) -> Option<&http::Uri> {
-        self.own_endpoint().map(crate::endpoint::Endpoint::uri)
-    }
-
     /// What is known of its key but the secret.
     #[cfg(feature = "balance")]
     pub(crate) fn endpoint_info(&self) -> Option<super::KeyEndpointInfo> {

@@ -1,4 +1,5 @@
-//! From the call to the response: what comes back is judged before anybody else sees it.
+//! From the call to the response: the key is put in, the request is sent, and what comes back is judged
+//! before the caller sees it.
 
 use std::{
     future::Future,
@@ -8,27 +9,29 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::Response;
+use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
+use tower_service::Service;
 
 use crate::{Lease, Ruling};
 
 use super::{
     body::{ResponseBody, Stage, Tap},
-    response::{Held, Reading, Sent},
+    request::RequestContext,
+    response::{self, HeldStream, RefusalReader},
 };
 
 pin_project! {
-    /// A call that was made, and its answer as far as it has to be known.
-    pub(crate) struct Answering<F, B>
+    /// A request that was sent, and its response as far as it must be known to judge it.
+    pub(crate) struct Exchange<F, B>
     where
         B: Body,
     {
         #[pin]
         state: State<F, B>,
-        // For what comes of the response, as long as the state has patience.
+        // How long the present state may still take.
         #[pin]
         timer: Option<Sleep>,
     }
@@ -40,32 +43,53 @@ pin_project! {
     where
         B: Body,
     {
-        // For the response. Without a lease the request leads elsewhere.
+        // Waits for the response. Without a lease, nothing is learned from it.
         Calling { #[pin] call: F, lease: Option<Lease> },
-        // For something in a stream that its caller waits for.
-        Holding { held: Option<Held<B>> },
-        // For the body of a refusal.
-        Reading { reading: Option<Reading<B>> },
+        // Holds a stream back until its first content.
+        Holding { held: Option<HeldStream<B>> },
+        // Reads the body of a refusal.
+        Reading { reader: Option<RefusalReader<B>> },
         Done,
     }
 }
 
-impl<F, B: Body> Answering<F, B> {
-    /// For a call that was made just now. Without a lease, nothing is learnt from its answer.
-    pub(crate) fn new(call: F, lease: Option<Lease>, sent: &Sent) -> Self {
-        let timer = lease.as_ref().and_then(|_| sent.first_token());
+impl<F, B: Body> Exchange<F, B> {
+    /// Puts the key of a lease into a request and sends it with a service that is ready. A request that
+    /// cannot be redirected to where its key is sent goes out without a key, and the lease gives back
+    /// what it reserved.
+    pub(crate) fn send<S, A>(
+        service: &mut S,
+        mut request: Request<A>,
+        lease: Lease,
+        context: &mut RequestContext,
+    ) -> Self
+    where
+        S: Service<Request<A>, Future = F>,
+        A: 'static,
+    {
+        context.ask_usage(&mut request);
+        let lease = lease.put_key_into(&mut request);
+        let call = service.call(request);
+        let timer = lease.as_ref().and_then(|_| context.first_token_timer());
         Self { state: State::Calling { call, lease }, timer }
+    }
+
+    /// A request that was sent without a key.
+    pub(super) fn without_key(call: F) -> Self {
+        Self { state: State::Calling { call, lease: None }, timer: None }
     }
 }
 
-impl<F, B> Answering<F, B>
+impl<F, B> Exchange<F, B>
 where
     B: Body<Data = Bytes> + Unpin,
 {
+    /// The response, once it is judged.
+    ///
     /// Cancel safety: it may be dropped at any point; a request that was sent keeps its charge.
     pub(crate) fn poll<E>(
         self: Pin<&mut Self>,
-        sent: &Sent,
+        context: &RequestContext,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<ResponseBody<B>>, E>>
     where
@@ -82,24 +106,25 @@ where
                         ready!(timer.poll(cx));
                         let lease = lease.take();
                         this.state.set(State::Done);
-                        return Poll::Ready(Ok(sent.unanswered(lease)));
+                        return Poll::Ready(Ok(response::late(context, lease)));
                     };
                     let lease = lease.take();
                     this.state.set(State::Done);
                     match (result, lease) {
-                        (result, None) => return Poll::Ready(result.map(|r| sent.pass(r))),
+                        (result, None) => return Poll::Ready(result.map(response::without_key)),
                         (Err(error), Some(lease)) => {
-                            sent.failed(lease);
+                            context.call_failed(lease);
                             return Poll::Ready(Err(error));
                         }
-                        (Ok(response), Some(lease)) => match Next::of(response, lease, sent) {
-                            Next::Read(reading) => {
+                        (Ok(response), Some(lease)) => match Next::of(response, lease, context) {
+                            Next::Read(reader) => {
                                 this.timer.set(None);
-                                State::Reading { reading: Some(reading) }
+                                State::Reading { reader: Some(reader) }
                             }
                             Next::Hold(held) => State::Holding { held: Some(held) },
                             Next::Pass(response, lease) => {
-                                return Poll::Ready(Ok(sent.accepted(response, lease)));
+                                let response = response::accepted(context, response, lease);
+                                return Poll::Ready(Ok(response));
                             }
                         },
                     }
@@ -109,27 +134,28 @@ where
                     let (stage, ruling) = match held.poll(cx) {
                         Poll::Ready(stage) => (stage, Ruling::accepted()),
                         Poll::Pending => {
-                            let options = &sent.options;
-                            ready!(poll_timer(this.timer.as_mut(), || options.patience(), cx));
+                            let options = &context.options;
+                            let time = options.time_to_first_content();
+                            ready!(poll_timer(this.timer.as_mut(), time, cx));
                             (Stage::Begun, held.expire(options))
                         }
                     };
                     let Some(held) = parked.take() else { return Poll::Pending };
                     this.state.set(State::Done);
                     let Stage::Failed(ruling) = stage else {
-                        return Poll::Ready(Ok(sent.streamed(held, ruling)));
+                        return Poll::Ready(Ok(response::stream(context, held, ruling)));
                     };
                     this.timer.set(None);
-                    State::Reading { reading: Some(held.fail(*ruling)) }
+                    State::Reading { reader: Some(held.fail(*ruling)) }
                 }
-                StateProj::Reading { reading: parked } => {
-                    let Some(reading) = parked else { return Poll::Pending };
-                    if reading.poll(cx).is_pending() {
-                        ready!(poll_timer(this.timer.as_mut(), || reading.patience(), cx));
+                StateProj::Reading { reader: parked } => {
+                    let Some(reader) = parked else { return Poll::Pending };
+                    if reader.poll(cx).is_pending() {
+                        ready!(poll_timer(this.timer.as_mut(), reader.timeout(), cx));
                     }
-                    let Some(reading) = parked.take() else { return Poll::Pending };
+                    let Some(reader) = parked.take() else { return Poll::Pending };
                     this.state.set(State::Done);
-                    return Poll::Ready(Ok(sent.refused(reading)));
+                    return Poll::Ready(Ok(response::refusal(context, reader)));
                 }
                 // Polled again after it was done: nothing is left to give.
                 StateProj::Done => return Poll::Pending,
@@ -141,38 +167,39 @@ where
 
 /// What is to be done with a response.
 enum Next<B: Body> {
-    /// A refusal: its body tells why.
-    Read(Reading<B>),
-    /// A stream, in which an error may come.
-    Hold(Held<B>),
+    /// Its status is that of a refusal: its body says why.
+    Read(RefusalReader<B>),
+    /// It is a stream, in which an error may come.
+    Hold(HeldStream<B>),
+    /// It is passed on at once.
     Pass(Response<B>, Lease),
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Next<B> {
-    fn of(response: Response<B>, lease: Lease, sent: &Sent) -> Self {
+    fn of(response: Response<B>, lease: Lease, context: &RequestContext) -> Self {
         let status = response.status();
         if status.is_client_error() || status.is_server_error() {
             let (head, body) = response.into_parts();
-            return Self::Read(Reading::by_status(head, body, lease));
+            return Self::Read(RefusalReader::by_status(head, body, lease));
         }
-        match Tap::of_stream(&lease, &response, sent.streamed) {
+        match Tap::of_stream(&lease, &response, context.is_stream) {
             Some(tap) => {
                 let (head, body) = response.into_parts();
-                Self::Hold(Held::new(head, body, lease, tap, &sent.options))
+                Self::Hold(HeldStream::new(head, body, lease, tap, &context.options))
             }
             None => Self::Pass(response, lease),
         }
     }
 }
 
-/// Whether the time is over; it begins now, if it has not begun yet.
+/// Ready when the time is over. It begins with the first poll, unless the timer was set before.
 fn poll_timer(
     mut timer: Pin<&mut Option<Sleep>>,
-    time: impl FnOnce() -> Duration,
+    time: Duration,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     if timer.is_none() {
-        timer.set(Some(sleep(time())));
+        timer.set(Some(sleep(time)));
     }
     timer.as_pin_mut().map_or(Poll::Pending, |timer| timer.poll(cx))
 }

@@ -10,7 +10,7 @@
 //! [`Exhausted`](crate::Exhausted) in its extensions: never an error of the service.
 //!
 //! A stream is not accepted by its head alone: that is held back until something comes that the caller
-//! waits for, within the bounds of [`KeyRotationLayer::hold_back`]. An error that comes first is a
+//! waits for, within the bounds of [`KeyRotationLayer::hold_back_timeout`]. An error that comes first is a
 //! refusal like any other, though its response stays the 200 that it is: what it is worth stands in
 //! [`KeyUsed::verdict`](crate::KeyUsed::verdict), and a retry policy has to go by that. An error that
 //! comes later is passed on, and judged too.
@@ -57,8 +57,5 @@ pub use layer::KeyRotationLayer;
 pub use service::KeyRotation;
 #[cfg(feature = "balance")]
 pub(crate) use {
-    exchange::Answering,
-    options::Options,
-    request::{ask_usage, lease_or_ask, over, wanted},
-    response::Sent,
+    exchange::Exchange, options::Options, request::RequestContext, response::turned_away,
 };

@@ -56,7 +56,7 @@ async fn the_time_can_be_set_and_zero_is_never() {
         let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
         assert!(fake.fail(Fault::stall_streams(1, Duration::from_secs(60), 1)));
         let began = Instant::now();
-        let rotation = KeyRotationLayer::new(&pool).hold_back(time);
+        let rotation = KeyRotationLayer::new(&pool).hold_back_timeout(time);
         let stack = stack(&pool, rotation, fake.clone());
         stack.clone().oneshot(style.request()).await.unwrap();
         assert!(began.elapsed() <= time + Duration::from_millis(2), "{:?}", began.elapsed());

@@ -15,7 +15,7 @@ async fn a_late_first_token_goes_to_another_key() {
             let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
             assert!(fake.fail(fault));
             let began = Instant::now();
-            let rotation = KeyRotationLayer::new(&pool).first_token(3 * SECOND);
+            let rotation = KeyRotationLayer::new(&pool).first_token_timeout(3 * SECOND);
             let response =
                 stack(&pool, rotation, fake.clone()).oneshot(style.request()).await.unwrap();
             assert!((3..4).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
@@ -37,7 +37,7 @@ async fn without_any_head_in_time_the_answer_is_a_504_of_the_dialect() {
     ] {
         let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
         assert!(fake.fail(Fault::slow(60 * SECOND, 99)));
-        let rotation = KeyRotationLayer::new(&pool).first_token(SECOND);
+        let rotation = KeyRotationLayer::new(&pool).first_token_timeout(SECOND);
         let response = stack(&pool, rotation, fake.clone()).oneshot(style.request()).await.unwrap();
         assert_eq!(response.status(), 504);
         let exhausted = response.extensions().get::<Exhausted>().unwrap();
@@ -57,7 +57,7 @@ async fn when_all_are_late_the_last_is_passed_on_as_it_is() {
     let style = Style::Messages;
     let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
     assert!(fake.fail(Fault::stall_streams(1, 60 * SECOND, 99)));
-    let rotation = KeyRotationLayer::new(&pool).first_token(SECOND);
+    let rotation = KeyRotationLayer::new(&pool).first_token_timeout(SECOND);
     let response = stack(&pool, rotation, fake.clone()).oneshot(style.request()).await.unwrap();
     assert_eq!((response.status().as_u16(), verdict(&response)), (200, Verdict::Transient));
     assert_eq!(attempts(&response).len(), 5);
@@ -73,7 +73,7 @@ async fn when_all_are_late_the_last_is_passed_on_as_it_is() {
 async fn an_answer_that_is_no_stream_may_take_its_time() {
     let (pool, fake) = (pool(Style::Chat, 2), sandbox(Style::Chat, 2).build());
     assert!(fake.fail(Fault::slow(60 * SECOND, 1)));
-    let rotation = KeyRotationLayer::new(&pool).first_token(SECOND).idle(SECOND);
+    let rotation = KeyRotationLayer::new(&pool).first_token_timeout(SECOND).idle_timeout(SECOND);
     let whole = r#"{"model":"m","messages":[{"role":"user","content":"Hello"}]}"#;
     let request = Style::Chat.request().map(|_| whole.to_owned());
     let response = stack(&pool, rotation, fake.clone()).oneshot(request).await.unwrap();
@@ -87,7 +87,7 @@ async fn a_stream_that_stops_ends_with_an_error_of_the_dialect() {
         let (pool, fake) = (pool(style, 1), sandbox(style, 1).build());
         let after = style.preludes() + 1;
         assert!(fake.fail(Fault::stall_streams(after, 600 * SECOND, 1)));
-        let rotation = KeyRotationLayer::new(&pool).idle(5 * SECOND);
+        let rotation = KeyRotationLayer::new(&pool).idle_timeout(5 * SECOND);
         let began = Instant::now();
         let response = stack(&pool, rotation, fake.clone()).oneshot(style.request()).await.unwrap();
         let mut body = response.into_body();
@@ -127,7 +127,7 @@ async fn a_slow_stream_and_a_slow_reader_are_not_idle() {
         let style = Style::Chat;
         let script = Script::new().tokens(5).gap(gap);
         let (pool, fake) = (pool(style, 1), sandbox(style, 1).answer(script).build());
-        let rotation = KeyRotationLayer::new(&pool).idle(5 * SECOND);
+        let rotation = KeyRotationLayer::new(&pool).idle_timeout(5 * SECOND);
         let response = stack(&pool, rotation, fake.clone()).oneshot(style.request()).await.unwrap();
         let mut body = response.into_body();
         let mut all = Vec::new();

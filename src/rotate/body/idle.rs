@@ -11,48 +11,47 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{Exhausted, Reason, provider::Provider};
 
-/// Measures how long the next piece has been waited for. A caller who is slow to ask for it does not
-/// count.
+/// Measures how long the caller has waited for the next piece. The time that a slow caller takes before it
+/// asks for the piece does not count.
 #[derive(Debug)]
-pub(in crate::rotate) struct Idle {
-    most: Duration,
-    /// When the piece that is being waited for is late.
-    late: Option<Instant>,
-    /// Boxed, so that the body can be moved. It is set once for each time that it fires, not for each
-    /// piece.
+pub(in crate::rotate) struct IdleTimer {
+    timeout: Duration,
+    /// When the piece that the caller waits for is late.
+    deadline: Option<Instant>,
+    /// Boxed, so that the body can be moved. It is set again when it fires, and not for each piece.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Idle {
-    pub(in crate::rotate) fn new(most: Duration) -> Self {
-        Self { most, late: None, timer: None }
+impl IdleTimer {
+    pub(in crate::rotate) fn new(timeout: Duration) -> Self {
+        Self { timeout, deadline: None, timer: None }
     }
 
     /// A piece has come.
-    pub(in crate::rotate) fn rest(&mut self) {
-        self.late = None;
+    pub(super) fn stop(&mut self) {
+        self.deadline = None;
     }
 
-    /// A piece was asked for, and has not come. Ready when it is late.
-    pub(in crate::rotate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let late = *self.late.get_or_insert_with(|| Instant::now() + self.most);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(late)));
+    /// The caller has asked for a piece that has not come. Ready when it is late.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + self.timeout);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         while timer.as_mut().poll(cx).is_ready() {
-            if Instant::now() >= late {
+            if Instant::now() >= deadline {
                 return Poll::Ready(());
             }
-            timer.as_mut().reset(late);
+            timer.as_mut().reset(deadline);
         }
         Poll::Pending
     }
 }
 
-/// What a stream of events ends with when it has stopped: an error in the dialect's own shape, as an
-/// event of its own even if it stopped in the middle of one.
-pub(in crate::rotate) fn last_words(provider: &dyn Provider) -> Bytes {
+/// The last event of a stream of events that has stopped: an error in the provider's own shape. It is an
+/// event of its own even if the stream stopped in the middle of one.
+pub(super) fn timeout_event(provider: &dyn Provider) -> Bytes {
     let error = provider.refusal_body(&Exhausted::new(Reason::TimedOut, None));
-    let mut words = BytesMut::from(&b"\n\nevent: error\ndata: "[..]);
-    words.extend_from_slice(&error);
-    words.extend_from_slice(b"\n\n");
-    words.freeze()
+    let mut event = BytesMut::from(&b"\n\nevent: error\ndata: "[..]);
+    event.extend_from_slice(&error);
+    event.extend_from_slice(b"\n\n");
+    event.freeze()
 }

@@ -1,4 +1,10 @@
-//! The response's body: passed on frame by frame, and the lease's end.
+//! The body of a response: passed on frame by frame while the pool watches it. The lease ends with it.
+
+mod hide_usage;
+mod idle;
+mod read_ahead;
+mod tap;
+mod watch;
 
 use std::{
     fmt,
@@ -12,52 +18,47 @@ use pin_project_lite::pin_project;
 
 use crate::{Lease, provider::Framing, replay::longer_by};
 
-mod hide_usage;
-mod idle;
-mod read_ahead;
-mod tap;
-mod watch;
-
-use idle::last_words;
+use idle::timeout_event;
 use read_ahead::Frames;
 
-pub(super) use hide_usage::Hide;
-pub(super) use idle::Idle;
-pub(super) use read_ahead::{Ahead, MOST, More};
+pub(super) use hide_usage::HideUsage;
+pub(super) use idle::IdleTimer;
+pub(super) use read_ahead::{MAX_READ_AHEAD, More, ReadAhead};
 pub(super) use tap::Tap;
 pub(super) use watch::Stage;
 
 pin_project! {
     /// The body of a response, as the provider sent it.
     ///
-    /// The request's lease ends with it: at its last frame, at an error, or when it is dropped.
+    /// The request's lease ends with the body: at its last frame, at an error, or when it is dropped.
     ///
     /// A stream that stops for longer than
-    /// [`KeyRotationLayer::idle`](super::KeyRotationLayer::idle) allows ends with an event of its own,
-    /// named `error`, with an error of the dialect (504) as its data. It cannot end with an error of
-    /// the body, whose type is the inner body's. Where such an event has no place (in an array, or a
-    /// body of known length) the body ends short of its end, which its reader notices.
+    /// [`KeyRotationLayer::idle_timeout`](super::KeyRotationLayer::idle_timeout) ends with one more
+    /// event, named `error`. Its data is an error in the shape of the provider (504). The stream cannot
+    /// end with an error of the body, because the type of that error is the inner body's. Such an event
+    /// cannot be inserted into a JSON array or a body of known length: these end early, which their
+    /// reader notices.
     pub struct ResponseBody<B>
     where
         B: Body,
     {
-        // What was read ahead to judge it.
+        // Frames that were read before the response was judged.
         ahead: Frames<B>,
-        // What is still to come.
+        // Frames that are still to come.
         #[pin]
         rest: Option<B>,
         lease: Option<Lease>,
-        // What looks at it as it flows by.
+        // Reads the body for errors and usage.
         tap: Option<Tap>,
-        idle: Option<Idle>,
-        // What leaves something out of it, which is seldom.
-        hide: Option<Box<Hide>>,
+        idle: Option<IdleTimer>,
+        // Leaves the usage out of the body. Boxed, because few bodies have it.
+        hide: Option<Box<HideUsage>>,
     }
 
     impl<B: Body> PinnedDrop for ResponseBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            // Its reader has not come to its end.
+            // The reader has stopped before the end.
             if let (Some(lease), Some(tap)) = (this.lease, this.tap) {
                 tap.cut(lease);
             }
@@ -67,29 +68,31 @@ pin_project! {
 
 impl<B: Body<Data = Bytes>> ResponseBody<B> {
     pub(super) fn new(
-        ahead: Ahead<B>,
+        body: ReadAhead<B>,
         mut lease: Option<Lease>,
         mut tap: Option<Tap>,
-        idle: Option<Idle>,
+        idle: Option<IdleTimer>,
     ) -> Self {
-        if ahead.rest.is_none() {
-            end(&mut lease, tap.as_mut(), ahead.has_ended());
+        if body.rest.is_none() {
+            end(&mut lease, tap.as_mut(), body.has_ended());
         }
-        let Ahead { frames, rest, .. } = ahead;
+        let ReadAhead { frames, rest, .. } = body;
         Self { ahead: frames, rest, lease, tap, idle, hide: None }
     }
 
-    pub(super) fn hiding(mut self, hide: Option<Box<Hide>>) -> Self {
+    /// Leaves the usage out of the body.
+    pub(super) fn hiding(mut self, hide: Option<Box<HideUsage>>) -> Self {
         self.hide = hide;
         self
     }
 
+    /// A body that the middleware makes.
     pub(super) fn whole(bytes: Bytes) -> Self {
-        Self::new(Ahead::whole(bytes), None, None, None)
+        Self::new(ReadAhead::whole(bytes), None, None, None)
     }
 }
 
-/// The body has ended, well or not: the lease is settled and let go.
+/// The body has ended, with or without an error: the lease is settled and dropped.
 fn end(lease: &mut Option<Lease>, tap: Option<&mut Tap>, is_whole: bool) {
     if let (Some(lease), Some(tap)) = (lease.as_mut(), tap) {
         if is_whole {
@@ -101,7 +104,7 @@ fn end(lease: &mut Option<Lease>, tap: Option<&mut Tap>, is_whole: bool) {
     *lease = None;
 }
 
-/// What a poll of a body gives.
+/// The outcome of one poll of a body.
 type Polled<B> = Poll<Option<Result<Frame<Bytes>, <B as Body>::Error>>>;
 
 impl<B: Body<Data = Bytes>> ResponseBody<B> {
@@ -117,21 +120,19 @@ impl<B: Body<Data = Bytes>> ResponseBody<B> {
             if !is_late {
                 return Poll::Pending;
             }
-            let has_place = rest.size_hint().exact().is_none()
-                && this
-                    .tap
-                    .as_mut()
-                    .is_some_and(|tap| tap.watch().framing() == Some(Framing::Events));
+            let framing = this.tap.as_mut().and_then(|tap| tap.watch().framing());
+            let takes_event =
+                rest.size_hint().exact().is_none() && framing == Some(Framing::Events);
             this.rest.set(None);
-            let words = this.lease.as_mut().and_then(|lease| {
+            let event = this.lease.as_mut().and_then(|lease| {
                 lease.failed();
-                has_place.then(|| last_words(lease.provider()))
+                takes_event.then(|| timeout_event(lease.provider()))
             });
             end(this.lease, this.tap.as_mut(), false);
-            return Poll::Ready(words.map(|words| Ok(Frame::data(words))));
+            return Poll::Ready(event.map(|event| Ok(Frame::data(event))));
         };
         if let Some(idle) = this.idle {
-            idle.rest();
+            idle.stop();
         }
         let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
         if let (Some(data), Some(lease), Some(tap)) = (data, this.lease.as_mut(), &mut *this.tap) {
@@ -140,14 +141,14 @@ impl<B: Body<Data = Bytes>> ResponseBody<B> {
         if let (Some(Err(_)), Some(lease)) = (&frame, this.lease.as_mut()) {
             lease.failed();
         }
-        // Readers that know the length do not ask for the end.
+        // A reader that knows the length does not poll for the end.
         if !matches!(frame, Some(Ok(_))) || rest.is_end_stream() {
             end(this.lease, this.tap.as_mut(), !matches!(frame, Some(Err(_))));
         }
         Poll::Ready(frame)
     }
 
-    /// Whether the provider has sent all.
+    /// Whether the provider has sent everything.
     fn is_sent(&self) -> bool {
         self.ahead.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
     }

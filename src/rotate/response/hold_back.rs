@@ -1,4 +1,4 @@
-//! A stream whose head is held back until something has come that its caller waits for.
+//! A stream whose head is held back until its first content.
 
 use std::task::{Context, Poll, ready};
 
@@ -6,24 +6,25 @@ use bytes::Bytes;
 use http::response;
 use http_body::Body;
 
-use crate::{Lease, Ruling};
-
-use crate::rotate::{
-    body::{Ahead, More, Stage, Tap},
-    options::Options,
+use crate::{
+    Lease, Ruling,
+    rotate::{
+        body::{More, ReadAhead, Stage, Tap},
+        options::Options,
+    },
 };
 
-use super::refusal::Reading;
+use super::refusal::RefusalReader;
 
 /// A stream that is held back.
-pub(in crate::rotate) struct Held<B: Body> {
-    pub(in crate::rotate) head: response::Parts,
-    pub(in crate::rotate) lease: Lease,
-    pub(in crate::rotate) ahead: Ahead<B>,
-    pub(in crate::rotate) tap: Tap,
+pub(in crate::rotate) struct HeldStream<B: Body> {
+    pub(super) head: response::Parts,
+    pub(super) lease: Lease,
+    pub(super) body: ReadAhead<B>,
+    pub(super) tap: Tap,
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Held<B> {
+impl<B: Body<Data = Bytes> + Unpin> HeldStream<B> {
     pub(in crate::rotate) fn new(
         head: response::Parts,
         body: B,
@@ -32,21 +33,21 @@ impl<B: Body<Data = Bytes> + Unpin> Held<B> {
         options: &Options,
     ) -> Self {
         lease.observe_head(head.status, &head.headers);
-        if options.patience().is_zero() {
+        if options.time_to_first_content().is_zero() {
             tap.watch().begin(&mut lease);
         }
-        Self { head, lease, ahead: Ahead::new(body), tap }
+        Self { head, lease, body: ReadAhead::new(body), tap }
     }
 
-    /// Ready when it has begun or failed, or when too much has come to go on holding it.
+    /// Ready when the stream has begun or failed, or when as much has come as is ever held back.
     pub(in crate::rotate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Stage> {
-        let Self { lease, ahead, tap, .. } = self;
+        let Self { lease, body, tap, .. } = self;
         while *tap.stage() == Stage::Prelude {
-            if ahead.is_full() {
+            if body.is_full() {
                 tap.watch().begin(lease);
                 break;
             }
-            match ready!(ahead.poll_more(cx)) {
+            match ready!(body.poll_more(cx)) {
                 More::Data(data) => tap.look(lease, &data),
                 More::Other => {}
                 More::Failed => tap.watch().fail(lease),
@@ -56,23 +57,23 @@ impl<B: Body<Data = Bytes> + Unpin> Held<B> {
         Poll::Ready(tap.stage().clone())
     }
 
-    /// It failed before it had begun.
-    pub(in crate::rotate) fn fail(self, ruling: Ruling) -> Reading<B> {
-        let Self { head, mut lease, ahead, tap } = self;
+    /// The stream failed before its first content: it is read on as a refusal.
+    pub(in crate::rotate) fn fail(self, ruling: Ruling) -> RefusalReader<B> {
+        let Self { head, mut lease, body, tap } = self;
         if ruling.rule == Ruling::EMPTY {
             tap.settle_empty(&mut lease);
         } else if !lease.is_refused() {
-            // It broke off: what it told until then counts.
+            // It broke off: the usage that it told until then counts.
             tap.cut(&mut lease);
         }
-        Reading::by_event(head, ahead, lease, ruling)
+        RefusalReader::by_event(head, body, lease, ruling)
     }
 
-    /// It was waited for long enough: it is passed on as it is. If its first token is late, it counts
-    /// as failed, in case that somebody tries again.
+    /// The time to hold it back is over: it is passed on as it is. With a timeout for the first token it
+    /// counts as failed, so that the retry policy may try again.
     pub(in crate::rotate) fn expire(&mut self, options: &Options) -> Ruling {
         let Self { lease, tap, .. } = self;
-        match options.first_token {
+        match options.first_token_timeout {
             Some(_) => tap.watch().be_late(lease),
             None => tap.watch().begin(lease),
         }

@@ -1,232 +1,159 @@
-//! What becomes of a response: what the pool learns from it, and what its caller is told.
-
-use std::sync::Arc;
-
-use bytes::Bytes;
-use http::{Extensions, Request, Response, header::CONTENT_LENGTH};
-use http_body::Body;
-use tokio::time::{Instant, Sleep, sleep};
-
-use crate::{
-    Attempt, Blame, Exhausted, KeyPool, KeyUsed, Lease, Reason, Ruling, Trail, Verdict,
-    pool::{Closed, Refusal},
-    provider::Framing,
-    replay::Failed,
-};
-
-use super::{
-    body::{Ahead, Hide, Idle, ResponseBody, Tap},
-    options::Options,
-    request::body_failed,
-};
+//! The response that a caller gets: the provider's own, or one that the middleware makes.
+//!
+//! What the pool learns from a response is learned here, before the caller sees it. Which key was used is
+//! written into its extensions and into the trail.
 
 mod hold_back;
 mod refusal;
 mod synthetic;
 
-pub(super) use hold_back::Held;
-pub(super) use refusal::Reading;
+use std::sync::Arc;
 
-/// What is known of a request beside the request itself.
-#[derive(Debug)]
-pub(crate) struct Sent {
-    pub(crate) pool: KeyPool,
-    pub(in crate::rotate) trail: Option<Trail>,
-    /// When it first asked for a key.
-    pub(crate) since: Instant,
-    pub(in crate::rotate) options: Options,
-    /// Whether it asked for a stream, as far as that could be read.
-    pub(in crate::rotate) streamed: bool,
-    /// Whether it was asked for its usage by us, and not by its caller.
-    pub(in crate::rotate) hides_usage: bool,
-    /// Tells whether its caller breaks off its body.
-    body: Option<Failed>,
+use bytes::Bytes;
+use http::{Extensions, Response, header::CONTENT_LENGTH};
+use http_body::Body;
+
+use crate::{
+    Attempt, Blame, Exhausted, KeyUsed, Lease, Reason, Ruling, Verdict,
+    pool::{Closed, Refusal},
+    provider::Framing,
+};
+
+use super::{
+    body::{HideUsage, IdleTimer, ReadAhead, ResponseBody, Tap},
+    request::RequestContext,
+};
+
+pub(super) use hold_back::HeldStream;
+pub(super) use refusal::RefusalReader;
+
+/// Passes on the response to a request that was sent without a key: nothing is learned from it.
+pub(super) fn without_key<B: Body<Data = Bytes>>(
+    response: Response<B>,
+) -> Response<ResponseBody<B>> {
+    response.map(|body| ResponseBody::new(ReadAhead::new(body), None, None, None))
 }
 
-impl Sent {
-    /// A request of which nothing was read yet.
-    pub(crate) fn new<A: 'static>(
-        pool: &KeyPool,
-        options: Options,
-        now: Instant,
-        request: &Request<A>,
-    ) -> Self {
-        let trail = request.extensions().get::<Trail>().cloned();
-        let since = trail.as_ref().map_or(now, Trail::since);
-        let (pool, body) = (pool.clone(), body_failed(request.body()));
-        Self { pool, trail, since, options, streamed: false, hides_usage: false, body }
-    }
+/// Answers a request that gets no lease in time: with what the provider said to an earlier attempt, if
+/// that helps its caller more than an answer of the middleware.
+pub(crate) fn turned_away<B: Body<Data = Bytes>>(
+    context: &RequestContext,
+    exhausted: Exhausted,
+) -> Response<ResponseBody<B>> {
+    let response = match earlier_refusal(context, &exhausted) {
+        Some(refusal) => synthetic::repeated(&refusal),
+        None => synthetic::exhausted(context.pool.provider(), exhausted),
+    };
+    let mut response = response.map(ResponseBody::whole);
+    add_trail(context, response.extensions_mut());
+    response
+}
 
-    /// Whether a request is answered without being sent: its attempts are at an end, or its caller has
-    /// broken off its body.
-    pub(crate) fn is_over(&self) -> bool {
-        self.is_broken_off() || self.trail.as_ref().is_some_and(|trail| trail.closed().is_some())
+/// Answers a request of which not even a response head came within the time for its first token.
+pub(super) fn late<B: Body<Data = Bytes>>(
+    context: &RequestContext,
+    lease: Option<Lease>,
+) -> Response<ResponseBody<B>> {
+    let mut response = turned_away(context, Exhausted::new(Reason::TimedOut, None));
+    if let Some(mut lease) = lease {
+        let ruling = lease.late();
+        annotate(context, response.extensions_mut(), &mut lease, ruling, None);
     }
+    response
+}
 
-    fn is_broken_off(&self) -> bool {
-        self.body.as_ref().is_some_and(Failed::is_set)
+/// Passes on an accepted response that is no stream.
+pub(super) fn accepted<B: Body<Data = Bytes>>(
+    context: &RequestContext,
+    mut response: Response<B>,
+    mut lease: Lease,
+) -> Response<ResponseBody<B>> {
+    let tap = Tap::of_whole(&lease, &response);
+    let ruling = lease.observe(response.status(), response.headers(), b"");
+    context.pool.strip_headers(response.headers_mut());
+    if context.options.annotate || context.trail.is_some() {
+        annotate(context, response.extensions_mut(), &mut lease, ruling, None);
     }
+    response.map(|body| ResponseBody::new(ReadAhead::new(body), Some(lease), tap, None))
+}
 
-    /// What to tell a caller who has broken off the body.
-    pub(in crate::rotate) fn broken_off(&self) -> Option<Exhausted> {
-        self.is_broken_off().then(|| Exhausted::new(Reason::BodyBrokenOff, None))
+/// Passes on a stream. If its first token is late, the ruling is a refusal, so that the retry policy may
+/// try again; the stream is passed on nevertheless, in case it does not.
+pub(super) fn stream<B: Body<Data = Bytes>>(
+    context: &RequestContext,
+    held: HeldStream<B>,
+    ruling: Ruling,
+) -> Response<ResponseBody<B>> {
+    let HeldStream { mut head, mut lease, body, mut tap } = held;
+    context.pool.strip_headers(&mut head.headers);
+    if context.options.annotate || context.trail.is_some() || ruling.verdict.is_refusal() {
+        annotate(context, &mut head.extensions, &mut lease, ruling, None);
     }
+    let idle = context.options.idle_timeout.map(IdleTimer::new);
+    let is_open = tap.is_plain() && !head.headers.contains_key(CONTENT_LENGTH);
+    let is_open = is_open && tap.watch().framing() == Some(Framing::Events);
+    let hide = context.hides_usage && is_open;
+    let hide = hide.then(|| Box::new(HideUsage::new(context.pool.clone())));
+    let body = ResponseBody::new(body, Some(lease), Some(tap), idle).hiding(hide);
+    Response::from_parts(head, body)
+}
 
-    /// A request that leads elsewhere.
-    pub(in crate::rotate) fn elsewhere(pool: KeyPool) -> Self {
-        let (since, options) = (Instant::now(), Options::default());
-        let (trail, body) = (None, None);
-        Self { pool, trail, since, options, streamed: false, hides_usage: false, body }
+/// Judges a refusal and passes it on.
+pub(super) fn refusal<B: Body<Data = Bytes>>(
+    context: &RequestContext,
+    mut reader: RefusalReader<B>,
+) -> Response<ResponseBody<B>> {
+    context.pool.strip_headers(&mut reader.head.headers);
+    let (ruling, refusal) = reader.judge();
+    let RefusalReader { mut head, mut lease, body, .. } = reader;
+    annotate(context, &mut head.extensions, &mut lease, ruling, refusal);
+    Response::from_parts(head, ResponseBody::new(body, Some(lease), None, None))
+}
+
+/// What the provider said to an earlier attempt, if that helps the caller.
+fn earlier_refusal(context: &RequestContext, exhausted: &Exhausted) -> Option<Arc<Refusal>> {
+    let trail = context.trail.as_ref()?;
+    match trail.closed() {
+        Some(Closed::First) => return trail.first_refusal(),
+        Some(Closed::NoKey) => return None,
+        None => {}
     }
+    // A caller who reads of a bad key suspects a token of its own.
+    let is_rejected =
+        |attempt: &Attempt| attempt.verdict == Verdict::KeyRejected && attempt.blame == Blame::Told;
+    let is_about_keys = exhausted.reason() == Reason::NoKey
+        || trail.visit(|attempts| attempts.iter().any(is_rejected));
+    if is_about_keys { None } else { trail.last_refusal() }
+}
 
-    /// When the first token of a stream is late, for a request that is sent now.
-    pub(in crate::rotate) fn first_token(&self) -> Option<Sleep> {
-        self.options.first_token.filter(|_| self.streamed).map(sleep)
+/// Writes which key was used into the extensions of a response, and into the trail.
+fn annotate(
+    context: &RequestContext,
+    extensions: &mut Extensions,
+    lease: &mut Lease,
+    ruling: Ruling,
+    refusal: Option<Arc<Refusal>>,
+) {
+    let open = lease.take_open();
+    let (Some(key), Some(account)) = (lease.key(), lease.account()) else { return };
+    let used = KeyUsed {
+        waited: lease.waited(),
+        since: context.since,
+        model: lease.model(),
+        generates: lease.generates(),
+        open,
+        refusal,
+        ..KeyUsed::new(key.clone(), Arc::clone(account), ruling)
+    };
+    if let Some(trail) = &context.trail {
+        trail.push(Attempt::from(&used), used.open.clone(), used.refusal.clone());
     }
+    extensions.insert(used);
+    add_trail(context, extensions);
+}
 
-    /// The request led elsewhere: nothing is learnt from the answer.
-    pub(in crate::rotate) fn pass<B: Body<Data = Bytes>>(
-        &self,
-        response: Response<B>,
-    ) -> Response<ResponseBody<B>> {
-        response.map(|body| ResponseBody::new(Ahead::new(body), None, None, None))
-    }
-
-    /// No lease in time.
-    pub(crate) fn turned_away<B: Body<Data = Bytes>>(
-        &self,
-        exhausted: Exhausted,
-    ) -> Response<ResponseBody<B>> {
-        let mut response = match self.answer_of_provider(&exhausted) {
-            Some(refusal) => synthetic::again(&refusal),
-            None => synthetic::exhausted(self.pool.provider(), exhausted),
-        };
-        self.add_trail(response.extensions_mut());
-        response
-    }
-
-    /// What the provider has answered to an earlier attempt, if its caller is better served with that than
-    /// with an answer of ours.
-    fn answer_of_provider(&self, exhausted: &Exhausted) -> Option<Arc<Refusal>> {
-        let trail = self.trail.as_ref()?;
-        match trail.closed() {
-            Some(Closed::First) => return trail.first_refusal(),
-            Some(Closed::NoKey) => return None,
-            None => {}
-        }
-        // A caller who is told of a bad key suspects a token of its own.
-        let is_rejected = |attempt: &Attempt| {
-            attempt.verdict == Verdict::KeyRejected && attempt.blame == Blame::Told
-        };
-        let is_about_keys = exhausted.reason() == Reason::NoKey
-            || trail.visit(|attempts| attempts.iter().any(is_rejected));
-        if is_about_keys { None } else { trail.last_refusal() }
-    }
-
-    /// The call failed.
-    pub(crate) fn failed(&self, mut lease: Lease) {
-        let is_broken_off = self.is_broken_off();
-        let ruling = if is_broken_off { lease.broken_off() } else { lease.failed() };
-        if let Some(trail) = &self.trail {
-            trail.record(&mut lease, &ruling);
-            if is_broken_off {
-                trail.break_off();
-            }
-        }
-    }
-
-    /// The first token of a stream is late, and so is its head.
-    pub(in crate::rotate) fn unanswered<B: Body<Data = Bytes>>(
-        &self,
-        lease: Option<Lease>,
-    ) -> Response<ResponseBody<B>> {
-        let mut response = self.turned_away(Exhausted::new(Reason::TimedOut, None));
-        if let Some(mut lease) = lease {
-            let ruling = lease.late();
-            self.annotate(response.extensions_mut(), &mut lease, ruling, None);
-        }
-        response
-    }
-
-    pub(in crate::rotate) fn accepted<B: Body<Data = Bytes>>(
-        &self,
-        mut response: Response<B>,
-        mut lease: Lease,
-    ) -> Response<ResponseBody<B>> {
-        let tap = Tap::of_whole(&lease, &response);
-        let ruling = lease.observe(response.status(), response.headers(), b"");
-        self.pool.strip_headers(response.headers_mut());
-        if self.options.annotate || self.trail.is_some() {
-            self.annotate(response.extensions_mut(), &mut lease, ruling, None);
-        }
-        response.map(|body| ResponseBody::new(Ahead::new(body), Some(lease), tap, None))
-    }
-
-    /// A stream is passed on. If that is because its first token is late, it is a refusal to whoever
-    /// may try again.
-    pub(in crate::rotate) fn streamed<B: Body<Data = Bytes>>(
-        &self,
-        held: Held<B>,
-        ruling: Ruling,
-    ) -> Response<ResponseBody<B>> {
-        let Held { mut head, mut lease, ahead, mut tap } = held;
-        self.pool.strip_headers(&mut head.headers);
-        if self.options.annotate || self.trail.is_some() || ruling.verdict.is_refusal() {
-            self.annotate(&mut head.extensions, &mut lease, ruling, None);
-        }
-        let idle = self.options.idle.map(Idle::new);
-        let is_open = tap.is_plain() && !head.headers.contains_key(CONTENT_LENGTH);
-        let is_open = is_open && tap.watch().framing() == Some(Framing::Events);
-        let hide = (self.hides_usage && is_open).then(|| Box::new(Hide::new(self.pool.clone())));
-        let body = ResponseBody::new(ahead, Some(lease), Some(tap), idle).hiding(hide);
-        Response::from_parts(head, body)
-    }
-
-    pub(in crate::rotate) fn refused<B: Body<Data = Bytes>>(
-        &self,
-        mut reading: Reading<B>,
-    ) -> Response<ResponseBody<B>> {
-        self.pool.strip_headers(&mut reading.head.headers);
-        let (ruling, refusal) = reading.judge();
-        let Reading { mut head, mut lease, ahead, .. } = reading;
-        self.annotate(&mut head.extensions, &mut lease, ruling, refusal);
-        Response::from_parts(head, ResponseBody::new(ahead, Some(lease), None, None))
-    }
-
-    /// Tells which key was used, here and in the trail.
-    fn annotate(
-        &self,
-        extensions: &mut Extensions,
-        lease: &mut Lease,
-        ruling: Ruling,
-        refusal: Option<Arc<Refusal>>,
-    ) {
-        let open = lease.take_open();
-        let (Some(key), Some(account)) = (lease.key(), lease.account()) else { return };
-        let used = KeyUsed {
-            key: key.clone(),
-            account: Arc::clone(account),
-            verdict: ruling.verdict,
-            place: ruling.place,
-            blame: ruling.blame,
-            rule: ruling.rule,
-            waited: lease.waited(),
-            since: self.since,
-            model: lease.model(),
-            generates: lease.generates(),
-            open,
-            refusal,
-        };
-        if let Some(trail) = &self.trail {
-            trail.push(Attempt::from(&used), used.open.clone(), used.refusal.clone());
-        }
-        extensions.insert(used);
-        self.add_trail(extensions);
-    }
-
-    fn add_trail(&self, extensions: &mut Extensions) {
-        if let Some(trail) = &self.trail {
-            extensions.insert(trail.clone());
-        }
+fn add_trail(context: &RequestContext, extensions: &mut Extensions) {
+    if let Some(trail) = &context.trail {
+        extensions.insert(trail.clone());
     }
 }

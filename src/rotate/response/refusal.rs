@@ -1,4 +1,4 @@
-//! Reading a refusal's body far enough to judge it.
+//! Reads the body of a refusal far enough to judge it.
 
 use std::{
     borrow::Cow,
@@ -14,52 +14,55 @@ use http::{
 };
 use http_body::Body;
 
-use crate::{Lease, Ruling, pool::Refusal, provider::unpacked};
+use crate::{
+    Lease, Ruling,
+    pool::Refusal,
+    provider::unpacked,
+    rotate::body::{MAX_READ_AHEAD, More, ReadAhead},
+};
 
-use crate::rotate::body::{Ahead, MOST, More};
+use super::synthetic::discourage_retry;
 
-use super::synthetic::discourage;
+/// How long the body of a refusal may take. What has come by then is judged.
+const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a refusal's body is waited for. What has come by then is judged.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// How long the end of a stream is waited for whose error has come. Mostly it comes with it.
-const END: Duration = Duration::from_millis(100);
+/// How long the end of a stream may take after its error. Usually both come together.
+const END_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// A refusal whose body is being read.
-pub(in crate::rotate) struct Reading<B: Body> {
-    pub(in crate::rotate) head: response::Parts,
-    pub(in crate::rotate) lease: Lease,
-    pub(in crate::rotate) ahead: Ahead<B>,
-    /// What is known already, if it was a stream that failed before it had begun.
-    told: Option<Ruling>,
+pub(in crate::rotate) struct RefusalReader<B: Body> {
+    pub(super) head: response::Parts,
+    pub(super) lease: Lease,
+    pub(super) body: ReadAhead<B>,
+    /// Known already if it was a stream that failed before its first content.
+    ruling: Option<Ruling>,
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
-    /// Refused by its status: its body tells why.
+impl<B: Body<Data = Bytes> + Unpin> RefusalReader<B> {
+    /// A response whose status is that of a refusal: its body says why.
     pub(in crate::rotate) fn by_status(head: response::Parts, body: B, mut lease: Lease) -> Self {
         lease.refused();
-        Self { head, lease, ahead: Ahead::new(body), told: None }
+        Self { head, lease, body: ReadAhead::new(body), ruling: None }
     }
 
-    /// Refused by an event.
-    pub(in crate::rotate) fn by_event(
+    /// A stream that was refused by one of its events.
+    pub(super) fn by_event(
         head: response::Parts,
-        ahead: Ahead<B>,
+        body: ReadAhead<B>,
         lease: Lease,
         ruling: Ruling,
     ) -> Self {
-        Self { head, lease, ahead, told: Some(ruling) }
+        Self { head, lease, body, ruling: Some(ruling) }
     }
 
-    pub(in crate::rotate) fn patience(&self) -> Duration {
-        if self.told.is_some() { END } else { PATIENCE }
+    pub(in crate::rotate) fn timeout(&self) -> Duration {
+        if self.ruling.is_some() { END_TIMEOUT } else { BODY_TIMEOUT }
     }
 
     /// Ready when the body has ended, failed, or is long enough.
     pub(in crate::rotate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while !self.ahead.is_full() {
-            if let More::Failed | More::Ended = ready!(self.ahead.poll_more(cx)) {
+        while !self.body.is_full() {
+            if let More::Failed | More::Ended = ready!(self.body.poll_more(cx)) {
                 break;
             }
         }
@@ -67,21 +70,22 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
     }
 }
 
-impl<B: Body<Data = Bytes>> Reading<B> {
-    /// What the refusal says, and itself, if it is kept in case that nothing better comes. Blots the
-    /// key out of what was read, if the provider repeats it there. All else stays as it is.
-    pub(in crate::rotate) fn judge(&mut self) -> (Ruling, Option<Arc<Refusal>>) {
-        let mut text = self.ahead.text();
-        if let Some(blotted) = self.lease.blotted(&text).or_else(|| self.blot_packed(&text)) {
-            text = Bytes::from(blotted);
-            self.ahead.replace(text.clone());
+impl<B: Body<Data = Bytes>> RefusalReader<B> {
+    /// What the refusal says; and its copy, to be repeated if no later attempt gets anything better.
+    /// Overwrites the key with asterisks in what was read, if the provider repeats it there. Nothing else
+    /// is changed.
+    pub(super) fn judge(&mut self) -> (Ruling, Option<Arc<Refusal>>) {
+        let mut text = self.body.text();
+        if let Some(redacted) = self.lease.blotted(&text).or_else(|| self.redact_packed(&text)) {
+            text = Bytes::from(redacted);
+            self.body.replace(text.clone());
         }
         let response::Parts { status, headers, .. } = &self.head;
-        let start = &text[..text.len().min(MOST)];
-        let told = self.told.clone();
-        let ruling = told.unwrap_or_else(|| self.lease.observe(*status, headers, start));
-        discourage(&mut self.head.headers, &ruling);
-        let refusal = self.is_told_to_its_end(&text).then(|| {
+        let start = &text[..text.len().min(MAX_READ_AHEAD)];
+        let known = self.ruling.clone();
+        let ruling = known.unwrap_or_else(|| self.lease.observe(*status, headers, start));
+        discourage_retry(&mut self.head.headers, &ruling);
+        let refusal = self.is_complete(&text).then(|| {
             let response::Parts { status, version, headers, .. } = &self.head;
             let headers = headers.clone();
             Arc::new(Refusal { status: *status, version: *version, headers, body: text })
@@ -89,22 +93,23 @@ impl<B: Body<Data = Bytes>> Reading<B> {
         (ruling, refusal)
     }
 
-    /// The same for a compressed body. It cannot be passed on as it came then, nor what is behind it.
-    fn blot_packed(&mut self, read: &[u8]) -> Option<Vec<u8>> {
+    /// Does the same for a compressed body. It is passed on unpacked, and what comes after the part that
+    /// was read is dropped.
+    fn redact_packed(&mut self, read: &[u8]) -> Option<Vec<u8>> {
         let Cow::Owned(unpacked) = unpacked(&self.head.headers, read) else { return None };
-        let blotted = self.lease.blotted(&unpacked)?;
+        let redacted = self.lease.blotted(&unpacked)?;
         self.head.headers.remove(CONTENT_ENCODING);
         self.head.headers.remove(CONTENT_LENGTH);
-        self.ahead.rest = None;
-        Some(blotted)
+        self.body.rest = None;
+        Some(redacted)
     }
 
     /// Whether what was read can stand for the whole. A stream ends with its error, even if its
     /// connection stays open.
-    fn is_told_to_its_end(&self, text: &Bytes) -> bool {
-        let is_open_stream = self.told.is_some()
-            && self.ahead.rest.is_some()
+    fn is_complete(&self, text: &Bytes) -> bool {
+        let is_open_stream = self.ruling.is_some()
+            && self.body.rest.is_some()
             && !self.head.headers.contains_key(CONTENT_LENGTH);
-        text.len() < MOST && (self.ahead.has_ended() || is_open_stream)
+        text.len() < MAX_READ_AHEAD && (self.body.has_ended() || is_open_stream)
     }
 }
