@@ -160,7 +160,7 @@ async fn by_default_it_lasts_as_long_as_the_provider_says() {
         seconds(after).await;
         let mut lease = pool.try_acquire(&Demand::new().affinity("x")).unwrap();
         lease.observe(http::StatusCode::OK, &http::HeaderMap::new(), b"");
-        lease.account().unwrap().clone()
+        lease.account().clone()
     };
     let home = send(0.0).await;
     for _ in 0..4 {

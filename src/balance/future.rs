@@ -15,9 +15,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service;
 
 use crate::{
-    Exhausted, KeyEndpointInfo, KeyId, Lease, Reason,
+    Exhausted, KeyEndpointInfo, KeyId, KeyPool, Lease, Reason,
     engine::Ask,
-    pool::Acquire,
+    pool::{Acquire, Wanted},
     rotate::{Exchange, RequestContext, ResponseBody, turned_away},
 };
 
@@ -83,7 +83,7 @@ where
         let state = match lease_or_ask {
             Err(ask) => State::Waiting { acquire: context.pool.line_up(ask) },
             // Mostly it is ready, and nobody has to be woken for that.
-            Ok(lease) => match balance.service_for(&lease).and_then(if_ready) {
+            Ok(lease) => match if_ready(balance.service_for(&lease)) {
                 Some(service) => send(service, lease, request.take(), &mut context),
                 None => State::Choosing { lease: Some(lease) },
             },
@@ -116,8 +116,6 @@ enum Choice<S, E> {
     Busy(S, Lease),
     /// Its service has failed.
     Failed(E, Lease),
-    /// The keys that were there have gone.
-    Gone(Box<Ask>),
 }
 
 /// Takes the endpoint of a key, and that of another one where its service is not ready.
@@ -136,27 +134,21 @@ where
     let mut busy: Vec<KeyId> = Vec::new();
     let mut first = None;
     loop {
-        let key = lease.key().cloned();
-        if let Some(mut service) = balance.service_for(&lease) {
-            match service.poll_ready(cx) {
-                Poll::Ready(Ok(())) => return Choice::Ready(service, lease),
-                Poll::Ready(Err(error)) => return Choice::Failed(error, lease),
-                Poll::Pending => first = first.or(Some((service, lease))),
-            }
+        let mut service = balance.service_for(&lease);
+        match service.poll_ready(cx) {
+            Poll::Ready(Ok(())) => return Choice::Ready(service, lease),
+            Poll::Ready(Err(error)) => return Choice::Failed(error, lease),
+            Poll::Pending => busy.push(lease.key().clone()),
         }
-        busy.extend(key);
-        let other =
-            context.ask(Instant::now(), request, |pool, want| pool.lease_without(want, &busy));
-        lease = match (other, first.take_if(|_| busy.len() >= MOST_LOOKS)) {
-            (_, Some((service, lease))) => return Choice::Busy(service, lease),
-            (Ok(other), None) => other,
-            (Err(ask), None) => {
-                return match first {
-                    Some((service, lease)) => Choice::Busy(service, lease),
-                    None => Choice::Gone(ask),
-                };
-            }
-        };
+        let (service, kept) = first.take().unwrap_or((service, lease));
+        if busy.len() >= MOST_LOOKS {
+            return Choice::Busy(service, kept);
+        }
+        let without = |pool: &KeyPool, wanted: &Wanted<'_>| pool.lease_without(wanted, &busy);
+        match context.ask(Instant::now(), request, without) {
+            Some(other) => (first, lease) = (Some((service, kept)), other),
+            None => return Choice::Busy(service, kept),
+        }
     }
 }
 
@@ -194,9 +186,6 @@ where
                             let patience = this.context.pool.patience(this.context.since);
                             let patience = sleep_until(patience);
                             State::Readying { first: Some((service, lease)), patience }
-                        }
-                        Choice::Gone(ask) => {
-                            State::Waiting { acquire: this.context.pool.line_up(ask) }
                         }
                         Choice::Failed(error, lease) => {
                             this.state.set(State::Done);

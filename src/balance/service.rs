@@ -61,17 +61,17 @@ where
         gone
     }
 
-    fn service_for(&mut self, lease: &Lease) -> Option<S>
+    fn service_for(&mut self, lease: &Lease) -> S
     where
         S: Clone,
     {
-        match self.by_key.get(lease.key()?) {
+        match self.by_key.get(lease.key()) {
             Some((endpoint, service))
                 if is_same(endpoint.as_ref(), lease.own_endpoint().map(Endpoint::uri)) =>
             {
-                Some(service.clone())
+                service.clone()
             }
-            _ => Some(self.discover.make(&lease.endpoint_info()?)),
+            _ => self.discover.make(&lease.endpoint_info()),
         }
     }
 }
@@ -95,7 +95,7 @@ where
 
     /// The service of a lease's key, as `make` made it for where that key is sent. If the key has gone
     /// since, or is sent elsewhere by now, it is made for this request alone.
-    pub(super) fn service_for(&self, lease: &Lease) -> Option<S>
+    pub(super) fn service_for(&self, lease: &Lease) -> S
     where
         S: Clone,
     {
@@ -117,7 +117,7 @@ where
     /// request.
     pub(super) fn failed(&self, context: &RequestContext, lease: Lease) {
         let failed = self.with(|endpoints| {
-            let key = lease.key()?;
+            let key = lease.key();
             endpoints.discover.tell_again(key);
             endpoints.by_key.remove(key)
         });

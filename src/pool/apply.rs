@@ -36,10 +36,10 @@ impl Lease {
         self.shared.carriers.strip(request);
         let facts = self.shared.provider.facts();
         let carrier = facts.carrier_of(request.uri());
-        let Some(credential) = self.credential().filter(|_| self.endpoint().redirect(request))
-        else {
+        if !self.endpoint().redirect(request) {
             return false;
-        };
+        }
+        let credential = self.credential();
         let headers = request.headers_mut();
         credential.insert(facts.carriers(), carrier, headers);
         for (name, value) in &facts.headers {
@@ -58,7 +58,7 @@ impl Lease {
 
     /// Where its key is sent, if that is not the pool's origin.
     pub(crate) fn own_endpoint(&self) -> Option<&Endpoint> {
-        self.credential()?.endpoint.as_deref()
+        self.credential().endpoint.as_deref()
     }
 }
 

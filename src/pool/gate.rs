@@ -210,17 +210,13 @@ impl fmt::Debug for KeyGate {
 
 impl KeyPool {
     /// A lease at once on a key that is not busy, or else what to wait in line for.
-    pub(crate) fn lease_without(
-        &self,
-        wanted: &Wanted<'_>,
-        busy: &[KeyId],
-    ) -> Result<Lease, Box<Ask>> {
-        let grant = self.shared.with_at(wanted.now, |core, now| {
+    pub(crate) fn lease_without(&self, wanted: &Wanted<'_>, busy: &[KeyId]) -> Option<Lease> {
+        let granted = self.shared.with_at(wanted.now, |core, now| {
             let mut ask = self.ask(core, now, wanted);
             exclude(&core.engine, &mut ask, busy.iter());
-            core.admit(now, &ask).ok_or_else(|| Box::new(ask))
+            core.admit(now, &ask)
         })?;
-        Ok(Lease::new(Arc::clone(&self.shared), grant, std::time::Duration::ZERO))
+        Some(Lease::new(Arc::clone(&self.shared), granted, std::time::Duration::ZERO))
     }
 
     /// Whether a set is the latest one.

@@ -187,7 +187,7 @@ impl Trail {
     /// Notes an attempt that was made with a lease, for a loop of your own
     /// ([`KeyPool::weigh`](crate::KeyPool::weigh)).
     pub fn record(&self, lease: &mut Lease, ruling: &Ruling) {
-        let (key, account) = (lease.key().cloned(), lease.account().cloned());
+        let (key, account) = (Some(lease.key().clone()), Some(Arc::clone(lease.account())));
         let open = lease.take_open();
         let Ruling { verdict, place, blame, rule } = ruling.clone();
         let (waited, model, generates) = (lease.waited(), lease.model(), lease.generates());

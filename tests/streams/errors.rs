@@ -146,7 +146,7 @@ async fn a_failed_stream_is_passed_on_if_no_other_account_has_room() {
         assert!(fake.fail(Fault::stream_exhausted(style.preludes(), 1)));
         // The other account is busy for longer than the request can wait.
         let busy = pool.try_acquire(&tower_key_rotation::Demand::new()).unwrap();
-        let account = if &**busy.account().unwrap() == "org-1" { 2 } else { 1 };
+        let account = if &**busy.account() == "org-1" { 2 } else { 1 };
         let twin = sandbox(style, 2).build();
         assert!(twin.fail(Fault::stream_exhausted(style.preludes(), 1)));
         let expected = raw(style, &twin, account).await;

@@ -135,7 +135,6 @@ fn annotate(
     refusal: Option<Arc<Refusal>>,
 ) {
     let open = lease.take_open();
-    let (Some(key), Some(account)) = (lease.key(), lease.account()) else { return };
     let used = KeyUsed {
         waited: lease.waited(),
         since: context.since,
@@ -143,7 +142,7 @@ fn annotate(
         generates: lease.generates(),
         open,
         refusal,
-        ..KeyUsed::new(key.clone(), Arc::clone(account), ruling)
+        ..KeyUsed::new(lease.key().clone(), Arc::clone(lease.account()), ruling)
     };
     if let Some(trail) = &context.trail {
         trail.push(Attempt::from(&used), used.open.clone(), used.refusal.clone());
