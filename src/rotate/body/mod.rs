@@ -47,37 +47,40 @@ pin_project! {
         // Frames that are still to come.
         #[pin]
         rest: Option<B>,
-        lease: Option<Lease>,
-        // Reads the body for errors and usage.
-        tap: Option<Tap>,
-        idle: Option<IdleTimer>,
+        // None once the body has ended, and for bodies of which nothing is learned.
+        watched: Option<Watched>,
         // Leaves the usage out of the body. Boxed, because few bodies have it.
         hide: Option<Box<HideUsage>>,
     }
 
     impl<B: Body> PinnedDrop for ResponseBody<B> {
         fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
             // The reader has stopped before the end.
-            if let (Some(lease), Some(tap)) = (this.lease, this.tap) {
-                tap.cut(lease);
+            if let Some(watched) = this.project().watched.take() {
+                watched.end(false);
             }
         }
     }
 }
 
+/// What the pool learns from a body while it is passed on.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) lease: Lease,
+    /// Reads the body for errors and usage, if it may have any.
+    pub(super) tap: Option<Tap>,
+    pub(super) idle: Option<IdleTimer>,
+}
+
 impl<B: Body<Data = Bytes>> ResponseBody<B> {
-    pub(super) fn new(
-        body: ReadAhead<B>,
-        mut lease: Option<Lease>,
-        mut tap: Option<Tap>,
-        idle: Option<IdleTimer>,
-    ) -> Self {
-        if body.rest.is_none() {
-            end(&mut lease, tap.as_mut(), body.has_ended());
+    pub(super) fn new(body: ReadAhead<B>, mut watched: Option<Watched>) -> Self {
+        if body.rest.is_none()
+            && let Some(watched) = watched.take()
+        {
+            watched.end(body.has_ended());
         }
         let ReadAhead { frames, rest, .. } = body;
-        Self { ahead: frames, rest, lease, tap, idle, hide: None }
+        Self { ahead: frames, rest, watched, hide: None }
     }
 
     /// Leaves the usage out of the body.
@@ -88,71 +91,12 @@ impl<B: Body<Data = Bytes>> ResponseBody<B> {
 
     /// A body that the middleware makes.
     pub(super) fn whole(bytes: Bytes) -> Self {
-        Self::new(ReadAhead::whole(bytes), None, None, None)
+        Self::new(ReadAhead::whole(bytes), None)
     }
-}
-
-/// The body has ended, with or without an error: the lease is settled and dropped.
-fn end(lease: &mut Option<Lease>, tap: Option<&mut Tap>, is_whole: bool) {
-    if let (Some(lease), Some(tap)) = (lease.as_mut(), tap) {
-        if is_whole {
-            tap.finish(lease);
-        } else {
-            tap.cut(lease);
-        }
-    }
-    *lease = None;
 }
 
 /// The outcome of one poll of a body.
 type Polled<B> = Poll<Option<Result<Frame<Bytes>, <B as Body>::Error>>>;
-
-impl<B: Body<Data = Bytes>> ResponseBody<B> {
-    /// The next frame as the provider sent it.
-    fn poll_sent(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<B> {
-        let mut this = self.project();
-        if let Some(frame) = this.ahead.pop_front() {
-            return Poll::Ready(Some(frame));
-        }
-        let Some(mut rest) = this.rest.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        let Poll::Ready(frame) = rest.as_mut().poll_frame(cx) else {
-            let is_late = this.idle.as_mut().is_some_and(|idle| idle.poll(cx).is_ready());
-            if !is_late {
-                return Poll::Pending;
-            }
-            let framing = this.tap.as_mut().and_then(|tap| tap.watch().framing());
-            let takes_event =
-                rest.size_hint().exact().is_none() && framing == Some(Framing::Events);
-            this.rest.set(None);
-            let event = this.lease.as_mut().and_then(|lease| {
-                lease.failed();
-                takes_event.then(|| timeout_event(lease.provider()))
-            });
-            end(this.lease, this.tap.as_mut(), false);
-            return Poll::Ready(event.map(|event| Ok(Frame::data(event))));
-        };
-        if let Some(idle) = this.idle {
-            idle.stop();
-        }
-        let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
-        if let (Some(data), Some(lease), Some(tap)) = (data, this.lease.as_mut(), &mut *this.tap) {
-            tap.look(lease, data);
-        }
-        if let (Some(Err(_)), Some(lease)) = (&frame, this.lease.as_mut()) {
-            lease.failed();
-        }
-        // A reader that knows the length does not poll for the end.
-        if !matches!(frame, Some(Ok(_))) || rest.is_end_stream() {
-            end(this.lease, this.tap.as_mut(), !matches!(frame, Some(Err(_))));
-        }
-        Poll::Ready(frame)
-    }
-
-    /// Whether the provider has sent everything.
-    fn is_sent(&self) -> bool {
-        self.ahead.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
-    }
-}
 
 impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     type Data = Bytes;
@@ -206,8 +150,86 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     }
 }
 
+impl<B: Body<Data = Bytes>> ResponseBody<B> {
+    /// The next frame as the provider sent it.
+    fn poll_sent(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<B> {
+        let mut this = self.project();
+        if let Some(frame) = this.ahead.pop_front() {
+            return Poll::Ready(Some(frame));
+        }
+        let Some(mut rest) = this.rest.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let Poll::Ready(frame) = rest.as_mut().poll_frame(cx) else {
+            let Some(watched) = this.watched.as_mut() else { return Poll::Pending };
+            ready!(watched.poll_idle(cx));
+            let is_open = rest.size_hint().exact().is_none();
+            this.rest.set(None);
+            let event = this.watched.take().and_then(|watched| watched.time_out(is_open));
+            return Poll::Ready(event.map(|event| Ok(Frame::data(event))));
+        };
+        // A reader that knows the length does not poll for the end.
+        let has_ended = !matches!(frame, Some(Ok(_))) || rest.is_end_stream();
+        if let Some(watched) = this.watched.as_mut() {
+            watched.take_in(frame.as_ref());
+        }
+        if has_ended && let Some(watched) = this.watched.take() {
+            watched.end(!matches!(frame, Some(Err(_))));
+        }
+        Poll::Ready(frame)
+    }
+
+    /// Whether the provider has sent everything.
+    fn is_sent(&self) -> bool {
+        self.ahead.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+    }
+}
+
+impl Watched {
+    /// A frame has come, or the end.
+    fn take_in<E>(&mut self, frame: Option<&Result<Frame<Bytes>, E>>) {
+        let Self { lease, tap, idle } = self;
+        if let Some(idle) = idle {
+            idle.stop();
+        }
+        match frame {
+            Some(Ok(frame)) => {
+                if let (Some(data), Some(tap)) = (frame.data_ref(), tap) {
+                    tap.look(lease, data);
+                }
+            }
+            Some(Err(_)) => drop(lease.failed()),
+            None => {}
+        }
+    }
+
+    /// The caller has asked for a piece that has not come. Ready when it is late.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.idle.as_mut().map_or(Poll::Pending, |idle| idle.poll(cx))
+    }
+
+    /// The body has stopped. Returns the event that ends it, if it is an open stream of events.
+    fn time_out(mut self, is_open: bool) -> Option<Bytes> {
+        let framing = self.tap.as_mut().and_then(|tap| tap.watch().framing());
+        self.lease.failed();
+        let takes_event = is_open && framing == Some(Framing::Events);
+        let event = takes_event.then(|| timeout_event(self.lease.provider()));
+        self.end(false);
+        event
+    }
+
+    /// The body has ended, with or without an error: the lease is settled and dropped.
+    fn end(self, is_whole: bool) {
+        let Self { mut lease, tap, .. } = self;
+        match tap {
+            Some(mut tap) if is_whole => tap.finish(&mut lease),
+            Some(tap) => tap.cut(&mut lease),
+            None => {}
+        }
+    }
+}
+
 impl<B: Body> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseBody").field("lease", &self.lease).finish_non_exhaustive()
+        let lease = self.watched.as_ref().map(|watched| &watched.lease);
+        f.debug_struct("ResponseBody").field("lease", &lease).finish_non_exhaustive()
     }
 }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 use super::{
-    body::{HideUsage, IdleTimer, ReadAhead, ResponseBody, Tap},
+    body::{HideUsage, IdleTimer, ReadAhead, ResponseBody, Tap, Watched},
     request::RequestContext,
 };
 
@@ -31,7 +31,7 @@ pub(super) use refusal::RefusalReader;
 pub(super) fn without_key<B: Body<Data = Bytes>>(
     response: Response<B>,
 ) -> Response<ResponseBody<B>> {
-    response.map(|body| ResponseBody::new(ReadAhead::new(body), None, None, None))
+    response.map(|body| ResponseBody::new(ReadAhead::new(body), None))
 }
 
 /// Answers a request that gets no lease in time: with what the provider said to an earlier attempt, if
@@ -74,7 +74,8 @@ pub(super) fn accepted<B: Body<Data = Bytes>>(
     if context.options.annotate || context.trail.is_some() {
         annotate(context, response.extensions_mut(), &mut lease, ruling, None);
     }
-    response.map(|body| ResponseBody::new(ReadAhead::new(body), Some(lease), tap, None))
+    let watched = Watched { lease, tap, idle: None };
+    response.map(|body| ResponseBody::new(ReadAhead::new(body), Some(watched)))
 }
 
 /// Passes on a stream. If its first token is late, the ruling is a refusal, so that the retry policy may
@@ -94,7 +95,8 @@ pub(super) fn stream<B: Body<Data = Bytes>>(
     let is_open = is_open && tap.watch().framing() == Some(Framing::Events);
     let hide = context.hides_usage && is_open;
     let hide = hide.then(|| Box::new(HideUsage::new(context.pool.clone())));
-    let body = ResponseBody::new(body, Some(lease), Some(tap), idle).hiding(hide);
+    let watched = Watched { lease, tap: Some(tap), idle };
+    let body = ResponseBody::new(body, Some(watched)).hiding(hide);
     Response::from_parts(head, body)
 }
 
@@ -107,7 +109,8 @@ pub(super) fn refusal<B: Body<Data = Bytes>>(
     let (ruling, refusal) = reader.judge();
     let RefusalReader { mut head, mut lease, body, .. } = reader;
     annotate(context, &mut head.extensions, &mut lease, ruling, refusal);
-    Response::from_parts(head, ResponseBody::new(body, Some(lease), None, None))
+    let watched = Watched { lease, tap: None, idle: None };
+    Response::from_parts(head, ResponseBody::new(body, Some(watched)))
 }
 
 /// What the provider said to an earlier attempt, if that helps the caller.
