@@ -1,28 +1,28 @@
-//! Keeping a conversation on the account that has it in its prompt cache.
+//! Keeps a conversation on the account that has it in its prompt cache.
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
     time::Duration,
 };
 
-/// Whether requests that begin alike stay on one account, whose provider has that beginning in its
-/// cache: what is read from there costs a tenth to a half.
+/// Whether requests that begin alike stay on one account. Its provider has that beginning in its prompt
+/// cache, and charges a tenth to a half for what it reads from there.
 ///
-/// A request is kin to earlier ones by the first of these that it has:
+/// A request is related to earlier ones by the first of these that it has:
 ///
 /// 1. the name that its caller gives it ([`Demand::affinity`](crate::Demand::affinity));
-/// 2. the provider's own header for it, and `prompt_cache_key` or `conversation` in its body;
-/// 3. its beginning, where the dialect's bodies are JSON: the prompt up to a message with which an
-///    earlier request ended, if it is long enough for the provider to keep it
-///    ([`Facts::prompt_cache`](crate::provider::Facts::prompt_cache)). Instructions and tools alone
-///    make no kin: every account has them in its cache soon.
+/// 2. the provider's own header for it, or `prompt_cache_key` or `conversation` in its body;
+/// 3. its beginning, where the bodies of the dialect are JSON: the prompt up to a message with which an
+///    earlier request ended, if it is long enough for the provider to cache it
+///    ([`Facts::prompt_cache`](crate::provider::Facts::prompt_cache)). Equal instructions and tools alone
+///    do not relate requests, because every account soon has them in its cache.
 ///
-/// It goes to the account that answered the last of its kin well, while that account has room and is
-/// not much busier than the one that the [`Strategy`](crate::Strategy) would take: more than a quarter
-/// and eight requests at once. Else it goes elsewhere at once, and its kin stay where they are until
-/// that was answered well; then they follow, for the longest beginning is cached there now. Requests
-/// without kin go where the strategy says. What was not used for as long as the provider keeps it is
-/// forgotten.
+/// A request goes to the account that last served a related request well, while that account has room and
+/// is not much busier than the one that the [`Strategy`](crate::Strategy) would choose: by no more than a
+/// quarter and eight requests at once. Otherwise it goes to another account at once. Once that has served
+/// it well, related requests follow, because the longest beginning is cached there now. Requests without
+/// related ones go where the strategy says. A beginning that was not used for as long as the provider
+/// caches it is forgotten.
 ///
 /// A strategy that looks at accounts [in their declared order](crate::strategy::Look::AsDeclared) keeps
 /// to that order.
@@ -32,7 +32,7 @@ use std::{
 ///
 /// let pool = KeyPool::builder(OpenAi::default())
 ///     .key(ApiKey::new("sk-not-a-real-key"))
-///     // Only what callers say: prompts are not looked at.
+///     // Only by the names that callers give: prompts are not compared.
 ///     .affinity(Affinity::new().prompts(false))
 ///     .build()?;
 /// # Ok::<(), tower_key_rotation::BuildError>(())
@@ -43,46 +43,47 @@ pub struct Affinity {
     pub(crate) prompts: bool,
     pub(crate) lifetime: Option<Duration>,
     pub(crate) patience: Duration,
-    pub(crate) most: usize,
+    pub(crate) capacity: usize,
 }
 
 impl Affinity {
-    /// By all that tells it: the default.
+    /// Relates requests by everything in the list above: the default.
     pub fn new() -> Self {
-        Self { prompts: true, lifetime: None, patience: Duration::from_secs(2), most: 1 << 16 }
+        Self { prompts: true, lifetime: None, patience: Duration::from_secs(2), capacity: 1 << 16 }
     }
 
-    /// None at all: each request goes where the strategy says.
-    pub fn none() -> Self {
-        Self { prompts: false, lifetime: None, patience: Duration::ZERO, most: 0 }
+    /// No affinity: each request goes where the strategy says.
+    pub fn disabled() -> Self {
+        Self { prompts: false, lifetime: None, patience: Duration::ZERO, capacity: 0 }
     }
 
-    /// Whether the beginnings of prompts are compared, also where callers say nothing; they are by
-    /// default. It takes one more look through each body that is long enough.
+    /// Whether requests without a name are related by what is in them, 2 and 3 in the list above; on by
+    /// default. It reads each body that is long enough once more.
     pub fn prompts(mut self, prompts: bool) -> Self {
         self.prompts = prompts;
         self
     }
 
-    /// For how long an account is preferred after the last use; as long as the provider surely keeps a
-    /// prompt, by default.
+    /// How long an account is preferred after the last use; by default as long as the provider keeps a
+    /// prompt in its cache at least.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);
         self
     }
 
-    /// How long a request waits for the account of its kin, where that has no room and another one has;
-    /// two seconds by default, about what a provider takes to read a prompt anew that is in no cache.
-    /// It is counted from when the request first asked. Nobody waits so where many wait already.
+    /// How long a request waits for its preferred account, if that has no room and another one has; 2 s
+    /// by default, which is about the time that a provider takes to read a prompt that is in no cache.
+    /// The time begins when the request first asks for a key. A request does not wait for its preferred
+    /// account if many others wait already.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// How many conversations are remembered at most, about; 65,536 by default, in 4 MiB. Those that
-    /// were not used for longest are forgotten first.
-    pub fn most(mut self, conversations: usize) -> Self {
-        self.most = conversations;
+    /// About how many conversations are remembered at most; 65,536 by default, which takes 4 MiB. The
+    /// least recently used ones are forgotten first.
+    pub fn capacity(mut self, conversations: usize) -> Self {
+        self.capacity = conversations;
         self
     }
 }
@@ -93,20 +94,20 @@ impl Default for Affinity {
     }
 }
 
-/// So many of the last beginnings of a prompt may be ones with which an earlier request ended.
-const MOST: usize = 32;
+/// How many beginnings of one prompt are compared, the longest ones.
+const MAX_BEGINNINGS: usize = 32;
 
-/// By what a request may be kin to earlier ones, as keyed hashes: the whole first, then ever shorter
-/// beginnings of it.
+/// What relates a request to earlier ones, as keyed hashes: of its whole prompt, or of its name, then of
+/// ever shorter beginnings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kin {
-    /// A ring: the latest is the longest.
-    hashes: [u64; MOST],
+    /// A ring: the latest one is of the longest beginning.
+    hashes: [u64; MAX_BEGINNINGS],
     number: usize,
 }
 
 impl Kin {
-    /// By a name.
+    /// A request that is related by a name.
     pub(crate) fn named(keys: &RandomState, name: &[u8]) -> Self {
         let mut hasher = keys.build_hasher();
         hasher.write(name);
@@ -116,23 +117,23 @@ impl Kin {
     }
 
     pub(crate) fn new() -> Self {
-        Self { hashes: [0; MOST], number: 0 }
+        Self { hashes: [0; MAX_BEGINNINGS], number: 0 }
     }
 
-    /// A longer beginning.
+    /// Adds a longer beginning.
     pub(crate) fn longer(&mut self, hash: u64) {
-        self.hashes[self.number % MOST] = hash;
+        self.hashes[self.number % MAX_BEGINNINGS] = hash;
         self.number += 1;
     }
 
-    /// The hash of all of it; none if there is nothing to be kin by.
+    /// The hash of the longest beginning; none if there is none.
     pub(crate) fn whole(&self) -> Option<u64> {
         self.iter().next()
     }
 
-    /// The longest first.
+    /// The longest beginning first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u64> {
-        let kept = self.number.min(MOST);
-        (0..kept).map(|shorter| self.hashes[(self.number - 1 - shorter) % MOST])
+        let kept = self.number.min(MAX_BEGINNINGS);
+        (0..kept).map(|shorter| self.hashes[(self.number - 1 - shorter) % MAX_BEGINNINGS])
     }
 }

@@ -1,10 +1,10 @@
-//! What can go wrong, and what to do about it.
+//! The errors of building and changing a pool, and of asking it for a key.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use http::StatusCode;
 
-/// Why a pool could not be built, or not be changed: everything that is wrong, at once.
+/// A pool could not be built or changed. It lists all problems at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildError {
     problems: Vec<String>,
@@ -16,12 +16,12 @@ impl BuildError {
         Self { problems, attempt: "build" }
     }
 
-    /// Nothing was changed.
+    /// A change that was refused as a whole.
     pub(crate) fn change(problems: Vec<String>) -> Self {
         Self { problems, attempt: "change" }
     }
 
-    /// Each problem in a sentence that names the account, key or limit. Never a secret.
+    /// One sentence for each problem, which names the account, key or limit. It never holds a secret.
     #[must_use]
     pub fn problems(&self) -> &[String] {
         &self.problems
@@ -43,48 +43,58 @@ impl fmt::Display for BuildError {
 
 impl std::error::Error for BuildError {}
 
-/// Nothing is left to admit a request in time: what to tell its caller.
+/// A request cannot be admitted in time: why, and when to try again.
 ///
-/// It is an error of [`KeyPool::acquire`](crate::KeyPool::acquire), and an extension of the response
-/// that [`KeyRotation`](crate::KeyRotation) answers in its place.
+/// It is the error of [`KeyPool::acquire`](crate::KeyPool::acquire), and an extension of the response
+/// with which [`KeyRotation`](crate::KeyRotation) answers such a request.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_key_rotation::{Exhausted, Reason};
+///
+/// let busy = Exhausted::new(Reason::Busy, Some(Duration::from_secs(7)));
+/// assert_eq!(busy.to_string(), "every account is at its limits; try again in 7 s");
+/// assert_eq!(busy.status(), 429);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exhausted {
     reason: Reason,
     retry_after: Option<Duration>,
-    why: Option<Arc<str>>,
+    details: Option<Arc<str>>,
 }
 
-/// Why nothing is left.
+/// Why a request cannot be admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reason {
-    /// Every account is at its limits or rests, for longer than the caller can wait.
+    /// Every account is at its limits or rests after an error, for longer than the request can wait.
     Busy,
     /// Every account that has a good key is out of quota.
     Quota,
-    /// The provider is overloaded, for this model or as a whole, for longer than the caller can wait.
+    /// The provider is overloaded, for this model or as a whole, for longer than the request can wait.
     Overloaded,
-    /// The line is full.
+    /// As many requests wait in line as may.
     LineFull,
-    /// The demand is larger than any account's limit: waiting cannot help.
+    /// The demand is larger than the limits of every account: waiting does not help.
     TooLarge,
-    /// No key is left that may serve the request: all are rejected, refused or excluded. They are asked
-    /// again from time to time.
+    /// Every key that may serve the request was rejected by the provider or is excluded by the demand.
+    /// Rejected keys are probed from time to time.
     NoKey,
-    /// What may be spent under the request's [tag](crate::Demand::tag) is spent.
+    /// The budget of the request's [tag](crate::Demand::tag) is spent.
     Budget,
-    /// Nobody knows what its model costs, and only what has a price may be sent
+    /// The price of its model is not known, and such requests are refused
     /// ([`KeyPoolBuilder::refuse_unpriced`](crate::KeyPoolBuilder::refuse_unpriced)).
     Unpriced,
-    /// Its caller broke off the body that it sends: nobody else is to blame.
+    /// The caller broke off the body of the request.
     BodyBrokenOff,
-    /// The provider took longer than [`KeyRotationLayer`](crate::KeyRotationLayer) was told to wait.
+    /// The provider took longer than a timeout of
+    /// [`KeyRotationLayer`](crate::KeyRotationLayer) allows.
     TimedOut,
 }
 
 impl Reason {
-    /// A short lower-case name, such as `no_key`: the value of the header `x-key-pool-refused`.
+    /// A short lower-case name, such as `no_key`. It is the value of the header `x-key-pool-refused`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -103,30 +113,36 @@ impl Reason {
 }
 
 impl Exhausted {
-    pub(crate) fn new(reason: Reason, retry_after: Option<Duration>) -> Self {
-        Self { reason, retry_after, why: None }
+    /// A request that cannot be admitted, and how long until it could be, if that is known.
+    #[must_use]
+    pub fn new(reason: Reason, retry_after: Option<Duration>) -> Self {
+        Self { reason, retry_after, details: None }
     }
 
-    /// In more words than the reason has. Nothing more is known where they are empty.
-    pub(crate) fn because(mut self, why: String) -> Self {
-        self.why = Some(why).filter(|why| !why.is_empty()).map(Arc::from);
+    /// What holds the keys, such as `2 of 2 keys were rejected (openai/invalid-key)`; shown in place of
+    /// the general sentence for [`Busy`](Reason::Busy), [`Quota`](Reason::Quota),
+    /// [`Overloaded`](Reason::Overloaded) and [`NoKey`](Reason::NoKey). An empty text is ignored.
+    #[must_use]
+    pub fn because(mut self, details: impl Into<String>) -> Self {
+        let details = details.into();
+        self.details = Some(details).filter(|text| !text.is_empty()).map(Arc::from);
         self
     }
 
-    /// Why nothing is left.
+    /// Why the request cannot be admitted.
     #[must_use]
     pub fn reason(&self) -> Reason {
         self.reason
     }
 
-    /// How long until the same request could be admitted, where that is known.
+    /// How long until the same request could be admitted, if that is known.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// [`retry_after`](Self::retry_after) in whole seconds, rounded up, as a `Retry-After` header
-    /// says it.
+    /// [`retry_after`](Self::retry_after) in whole seconds, rounded up and at least 1, for a
+    /// `Retry-After` header.
     #[must_use]
     pub fn retry_after_secs(&self) -> Option<u64> {
         self.retry_after.map(|after| {
@@ -135,8 +151,9 @@ impl Exhausted {
         })
     }
 
-    /// Whether the same request is worth another try within a minute. SDKs are told so by `x-should-retry`,
-    /// as they would otherwise sleep for however long [`retry_after`](Self::retry_after) says.
+    /// Whether it is useful to try the same request again within a minute. It is the value of the header
+    /// `x-should-retry`; without that, SDKs would sleep as long as [`retry_after`](Self::retry_after)
+    /// says.
     #[must_use]
     pub fn should_retry(&self) -> bool {
         const SOON: Duration = Duration::from_secs(60);
@@ -154,9 +171,9 @@ impl Exhausted {
         }
     }
 
-    /// The status a caller is told: 429 where waiting helps, 403 where the price is not known, 413 where
-    /// the demand is too large, 503 where no key is left or the provider is overloaded, 504 where the
-    /// provider did not answer in time.
+    /// The status of the response: 429 if waiting helps, 400 if the caller broke off the body, 403 if the
+    /// price is not known, 413 if the demand is too large, 503 if no key is left or the provider is
+    /// overloaded, 504 if the provider did not answer in time.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.reason {
@@ -174,24 +191,24 @@ impl Exhausted {
 
 impl fmt::Display for Exhausted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let why = self.why.as_deref();
+        let details = self.details.as_deref();
         f.write_str(match self.reason {
-            Reason::Busy => why.unwrap_or("every account is at its limits"),
-            Reason::Quota => why.unwrap_or("every account is out of quota"),
-            Reason::Overloaded => why.unwrap_or("the provider is overloaded"),
-            Reason::LineFull => "the line of waiting requests is full",
+            Reason::Busy => details.unwrap_or("every account is at its limits"),
+            Reason::Quota => details.unwrap_or("every account is out of quota"),
+            Reason::Overloaded => details.unwrap_or("the provider is overloaded"),
+            Reason::LineFull => "too many requests wait in line already",
             Reason::TooLarge => "the request is larger than any account's limit; make it smaller",
-            Reason::Budget => "the budget of its tag is spent",
-            Reason::Unpriced => "the price of its model is not known; add it to the price file",
+            Reason::Budget => "the budget of the request's tag is spent",
+            Reason::Unpriced => "the price of the model is not known; add it to the price file",
             Reason::NoKey => {
-                why.unwrap_or("no key of the pool may serve this request: check its keys")
+                details.unwrap_or("no key of the pool may serve this request: check its keys")
             }
             Reason::BodyBrokenOff => "the body of the request broke off; send it whole",
-            Reason::TimedOut => "the provider did not go on with its answer in time",
+            Reason::TimedOut => "the provider did not continue its answer in time",
         })?;
         let Some(seconds) = self.retry_after_secs() else { return Ok(()) };
         match self.reason {
-            Reason::NoKey => write!(f, "; asked again in {seconds} s"),
+            Reason::NoKey => write!(f, "; the keys are tried again in {seconds} s"),
             _ => write!(f, "; try again in {seconds} s"),
         }
     }

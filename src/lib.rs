@@ -98,7 +98,7 @@
 //!
 //! A response comes as the provider sent it, without credentials in its headers. The head of a stream
 //! comes with its first content, so that an error before that goes to another key unseen
-//! ([`KeyRotationLayer::hold_back`]). The response's extensions tell what happened:
+//! ([`KeyRotationLayer::hold_back_timeout`]). The response's extensions tell what happened:
 //!
 //! ```
 //! # use tower::{ServiceBuilder, ServiceExt};
@@ -194,7 +194,7 @@ mod error;
 pub mod event;
 mod key;
 pub mod limit;
-mod origin;
+mod macros;
 pub mod pool;
 pub mod provider;
 pub mod replay;

@@ -1,4 +1,4 @@
-//! The recommended order as one layer.
+//! The three layers in their recommended order, as one layer.
 
 use tower::retry::{Retry, RetryLayer};
 use tower_layer::Layer;
@@ -8,8 +8,8 @@ use crate::{
     replay::ReplayBodyService,
 };
 
-/// [`ReplayBodyLayer`], [`QuotaAwareRetry`] and [`KeyRotationLayer`], in this order: all that a client
-/// needs to rotate keys, in one layer.
+/// [`ReplayBodyLayer`], [`QuotaAwareRetry`] and [`KeyRotationLayer`] in one layer, in this order from the
+/// outside in: all that a client needs to rotate keys.
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -40,7 +40,7 @@ pub struct RotationStack {
 }
 
 impl RotationStack {
-    /// The stack over a pool, with the defaults of its parts.
+    /// The stack over a pool, with the default options of its layers.
     pub fn new(pool: &KeyPool) -> Self {
         Self {
             replay: ReplayBodyLayer::new(),
@@ -49,19 +49,19 @@ impl RotationStack {
         }
     }
 
-    /// Another policy.
+    /// Sets the retry policy.
     pub fn retry(mut self, retry: QuotaAwareRetry) -> Self {
         self.retry = retry;
         self
     }
 
-    /// Another way of buffering.
+    /// Sets the layer that buffers request bodies.
     pub fn replay(mut self, replay: ReplayBodyLayer) -> Self {
         self.replay = replay;
         self
     }
 
-    /// Another way of rotating.
+    /// Sets the layer that puts the keys in.
     pub fn rotation(mut self, rotation: KeyRotationLayer) -> Self {
         self.rotation = rotation;
         self

@@ -140,8 +140,8 @@ async fn it_can_be_off_and_ends_when_it_is_told_to() {
         of.len()
     };
     assert_eq!(different(Affinity::new(), false).await, 1);
-    assert_eq!(different(Affinity::none(), false).await, 5);
-    assert_eq!(different(Affinity::none(), true).await, 5);
+    assert_eq!(different(Affinity::disabled(), false).await, 5);
+    assert_eq!(different(Affinity::disabled(), true).await, 5);
     assert_eq!(different(Affinity::new().prompts(false), false).await, 5);
     assert_eq!(different(Affinity::new().prompts(false), true).await, 1);
     assert_eq!(different(Affinity::new().lifetime(Duration::from_secs(99)), true).await, 5);
@@ -160,7 +160,7 @@ async fn by_default_it_lasts_as_long_as_the_provider_says() {
         seconds(after).await;
         let mut lease = pool.try_acquire(&Demand::new().affinity("x")).unwrap();
         lease.observe(http::StatusCode::OK, &http::HeaderMap::new(), b"");
-        lease.account().unwrap().clone()
+        lease.account().clone()
     };
     let home = send(0.0).await;
     for _ in 0..4 {

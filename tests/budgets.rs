@@ -118,7 +118,10 @@ async fn each_tag_has_its_own_and_is_told_when_there_is_room_again() {
     let told = ask(&client, request("m", Some("small"))).await;
     assert_eq!(reason(&told), Some(Reason::Budget));
     let body = String::from_utf8(told.body().to_vec()).unwrap();
-    assert!(body.contains("budget_exceeded") && body.contains("budget of its tag"), "{body}");
+    assert!(
+        body.contains("budget_exceeded") && body.contains("budget of the request's tag"),
+        "{body}"
+    );
     let wait: u64 = told.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     seconds(wait as f64 - 1.5).await;
     assert_eq!(ask(&client, request("m", Some("small"))).await.status(), 429, "too late");

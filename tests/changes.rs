@@ -130,7 +130,7 @@ async fn one_after_the_other_is_the_order_that_was_declared_last() {
     let pool = declared.into_iter().fold(builder, KeyPoolBuilder::account).build().unwrap();
     let taken = || {
         let leases: Vec<_> = std::iter::from_fn(|| lease(&pool).ok()).collect();
-        let accounts = leases.iter().map(|lease| lease.account().unwrap().to_string());
+        let accounts = leases.iter().map(|lease| lease.account().to_string());
         accounts.collect::<Vec<_>>()
     };
     for names in [
@@ -164,11 +164,11 @@ async fn whoever_waits_is_served_by_a_new_key_and_told_when_the_last_is_gone() {
     pool.insert(org("b", slow(), &["b1"])).unwrap();
     assert!(first.is_woken(), "there is a new key");
     let first = assert_ready_ok!(first.poll());
-    assert_eq!(first.key().unwrap().as_str(), "b1");
+    assert_eq!(first.key().as_str(), "b1");
     pool.set_limits("a", [Limit::requests(20).per_minute().burst(3)]).unwrap();
     assert!(second.is_woken(), "there is room now");
     let second = assert_ready_ok!(second.poll());
-    assert_eq!(second.key().unwrap().as_str(), "a1");
+    assert_eq!(second.key().as_str(), "a1");
 
     pool.remove_account("b").unwrap();
     assert_pending!(third.poll());
@@ -185,10 +185,10 @@ async fn a_removed_key_ends_what_it_has_begun_and_begins_nothing() {
     let mut drained = task::spawn(pool.remove("a1").unwrap());
     assert_eq!(pool.keys(), 1);
     for _ in 0..10 {
-        assert_eq!(lease(&pool).unwrap().key().unwrap().as_str(), "a2");
+        assert_eq!(lease(&pool).unwrap().key().as_str(), "a2");
     }
     let (old, others): (Vec<_>, Vec<_>) =
-        leases.into_iter().partition(|(lease, _)| lease.key().unwrap().as_str() == "a1");
+        leases.into_iter().partition(|(lease, _)| lease.key().as_str() == "a1");
     drop(others);
     let mut old = old.into_iter();
     let last = old.next().unwrap();
@@ -252,7 +252,7 @@ async fn a_new_key_does_not_have_to_catch_up() {
     pool.insert(Account::new("a").key(key("a2"))).unwrap();
     let share = |pool: &KeyPool, id: &str| {
         let used = (0..300).map(|_| send(lease(pool).unwrap()).0);
-        used.filter(|lease| lease.key().unwrap().as_str() == id).count()
+        used.filter(|lease| lease.key().as_str() == id).count()
     };
     assert!((140..=160).contains(&share(&pool, "a2")));
     pool.set_key_weight("a2", 2).unwrap();

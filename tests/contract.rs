@@ -1,4 +1,4 @@
-//! What Tower expects of a middleware, and what a caller expects of a future that it drops.
+//! The contract of a Tower middleware: readiness, clones, errors, cancel safety, and the life of the lease.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -42,7 +42,7 @@ fn in_flight(snapshot: &Snapshot) -> u64 {
     snapshot.accounts[0].in_flight
 }
 
-/// A service that knows whether this very value was polled ready.
+/// A service that checks that the value which is called was polled ready.
 #[derive(Debug, Default)]
 struct Probe {
     ready: bool,
@@ -76,7 +76,7 @@ impl Service<Request<Body>> for Probe {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_readied_value_is_called_and_cloned_only_to_wait() {
+async fn the_service_that_was_polled_ready_is_called_and_cloned_only_to_wait() {
     let probe = Probe::default();
     let clones = Arc::clone(&probe.clones);
     let pool = pool([Limit::requests(60).per_minute().burst(1)]);
@@ -90,7 +90,7 @@ async fn the_readied_value_is_called_and_cloned_only_to_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_in_line_holds_no_permit_of_the_inner_service() {
+async fn a_request_in_line_holds_no_permit_of_the_inner_service() {
     let pool = pool([Limit::requests(60).per_minute().burst(1)]);
     let inner = tower::limit::ConcurrencyLimit::new(Probe::default(), 1);
     let mut service = KeyRotation::new(inner, &pool);
@@ -98,7 +98,7 @@ async fn whoever_waits_in_line_holds_no_permit_of_the_inner_service() {
     first.await.unwrap();
     let mut waiting = task::spawn(service.ready().await.unwrap().call(request()));
     assert_pending!(waiting.poll());
-    // Another user of the same permit gets it meanwhile.
+    // Another clone of the inner service gets the permit while the request waits.
     let mut other = service.get_ref().clone();
     other.ready().await.unwrap().call(request()).await.unwrap();
     drop(other);
@@ -108,7 +108,7 @@ async fn whoever_waits_in_line_holds_no_permit_of_the_inner_service() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_the_inner_services_error_comes_out_of_poll_ready() {
+async fn poll_ready_fails_with_the_inner_services_error_only() {
     #[derive(Clone)]
     struct Broken;
     impl Service<Request<Body>> for Broken {
@@ -125,7 +125,7 @@ async fn only_the_inner_services_error_comes_out_of_poll_ready() {
     let spent = pool([Limit::requests(60).per_minute().burst(1)]);
     let _lease = spent.try_acquire(&Demand::new()).unwrap();
     let mut service = KeyRotation::new(Probe::default(), &spent);
-    assert!(service.ready().await.is_ok(), "a spent pool is no error");
+    assert!(service.ready().await.is_ok(), "a pool without room is no error");
     let mut service = KeyRotation::new(Broken, &spent);
     assert_eq!(service.ready().await.err(), Some("broken"));
 }
@@ -160,7 +160,7 @@ async fn an_inner_error_while_readying_gives_the_lease_back() {
     assert_eq!((in_flight(&snapshot), snapshot.accounts[0].served), (0, 0));
 }
 
-/// Drops the future of a request after each number of polls: nothing may be held after it.
+/// Drops the future of a request after each number of polls: it must not hold anything afterwards.
 #[tokio::test(start_paused = true)]
 async fn a_future_dropped_at_any_point_leaks_nothing() {
     for polls in 0..4 {
@@ -185,7 +185,7 @@ async fn a_future_dropped_at_any_point_leaks_nothing() {
         for _ in 0..3 {
             done |= next.poll().is_ready();
         }
-        assert!(done, "after {polls} polls: whoever was next was not served");
+        assert!(done, "after {polls} polls: the next request was not served");
         drop(next);
         let snapshot = pool.snapshot();
         assert_eq!((in_flight(&snapshot), snapshot.waiting), (0, 0), "after {polls} polls");
@@ -213,7 +213,7 @@ async fn a_lease_lives_as_long_as_the_body() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_with_a_known_length_frees_without_being_asked_for_its_end() {
+async fn a_body_of_known_length_frees_the_lease_without_a_poll_for_its_end() {
     let pool = pool([Limit::concurrent(1)]);
     let mut service = KeyRotation::new(Probe::default(), &pool);
     let response = service.ready().await.unwrap().call(request()).await.unwrap();
@@ -240,7 +240,7 @@ async fn a_dropped_body_and_a_failed_one_free_the_lease() {
     assert!(pool.try_acquire(&Demand::new()).is_ok());
 }
 
-/// A refusal's body reaches the caller byte for byte, however long it is and however it is cut.
+/// The body of a refusal reaches the caller byte for byte, for each length and each size of its pieces.
 #[tokio::test(start_paused = true)]
 async fn a_refusals_body_is_passed_on_byte_for_byte() {
     for length in [0usize, 1, 65_535, 65_536, 65_537, 1_000_000] {
@@ -265,9 +265,9 @@ async fn a_refusals_body_is_passed_on_byte_for_byte() {
     }
 }
 
-/// A refusal whose body stalls is judged by what has come, and the rest follows when it comes.
+/// A refusal whose body stalls is judged by the part that has come. The rest is passed on when it comes.
 #[tokio::test(start_paused = true)]
-async fn a_stalling_refusal_is_passed_on_after_a_while() {
+async fn a_stalled_refusal_is_passed_on_after_two_seconds() {
     let (mut sender, body) = Channel::<Bytes, Infallible>::new(2);
     let body = Arc::new(std::sync::Mutex::new(Some(body)));
     let inner = tower::service_fn(move |_: Request<Body>| {
@@ -285,7 +285,7 @@ async fn a_stalling_refusal_is_passed_on_after_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_send_can_be_wrapped() {
+async fn a_service_that_is_not_send_can_be_wrapped() {
     let calls = Rc::new(Cell::new(0));
     let counted = Rc::clone(&calls);
     let inner = tower::service_fn(move |_: Request<Rc<str>>| {
@@ -299,7 +299,7 @@ async fn what_is_not_send_can_be_wrapped() {
 }
 
 #[test]
-fn what_is_send_and_sync_inside_is_so_outside() {
+fn a_send_and_sync_service_stays_so_when_it_is_wrapped() {
     fn is<T: Send + Sync + Clone + 'static>() {}
     is::<KeyPool>();
     is::<KeyRotation<Probe>>();

@@ -1,4 +1,4 @@
-//! Each row of the verdict table, in the middle of a load: the caller sees no error, and only what
+//! Each kind of refusal in the middle of a load: callers see no error, and only the state of the place that
 //! the verdict is about changes.
 #![cfg(all(feature = "sandbox", feature = "retry"))]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
@@ -14,7 +14,7 @@ use tower_key_rotation::{
     sandbox::Sandbox,
 };
 
-/// Three accounts of 60/min under half their load, and a fault in the middle.
+/// Three accounts of 60 requests a minute at half their load, with a fault in the middle.
 struct Load {
     pool: KeyPool,
     sandbox: Sandbox,
@@ -26,12 +26,12 @@ async fn load_with(fault: Fault) -> Load {
     let (sandbox, pool) = accounts(3, |_| per_minute(60));
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);
-    let mut heard = pool.events();
+    let mut received = pool.events();
     let mut answers = offer(&client, 30, Duration::from_millis(667), |_| chat()).await;
     assert!(sandbox.fail(fault));
     answers.extend(offer(&client, 60, Duration::from_millis(667), |_| chat()).await);
     let mut events = Vec::new();
-    while let Ok(Some(event)) = heard.try_recv() {
+    while let Ok(Some(event)) = received.try_recv() {
         events.push(event);
     }
     Load { pool, sandbox, events, answers }
@@ -48,8 +48,8 @@ impl Load {
         let snapshot = self.pool.snapshot();
         for i in accounts {
             let state = account(&snapshot, i);
-            assert_eq!(state.cooling_for, None, "org-{i} was benched");
-            assert!(state.keys[0].alive, "k{i} was taken out");
+            assert_eq!(state.cooling_for, None, "org-{i} rests");
+            assert!(state.keys[0].alive, "k{i} is rejected");
         }
         assert!(snapshot.lanes.iter().all(|lane| lane.refused.is_empty()));
     }
@@ -67,14 +67,14 @@ fn account(snapshot: &Snapshot, i: usize) -> &AccountState {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_revoked_key_dies_alone() {
+async fn a_revoked_key_rests_and_no_other_does() {
     let load = load_with(Fault::revoke(secret(1))).await;
     load.assert_no_caller_saw_it();
     load.assert_unchanged([2, 3]);
     assert!(!account(&load.pool.snapshot(), 1).keys[0].alive);
-    // Once more for each rung of its ladder: 5, 10, 20 and 40 seconds.
+    // One probe after each rest: 5, 10, 20 and 40 seconds.
     let rejected = load.sandbox.seen().key("org-1-1").rejected;
-    assert!((1..=4).contains(&rejected), "a dead key was asked {rejected} times in a minute");
+    assert!((1..=4).contains(&rejected), "a rejected key was used {rejected} times in a minute");
     assert!(matches!(
         &load.events[..2],
         [
@@ -87,7 +87,7 @@ async fn a_revoked_key_dies_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_without_quota_is_out_and_probed_slowly() {
+async fn an_account_without_quota_rests_and_is_probed_slowly() {
     let load = load_with(Fault::exhaust("org-2")).await;
     load.assert_no_caller_saw_it();
     load.assert_unchanged([1, 3]);
@@ -95,9 +95,9 @@ async fn an_account_without_quota_is_out_and_probed_slowly() {
     let out = account(&snapshot, 2);
     assert!(out.keys[0].alive, "the key is good");
     assert!(out.cooling_for.unwrap() > Duration::from_secs(60));
-    assert_eq!(load.sandbox.seen().account("org-2").errors, 1, "it was asked again");
+    assert_eq!(load.sandbox.seen().account("org-2").errors, 1, "it was used again");
 
-    // It is not forgotten: somebody pays, and the next probe finds out.
+    // The bill is paid, and the next probe succeeds.
     assert!(load.sandbox.fail(Fault::restore("org-2")));
     seconds(400.0).await;
     let client = client(&load.pool, &load.sandbox);
@@ -107,13 +107,13 @@ async fn an_account_without_quota_is_out_and_probed_slowly() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cooling_account_is_left_alone_until_its_reset() {
+async fn a_rate_limited_account_gets_no_request_until_its_reset() {
     let load = load_with(Fault::cool("org-3", Duration::from_secs(20))).await;
     load.assert_no_caller_saw_it();
     load.assert_unchanged([1, 2]);
     let refused = load.sandbox.arrivals("org-3").into_iter().filter(|arrival| !arrival.accepted);
-    assert_eq!(refused.count(), 1, "it was called while it cooled");
-    assert!(load.used_after(60, 3) > 0, "it came back");
+    assert_eq!(refused.count(), 1, "it was called before its reset");
+    assert!(load.used_after(60, 3) > 0, "it is not used again");
     let cooling = |event: &&Event| {
         matches!(event, Event::Resting { place, rule, .. }
         if place.to_string() == "account org-3 for model \"gpt-4o\"" && &**rule == "openai/rate-limit")
@@ -122,7 +122,7 @@ async fn a_cooling_account_is_left_alone_until_its_reset() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_overload_brakes_everybody_and_blames_nobody() {
+async fn an_overload_slows_the_model_and_no_account_rests() {
     let load = load_with(Fault::overload(4)).await;
     load.assert_no_caller_saw_it();
     load.assert_unchanged([1, 2, 3]);
@@ -140,7 +140,7 @@ async fn an_overload_brakes_everybody_and_blames_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_of_the_provider_are_retried_and_blame_nobody_yet() {
+async fn failures_of_the_provider_are_retried_and_no_account_rests() {
     for status in [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::BAD_GATEWAY] {
         let load = load_with(Fault::error(status, 3)).await;
         load.assert_no_caller_saw_it();
@@ -150,18 +150,18 @@ async fn failures_of_the_provider_are_retried_and_blame_nobody_yet() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_connection_is_tried_again() {
+async fn a_refused_connection_is_retried() {
     let load = load_with(Fault::refuse_connections(3)).await;
     load.assert_no_caller_saw_it();
     load.assert_unchanged([1, 2, 3]);
     assert_eq!(load.sandbox.seen().refused_connections(), 3);
     let tried = load.answers.iter().filter_map(|answer| answer.extensions().get::<Trail>());
     let failed: usize = tried.map(|trail| trail.attempts().len() - 1).sum();
-    assert_eq!(failed, 3, "every attempt stands in a trail");
+    assert_eq!(failed, 3, "an attempt is missing in the trails");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_without_a_model_serves_the_others() {
+async fn a_key_without_access_to_a_model_serves_other_models() {
     let (sandbox, pool) = accounts(2, |_| per_minute(60));
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);
@@ -179,12 +179,12 @@ async fn a_key_without_a_model_serves_the_others() {
     };
     assert_eq!(refused("gpt-5").iter().map(|key| key.as_str()).collect::<Vec<_>>(), ["k1"]);
     assert!(refused("gpt-4o").is_empty());
-    assert_eq!(sandbox.seen().key("org-1-1").errors, 1, "it was asked for that model again");
-    assert!(sandbox.seen().key("org-1-1").accepted >= 3, "it serves the other model");
+    assert_eq!(sandbox.seen().key("org-1-1").errors, 1, "it was used for that model again");
+    assert!(sandbox.seen().key("org-1-1").accepted >= 3, "it does not serve the other model");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_callers_fault_is_one_call_and_changes_nothing() {
+async fn a_faulty_request_is_sent_once_and_changes_nothing() {
     let (sandbox, pool) = accounts(3, |_| per_minute(60));
     let (sandbox, pool) = (sandbox.models(["gpt-4o"]).build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);
@@ -205,7 +205,7 @@ async fn a_callers_fault_is_one_call_and_changes_nothing() {
         assert_eq!(answer.extensions().get::<KeyUsed>().unwrap().verdict, Verdict::CallerFault);
         assert_eq!(sandbox.seen().total().requests, calls, "one call each");
     }
-    // A name that no key knows: a second and a third key are asked, and once that is known only one.
+    // A model that no key knows: three keys are asked for the first request, one for the next.
     for calls in [2 + 3, 2 + 3 + 1] {
         assert_eq!(ask(&client, chat_for("no-such-model")).await.status(), 404);
         assert_eq!(sandbox.seen().total().requests, calls);
@@ -217,7 +217,7 @@ async fn a_callers_fault_is_one_call_and_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_of_all_is_passed_on_as_it_came() {
+async fn a_refusal_by_all_accounts_is_passed_on_unchanged() {
     let (sandbox, pool) = accounts(2, |_| per_minute(60));
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);
@@ -227,13 +227,13 @@ async fn a_refusal_of_all_is_passed_on_as_it_came() {
     assert_eq!(answer.status(), 429);
     assert!(
         String::from_utf8_lossy(answer.body()).contains("insufficient_quota"),
-        "not the provider's"
+        "it is not the answer of the provider"
     );
     assert!(answer.extensions().get::<tower_key_rotation::Exhausted>().is_none());
     let trail = answer.extensions().get::<Trail>().unwrap().attempts();
-    assert_eq!(trail.len(), 2, "each account once: {trail:?}");
+    assert_eq!(trail.len(), 2, "not each account once: {trail:?}");
 
-    // From now on nobody asks in vain, and the caller is told how long.
+    // Later requests are answered without a call, with the time to come back.
     let calls = sandbox.seen().total().requests;
     let answer = ask(&client, chat()).await;
     assert_eq!(answer.status(), 429);
@@ -248,13 +248,13 @@ async fn without_any_good_key_the_answer_is_503() {
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);
     assert!(sandbox.fail(Fault::revoke(secret(1))) && sandbox.fail(Fault::revoke(secret(2))));
-    for wait in ["asked again in "; 2] {
-        // The provider's "Incorrect API key provided" would make callers suspect tokens of their own.
+    for _ in 0..2 {
+        // With the provider's "Incorrect API key provided", callers would suspect tokens of their own.
         let answer = ask(&client, chat()).await;
         assert_eq!(answer.status(), 503);
         let body = String::from_utf8_lossy(answer.body());
         assert!(body.contains("2 of 2 keys were rejected (openai/invalid-key)"), "{body}");
-        assert!(body.contains(wait), "{body}");
+        assert!(body.contains("the keys are tried again in "), "{body}");
         assert_eq!(answer.headers()["x-should-retry"], "false");
         assert_eq!(answer.headers()["x-key-pool-refused"], "no_key");
     }
@@ -269,14 +269,17 @@ async fn every_key_is_tried_before_a_request_fails() {
         assert!(i == 3 || sandbox.fail(Fault::revoke(secret(i))));
     }
     let answers = offer(&client, 10, Duration::from_millis(10), |_| chat()).await;
-    assert!(answers.iter().all(|answer| answer.status() == 200), "rotation ran out of attempts");
+    assert!(
+        answers.iter().all(|answer| answer.status() == 200),
+        "a request failed before every key was tried"
+    );
     let calls: Vec<_> =
         (1..=8).map(|i| sandbox.seen().key(&format!("org-{i}-1")).requests).collect();
-    assert!(sandbox.seen().total().requests <= 10 + 7, "a dead key was tried twice: {calls:?}");
+    assert!(sandbox.seen().total().requests <= 10 + 7, "a rejected key was tried twice: {calls:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_accounts_refusing_one_request_stop_it() {
+async fn a_request_that_three_accounts_refuse_is_retried_with_backoff() {
     let (sandbox, pool) = accounts(10, |_| per_minute(60));
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);
@@ -285,7 +288,7 @@ async fn many_accounts_refusing_one_request_stop_it() {
     }
     let answer = ask(&client, chat()).await;
     assert_eq!(answer.status(), 429);
-    // The first three at once; then one at a time, half a second, a second, two seconds apart.
+    // The first three come at once; then one at a time after 0.5 s, 1 s and 2 s.
     let at_once = (1..=10).flat_map(|i| sandbox.arrivals(&format!("org-{i}"))).map(|call| call.at);
     let mut calls: Vec<_> = at_once.collect();
     calls.sort_unstable();
@@ -296,7 +299,7 @@ async fn many_accounts_refusing_one_request_stop_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retries_of_failures_stay_within_a_tenth() {
+async fn retries_of_failures_stay_within_a_tenth_of_the_requests() {
     let (sandbox, pool) = accounts(3, |_| Vec::new());
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);
@@ -308,7 +311,7 @@ async fn retries_of_failures_stay_within_a_tenth() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lone_key_that_is_told_to_wait_is_waited_for() {
+async fn a_request_waits_for_the_only_key_while_that_is_rate_limited() {
     let (sandbox, pool) = accounts(1, |_| per_minute(60));
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);

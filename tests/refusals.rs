@@ -1,5 +1,5 @@
-//! Refusals on their way through the stack: judged whatever is done to their bodies, passed on as they
-//! came, and charged to whoever they are about.
+//! Refusals on their way through the stack: they are judged in any encoding, passed on unchanged, and
+//! change the state of the place that they are about.
 #![cfg(feature = "retry")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -42,7 +42,7 @@ fn request(provider: &dyn Provider) -> Request<Full<Bytes>> {
     Request::post(format!("{}/v1/chat/completions", provider.facts().origin)).body(body).unwrap()
 }
 
-/// Sends one request to a provider that refuses it, and gives what the caller sees.
+/// Sends one request to a provider that refuses it, and returns the response that the caller gets.
 async fn refused(
     pool: &KeyPool,
     status: u16,
@@ -73,15 +73,15 @@ fn zlib(text: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// One block that is not compressed, and the end (RFC 7932, section 9.2).
+/// One block that is not compressed, then the end (RFC 7932, section 9.2).
 fn brotli(text: &[u8]) -> Vec<u8> {
     let header = (1_u32 << 20) | ((text.len() as u32 - 1) << 4);
     [&header.to_le_bytes()[..3], text, &[0x03]].concat()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_is_judged_whatever_was_done_to_it_and_passed_on_as_it_came() {
-    // Without its checksum, and the last byte of what is packed.
+async fn a_refusal_in_any_encoding_is_judged_and_passed_on_unchanged() {
+    // Without its checksum and the last byte of the compressed data.
     let cut_gzip = gzip(QUOTA)[..gzip(QUOTA).len() - 9].to_vec();
     let cut = &QUOTA[..QUOTA.len() - 3];
     let garbage: &[u8] = b"\xff\xfe\x00\x80{\"error\"";
@@ -92,13 +92,13 @@ async fn a_body_is_judged_whatever_was_done_to_it_and_passed_on_as_it_came() {
         ("gzip, cut", Some("gzip"), cut_gzip, "openai/insufficient-quota"),
         ("deflate", Some("deflate"), zlib(QUOTA), "openai/insufficient-quota"),
         ("brotli", Some("br"), brotli(QUOTA), "openai/insufficient-quota"),
-        ("said to be gzip, and is not", Some("gzip"), QUOTA.to_vec(), "openai/insufficient-quota"),
+        ("labelled gzip, but plain", Some("gzip"), QUOTA.to_vec(), "openai/insufficient-quota"),
         ("unknown", Some("zstd"), garbage.to_vec(), "status/429"),
         ("empty", None, Vec::new(), "status/429"),
         ("empty gzip", Some("gzip"), Vec::new(), "status/429"),
         ("cut", None, cut.to_vec(), "openai/insufficient-quota"),
         ("not UTF-8", None, garbage.to_vec(), "status/429"),
-        ("JSON with a letter in another alphabet", None, latin, "openai/insufficient-quota"),
+        ("JSON with a byte that is not UTF-8", None, latin, "openai/insufficient-quota"),
     ] {
         let pool = pool(OpenAi::default(), 1).build().unwrap();
         let headers = encoding.map(|encoding| ("content-encoding", encoding));
@@ -111,9 +111,9 @@ async fn a_body_is_judged_whatever_was_done_to_it_and_passed_on_as_it_came() {
     }
 }
 
-/// Ten megabytes: as much as is needed is read, the rest flows.
+/// A body of ten megabytes: its beginning is read ahead, the rest is passed on as it comes.
 #[tokio::test(start_paused = true)]
-async fn a_long_body_is_judged_by_its_beginning_and_flows() {
+async fn a_long_body_is_judged_by_its_beginning_and_passed_on() {
     const CHUNK: usize = 16 * 1024;
     let taken = Arc::new(AtomicUsize::new(0));
     let start = [&QUOTA[..QUOTA.len() - 2], br#","long":""#].concat();
@@ -141,7 +141,7 @@ async fn a_long_body_is_judged_by_its_beginning_and_flows() {
 
 /// `CONSUMER_SUSPENDED` of Google repeats the key, and may be compressed.
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_repeated_in_a_compressed_body_is_not_passed_on() {
+async fn a_key_in_a_compressed_body_is_overwritten() {
     let text = |key: &str| {
         format!(
             r#"{{"error":{{"code":403,"status":"PERMISSION_DENIED","message":"Permission denied: Consumer 'api_key:{key}' has been suspended.","details":[{{"reason":"CONSUMER_SUSPENDED"}}]}}}}"#
@@ -152,14 +152,15 @@ async fn a_key_that_is_repeated_in_a_compressed_body_is_not_passed_on() {
         let body = pack(text("sk-not-a-real-key-1").as_bytes());
         let seen = refused(&pool, 403, &[("content-encoding", encoding)], body.into()).await;
         assert_eq!(seen.extensions().get::<KeyUsed>().unwrap().verdict, Verdict::KeyRejected);
-        let blotted = text(&"*".repeat("sk-not-a-real-key-1".len()));
-        assert_eq!(seen.body(), blotted.as_bytes(), "{encoding}");
+        let redacted = text(&"*".repeat("sk-not-a-real-key-1".len()));
+        assert_eq!(seen.body(), redacted.as_bytes(), "{encoding}");
         assert_eq!(seen.headers().get("content-encoding"), None);
     }
 }
 
-/// How often the provider is called for one request with three keys, and how many of them are dead then.
-async fn burnt(
+/// Sends one request to a pool of three keys. Returns how often the provider is called, how many keys are
+/// rejected afterwards, and the rule of each attempt.
+async fn calls_and_rejected_keys(
     provider: impl Provider,
     status: u16,
     body: &'static str,
@@ -177,7 +178,7 @@ async fn burnt(
     let mut request = request(pool.provider());
     request.extensions_mut().insert(trail.clone());
     let response = RotationStack::new(&pool).layer(inner).oneshot(request).await.unwrap();
-    // Where every key is rejected, its caller is told so by us, and else what the provider answers.
+    // If every key is rejected, the middleware answers; otherwise the provider's answer is passed on.
     let seen =
         response.extensions().get::<Exhausted>().map_or(status, |told| told.status().as_u16());
     assert_eq!(response.status(), seen);
@@ -187,36 +188,37 @@ async fn burnt(
     (calls.load(Ordering::Relaxed), dead, rules)
 }
 
-/// What no key helps against is sent once and burns none; what is about one key is tried with the others.
+/// A refusal that no key can change is sent once and rests no key. One that may be about the key is tried
+/// with the other keys.
 #[tokio::test(start_paused = true)]
-async fn only_what_is_about_a_key_is_tried_with_another() {
+async fn only_a_refusal_that_may_be_about_the_key_is_tried_with_another() {
     let region = r#"{"error":{"code":"unsupported_country_region_territory","message":"Country, region, or territory not supported","type":"request_forbidden"}}"#;
-    let found = burnt(OpenAi::default(), 403, region).await;
+    let found = calls_and_rejected_keys(OpenAi::default(), 403, region).await;
     assert_eq!(found, (1, 0, vec!["openai/region".to_owned()]));
 
     let wrong_name = r#"{"error":{"code":"model_not_found","message":"The model `m` does not exist or you do not have access to it."}}"#;
-    let found = burnt(OpenAi::default(), 404, wrong_name).await;
+    let found = calls_and_rejected_keys(OpenAi::default(), 404, wrong_name).await;
     assert_eq!(found, (3, 0, vec!["openai/unknown-model-or-no-access".to_owned(); 3]));
 
     let no_access = r#"{"error":{"code":"model_not_found","message":"Project `p` does not have access to model `m`"}}"#;
-    let found = burnt(OpenAi::default(), 403, no_access).await;
+    let found = calls_and_rejected_keys(OpenAi::default(), 403, no_access).await;
     assert_eq!(found, (3, 0, vec!["openai/no-model-access".to_owned(); 3]));
 
     let wrong_key = r#"{"error":{"code":400,"status":"INVALID_ARGUMENT","message":"API key not valid.","details":[{"reason":"API_KEY_INVALID"}]}}"#;
-    let found = burnt(Gemini::default(), 400, wrong_key).await;
+    let found = calls_and_rejected_keys(Gemini::default(), 400, wrong_key).await;
     assert_eq!(found, (3, 3, vec!["gemini/invalid-key".to_owned(); 3]));
 
     let no_credit = r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the API."}}"#;
-    let found = burnt(Anthropic::default(), 400, no_credit).await;
+    let found = calls_and_rejected_keys(Anthropic::default(), 400, no_credit).await;
     assert_eq!(found, (3, 0, vec!["anthropic/no-credit".to_owned(); 3]));
 
     let page = "<html><title>Attention Required!</title></html>";
-    let found = burnt(OpenAi::default(), 403, page).await;
+    let found = calls_and_rejected_keys(OpenAi::default(), 403, page).await;
     assert_eq!(found, (3, 0, vec!["status/403".to_owned(); 3]));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_users_rule_goes_before_the_dialects() {
+async fn a_users_rule_is_applied_before_the_dialects() {
     let busy = Rule::rate_limited("mine/busy")
         .status(403)
         .header("x-proxy", Match::Present)
@@ -238,7 +240,7 @@ async fn a_users_rule_goes_before_the_dialects() {
     assert_eq!(
         told(seen),
         (Verdict::PermissionRefused, "status/403".to_owned()),
-        "not by our proxy"
+        "without the header of the proxy"
     );
     let seen = refused(&pool, 403, &proxy, body.into()).await;
     let wait = Some(Duration::from_secs(7));
@@ -248,7 +250,7 @@ async fn a_users_rule_goes_before_the_dialects() {
 }
 
 #[test]
-fn rules_that_are_wrong_are_told_all_at_once() {
+fn all_wrong_rules_are_reported_at_once() {
     let error = pool(OpenAi::default(), 1)
         .rule(Rule::transient("a").header("no name", Match::Present))
         .rule(Rule::transient("b").json("code", Match::Present))
@@ -268,7 +270,7 @@ fn rules_that_are_wrong_are_told_all_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_provider_demands_is_added_where_the_caller_sends_none() {
+async fn required_headers_are_added_if_the_caller_sends_none() {
     let sent = |pool: KeyPool, headers: &'static [(&str, &str)]| async move {
         let seen = Arc::new(std::sync::Mutex::new(HeaderMap::new()));
         let kept = Arc::clone(&seen);

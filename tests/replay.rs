@@ -1,4 +1,4 @@
-//! Bodies that are buffered, and bodies that are too long for that.
+//! Request bodies that are buffered, and bodies that are too long to be buffered.
 #![cfg(feature = "retry")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -16,13 +16,13 @@ use tower_key_rotation::{
     ApiKey, KeyPool, OpenAi, Replay, ReplayBody, ReplayBodyLayer, RotationStack,
 };
 
-/// What an inner service got: the bytes, the trailers, and the length it was promised.
-type Got = Arc<Mutex<Vec<(Bytes, Option<HeaderMap>, Option<u64>)>>>;
+/// What an inner service received: the bytes, the trailers, and the exact length that was announced.
+type Received = Arc<Mutex<Vec<(Bytes, Option<HeaderMap>, Option<u64>)>>>;
 
-/// An inner service that answers with these statuses, one after another, and then 200.
+/// An inner service that answers with these statuses in order, and then with 200.
 fn inner(
     statuses: &'static [u16],
-    got: &Got,
+    got: &Received,
 ) -> impl Service<Request<ReplayBody>, Response = Response<Full<Bytes>>, Error = String, Future: Send>
 + Clone {
     let (got, calls) = (Arc::clone(got), Arc::new(Mutex::new(statuses.iter())));
@@ -30,10 +30,10 @@ fn inner(
         let got = Arc::clone(&got);
         let status = *calls.lock().unwrap().next().unwrap_or(&200);
         async move {
-            let promised = request.body().size_hint().exact();
+            let announced = request.body().size_hint().exact();
             let body = request.into_body().collect().await.map_err(|error| error.to_string())?;
             let trailers = body.trailers().cloned();
-            got.lock().unwrap().push((body.to_bytes(), trailers, promised));
+            got.lock().unwrap().push((body.to_bytes(), trailers, announced));
             Ok(Response::builder().status(status).body(Full::default()).unwrap())
         }
     })
@@ -59,7 +59,7 @@ fn in_pieces(
 
 #[tokio::test(start_paused = true)]
 async fn every_attempt_gets_the_whole_body() {
-    let got = Got::default();
+    let got = Received::default();
     let stack = RotationStack::new(&pool()).layer(inner(&[401, 200], &got));
     let response = stack.oneshot(request(in_pieces(100))).await.unwrap();
     assert_eq!(response.status(), 200);
@@ -72,14 +72,14 @@ async fn every_attempt_gets_the_whole_body() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_beyond_the_cap_is_sent_once_and_whole() {
-    for (pieces, cap) in [(100, 99), (2, 8), (1, 0)] {
-        let got = Got::default();
+async fn a_body_beyond_max_bytes_is_sent_once_and_whole() {
+    for (pieces, max_bytes) in [(100, 99), (2, 8), (1, 0)] {
+        let got = Received::default();
         let stack = RotationStack::new(&pool())
-            .replay(ReplayBodyLayer::new().cap(cap))
+            .replay(ReplayBodyLayer::new().max_bytes(max_bytes))
             .layer(inner(&[401, 200], &got));
         let response = stack.oneshot(request(in_pieces(pieces))).await.unwrap();
-        assert_eq!(response.status(), 401, "it was sent again without being whole");
+        assert_eq!(response.status(), 401, "the request was sent again without its whole body");
         let got = got.lock().unwrap();
         assert_eq!(got.len(), 1);
         assert!(got[0].0.starts_with(b"piece 0;"));
@@ -88,9 +88,9 @@ async fn a_body_beyond_the_cap_is_sent_once_and_whole() {
     }
 }
 
-/// What is beyond the cap is not waited for: the inner service reads it as it comes.
+/// The part beyond the maximum is not buffered: the inner service reads it as it comes.
 #[tokio::test(start_paused = true)]
-async fn a_body_beyond_the_cap_streams() {
+async fn a_body_beyond_max_bytes_is_passed_on_as_it_comes() {
     let (mut sender, body) = Channel::<Bytes, Infallible>::new(1);
     let first = Arc::new(tokio::sync::Notify::new());
     let told = Arc::clone(&first);
@@ -104,7 +104,7 @@ async fn a_body_beyond_the_cap_streams() {
             Ok::<_, Infallible>(Response::new(Full::new(rest)))
         }
     });
-    let service = ReplayBodyLayer::new().cap(4).layer(inner);
+    let service = ReplayBodyLayer::new().max_bytes(4).layer(inner);
     let call = tokio::spawn(service.oneshot(request(body)));
     sender.send_data(Bytes::from("12345")).await.unwrap();
     first.notified().await;
@@ -115,8 +115,8 @@ async fn a_body_beyond_the_cap_streams() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_fails_fails_the_request_as_it_would_without() {
-    let got = Got::default();
+async fn a_failing_body_fails_the_request_in_the_inner_service() {
+    let got = Received::default();
     let frames = [Ok(Frame::data(Bytes::from("x"))), Err(std::io::Error::other("lost"))];
     let body = StreamBody::new(tokio_stream::iter(frames));
     let service = ReplayBodyLayer::new().layer(inner(&[], &got));
@@ -124,7 +124,7 @@ async fn a_body_that_fails_fails_the_request_as_it_would_without() {
 }
 
 #[tokio::test]
-async fn one_piece_is_not_copied() {
+async fn a_body_in_one_piece_is_not_copied() {
     let bytes = Bytes::from(vec![7; 1_000]);
     let address = bytes.as_ptr();
     let inner = tower::service_fn(move |request: Request<ReplayBody>| async move {

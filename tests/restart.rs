@@ -35,7 +35,7 @@ fn reject_one(pool: &KeyPool) -> String {
     let mut request = http::Request::post("https://api.openai.com/v1/x").body(()).unwrap();
     lease.apply(&mut request).unwrap();
     lease.observe(StatusCode::UNAUTHORIZED, &HeaderMap::new(), REJECTED);
-    lease.key().unwrap().to_string()
+    lease.key().to_string()
 }
 
 #[tokio::test(start_paused = true)]

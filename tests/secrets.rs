@@ -1,4 +1,4 @@
-//! One known key is hunted through everything that can be seen.
+//! Searches every output for one known key.
 #![cfg(all(feature = "sandbox", feature = "retry"))]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -21,7 +21,7 @@ use tower_key_rotation::{
 };
 
 const CANARY: &str = "sk-canary-7f3a9c51d2e84b60";
-/// What a caller sends of its own, in every header and parameter that may hold a key.
+/// The credential of a caller, which it sends in every header and parameter that may hold a key.
 const CALLERS: &str = "callers-own-5e1f";
 const CARRIERS: [&str; 4] = ["authorization", "x-api-key", "x-goog-api-key", "api-key"];
 
@@ -45,7 +45,7 @@ fn pool_of(provider: impl Provider) -> KeyPool {
 }
 
 #[tokio::test]
-async fn no_type_prints_it() {
+async fn no_debug_output_shows_the_key() {
     let key = ApiKey::new(CANARY).id("label");
     assert_debug_clean("ApiKey", &key);
     let account = Account::new("org").key(key);
@@ -70,7 +70,7 @@ async fn no_type_prints_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_change_of_keys_shows_them() {
+async fn no_change_of_keys_shows_a_key() {
     const OTHER: &str = "sk-canary-7f3a9c51d2e84b60-2";
     let pool = pool_of(OpenAi::default());
     let mut events = pool.events();
@@ -99,34 +99,34 @@ async fn no_change_of_keys_shows_them() {
     let watch = pool.watch(KeyFile::new(&path), every);
     assert!(tokio::time::timeout(every * 3, watch).await.is_err());
     std::fs::remove_file(&path).unwrap();
-    let mut told = 0;
+    let mut number = 0;
     while let Ok(Some(event)) = events.try_recv() {
         assert_debug_clean("Event", &event);
-        told += 1;
+        number += 1;
     }
-    assert!(told >= 4, "{told} events");
+    assert!(number >= 4, "{number} events");
     assert_debug_clean("KeySet", &pool.key_set());
     assert_debug_clean("KeyPool", &pool);
 }
 
 #[test]
-fn no_error_shows_it() {
+fn no_build_error_shows_the_key() {
     let builder = KeyPool::builder(OpenAi::default())
         .account(Account::new("a").key(ApiKey::new(format!("{CANARY}\n")).id("k")))
         .account(Account::new("a").key(ApiKey::new(format!("{CANARY}\u{0}")).id("k").weight(0)))
         .origin(format!("https://user:{CANARY}@example.com"));
     let error = builder.build().unwrap_err();
-    assert!(error.problems().len() >= 5, "not all problems are told at once: {error}");
+    assert!(error.problems().len() >= 5, "not all problems are listed at once: {error}");
     assert_debug_clean("BuildError", &error);
     assert_clean("BuildError", &error.to_string());
 }
 
-/// Everything that the way of a refused, redirected, failed and exhausted request lets out.
+/// Everything that can be seen of accepted, redirected, refused, failed and exhausted requests.
 #[tokio::test(start_paused = true)]
-async fn no_response_event_or_future_shows_it() {
+async fn no_response_event_or_future_shows_the_key() {
     let statuses = Arc::new(Mutex::new([200u16, 302, 400, 401, 429, 500].into_iter()));
     let inner = tower::service_fn(move |request: Request<tower_key_rotation::ReplayBody>| {
-        // A provider that echoes what it was sent, and redirects elsewhere.
+        // A provider that returns the credentials that it was sent.
         let status = statuses.lock().unwrap().next().unwrap_or(200);
         let text = format!("{{\"error\":{{\"message\":\"Key {CANARY} ({CANARY}) is no good\"}}}}");
         let mut response =
@@ -168,9 +168,10 @@ async fn no_response_event_or_future_shows_it() {
     }
 }
 
-/// A key goes to its origin, in the provider's way, alone; what the caller sent goes nowhere.
+/// A key goes to its origin only, in the header that the provider wants; the credentials of the caller are
+/// never sent.
 #[tokio::test]
-async fn callers_credentials_are_replaced_and_ours_go_home_only() {
+async fn a_callers_credentials_are_removed_and_keys_go_to_their_origin_only() {
     let dialects: [(KeyPool, &str, &str); 5] = [
         (pool_of(OpenAi::default()), "https://api.openai.com/v1/models", "authorization"),
         (pool_of(Anthropic::default()), "https://api.anthropic.com/v1/messages", "x-api-key"),
@@ -195,25 +196,28 @@ async fn callers_credentials_are_replaced_and_ours_go_home_only() {
         ),
     ];
     for (pool, uri, carrier) in dialects {
-        let home: http::Uri = uri.parse().unwrap();
+        let origin: http::Uri = uri.parse().unwrap();
         let elsewhere = [
             "https://evil.example.com/v1/models".to_owned(),
             uri.replace("https:", "http:"),
             uri.replace(".com/", ".com:8443/"),
             uri.replace(".com/", ".com.evil.test/"),
-            home.path().to_owned(),
+            origin.path().to_owned(),
         ];
         for target in [uri.to_owned()].into_iter().chain(elsewhere) {
-            let is_home = target == uri;
-            let seen = tower::service_fn(move |request: Request<Body>| {
+            let is_allowed = target == uri;
+            let inner = tower::service_fn(move |request: Request<Body>| {
                 let sent = request.headers().iter();
-                let mut ours = sent.filter(|(_, value)| value.to_str().unwrap().contains(CANARY));
-                match is_home {
+                let mut with_key =
+                    sent.filter(|(_, value)| value.to_str().unwrap().contains(CANARY));
+                match is_allowed {
                     true => {
-                        assert_eq!(ours.next().map(|(name, _)| name.as_str()), Some(carrier));
-                        assert!(ours.next().is_none(), "the key was sent twice");
+                        assert_eq!(with_key.next().map(|(name, _)| name.as_str()), Some(carrier));
+                        assert!(with_key.next().is_none(), "the key was sent twice");
                     }
-                    false => assert!(ours.next().is_none(), "the key went to {}", request.uri()),
+                    false => {
+                        assert!(with_key.next().is_none(), "the key went to {}", request.uri())
+                    }
                 }
                 let all = format!("{} {:?}", request.uri(), request.headers());
                 assert!(!all.contains(CALLERS), "the caller's credential was passed on: {all}");
@@ -229,13 +233,13 @@ async fn callers_credentials_are_replaced_and_ours_go_home_only() {
             for name in CARRIERS {
                 request = request.header(name, format!("Bearer {CALLERS}"));
             }
-            let service = KeyRotationLayer::new(&pool).layer(seen);
+            let service = KeyRotationLayer::new(&pool).layer(inner);
             service.oneshot(request.body(Body::default()).unwrap()).await.unwrap();
         }
     }
 }
 
-/// Without the pool's service in between, a lease is as strict.
+/// A lease that is used without the middleware is as strict.
 #[tokio::test]
 async fn a_lease_refuses_a_foreign_origin() {
     let pool = pool_of(OpenAi::default());
@@ -247,5 +251,5 @@ async fn a_lease_refuses_a_foreign_origin() {
     assert!(error.to_string().contains("https://api.openai.com:443"), "{error}");
     assert_clean("ForeignOrigin", &error.to_string());
     drop(lease);
-    assert_eq!(pool.snapshot().accounts[0].served, 0, "it was charged for nothing");
+    assert_eq!(pool.snapshot().accounts[0].served, 0, "a request that was not sent was charged");
 }

@@ -126,8 +126,8 @@ fn pool(scenario: &Scenario, accounts: usize, way: Way, seed: u64) -> KeyPool {
     let pool = pool.seed(seed).max_wait(Duration::from_secs(120)).line(1 << 20);
     let pool = match way {
         Way::Affinity => pool,
-        Way::Headroom | Way::Ideal => pool.affinity(Affinity::none()),
-        Way::RoundRobin => pool.affinity(Affinity::none()).strategy(RoundRobin),
+        Way::Headroom | Way::Ideal => pool.affinity(Affinity::disabled()),
+        Way::RoundRobin => pool.affinity(Affinity::disabled()).strategy(RoundRobin),
     };
     let pool = (0..accounts).fold(pool, |pool, account| {
         let key = Account::new(name(account)).key(ApiKey::new(secret(account)));

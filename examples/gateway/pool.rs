@@ -89,7 +89,7 @@ fn admit(keys: KeyPoolBuilder, admission: Admission) -> KeyPoolBuilder {
     let Admission { strategy, learn, start, shadow, refuse_unpriced, affinity, patience } =
         admission;
     let affinity = match affinity {
-        Some(Kinship::Off) => Affinity::none(),
+        Some(Kinship::Off) => Affinity::disabled(),
         Some(Kinship::Names) => Affinity::new().prompts(false),
         Some(Kinship::Prompts) | None => Affinity::new(),
     };
@@ -109,13 +109,13 @@ fn rotation(keys: &KeyPool, streams: Streams) -> KeyRotationLayer {
     let Streams { hold_back, first_token, idle } = streams;
     let mut layer = KeyRotationLayer::new(keys);
     if let Some(time) = hold_back {
-        layer = layer.hold_back(time);
+        layer = layer.hold_back_timeout(time);
     }
     if let Some(time) = first_token {
-        layer = layer.first_token(time);
+        layer = layer.first_token_timeout(time);
     }
     if let Some(time) = idle {
-        layer = layer.idle(time);
+        layer = layer.idle_timeout(time);
     }
     layer
 }

@@ -15,7 +15,7 @@ use tower_service::Service;
 use crate::{
     KeyEndpointInfo, KeyId, KeyPool,
     pool::KeyGate,
-    rotate::{Options, ResponseBody, ResponseFuture, Sent, lease_or_ask, over},
+    rotate::{Exchange, Options, RequestContext, ResponseBody, ResponseFuture},
 };
 
 /// One key and its own service: what [`KeyEndpoints`](super::KeyEndpoints) tells of.
@@ -83,26 +83,22 @@ where
         self.gate.poll_open(cx).map(Ok)
     }
 
-    fn call(&mut self, mut request: Request<A>) -> Self::Future {
+    fn call(&mut self, request: Request<A>) -> Self::Future {
         let now = Instant::now();
-        let mut sent = Sent::new(&self.pool, self.options, now, &request);
-        if sent.is_over() {
-            let exhausted = over(&mut sent, now, &request);
-            return ResponseFuture::turned_away(exhausted, sent);
+        let mut context = RequestContext::new(&self.pool, self.options, now, &request);
+        if let Some(exhausted) = context.already_over(now, &request) {
+            return ResponseFuture::turned_away(exhausted, context);
         }
         let gate = &mut self.gate;
-        let lease = lease_or_ask(&mut sent, now, &mut request, |_, want| gate.lease_or_ask(want));
-        match lease {
-            Ok(mut lease) => {
-                let applied = lease.apply_at_home(&mut request);
-                let call = self.inner.call(request);
-                ResponseFuture::of(call, Some(lease).filter(|_| applied), sent)
+        match context.ask(now, &request, |_, wanted| gate.lease_or_ask(wanted)) {
+            Ok(lease) => {
+                let exchange = Exchange::send(&mut self.inner, request, lease, &mut context);
+                ResponseFuture::sent(exchange, context)
             }
             Err(ask) => {
-                self.gate.lead_home(&mut request);
                 let waiting = self.inner.clone();
                 self.inner = waiting.clone();
-                ResponseFuture::waiting(self.pool.line_up(ask), waiting, request, sent)
+                ResponseFuture::in_line(self.pool.line_up(ask), waiting, request, context)
             }
         }
     }

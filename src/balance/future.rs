@@ -15,10 +15,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service;
 
 use crate::{
-    Exhausted, KeyEndpointInfo, KeyId, Lease, Reason,
+    Exhausted, KeyEndpointInfo, KeyId, KeyPool, Lease, Reason,
     engine::Ask,
-    pool::Acquire,
-    rotate::{Answering, ResponseBody, Sent, ask_usage, wanted},
+    pool::{Acquire, Wanted},
+    rotate::{Exchange, RequestContext, ResponseBody, turned_away},
 };
 
 use super::service::KeyBalance;
@@ -38,7 +38,7 @@ pin_project! {
         B: Body,
     {
         balance: KeyBalance<F, S>,
-        sent: Sent,
+        context: RequestContext,
         // Taken when it is sent.
         request: Option<Request<A>>,
         #[pin]
@@ -61,7 +61,7 @@ pin_project! {
         // Nothing is sent: the answer is known.
         TurnedAway { exhausted: Option<Exhausted> },
         // For the response.
-        Answering { #[pin] answering: Answering<F, B> },
+        Sent { #[pin] exchange: Exchange<F, B> },
         Done,
     }
 }
@@ -76,30 +76,30 @@ where
     pub(super) fn new(
         balance: KeyBalance<F, S>,
         request: Request<A>,
-        mut sent: Sent,
+        mut context: RequestContext,
         lease_or_ask: Result<Lease, Box<Ask>>,
     ) -> Self {
         let mut request = Some(request);
         let state = match lease_or_ask {
-            Err(ask) => State::Waiting { acquire: sent.pool.line_up(ask) },
+            Err(ask) => State::Waiting { acquire: context.pool.line_up(ask) },
             // Mostly it is ready, and nobody has to be woken for that.
-            Ok(lease) => match balance.service_for(&lease).and_then(if_ready) {
-                Some(service) => send(service, lease, request.take(), &mut sent),
+            Ok(lease) => match if_ready(balance.service_for(&lease)) {
+                Some(service) => send(service, lease, request.take(), &mut context),
                 None => State::Choosing { lease: Some(lease) },
             },
         };
-        Self { balance, sent, request, state }
+        Self { balance, context, request, state }
     }
 
     /// For a request that is not sent.
     pub(super) fn turned_away(
         balance: KeyBalance<F, S>,
         request: Request<A>,
-        sent: Sent,
+        context: RequestContext,
         exhausted: Exhausted,
     ) -> Self {
         let state = State::TurnedAway { exhausted: Some(exhausted) };
-        Self { balance, sent, request: Some(request), state }
+        Self { balance, context, request: Some(request), state }
     }
 }
 
@@ -116,14 +116,12 @@ enum Choice<S, E> {
     Busy(S, Lease),
     /// Its service has failed.
     Failed(E, Lease),
-    /// The keys that were there have gone.
-    Gone(Box<Ask>),
 }
 
 /// Takes the endpoint of a key, and that of another one where its service is not ready.
 fn choose<F, S, A, B>(
     balance: &KeyBalance<F, S>,
-    sent: &mut Sent,
+    context: &mut RequestContext,
     request: &Request<A>,
     mut lease: Lease,
     cx: &mut Context<'_>,
@@ -136,27 +134,21 @@ where
     let mut busy: Vec<KeyId> = Vec::new();
     let mut first = None;
     loop {
-        let key = lease.key().cloned();
-        if let Some(mut service) = balance.service_for(&lease) {
-            match service.poll_ready(cx) {
-                Poll::Ready(Ok(())) => return Choice::Ready(service, lease),
-                Poll::Ready(Err(error)) => return Choice::Failed(error, lease),
-                Poll::Pending => first = first.or(Some((service, lease))),
-            }
+        let mut service = balance.service_for(&lease);
+        match service.poll_ready(cx) {
+            Poll::Ready(Ok(())) => return Choice::Ready(service, lease),
+            Poll::Ready(Err(error)) => return Choice::Failed(error, lease),
+            Poll::Pending => busy.push(lease.key().clone()),
         }
-        busy.extend(key);
-        let other =
-            wanted(sent, Instant::now(), request, |pool, want| pool.lease_without(want, &busy));
-        lease = match (other, first.take_if(|_| busy.len() >= MOST_LOOKS)) {
-            (_, Some((service, lease))) => return Choice::Busy(service, lease),
-            (Ok(other), None) => other,
-            (Err(ask), None) => {
-                return match first {
-                    Some((service, lease)) => Choice::Busy(service, lease),
-                    None => Choice::Gone(ask),
-                };
-            }
-        };
+        let (service, kept) = first.take().unwrap_or((service, lease));
+        if busy.len() >= MOST_LOOKS {
+            return Choice::Busy(service, kept);
+        }
+        let without = |pool: &KeyPool, wanted: &Wanted<'_>| pool.lease_without(wanted, &busy);
+        match context.ask(Instant::now(), request, without) {
+            Some(other) => (first, lease) = (Some((service, kept)), other),
+            None => return Choice::Busy(service, kept),
+        }
     }
 }
 
@@ -179,28 +171,25 @@ where
                         this.state.set(State::Done);
                         // There may be no key any more, and so nobody else who does it.
                         this.balance.follow();
-                        return Poll::Ready(Ok(this.sent.turned_away(exhausted)));
+                        return Poll::Ready(Ok(turned_away(this.context, exhausted)));
                     }
                 },
                 StateProj::Choosing { lease } => {
                     let (Some(lease), Some(request)) = (lease.take(), this.request.as_ref()) else {
                         return Poll::Pending;
                     };
-                    match choose(this.balance, this.sent, request, lease, cx) {
+                    match choose(this.balance, this.context, request, lease, cx) {
                         Choice::Ready(service, lease) => {
-                            send(service, lease, this.request.take(), this.sent)
+                            send(service, lease, this.request.take(), this.context)
                         }
                         Choice::Busy(service, lease) => {
-                            let patience = this.sent.pool.patience(this.sent.since);
+                            let patience = this.context.pool.patience(this.context.since);
                             let patience = sleep_until(patience);
                             State::Readying { first: Some((service, lease)), patience }
                         }
-                        Choice::Gone(ask) => {
-                            State::Waiting { acquire: this.sent.pool.line_up(ask) }
-                        }
                         Choice::Failed(error, lease) => {
                             this.state.set(State::Done);
-                            this.balance.failed(this.sent, lease);
+                            this.balance.failed(this.context, lease);
                             return Poll::Ready(Err(error));
                         }
                     }
@@ -214,22 +203,22 @@ where
                             // Nothing was sent: the lease gives everything back.
                             this.state.set(State::Done);
                             let busy = Exhausted::new(Reason::Busy, None);
-                            return Poll::Ready(Ok(this.sent.turned_away(busy)));
+                            return Poll::Ready(Ok(turned_away(this.context, busy)));
                         }
                     };
                     let Some((service, lease)) = first.take() else { return Poll::Pending };
                     if let Err(error) = ready {
                         this.state.set(State::Done);
-                        this.balance.failed(this.sent, lease);
+                        this.balance.failed(this.context, lease);
                         return Poll::Ready(Err(error));
                     }
-                    send(service, lease, this.request.take(), this.sent)
+                    send(service, lease, this.request.take(), this.context)
                 }
                 StateProj::TurnedAway { exhausted } => {
                     let Some(exhausted) = exhausted.take() else { return Poll::Pending };
-                    return Poll::Ready(Ok(this.sent.turned_away(exhausted)));
+                    return Poll::Ready(Ok(turned_away(this.context, exhausted)));
                 }
-                StateProj::Answering { answering } => return answering.poll(this.sent, cx),
+                StateProj::Sent { exchange } => return exchange.poll(this.context, cx),
                 // Polled again after it was done: nothing is left to give.
                 StateProj::Done => return Poll::Pending,
             };
@@ -241,21 +230,17 @@ where
 /// Calls a service that is ready.
 fn send<S, A, B>(
     mut service: S,
-    mut lease: Lease,
+    lease: Lease,
     request: Option<Request<A>>,
-    sent: &mut Sent,
+    context: &mut RequestContext,
 ) -> State<S, S::Future, B>
 where
     S: Service<Request<A>, Response = Response<B>>,
     A: 'static,
     B: Body<Data = Bytes> + Unpin,
 {
-    let Some(mut request) = request else { return State::Done };
-    ask_usage(sent, &mut request);
-    let applied = lease.apply_at_home(&mut request);
-    let call = service.call(request);
-    let answering = Answering::new(call, Some(lease).filter(|_| applied), sent);
-    State::Answering { answering }
+    let Some(request) = request else { return State::Done };
+    State::Sent { exchange: Exchange::send(&mut service, request, lease, context) }
 }
 
 impl<F, S, A, B> fmt::Debug for BalanceFuture<F, S, A, B>
@@ -264,6 +249,6 @@ where
     B: Body,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BalanceFuture").field("pool", &self.sent.pool).finish_non_exhaustive()
+        f.debug_struct("BalanceFuture").field("pool", &self.context.pool).finish_non_exhaustive()
     }
 }

@@ -16,7 +16,8 @@ use tower_service::Service;
 
 use crate::{
     KeyEndpointInfo, KeyId, KeyPool, Lease,
-    rotate::{Options, ResponseBody, Sent, over, wanted},
+    endpoint::Endpoint,
+    rotate::{Options, RequestContext, ResponseBody},
 };
 
 use super::{endpoints::KeyEndpoints, future::BalanceFuture};
@@ -60,15 +61,17 @@ where
         gone
     }
 
-    fn service_for(&mut self, lease: &Lease) -> Option<S>
+    fn service_for(&mut self, lease: &Lease) -> S
     where
         S: Clone,
     {
-        match self.by_key.get(lease.key()?) {
-            Some((endpoint, service)) if is_same(endpoint.as_ref(), lease.endpoint()) => {
-                Some(service.clone())
+        match self.by_key.get(lease.key()) {
+            Some((endpoint, service))
+                if is_same(endpoint.as_ref(), lease.own_endpoint().map(Endpoint::uri)) =>
+            {
+                service.clone()
             }
-            _ => Some(self.discover.make(&lease.endpoint_info()?)),
+            _ => self.discover.make(&lease.endpoint_info()),
         }
     }
 }
@@ -92,7 +95,7 @@ where
 
     /// The service of a lease's key, as `make` made it for where that key is sent. If the key has gone
     /// since, or is sent elsewhere by now, it is made for this request alone.
-    pub(super) fn service_for(&self, lease: &Lease) -> Option<S>
+    pub(super) fn service_for(&self, lease: &Lease) -> S
     where
         S: Clone,
     {
@@ -112,14 +115,14 @@ where
 
     /// The service of a key has failed, and with it all its clones: it is made anew for the next
     /// request.
-    pub(super) fn failed(&self, sent: &Sent, lease: Lease) {
+    pub(super) fn failed(&self, context: &RequestContext, lease: Lease) {
         let failed = self.with(|endpoints| {
-            let key = lease.key()?;
+            let key = lease.key();
             endpoints.discover.tell_again(key);
             endpoints.by_key.remove(key)
         });
         drop(failed);
-        sent.failed(lease);
+        context.call_failed(lease);
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut Endpoints<F, S>) -> R) -> R {
@@ -145,13 +148,12 @@ where
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let Shared { pool, options, .. } = &*self.shared;
         let now = Instant::now();
-        let mut sent = Sent::new(pool, *options, now, &request);
-        if sent.is_over() {
-            let exhausted = over(&mut sent, now, &request);
-            return BalanceFuture::turned_away(self.clone(), request, sent, exhausted);
+        let mut context = RequestContext::new(pool, *options, now, &request);
+        if let Some(exhausted) = context.already_over(now, &request) {
+            return BalanceFuture::turned_away(self.clone(), request, context, exhausted);
         }
-        let lease_or_ask = wanted(&mut sent, now, &request, KeyPool::lease_or_ask);
-        BalanceFuture::new(self.clone(), request, sent, lease_or_ask)
+        let lease_or_ask = context.ask(now, &request, KeyPool::lease_or_ask);
+        BalanceFuture::new(self.clone(), request, context, lease_or_ask)
     }
 }
 

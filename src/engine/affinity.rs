@@ -40,7 +40,7 @@ impl Affinities {
             stayed: 0,
             moved: 0,
             lifetime: affinity.lifetime.map_or(0, nanos),
-            most_young: affinity.most.div_ceil(2),
+            most_young: affinity.capacity.div_ceil(2),
         }
     }
 

@@ -146,7 +146,7 @@ impl Core {
         match self.waiters.try_remove(id.0).and_then(|slot| slot.outcome) {
             Some(Ok(Granted { grant, credential })) => {
                 self.engine.refund(now, grant);
-                return credential;
+                return Some(credential);
             }
             Some(Err(_)) => {}
             None => self.engine.leave(ask, id),

@@ -13,7 +13,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use http::{Request, Uri};
+use http::Uri;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{
@@ -35,7 +35,6 @@ pub(crate) struct KeyGate {
     pool: KeyPool,
     id: KeyId,
     own_endpoint: Option<Uri>,
-    home: Endpoint,
     /// What its requests are like.
     like: Ordinary,
     /// A reservation for the next one.
@@ -61,7 +60,6 @@ enum Look {
 
 impl KeyGate {
     pub(crate) fn new(pool: &KeyPool, info: &KeyEndpointInfo) -> Self {
-        let own = info.endpoint.as_ref().and_then(|uri| Endpoint::parse(&uri.to_string()).ok());
         // Until there is a request to go by.
         let like = pool.shared.with(|core, now| {
             let lane = core.engine.lane(now, None);
@@ -72,7 +70,6 @@ impl KeyGate {
             pool: pool.clone(),
             id: info.id.clone(),
             own_endpoint: info.endpoint.clone(),
-            home: own.unwrap_or_else(|| pool.shared.origin.clone()),
             like,
             held: None,
             watcher: None,
@@ -87,11 +84,6 @@ impl KeyGate {
 
     pub(crate) fn own_endpoint(&self) -> Option<&Uri> {
         self.own_endpoint.as_ref()
-    }
-
-    /// Leads a request to where the key is sent.
-    pub(crate) fn lead_home<B>(&self, request: &mut Request<B>) {
-        self.home.lead(request);
     }
 
     /// The key, as long as it is the one that this gate was made for.
@@ -189,7 +181,6 @@ impl Clone for KeyGate {
             pool: self.pool.clone(),
             id: self.id.clone(),
             own_endpoint: self.own_endpoint.clone(),
-            home: self.home.clone(),
             like: self.like.clone(),
             held: None,
             watcher: None,
@@ -219,17 +210,13 @@ impl fmt::Debug for KeyGate {
 
 impl KeyPool {
     /// A lease at once on a key that is not busy, or else what to wait in line for.
-    pub(crate) fn lease_without(
-        &self,
-        wanted: &Wanted<'_>,
-        busy: &[KeyId],
-    ) -> Result<Lease, Box<Ask>> {
-        let grant = self.shared.with_at(wanted.now, |core, now| {
+    pub(crate) fn lease_without(&self, wanted: &Wanted<'_>, busy: &[KeyId]) -> Option<Lease> {
+        let granted = self.shared.with_at(wanted.now, |core, now| {
             let mut ask = self.ask(core, now, wanted);
             exclude(&core.engine, &mut ask, busy.iter());
-            core.admit(now, &ask).ok_or_else(|| Box::new(ask))
+            core.admit(now, &ask)
         })?;
-        Ok(Lease::new(Arc::clone(&self.shared), grant, std::time::Duration::ZERO))
+        Some(Lease::new(Arc::clone(&self.shared), granted, std::time::Duration::ZERO))
     }
 
     /// Whether a set is the latest one.

@@ -32,7 +32,7 @@ pub struct Lease {
     pub(super) grant: Option<Grant>,
     /// What it is sent with, whatever becomes of the key meanwhile. Dropped after the grant has ended:
     /// somebody may wait for that.
-    credential: Option<Arc<Credential>>,
+    credential: Arc<Credential>,
     pub(super) applied: bool,
     pub(super) settled: bool,
     pub(super) heard: Heard,
@@ -62,14 +62,14 @@ impl Lease {
 
     /// The key's label.
     #[must_use]
-    pub fn key(&self) -> Option<&KeyId> {
-        self.credential().map(|credential| &credential.id)
+    pub fn key(&self) -> &KeyId {
+        &self.credential.id
     }
 
     /// The name of the key's account.
     #[must_use]
-    pub fn account(&self) -> Option<&Arc<str>> {
-        self.credential().map(|credential| &credential.account)
+    pub fn account(&self) -> &Arc<str> {
+        &self.credential.account
     }
 
     /// How long its request waited in line.
@@ -78,33 +78,27 @@ impl Lease {
         self.waited
     }
 
-    pub(super) fn credential(&self) -> Option<&Credential> {
-        self.credential.as_deref()
-    }
-
-    /// Where its key is sent, if not to the pool's origin.
-    #[cfg(feature = "balance")]
-    pub(crate) fn endpoint(&self) -> Option<&http::Uri> {
-        self.own_endpoint().map(crate::endpoint::Endpoint::uri)
+    pub(super) fn credential(&self) -> &Credential {
+        &self.credential
     }
 
     /// What is known of its key but the secret.
     #[cfg(feature = "balance")]
-    pub(crate) fn endpoint_info(&self) -> Option<super::KeyEndpointInfo> {
-        let Credential { id, account, endpoint, .. } = self.credential()?;
+    pub(crate) fn endpoint_info(&self) -> super::KeyEndpointInfo {
+        let Credential { id, account, endpoint, .. } = self.credential();
         let set = self.shared.key_set();
         let declared = set.keys().iter().find(|info| info.id == *id);
-        Some(super::KeyEndpointInfo {
+        super::KeyEndpointInfo {
             id: id.clone(),
             account: Arc::clone(account),
             weight: declared.map_or(1, |info| info.weight),
             endpoint: endpoint.as_ref().map(|endpoint| endpoint.uri().clone()),
-        })
+        }
     }
 
     /// The same text with the key blotted out, if it is in there.
     pub(crate) fn blotted(&self, text: &[u8]) -> Option<Vec<u8>> {
-        self.credential()?.blotted(text)
+        self.credential.blotted(text)
     }
 
     /// The model that its request is for.
@@ -281,6 +275,6 @@ impl Drop for Lease {
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").field("key", &self.key()).finish_non_exhaustive()
+        f.debug_struct("Lease").field("key", self.key()).finish_non_exhaustive()
     }
 }

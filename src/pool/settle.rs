@@ -98,7 +98,7 @@ impl Lease {
 
     fn book(&self, usage: Option<Usage>, charge: Charge) {
         let (Some(sink), Some(grant)) = (&self.shared.sink, &self.grant) else { return };
-        let Some(Credential { id: key, account, .. }) = self.credential() else { return };
+        let Credential { id: key, account, .. } = self.credential();
         let at = self.shared.clock.wall(Instant::now());
         let (model, tag) = (grant.model.as_ref(), grant.tag.as_ref());
         let pool = &self.shared.name;

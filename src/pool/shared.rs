@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    Affinity, Event, Exhausted,
+    Affinity, Event, Exhausted, Reason,
     endpoint::Endpoint,
     engine::{Ask, Engine, Grant, Time, WaiterId},
     provider::{
@@ -87,7 +87,7 @@ pub(crate) struct Slot {
 #[derive(Debug)]
 pub(crate) struct Granted {
     pub(crate) grant: Grant,
-    pub(crate) credential: Option<Arc<Credential>>,
+    pub(crate) credential: Arc<Credential>,
 }
 
 impl Shared {
@@ -181,12 +181,19 @@ impl Core {
             None if self.let_go(now) => self.engine.admit(now, ask),
             grant => grant,
         };
-        Some(self.granted(grant?))
+        self.granted(now, grant?)
     }
 
-    pub(crate) fn granted(&self, grant: Grant) -> Granted {
-        let credential = self.credentials.get(grant.key.index()).cloned().flatten();
-        Granted { grant, credential }
+    /// A grant with the credential of its key. The engine grants only keys that the pool has, and each of
+    /// these has a credential. A grant without one is given back.
+    fn granted(&mut self, now: Time, grant: Grant) -> Option<Granted> {
+        match self.credentials.get(grant.key.index()).cloned().flatten() {
+            Some(credential) => Some(Granted { grant, credential }),
+            None => {
+                self.engine.refund(now, grant);
+                None
+            }
+        }
     }
 
     /// Serves everybody who can be. Whoever is `awake` is not woken.
@@ -199,7 +206,9 @@ impl Core {
 
     fn serve_line(&mut self, now: Time, awake: Option<WaiterId>) {
         while let Some((id, outcome)) = self.engine.serve(now) {
-            let outcome = outcome.map(|grant| self.granted(grant));
+            let outcome = outcome.and_then(|grant| {
+                self.granted(now, grant).ok_or_else(|| Exhausted::new(Reason::NoKey, None))
+            });
             if let Some(slot) = self.waiters.get_mut(id.0) {
                 slot.outcome = Some(outcome);
             }

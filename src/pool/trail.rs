@@ -49,6 +49,37 @@ pub struct KeyUsed {
     pub(crate) refusal: Option<Arc<Refusal>>,
 }
 
+impl KeyUsed {
+    /// A response that was asked for now, with this key of this account. To test your own handlers: set
+    /// further fields as needed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_key_rotation::{KeyId, KeyUsed, Ruling, Verdict};
+    ///
+    /// let mut used = KeyUsed::new(KeyId::new("a1"), "org-a", Ruling::new(Verdict::Accepted, "accepted"));
+    /// used.waited = Duration::from_secs(2);
+    /// ```
+    #[must_use]
+    pub fn new(key: KeyId, account: impl Into<Arc<str>>, ruling: Ruling) -> Self {
+        let Ruling { verdict, place, blame, rule } = ruling;
+        Self {
+            key,
+            account: account.into(),
+            verdict,
+            place,
+            blame,
+            rule,
+            waited: Duration::ZERO,
+            since: Instant::now(),
+            model: None,
+            generates: false,
+            open: Open::default(),
+            refusal: None,
+        }
+    }
+}
+
 /// One attempt at a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -156,7 +187,7 @@ impl Trail {
     /// Notes an attempt that was made with a lease, for a loop of your own
     /// ([`KeyPool::weigh`](crate::KeyPool::weigh)).
     pub fn record(&self, lease: &mut Lease, ruling: &Ruling) {
-        let (key, account) = (lease.key().cloned(), lease.account().cloned());
+        let (key, account) = (Some(lease.key().clone()), Some(Arc::clone(lease.account())));
         let open = lease.take_open();
         let Ruling { verdict, place, blame, rule } = ruling.clone();
         let (waited, model, generates) = (lease.waited(), lease.model(), lease.generates());

@@ -83,7 +83,7 @@ pub use self::{
     limits::{Limits, Line},
     operation::Operation,
     prompt_cache::PromptCache,
-    rule::{Match, Rule, Ruling, Wait},
+    rule::{Match, Rule, Ruling, Wait, WaitError},
     tokens::{TokenSize, Tokenizer},
     usage_shape::{Cost, OutputCap, UsageHeaders, UsageShape},
 };

@@ -1,4 +1,4 @@
-//! The body, and the trait of all bodies that can be sent again.
+//! The body, and the trait of bodies that can be sent again.
 
 use std::{
     fmt,
@@ -15,7 +15,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Empty, Full, combinators::UnsyncBoxBody};
 
-/// Any error of a body.
+/// The error of a request body, of any type.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A body that may be able to be sent again.
@@ -23,7 +23,7 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Implement it for a body of your own to use it with
 /// [`QuotaAwareRetry`](crate::QuotaAwareRetry) and without [`ReplayBodyLayer`](super::ReplayBodyLayer).
 pub trait Replay: Sized {
-    /// The same body once more, from its beginning; `None` if that cannot be had.
+    /// The same body once more, from its beginning; `None` if it cannot be sent again.
     fn replay(&self) -> Option<Self>;
 }
 
@@ -63,23 +63,23 @@ impl Replay for () {
     }
 }
 
-/// A request's body: buffered whole, or passing through because it is too long for that.
+/// A request body: buffered, or passing through because it is longer than
+/// [`ReplayBodyLayer::max_bytes`](super::ReplayBodyLayer::max_bytes). Only a buffered one can be sent again.
 pub struct ReplayBody {
     kind: Kind,
 }
 
 enum Kind {
     Whole { data: Option<Bytes>, trailers: Option<HeaderMap> },
-    Passing { ahead: Option<Bytes>, rest: Rest, failed: Failed },
+    Passing { ahead: Option<Bytes>, rest: Rest, flag: BrokenOff },
 }
 
-/// Whether the body that a caller sends has broken off.
+/// Set once the caller has broken off the body that it sends. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Failed(Arc<AtomicBool>);
+pub(crate) struct BrokenOff(Arc<AtomicBool>);
 
-impl Failed {
-    /// It has.
-    pub(super) fn set(&self) {
+impl BrokenOff {
+    fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
@@ -88,8 +88,8 @@ impl Failed {
     }
 }
 
-/// What is still to come. The mutex makes the body `Sync`, as some clients demand, whatever it holds;
-/// nobody ever has to wait for it.
+/// The part that is still to come. The mutex makes the body `Sync`, as some clients demand, whatever it
+/// holds; it is never contended.
 type Rest = Mutex<UnsyncBoxBody<Bytes, BoxError>>;
 
 impl ReplayBody {
@@ -99,25 +99,25 @@ impl ReplayBody {
 
     pub(super) fn passing(ahead: Bytes, rest: UnsyncBoxBody<Bytes, BoxError>) -> Self {
         let ahead = Some(ahead).filter(|ahead| !ahead.is_empty());
-        Self { kind: Kind::Passing { ahead, rest: Mutex::new(rest), failed: Failed::default() } }
+        Self { kind: Kind::Passing { ahead, rest: Mutex::new(rest), flag: BrokenOff::default() } }
     }
 
-    /// It has broken off already: so much had come by then.
+    /// A body that broke off after this much of it.
     pub(super) fn broken_off(ahead: Bytes, rest: UnsyncBoxBody<Bytes, BoxError>) -> Self {
         let body = Self::passing(ahead, rest);
-        body.failed().into_iter().for_each(Failed::set);
+        body.broken_off_flag().into_iter().for_each(BrokenOff::set);
         body
     }
 
-    /// Tells whether its caller breaks it off, if that can happen.
-    pub(crate) fn failed(&self) -> Option<&Failed> {
+    /// The flag that says whether the caller has broken it off, if that can happen.
+    pub(crate) fn broken_off_flag(&self) -> Option<&BrokenOff> {
         match &self.kind {
             Kind::Whole { .. } => None,
-            Kind::Passing { failed, .. } => Some(failed),
+            Kind::Passing { flag, .. } => Some(flag),
         }
     }
 
-    /// Puts other data into a body that is buffered.
+    /// Replaces the data of a body that is buffered.
     pub(crate) fn replace(&mut self, bytes: Bytes) {
         if let Kind::Whole { data, .. } = &mut self.kind {
             *data = Some(bytes);
@@ -160,13 +160,13 @@ impl Body for ReplayBody {
                 let frame = frame.or_else(|| trailers.take().map(Frame::trailers));
                 Poll::Ready(frame.map(Ok))
             }
-            Kind::Passing { ahead, rest, failed } => match ahead.take() {
+            Kind::Passing { ahead, rest, flag } => match ahead.take() {
                 Some(ahead) => Poll::Ready(Some(Ok(Frame::data(ahead)))),
                 None => {
                     let rest = rest.get_mut().unwrap_or_else(PoisonError::into_inner);
                     let frame = ready!(Pin::new(rest).poll_frame(cx));
                     if let Some(Err(_)) = frame {
-                        failed.set();
+                        flag.set();
                     }
                     Poll::Ready(frame)
                 }
@@ -177,7 +177,7 @@ impl Body for ReplayBody {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Whole { data, trailers } => data.is_none() && trailers.is_none(),
-            // Not known without a lock; readers find out by reading.
+            // It is not known without taking the lock; readers learn it by reading.
             Kind::Passing { .. } => false,
         }
     }
@@ -196,7 +196,7 @@ impl Body for ReplayBody {
     }
 }
 
-/// The size of a body of which so many bytes come before the rest.
+/// The size of a body that has `ahead` bytes before the rest.
 pub(crate) fn longer_by(ahead: u64, rest: &SizeHint) -> SizeHint {
     let mut sum = SizeHint::new();
     if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(ahead)) {

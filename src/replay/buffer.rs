@@ -1,4 +1,4 @@
-//! Buffering a body up to a cap.
+//! Buffers a body up to a maximum.
 
 use std::{
     mem,
@@ -13,24 +13,24 @@ use http_body_util::BodyExt;
 
 use super::body::{BoxError, ReplayBody};
 
-/// A body being buffered. A body that comes in one piece is not copied.
+/// What has been buffered of a body. A body that comes in one piece is not copied.
 #[derive(Debug)]
 pub(super) struct Buffer {
-    cap: usize,
+    max_bytes: usize,
     first: Bytes,
     all: BytesMut,
     trailers: Option<HeaderMap>,
 }
 
-/// How far buffering went.
+/// How buffering ended.
 pub(super) enum Buffered {
     Whole,
     TooLong,
 }
 
 impl Buffer {
-    pub(super) fn new(cap: usize) -> Self {
-        Self { cap, first: Bytes::new(), all: BytesMut::new(), trailers: None }
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self { max_bytes, first: Bytes::new(), all: BytesMut::new(), trailers: None }
     }
 
     pub(super) fn poll<B>(
@@ -44,7 +44,7 @@ impl Buffer {
         loop {
             let length = self.first.len() + self.all.len();
             let to_come = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-            if length.saturating_add(to_come) > self.cap {
+            if length.saturating_add(to_come) > self.max_bytes {
                 return Poll::Ready(Ok(Buffered::TooLong));
             }
             if body.is_end_stream() {
@@ -89,7 +89,7 @@ impl Buffer {
         ReplayBody::passing(self.take(), rest.map_err(Into::into).boxed_unsync())
     }
 
-    /// What had come of a body that broke off, and its error.
+    /// The part of a body that came before it broke off; `rest` gives its error.
     pub(super) fn into_broken_off<B>(mut self, rest: B) -> ReplayBody
     where
         B: Body<Data = Bytes, Error = BoxError> + Send + 'static,

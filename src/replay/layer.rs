@@ -1,4 +1,4 @@
-//! The middleware that buffers.
+//! The middleware that buffers request bodies.
 
 use std::{
     fmt,
@@ -15,31 +15,41 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::macros::define_inner_service_accessors;
+
 use super::{
     body::{BoxError, ReplayBody},
     buffer::{Buffer, Buffered},
 };
 
-const DEFAULT_CAP: usize = 32 * 1024 * 1024;
+const DEFAULT_MAX_BYTES: usize = 32 * 1024 * 1024;
+
+/// Defines the setters that the layer and the service share.
+macro_rules! define_setters {
+    () => {
+        /// How many bytes of a body are buffered at most; 32 MiB by default. A longer body passes
+        /// through, and its request is sent once.
+        pub fn max_bytes(mut self, max_bytes: usize) -> Self {
+            self.max_bytes = max_bytes;
+            self
+        }
+    };
+}
 
 /// Turns any request body into a [`ReplayBody`].
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct ReplayBodyLayer {
-    cap: usize,
+    max_bytes: usize,
 }
 
 impl ReplayBodyLayer {
     /// Buffers bodies up to 32 MiB.
     pub fn new() -> Self {
-        Self { cap: DEFAULT_CAP }
+        Self { max_bytes: DEFAULT_MAX_BYTES }
     }
 
-    /// Buffers bodies up to so many bytes. Longer ones pass through, and are sent once.
-    pub fn cap(mut self, bytes: usize) -> Self {
-        self.cap = bytes;
-        self
-    }
+    define_setters!();
 }
 
 impl Default for ReplayBodyLayer {
@@ -52,18 +62,29 @@ impl<S> Layer<S> for ReplayBodyLayer {
     type Service = ReplayBodyService<S>;
 
     fn layer(&self, inner: S) -> ReplayBodyService<S> {
-        ReplayBodyService { inner, cap: self.cap }
+        ReplayBodyService { inner, max_bytes: self.max_bytes }
     }
 }
 
 /// Buffers request bodies; see [`ReplayBodyLayer`].
 ///
-/// A body that fails while it is read makes the request fail in the inner service, as it would
-/// without this layer: the error travels as the rest of the body.
+/// If a body fails while it is read, the request is sent nevertheless and fails in the inner service, as
+/// it would without this layer: the error is passed on as the rest of the body.
 #[derive(Clone, Debug)]
+#[must_use = "services do nothing unless called"]
 pub struct ReplayBodyService<S> {
     inner: S,
-    cap: usize,
+    max_bytes: usize,
+}
+
+impl<S> ReplayBodyService<S> {
+    /// Wraps a service. Buffers bodies up to 32 MiB.
+    pub fn new(inner: S) -> Self {
+        Self { inner, max_bytes: DEFAULT_MAX_BYTES }
+    }
+
+    define_setters!();
+    define_inner_service_accessors!();
 }
 
 impl<S, B> Service<Request<B>> for ReplayBodyService<S>
@@ -80,11 +101,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The readied value goes with the request.
+        // The value that was polled ready goes with the request.
         let clone = self.inner.clone();
         let inner = mem::replace(&mut self.inner, clone);
         let (head, body) = request.into_parts();
-        let buffer = Buffer::new(self.cap);
+        let buffer = Buffer::new(self.max_bytes);
         ResponseFuture {
             state: State::Buffering { parked: Some(Parked { inner, head, body, buffer }) },
         }
@@ -92,7 +113,9 @@ where
 }
 
 pin_project! {
-    /// The response to come.
+    /// The response of [`ReplayBodyService`].
+    ///
+    /// Cancel safety: it may be dropped at any point, like the future of the inner service.
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, B>
     where
@@ -127,7 +150,7 @@ where
         let body = match buffered {
             Ok(Buffered::Whole) => self.buffer.into_whole(),
             Ok(Buffered::TooLong) => self.buffer.into_passing(self.body),
-            Err(error) => self.buffer.into_broken_off(Failed { error: Some(error.into()) }),
+            Err(error) => self.buffer.into_broken_off(FailedBody { error: Some(error.into()) }),
         };
         self.inner.call(Request::from_parts(self.head, body))
     }
@@ -166,12 +189,12 @@ where
     }
 }
 
-/// A body that has failed already.
-struct Failed {
+/// A body that only gives an error.
+struct FailedBody {
     error: Option<BoxError>,
 }
 
-impl Body for Failed {
+impl Body for FailedBody {
     type Data = Bytes;
     type Error = BoxError;
 

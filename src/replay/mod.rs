@@ -1,8 +1,8 @@
 //! Bodies that can be sent again.
 //!
-//! [`ReplayBodyLayer`] buffers a request's body up to a cap, so that it can be sent again with
-//! another key, and read to estimate what the request asks for. A longer body flows through as it
-//! comes; such a request is sent once.
+//! [`ReplayBodyLayer`] buffers the body of a request up to a maximum, so that it can be sent again with
+//! another key, and read to estimate what the request asks for. A longer body passes through as it comes,
+//! and its request is sent once.
 //!
 //! ```
 //! use http_body_util::BodyExt;
@@ -20,6 +20,6 @@ mod body;
 mod buffer;
 mod layer;
 
-pub(crate) use body::{Failed, longer_by};
+pub(crate) use body::{BrokenOff, longer_by};
 pub use body::{Replay, ReplayBody};
 pub use layer::{ReplayBodyLayer, ReplayBodyService, ResponseFuture};

@@ -1,4 +1,4 @@
-//! The way of a request, from the line to the response.
+//! The future of a request: in line, with a key, sent.
 
 use std::{
     fmt,
@@ -13,15 +13,17 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{Exhausted, KeyPool, Lease, pool::Acquire};
+use crate::{Exhausted, Lease, pool::Acquire};
 
-use super::{answering::Answering, body::ResponseBody, sent::Sent};
+use super::{
+    body::ResponseBody, exchange::Exchange, request::RequestContext, response::turned_away,
+};
 
 pin_project! {
-    /// The response to come.
+    /// The response of [`KeyRotation`](super::KeyRotation).
     ///
-    /// Cancel safety: it may be dropped at any point. A request that was not sent yet gives
-    /// everything back; one that was sent keeps its charge and frees its concurrency.
+    /// Cancel safety: it may be dropped at any point. A request that was not sent yet gives everything
+    /// back that it has reserved. One that was sent keeps its charge and frees its concurrency.
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, A, B>
     where
@@ -30,7 +32,7 @@ pin_project! {
     {
         #[pin]
         state: State<S, A, S::Future, B>,
-        sent: Sent,
+        context: RequestContext,
     }
 }
 
@@ -40,14 +42,14 @@ pin_project! {
     where
         B: Body,
     {
-        // In line for a key.
-        Waiting { #[pin] acquire: Acquire, parked: Option<(S, Request<A>)> },
-        // With a key, for the inner service.
-        Readying { lease: Option<Lease>, parked: Option<(S, Request<A>)> },
-        // Nothing is sent: the answer is known.
+        // Waits in line for a key.
+        InLine { #[pin] acquire: Acquire, parked: Option<(S, Request<A>)> },
+        // Has a key and waits for the inner service.
+        Readying { ready: Option<(S, Request<A>, Lease)> },
+        // The request is not sent: the answer is known.
         TurnedAway { exhausted: Option<Exhausted> },
-        // For the response.
-        Answering { #[pin] answering: Answering<F, B> },
+        // The request is sent.
+        Sent { #[pin] exchange: Exchange<F, B> },
         Done,
     }
 }
@@ -57,34 +59,29 @@ where
     S: Service<Request<A>>,
     B: Body,
 {
-    /// For a request that leads elsewhere.
-    pub(super) fn passing(call: S::Future, pool: KeyPool) -> Self {
-        Self::of(call, None, Sent::elsewhere(pool))
+    pub(crate) fn sent(exchange: Exchange<S::Future, B>, context: RequestContext) -> Self {
+        Self { state: State::Sent { exchange }, context }
     }
 
-    pub(crate) fn calling(call: S::Future, lease: Lease, sent: Sent) -> Self {
-        Self::of(call, Some(lease), sent)
+    pub(crate) fn in_line(
+        acquire: Acquire,
+        inner: S,
+        request: Request<A>,
+        context: RequestContext,
+    ) -> Self {
+        let state = State::InLine { acquire, parked: Some((inner, request)) };
+        Self { state, context }
     }
 
-    pub(crate) fn waiting(acquire: Acquire, inner: S, request: Request<A>, sent: Sent) -> Self {
-        let state = State::Waiting { acquire, parked: Some((inner, request)) };
-        Self { state, sent }
-    }
-
-    /// For a request that is not sent.
-    pub(crate) fn turned_away(exhausted: Exhausted, sent: Sent) -> Self {
-        Self { state: State::TurnedAway { exhausted: Some(exhausted) }, sent }
-    }
-
-    pub(crate) fn of(call: S::Future, lease: Option<Lease>, sent: Sent) -> Self {
-        let answering = Answering::new(call, lease, &sent);
-        Self { state: State::Answering { answering }, sent }
+    pub(crate) fn turned_away(exhausted: Exhausted, context: RequestContext) -> Self {
+        Self { state: State::TurnedAway { exhausted: Some(exhausted) }, context }
     }
 }
 
 impl<S, A, B> Future for ResponseFuture<S, A, B>
 where
     S: Service<Request<A>, Response = Response<B>>,
+    A: 'static,
     B: Body<Data = Bytes> + Unpin,
 {
     type Output = Result<Response<ResponseBody<B>>, S::Error>;
@@ -93,37 +90,33 @@ where
         let mut this = self.project();
         loop {
             let next = match this.state.as_mut().project() {
-                StateProj::Waiting { acquire, parked } => match ready!(acquire.poll(cx)) {
-                    Ok(lease) => State::Readying { lease: Some(lease), parked: parked.take() },
-                    Err(exhausted) => {
-                        this.state.set(State::Done);
-                        return Poll::Ready(Ok(this.sent.turned_away(exhausted)));
+                StateProj::InLine { acquire, parked } => match ready!(acquire.poll(cx)) {
+                    Ok(lease) => {
+                        let ready = parked.take().map(|(inner, request)| (inner, request, lease));
+                        State::Readying { ready }
                     }
+                    Err(exhausted) => State::TurnedAway { exhausted: Some(exhausted) },
                 },
-                StateProj::Readying { lease, parked } => {
-                    let ready = match parked {
-                        Some((inner, _)) => ready!(inner.poll_ready(cx)),
-                        None => Ok(()),
+                StateProj::Readying { ready: parked } => {
+                    let Some((inner, ..)) = parked else { return Poll::Pending };
+                    let ready = ready!(inner.poll_ready(cx));
+                    let Some((mut inner, request, lease)) = parked.take() else {
+                        return Poll::Pending;
                     };
                     if let Err(error) = ready {
                         // Nothing was sent: the lease gives everything back.
                         this.state.set(State::Done);
                         return Poll::Ready(Err(error));
                     }
-                    let (Some((mut inner, mut request)), Some(mut lease)) =
-                        (parked.take(), lease.take())
-                    else {
-                        return Poll::Pending;
-                    };
-                    let lease = lease.apply(&mut request).ok().map(|()| lease);
-                    let call = inner.call(request);
-                    State::Answering { answering: Answering::new(call, lease, this.sent) }
+                    let exchange = Exchange::send(&mut inner, request, lease, this.context);
+                    State::Sent { exchange }
                 }
                 StateProj::TurnedAway { exhausted } => {
                     let Some(exhausted) = exhausted.take() else { return Poll::Pending };
-                    return Poll::Ready(Ok(this.sent.turned_away(exhausted)));
+                    this.state.set(State::Done);
+                    return Poll::Ready(Ok(turned_away(this.context, exhausted)));
                 }
-                StateProj::Answering { answering } => return answering.poll(this.sent, cx),
+                StateProj::Sent { exchange } => return exchange.poll(this.context, cx),
                 // Polled again after it was done: nothing is left to give.
                 StateProj::Done => return Poll::Pending,
             };
@@ -138,6 +131,6 @@ where
     B: Body,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").field("pool", &self.sent.pool).finish_non_exhaustive()
+        f.debug_struct("ResponseFuture").field("pool", &self.context.pool).finish_non_exhaustive()
     }
 }

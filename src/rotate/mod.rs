@@ -1,21 +1,25 @@
-//! The middleware: puts the right key on each request that goes out.
+//! The middleware that puts a key on each request.
 //!
-//! [`KeyRotation`] reads what a request asks for, takes a lease on a key from the pool (or waits in
-//! line for one), puts the key into the request, and hands it to the inner service. What comes back
-//! tells the pool how its keys fare before the caller sees it.
+//! [`KeyRotation`] reads what a request asks for, takes a lease on a key from the pool or waits in line
+//! for one, puts the key into the request, and calls the inner service. The pool learns from the response
+//! before the caller sees it.
 //!
-//! The caller sees the response as it came, byte for byte, without any credential in its headers
-//! (nor in a refusal's body, where some providers repeat the key), and with [`KeyUsed`](crate::KeyUsed) in its extensions. When no key is left in time, the answer is
-//! a 429 (or 503) in the provider's own error shape, with a true `retry-after` and
-//! [`Exhausted`](crate::Exhausted) in its extensions: never an error of the service.
+//! The caller gets the response byte for byte as the provider sent it, with two exceptions: credentials
+//! are removed from its headers, and a key that a provider repeats in a refusal is overwritten with
+//! asterisks. [`KeyUsed`](crate::KeyUsed) in its extensions says which key was used.
 //!
-//! A stream is not accepted by its head alone: that is held back until something comes that the caller
-//! waits for, within the bounds of [`KeyRotationLayer::hold_back`]. An error that comes first is a
-//! refusal like any other, though its response stays the 200 that it is: what it is worth stands in
-//! [`KeyUsed::verdict`](crate::KeyUsed::verdict), and a retry policy has to go by that. An error that
-//! comes later is passed on, and judged too.
+//! If no key can be had in time, the response is a 429 or 503 in the provider's own error shape, with a
+//! true `retry-after`, and [`Exhausted`](crate::Exhausted) in its extensions. It is never an error of the
+//! service.
 //!
-//! Requests to another origin than the pool's pass through without any credential.
+//! A stream does not count as accepted when its head comes. The head is held back until the first
+//! content, within the bounds of
+//! [`hold_back_timeout`](KeyRotationLayer::hold_back_timeout). A stream that begins with an error is
+//! a refusal like any other, although its response keeps the status 200. So a retry policy must go by
+//! [`KeyUsed::verdict`](crate::KeyUsed::verdict), and not by the status. A later error is passed on, and is
+//! judged too.
+//!
+//! A request to another origin than the pool's is passed on without any credential.
 //!
 //! ```
 //! # use std::convert::Infallible;
@@ -42,22 +46,14 @@
 //! # }
 //! ```
 
-mod ahead;
-mod answer;
-mod answering;
-mod ask;
 mod body;
+mod exchange;
 mod future;
-mod held;
-mod hide;
-mod idle;
 mod layer;
 mod options;
-mod refusal;
-mod sent;
+mod request;
+mod response;
 mod service;
-mod tap;
-mod watch;
 
 pub use body::ResponseBody;
 pub use future::ResponseFuture;
@@ -65,8 +61,5 @@ pub use layer::KeyRotationLayer;
 pub use service::KeyRotation;
 #[cfg(feature = "balance")]
 pub(crate) use {
-    answering::Answering,
-    ask::{ask_usage, lease_or_ask, over, wanted},
-    options::Options,
-    sent::Sent,
+    exchange::Exchange, options::Options, request::RequestContext, response::turned_away,
 };

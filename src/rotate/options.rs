@@ -1,33 +1,100 @@
-//! What the layer is told.
+//! The options of the middleware, and the setters that its layer and its service share.
 
 use std::time::Duration;
 
-/// What the layer is told.
+/// The options of the middleware; each is explained at its setter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
-    /// Whether accepted responses tell the key that was used.
     pub(super) annotate: bool,
-    /// Whether streams are asked for their usage.
     pub(super) ask_usage: bool,
-    /// How long a stream is waited for until something comes that its caller waits for; its head is
-    /// held back as long.
-    pub(super) hold_back: Duration,
-    /// Until then it is held back, if set, and then it counts as failed.
-    pub(super) first_token: Option<Duration>,
-    /// How long it may stop between two pieces of it.
-    pub(super) idle: Option<Duration>,
+    pub(super) hold_back_timeout: Duration,
+    pub(super) first_token_timeout: Option<Duration>,
+    pub(super) idle_timeout: Option<Duration>,
 }
 
 impl Options {
-    /// How long the head of a stream is held back.
-    pub(super) fn patience(&self) -> Duration {
-        self.first_token.unwrap_or(self.hold_back)
+    /// How long the head of a stream is held back at most.
+    pub(super) fn time_to_first_content(&self) -> Duration {
+        self.first_token_timeout.unwrap_or(self.hold_back_timeout)
     }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        let hold_back = Duration::from_secs(2);
-        Self { annotate: true, ask_usage: false, hold_back, first_token: None, idle: None }
+        Self {
+            annotate: true,
+            ask_usage: false,
+            hold_back_timeout: Duration::from_secs(2),
+            first_token_timeout: None,
+            idle_timeout: None,
+        }
     }
 }
+
+/// Defines the setters of a type that has a field `options`.
+macro_rules! define_option_setters {
+    () => {
+        /// Whether accepted responses carry [`KeyUsed`](crate::KeyUsed) in their extensions; on by
+        /// default. Refusals always carry it.
+        ///
+        /// It is the only allocation that this middleware makes for a request that is admitted at once.
+        pub fn annotate(mut self, annotate: bool) -> Self {
+            self.options.annotate = annotate;
+            self
+        }
+
+        /// Whether to ask for the usage of streams that tell it only on demand; off by default.
+        ///
+        /// OpenAI and many compatible providers want `stream_options.include_usage` in the request
+        /// (<https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream_options>).
+        /// It is added to bodies that are a [`ReplayBody`](crate::ReplayBody) and do not set it, and
+        /// `accept-encoding` is removed. The chunk that the provider adds for it, the last of the stream
+        /// and without choices, is not passed on; other chunks come with a `usage` of null. To leave the
+        /// chunk out, each event is passed on only when its end has come.
+        pub fn ask_usage(mut self, ask_usage: bool) -> Self {
+            self.options.ask_usage = ask_usage;
+            self
+        }
+
+        /// How long the head of a stream is held back until its first content, so that the request can
+        /// go to another key if the stream begins with an error; 2 s by default, zero for not at all.
+        ///
+        /// Everything before the first content (openings, pings, comments) is held back with the head,
+        /// up to 64 KiB. After the first content, or after this time, everything is passed on at once.
+        /// It applies to dialects that put errors into their streams
+        /// ([`Provider::framing`](crate::provider::Provider::framing)). Other answers are passed on at
+        /// once, and so are streams with another compression than gzip, deflate or brotli.
+        pub fn hold_back_timeout(mut self, timeout: Duration) -> Self {
+            self.options.hold_back_timeout = timeout;
+            self
+        }
+
+        /// How long the first content of a stream may take; unlimited by default.
+        ///
+        /// The time begins when the request is sent if its body asks for a stream, otherwise with the
+        /// head of the response. The head is held back for this time instead of
+        /// [`hold_back_timeout`](Self::hold_back_timeout).
+        ///
+        /// A stream that is late counts as [`Transient`](crate::Verdict::Transient), so that the retry
+        /// policy sends the request with another key if it may be repeated. If it is not repeated, the
+        /// caller gets the stream as it is, and goes on waiting. If not even a head has come, the
+        /// response is a 504 in the provider's error shape.
+        pub fn first_token_timeout(mut self, timeout: Duration) -> Self {
+            self.options.first_token_timeout = Some(timeout);
+            self
+        }
+
+        /// How long a stream may stop between two of its pieces; unlimited by default.
+        ///
+        /// A stream that stops for longer counts as [`Transient`](crate::Verdict::Transient), its lease
+        /// ends, and it ends with an error event: see [`ResponseBody`](crate::rotate::ResponseBody).
+        /// The time counts only while the caller waits for a piece, so a slow reader does not make a
+        /// slow provider.
+        pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+            self.options.idle_timeout = Some(timeout);
+            self
+        }
+    };
+}
+
+pub(super) use define_option_setters;

@@ -1,6 +1,9 @@
-//! The service: demand, admission, key, call.
+//! The service: it asks the pool for a key and sends the request with it.
 
-use std::task::{Context, Poll};
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -8,22 +11,23 @@ use http_body::Body;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use crate::KeyPool;
+use crate::{KeyPool, macros::define_inner_service_accessors};
 
 use super::{
-    ask::{lease_or_ask, over},
     body::ResponseBody,
+    exchange::Exchange,
     future::ResponseFuture,
-    options::Options,
-    sent::Sent,
+    options::{Options, define_option_setters},
+    request::RequestContext,
 };
 
 /// Puts a key of a pool on each request; see the [module](crate::rotate).
 ///
-/// The inner service is called at once, on the value that was polled ready, when a key is free. A
-/// request that has to wait in line keeps a clone of it and polls that one ready when its turn has
-/// come, so that nobody holds an inner permit while waiting.
+/// If a key is free, the inner service is called at once, on the value that was polled ready. A request
+/// that must wait in line keeps a clone of the inner service and polls that ready when its turn has come,
+/// so that no waiting request holds a permit of the inner service.
 #[derive(Clone, Debug)]
+#[must_use = "services do nothing unless called"]
 pub struct KeyRotation<S> {
     inner: S,
     pool: KeyPool,
@@ -31,37 +35,17 @@ pub struct KeyRotation<S> {
 }
 
 impl<S> KeyRotation<S> {
-    /// Wraps a service.
-    #[must_use]
+    /// Wraps a service, with the default options.
     pub fn new(inner: S, pool: &KeyPool) -> Self {
-        Self::of(inner, pool.clone(), Options::default())
+        Self::with_options(inner, pool.clone(), Options::default())
     }
 
-    pub(super) fn of(inner: S, pool: KeyPool, options: Options) -> Self {
+    pub(super) fn with_options(inner: S, pool: KeyPool, options: Options) -> Self {
         Self { inner, pool, options }
     }
 
-    /// See [`KeyRotationLayer::annotate`](super::KeyRotationLayer::annotate).
-    #[must_use]
-    pub fn annotate(mut self, annotate: bool) -> Self {
-        self.options.annotate = annotate;
-        self
-    }
-
-    /// The wrapped service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The wrapped service.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// Unwraps the service.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
+    define_option_setters!();
+    define_inner_service_accessors!();
 }
 
 impl<S, A, B> Service<Request<A>> for KeyRotation<S>
@@ -79,28 +63,27 @@ where
     }
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
+        let now = Instant::now();
         if !self.pool.covers(request.uri()) {
             self.pool.strip(&mut request);
-            return ResponseFuture::passing(self.inner.call(request), self.pool.clone());
+            let context = RequestContext::without_key(&self.pool, self.options, now);
+            let exchange = Exchange::without_key(self.inner.call(request));
+            return ResponseFuture::sent(exchange, context);
         }
-        let now = Instant::now();
-        let mut sent = Sent::new(&self.pool, self.options, now, &request);
-        if sent.is_over() {
-            let exhausted = over(&mut sent, now, &request);
-            return ResponseFuture::turned_away(exhausted, sent);
+        let mut context = RequestContext::new(&self.pool, self.options, now, &request);
+        if let Some(exhausted) = context.already_over(now, &request) {
+            return ResponseFuture::turned_away(exhausted, context);
         }
-        match lease_or_ask(&mut sent, now, &mut request, KeyPool::lease_or_ask) {
-            Ok(mut lease) => match lease.apply_within(&mut request) {
-                true => ResponseFuture::calling(self.inner.call(request), lease, sent),
-                // It goes without a key. The lease gives back what it holds.
-                false => ResponseFuture::passing(self.inner.call(request), self.pool.clone()),
-            },
+        match context.ask(now, &request, KeyPool::lease_or_ask) {
+            Ok(lease) => {
+                let exchange = Exchange::send(&mut self.inner, request, lease, &mut context);
+                ResponseFuture::sent(exchange, context)
+            }
             Err(ask) => {
-                // The readied value is given up, and whatever it had reserved with it.
+                // The value that was polled ready is dropped, and with it what it has reserved.
                 let waiting = self.inner.clone();
                 self.inner = waiting.clone();
-                let acquire = self.pool.line_up(ask);
-                ResponseFuture::waiting(acquire, waiting, request, sent)
+                ResponseFuture::in_line(self.pool.line_up(ask), waiting, request, context)
             }
         }
     }

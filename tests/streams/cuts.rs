@@ -1,9 +1,9 @@
-//! However a stream is cut on its way, it means the same.
+//! A stream means the same, however it is cut into pieces on its way.
 
 use super::*;
 
-/// The streams of a provider as they come: one that fails before content, one that is good, and one
-/// that fails after it.
+/// Three streams of a provider: one that fails before its first content, a good one, and one that fails
+/// after its first content.
 fn bodies(style: Style) -> (&'static str, [String; 3]) {
     let sse = "text/event-stream";
     match style {
@@ -21,7 +21,7 @@ fn bodies(style: Style) -> (&'static str, [String; 3]) {
             (sse, [bad, format!("{role}{text}{done}"), format!("{role}{text}{error}{done}")])
         }
         Style::Responses => {
-            // The name after the data, as some send it.
+            // Some providers send the name after the data.
             let made = "data: {\"response\":{\"error\":null},\"type\":\"response.created\"}\nevent: response.created\n\n";
             let text = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"Hi\"}\n\n";
             // The last event without its blank line.
@@ -80,11 +80,11 @@ async fn assert_same(style: Style, cut: impl Fn(&Bytes) -> Vec<Bytes>, how: &str
     assert!(attempts(&response).is_empty(), "{style:?} {how}: tried again");
     assert_eq!(read(response.into_body()).await, late, "{style:?} {how}");
     let verdicts = ["accepted", "quota_exhausted"].map(|verdict| judged(&keys, verdict));
-    assert_eq!(verdicts, [0, 1], "{style:?} {how}: counted once, as what it was in the end");
+    assert_eq!(verdicts, [0, 1], "{style:?} {how}: not counted once, by its last verdict");
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_cut_gives_the_same() {
+async fn a_stream_means_the_same_however_it_is_cut() {
     for style in STYLES {
         let longest = bodies(style).1.iter().map(String::len).max().unwrap();
         for at in 0..=longest {

@@ -1,5 +1,5 @@
-//! Errors that come in a stream: before any content they fail over unseen, after it they are passed on
-//! once. Whom they blame is the same as if they had come in time.
+//! Errors in a stream. Before the first content, the request goes to another key; after it, the error is
+//! passed on. Both are judged as a refusal with the same words.
 
 use http::StatusCode;
 use tower_key_rotation::{
@@ -10,7 +10,7 @@ use tower_key_rotation::{
 
 use super::*;
 
-/// How long an account is out, for all models or for one.
+/// How long an account rests, for all models or for one.
 fn cooling_for(pool: &KeyPool, account: &str) -> Option<Duration> {
     let snapshot = pool.snapshot();
     let state = snapshot.accounts.iter().find(|state| &*state.name == account).unwrap();
@@ -19,7 +19,7 @@ fn cooling_for(pool: &KeyPool, account: &str) -> Option<Duration> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_before_content_goes_to_another_key_unseen() {
+async fn an_error_before_content_sends_the_request_to_another_key() {
     for style in STYLES {
         for after in 0..=style.preludes() {
             let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
@@ -32,7 +32,7 @@ async fn an_error_before_content_goes_to_another_key_unseen() {
             assert_eq!(tried[1].1, Verdict::Accepted);
             assert_ne!(tried[0].0, tried[1].0);
 
-            // What the sandbox would have sent to the same two keys, one after the other.
+            // The same two calls to an equal sandbox.
             let twin = sandbox(style, 2).build();
             assert!(twin.fail(Fault::stream_exhausted(after, 1)));
             let account = |key: &str| key.trim_start_matches('k').parse().unwrap();
@@ -42,19 +42,19 @@ async fn an_error_before_content_goes_to_another_key_unseen() {
             assert_eq!(got, expected, "{style:?} after {after}");
             assert_ne!(got, lost);
 
-            assert_eq!(fake.seen().total().requests, 2, "two calls, no more");
+            assert_eq!(fake.seen().total().requests, 2, "not two calls");
             let out = format!("org-{}", account(&tried[0].0));
             let cooling = cooling_for(&pool, &out).unwrap();
-            assert!(cooling > Duration::from_secs(60), "{style:?}: out for {cooling:?} only");
+            assert!(cooling > Duration::from_secs(60), "{style:?}: rests for {cooling:?} only");
             let other = format!("org-{}", account(&tried[1].0));
-            assert_eq!(cooling_for(&pool, &other), None, "{style:?}: the other account is good");
+            assert_eq!(cooling_for(&pool, &other), None, "{style:?}: the other account rests");
             assert_eq!(in_flight(&pool.snapshot()), 0);
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failing_provider_is_tried_again_and_no_account_is_blamed() {
+async fn a_failing_provider_is_retried_and_no_account_rests() {
     for style in STYLES {
         let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
         assert!(fake.fail(Fault::stream_error(style.preludes(), 2)));
@@ -78,15 +78,15 @@ async fn an_error_after_content_is_passed_on_once_and_judged() {
         assert!(fake.fail(Fault::stream_exhausted(after, 1)));
         let response = send(&pool, fake.clone(), style.request()).await;
         assert_eq!((response.status().as_u16(), verdict(&response)), (200, Verdict::Accepted));
-        assert_eq!(cooling_for(&pool, "org-1"), None, "{style:?}: nothing has gone wrong yet");
+        assert_eq!(cooling_for(&pool, "org-1"), None, "{style:?}: it rests before the error");
         let got = read(response.into_body()).await;
 
         let twin = sandbox(style, 1).build();
         assert!(twin.fail(Fault::stream_exhausted(after, 1)));
         assert_eq!(got, raw(style, &twin, 1).await, "{style:?}: byte for byte");
-        assert_eq!(fake.seen().total().requests, 1, "it was seen, and cannot be repeated");
+        assert_eq!(fake.seen().total().requests, 1, "it was sent again after its first content");
         let cooling = cooling_for(&pool, "org-1").unwrap();
-        assert!(cooling > Duration::from_secs(60), "{style:?}: out for {cooling:?} only");
+        assert!(cooling > Duration::from_secs(60), "{style:?}: rests for {cooling:?} only");
         let snapshot = pool.snapshot();
         assert_eq!(judged(&pool, "quota_exhausted"), 1, "{style:?}: judged once");
         assert_eq!(in_flight(&snapshot), 0);
@@ -94,7 +94,7 @@ async fn an_error_after_content_is_passed_on_once_and_judged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn several_errors_in_a_stream_are_one() {
+async fn several_errors_in_a_stream_count_once() {
     let text = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
     let error = "data: {\"error\":{\"code\":502},\"choices\":[]}\n\n";
     for before in ["", text] {
@@ -111,7 +111,7 @@ async fn several_errors_in_a_stream_are_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_all_fail_the_last_answer_is_passed_on_as_it_came() {
+async fn if_all_keys_fail_the_last_answer_is_passed_on_unchanged() {
     for style in STYLES {
         let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
         let after = style.preludes();
@@ -138,15 +138,15 @@ async fn when_all_fail_the_last_answer_is_passed_on_as_it_came() {
     }
 }
 
-/// Nobody is left to try: the caller gets the stream that failed, not an answer of ours.
+/// The caller gets the stream that failed, and not an answer of the middleware.
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_failed_is_given_again_when_nobody_has_room() {
+async fn a_failed_stream_is_passed_on_if_no_other_account_has_room() {
     for style in STYLES {
         let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
         assert!(fake.fail(Fault::stream_exhausted(style.preludes(), 1)));
-        // The other account is busy, for longer than the request can wait.
+        // The other account is busy for longer than the request can wait.
         let busy = pool.try_acquire(&tower_key_rotation::Demand::new()).unwrap();
-        let account = if &**busy.account().unwrap() == "org-1" { 2 } else { 1 };
+        let account = if &**busy.account() == "org-1" { 2 } else { 1 };
         let twin = sandbox(style, 2).build();
         assert!(twin.fail(Fault::stream_exhausted(style.preludes(), 1)));
         let expected = raw(style, &twin, account).await;
@@ -161,7 +161,7 @@ async fn a_stream_that_failed_is_given_again_when_nobody_has_room() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_breaks_off_before_content_is_tried_again() {
+async fn a_stream_that_breaks_off_before_content_is_retried() {
     for style in STYLES {
         for after in 0..=style.preludes() {
             let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
@@ -176,7 +176,7 @@ async fn a_stream_that_breaks_off_before_content_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_breaks_off_later_is_a_failure_of_its_account() {
+async fn a_stream_that_breaks_off_after_content_counts_as_a_failure() {
     let style = Style::Chat;
     let (pool, fake) = (pool(style, 1), sandbox(style, 1).build());
     assert!(fake.fail(Fault::cut_streams(2, 1)));
@@ -188,9 +188,9 @@ async fn a_stream_that_breaks_off_later_is_a_failure_of_its_account() {
     assert_eq!((judged(&pool, "transient"), in_flight(&pool.snapshot())), (1, 0));
 }
 
-/// `event: error` for what the model was asked: no key does better.
+/// An `event: error` about the request itself: no other key can serve it.
 #[tokio::test(start_paused = true)]
-async fn a_callers_fault_in_a_stream_is_passed_on_and_tried_once() {
+async fn a_faulty_request_that_fails_in_a_stream_is_sent_once() {
     let error = "event: error\ndata: {\"error\":{\"message\":\"tool call validation failed\",\"type\":\
                  \"invalid_request_error\",\"code\":\"tool_use_failed\",\"status_code\":400}}\n\n";
     let (pool, body) = (pool(Style::Chat, 3), Bytes::from(error));
@@ -203,7 +203,7 @@ async fn a_callers_fault_in_a_stream_is_passed_on_and_tried_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_limit_in_a_failed_response_cools_the_account_for_its_model() {
+async fn a_rate_limit_in_a_stream_rests_the_account_for_its_model() {
     let failed = "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":\
                   {\"code\":\"rate_limit_exceeded\",\"message\":\"Please try again in 20s.\"}}}\n\n";
     let good = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"Hi\"}\n\n";
@@ -221,9 +221,9 @@ async fn a_rate_limit_in_a_failed_response_cools_the_account_for_its_model() {
     assert!((20..=21).contains(&cooling.as_secs()), "{cooling:?}");
 }
 
-/// The error of a stream may repeat the key, as that of any refusal.
+/// The error in a stream may repeat the key, as a refusal may.
 #[tokio::test(start_paused = true)]
-async fn a_key_in_the_error_of_a_stream_is_blotted_out() {
+async fn a_key_in_the_error_of_a_stream_is_overwritten() {
     let error = |key: &str| format!("data: {{\"error\":{{\"message\":\"no {key}\"}}}}\n\n");
     let pool = pool(Style::Chat, 1);
     let inner = answers("text/event-stream", vec![vec![Bytes::from(error(&secret(1)))]]);
@@ -235,19 +235,19 @@ async fn a_key_in_the_error_of_a_stream_is_blotted_out() {
     assert!(String::from_utf8_lossy(&got).contains("no "), "{got:?}");
 }
 
-/// Every dialect that speaks as OpenAI does, and others: whoever has a stream, its first error goes to
-/// another key, and the rule that says so is told.
+/// For each dialect, an error that comes first sends the request to another key, and the trail names the
+/// rule.
 #[tokio::test(start_paused = true)]
-async fn events_are_judged_by_the_rules_of_responses() {
+async fn errors_in_streams_are_judged_by_the_rules_of_refusals() {
     let keys = |pool: KeyPoolBuilder| {
         let keys = [1, 2].map(|i| ApiKey::new(secret(i)).id(format!("k{i}")));
         keys.into_iter().fold(pool.origin("https://api.openai.com"), KeyPoolBuilder::key)
     };
     let limited = r#"{"error":{"code":429,"message":"slow"}}"#;
-    let own = Rule::quota_exhausted("ours/slow").json("/error/message", Match::is(["slow"]));
+    let own = Rule::quota_exhausted("mine/slow").json("/error/message", Match::is(["slow"]));
     for (pool, error, rule) in [
         (KeyPool::builder(OpenAi::default()), limited, "status/429"),
-        (KeyPool::builder(OpenAi::default()).rule(own), limited, "ours/slow"),
+        (KeyPool::builder(OpenAi::default()).rule(own), limited, "mine/slow"),
         (KeyPool::builder(Groq::default()), limited, "status/429"),
         (
             KeyPool::builder(OpenRouter::default()),
@@ -286,7 +286,7 @@ async fn events_are_judged_by_the_rules_of_responses() {
         assert_eq!(response.extensions().get::<KeyUsed>().unwrap().rule, "accepted");
         assert!(read(response.into_body()).await.ends_with(b"\"Hi\"}}]}\n\n"));
 
-        // Nobody else is there to try: the rule is told with the stream that failed.
+        // With a single key, the stream that failed is passed on, with the rule in its extensions.
         let pool = KeyPool::builder(OpenAi::default()).key(ApiKey::new("sk-1")).build().unwrap();
         let inner = answers("text/event-stream", vec![pieces(limited)]);
         let request = Style::Chat.request().map(ReplayBody::from);

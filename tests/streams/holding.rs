@@ -1,4 +1,4 @@
-//! What is held back, for how long, and that nothing is held back after it.
+//! What of a stream is held back, and for how long.
 
 use http_body_util::{Channel, channel};
 use tokio::time::{Instant, advance};
@@ -14,7 +14,7 @@ const CONTENT: &str = "event: content_block_delta\ndata: {\"type\":\"content_blo
 type Sent = Channel<Bytes, Infallible>;
 type ByHand = BoxCloneService<Request<ReplayBody>, Response<Sent>, Infallible>;
 
-/// One answer whose pieces the test sends itself.
+/// An answer whose pieces the test sends one by one.
 fn by_hand(head: &[(&'static str, &'static str)]) -> (channel::Sender<Bytes, Infallible>, ByHand) {
     let (sender, body) = Channel::<Bytes, Infallible>::new(1_000);
     let head =
@@ -29,7 +29,7 @@ fn by_hand(head: &[(&'static str, &'static str)]) -> (channel::Sender<Bytes, Inf
 const EVENTS: &[(&str, &str)] = &[("content-type", "text/event-stream; charset=utf-8")];
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_stalls_after_its_head_flows_after_two_seconds() {
+async fn a_stream_that_stalls_after_its_head_is_passed_on_after_two_seconds() {
     for style in STYLES {
         let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
         let minute = Duration::from_secs(60);
@@ -42,26 +42,29 @@ async fn a_stream_that_stalls_after_its_head_flows_after_two_seconds() {
         for _ in 0..style.preludes() {
             body.frame().await.unwrap().unwrap();
         }
-        assert!(began.elapsed() < Duration::from_secs(3), "what came before is there at once");
+        assert!(
+            began.elapsed() < Duration::from_secs(3),
+            "the pieces before the content were delayed"
+        );
         assert!(!read(body).await.is_empty());
         assert!(began.elapsed() >= minute);
-        assert_eq!(fake.seen().total().requests, 1, "slow is not failed");
+        assert_eq!(fake.seen().total().requests, 1, "a slow stream was sent again");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_can_be_set_and_zero_is_never() {
+async fn hold_back_timeout_sets_the_time_and_zero_holds_nothing_back() {
     for time in [Duration::ZERO, Duration::from_millis(300)] {
         let style = Style::Messages;
         let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
         assert!(fake.fail(Fault::stall_streams(1, Duration::from_secs(60), 1)));
         let began = Instant::now();
-        let rotation = KeyRotationLayer::new(&pool).hold_back(time);
+        let rotation = KeyRotationLayer::new(&pool).hold_back_timeout(time);
         let stack = stack(&pool, rotation, fake.clone());
         stack.clone().oneshot(style.request()).await.unwrap();
         assert!(began.elapsed() <= time + Duration::from_millis(2), "{:?}", began.elapsed());
 
-        // Held back for no time, an error is one after the head.
+        // If nothing is held back, the caller sees an error that comes first.
         assert!(fake.fail(Fault::stream_error(0, 1)));
         let response = stack.oneshot(style.request()).await.unwrap();
         assert_eq!(attempts(&response).len(), if time.is_zero() { 0 } else { 2 });
@@ -72,7 +75,7 @@ async fn the_time_can_be_set_and_zero_is_never() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_than_64_kib_of_preludes_flow() {
+async fn a_stream_is_passed_on_after_64_kib_without_content() {
     let pool = pool(Style::Messages, 1);
     let (mut sender, inner) = by_hand(EVENTS);
     let mut call = tokio_test::task::spawn(send(&pool, inner, Style::Messages.request()));
@@ -87,7 +90,7 @@ async fn more_than_64_kib_of_preludes_flow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_piece_larger_than_all_bounds_is_passed_on() {
+async fn a_piece_larger_than_the_bound_is_passed_on() {
     let pool = pool(Style::Messages, 1);
     let body = Bytes::from(format!("{}{}{CONTENT}", PING.repeat(10_000), ": x\n".repeat(100_000)));
     let inner = answers(EVENTS[0].1, vec![vec![body.clone()]]);
@@ -95,7 +98,7 @@ async fn one_piece_larger_than_all_bounds_is_passed_on() {
     assert_eq!(read(response.into_body()).await, body);
 }
 
-/// Each event is read before the next is sent: one that was kept would end this.
+/// The sandbox sends an event every 100 ms: each must be passed on before the next one is sent.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_held_back_after_the_first_content() {
     for style in STYLES {
@@ -110,7 +113,7 @@ async fn nothing_is_held_back_after_the_first_content() {
             times.push(began.elapsed().as_millis() as u64 / 100);
             frames.push(frame.unwrap().into_data().unwrap());
         }
-        // What was held back comes with the first content, all else when it was made.
+        // What was held back comes with the first content, all later frames when they are sent.
         let first = style.preludes();
         let expected = (0..frames.len() as u64).map(|frame| frame.max(first));
         assert!(times.iter().copied().eq(expected), "{style:?}: {times:?}");
@@ -139,9 +142,9 @@ async fn the_first_content_is_not_delayed() {
     }
 }
 
-/// The error is known; whether the connection ends with it is not worth waiting for.
+/// After the error, the end of the stream is awaited for a moment only.
 #[tokio::test(start_paused = true)]
-async fn an_open_connection_after_an_error_does_not_hold_up_the_next_attempt() {
+async fn an_open_connection_after_an_error_does_not_delay_the_next_attempt() {
     let pool = pool(Style::Messages, 1);
     let (mut sender, inner) = by_hand(EVENTS);
     let rotation = KeyRotationLayer::new(&pool).layer(inner);
@@ -158,9 +161,10 @@ async fn an_open_connection_after_an_error_does_not_hold_up_the_next_attempt() {
     assert_eq!(read(response.into_body()).await, format!("{error}: more\n"));
 }
 
-/// Answers that are no stream of a dialect that tells errors in it, or that cannot be read.
+/// Streams of a dialect without errors in them, streams that cannot be unpacked, and answers that are no
+/// streams.
 #[tokio::test(start_paused = true)]
-async fn other_answers_pass_at_once() {
+async fn answers_that_cannot_be_watched_are_passed_on_at_once() {
     let generic = KeyPool::builder(Generic::new("https://api.openai.com"));
     let generic = generic.key(ApiKey::new("sk-generic")).build().unwrap();
     let openai = pool(Style::Chat, 9);
@@ -174,13 +178,13 @@ async fn other_answers_pass_at_once() {
         sender.send_data(Bytes::from(error)).await.unwrap();
         drop(sender);
         assert_eq!(read(response.into_body()).await, error);
-        assert_eq!(judged(pool, "overloaded"), 0, "{head:?}: nobody looked");
+        assert_eq!(judged(pool, "overloaded"), 0, "{head:?}: it was watched");
     }
 }
 
-/// At every point where a stream can be waited for, its caller may go away.
+/// The caller drops the response or its body at every point at which it can be waiting.
 #[tokio::test(start_paused = true)]
-async fn a_caller_may_go_away_at_any_point() {
+async fn a_stream_that_is_dropped_at_any_point_leaks_nothing() {
     for style in STYLES {
         for polls in 0.. {
             let (pool, gap) = (pool(style, 2), Duration::from_millis(100));
@@ -202,9 +206,9 @@ async fn a_caller_may_go_away_at_any_point() {
             drop(all);
             let snapshot = pool.snapshot();
             assert_eq!((in_flight(&snapshot), snapshot.waiting), (0, 0), "{style:?} {polls}");
-            assert_eq!(fake.seen().total().in_flight, 0, "{style:?}: the provider is told");
+            assert_eq!(fake.seen().total().in_flight, 0, "{style:?}: the call is still open");
             if done {
-                assert!(polls > 5, "{style:?}: nothing was waited for");
+                assert!(polls > 5, "{style:?}: it never had to wait");
                 break;
             }
         }

@@ -1,5 +1,4 @@
-//! Streams through the whole stack: errors inside a 200, what is held back and what is not, and how
-//! long anything is waited for.
+//! Streams through the whole stack: errors inside a 200, what is held back, and timeouts.
 #![cfg(all(feature = "sandbox", feature = "retry"))]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -23,7 +22,7 @@ use tower_key_rotation::{
     sandbox::{Dialect, Sandbox, SandboxBuilder, Script},
 };
 
-/// Every way in which a provider streams.
+/// The formats in which providers stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Style {
     Chat,
@@ -31,7 +30,7 @@ enum Style {
     Messages,
     Events,
     List,
-    /// Gemini in OpenAI's shape, with refusals in an array.
+    /// Gemini in the format of OpenAI, with refusals in an array.
     GeminiChat,
 }
 
@@ -81,7 +80,7 @@ impl Style {
         Request::post(uri).body(body.to_owned()).unwrap()
     }
 
-    /// The same request with a key in it, for the sandbox alone.
+    /// The same request with a key in it, to be sent to the sandbox directly.
     fn with_key(self, account: usize) -> Request<Full<Bytes>> {
         let mut request = self.request().map(|body| Full::from(Bytes::from(body)));
         let secret = secret(account);
@@ -96,7 +95,7 @@ impl Style {
         request
     }
 
-    /// How many frames come before the first that has text.
+    /// How many frames come before the first one with text.
     fn preludes(self) -> u64 {
         match self {
             Self::Chat | Self::Responses | Self::GeminiChat => 1,
@@ -105,7 +104,7 @@ impl Style {
         }
     }
 
-    /// What an error in the middle says of a provider that fails.
+    /// The verdict of an error in a stream of a provider that fails.
     fn failure(self) -> Verdict {
         match self {
             Self::Chat | Self::Responses | Self::GeminiChat => Verdict::Transient,
@@ -126,7 +125,7 @@ fn sandbox(style: Style, accounts: usize) -> SandboxBuilder {
         .fold(sandbox, |sandbox, i| sandbox.account(format!("org-{i}"), [], [secret(i).as_str()]))
 }
 
-/// The pool of the same accounts. A limit makes it known whether a lease was freed.
+/// The pool of the same accounts. The limit shows whether a lease has ended.
 fn pool(style: Style, accounts: usize) -> KeyPool {
     let account = |i| {
         let key = ApiKey::new(secret(i)).id(format!("k{i}"));
@@ -136,7 +135,7 @@ fn pool(style: Style, accounts: usize) -> KeyPool {
     (1..=accounts).fold(pool, |pool, i| pool.account(account(i))).build().unwrap()
 }
 
-/// The recommended stack, with streams waited for as `rotation` says.
+/// The recommended stack with this rotation layer.
 fn stack<S>(
     pool: &KeyPool,
     rotation: KeyRotationLayer,
@@ -162,15 +161,15 @@ where
     body.collect().await.unwrap().to_bytes()
 }
 
-/// What the sandbox itself sends to an account's key.
+/// The body that the sandbox sends for the key of an account.
 async fn raw(style: Style, sandbox: &Sandbox, account: usize) -> Bytes {
     let response = sandbox.clone().oneshot(style.with_key(account)).await.unwrap();
     assert_eq!(response.status(), 200);
     read(response.into_body()).await
 }
 
-/// A provider that answers one request after the other with these bodies, in these pieces. The last
-/// goes on answering.
+/// A provider that answers each request with the next of these bodies, in these pieces. The last one
+/// answers all further requests.
 fn answers(
     content_type: &'static str,
     bodies: Vec<Vec<Bytes>>,
@@ -204,7 +203,7 @@ fn in_flight(snapshot: &Snapshot) -> u64 {
     snapshot.accounts.iter().map(|account| account.in_flight).sum()
 }
 
-/// How often a verdict was given.
+/// How many requests got a verdict.
 fn judged(pool: &KeyPool, verdict: &str) -> u64 {
     pool.snapshot().verdicts.get(verdict).copied().unwrap_or_default()
 }

@@ -8,14 +8,14 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn a_late_first_token_goes_to_another_key() {
+async fn a_late_first_token_sends_the_request_to_another_key() {
     for style in STYLES {
-        // Late by its head, or by what comes after it.
+        // The head is late, or the first event after it.
         for fault in [Fault::slow(60 * SECOND, 1), Fault::stall_streams(0, 60 * SECOND, 1)] {
             let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
             assert!(fake.fail(fault));
             let began = Instant::now();
-            let rotation = KeyRotationLayer::new(&pool).first_token(3 * SECOND);
+            let rotation = KeyRotationLayer::new(&pool).first_token_timeout(3 * SECOND);
             let response =
                 stack(&pool, rotation, fake.clone()).oneshot(style.request()).await.unwrap();
             assert!((3..4).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
@@ -23,13 +23,17 @@ async fn a_late_first_token_goes_to_another_key() {
             assert_eq!(tried.len(), 2, "{style:?}: {tried:?}");
             assert_eq!((tried[0].1, tried[1].1), (Verdict::Transient, Verdict::Accepted));
             assert!(!read(response.into_body()).await.is_empty());
-            assert_eq!(in_flight(&pool.snapshot()), 0, "{style:?}: the late one was let go");
+            assert_eq!(
+                in_flight(&pool.snapshot()),
+                0,
+                "{style:?}: the lease of the late stream is held"
+            );
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_any_head_in_time_the_answer_is_a_504_of_the_dialect() {
+async fn without_a_head_in_time_the_answer_is_a_504_of_the_dialect() {
     for (style, kind) in [
         (Style::Chat, "/error/code=timeout"),
         (Style::Messages, "/error/type=timeout_error"),
@@ -37,7 +41,7 @@ async fn without_any_head_in_time_the_answer_is_a_504_of_the_dialect() {
     ] {
         let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
         assert!(fake.fail(Fault::slow(60 * SECOND, 99)));
-        let rotation = KeyRotationLayer::new(&pool).first_token(SECOND);
+        let rotation = KeyRotationLayer::new(&pool).first_token_timeout(SECOND);
         let response = stack(&pool, rotation, fake.clone()).oneshot(style.request()).await.unwrap();
         assert_eq!(response.status(), 504);
         let exhausted = response.extensions().get::<Exhausted>().unwrap();
@@ -51,13 +55,13 @@ async fn without_any_head_in_time_the_answer_is_a_504_of_the_dialect() {
     }
 }
 
-/// Its head has come, so it is the last answer of the provider: late is better than nothing.
+/// The head has come in time, so the stream itself is passed on.
 #[tokio::test(start_paused = true)]
-async fn when_all_are_late_the_last_is_passed_on_as_it_is() {
+async fn if_all_keys_are_late_the_last_stream_is_passed_on_unchanged() {
     let style = Style::Messages;
     let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
     assert!(fake.fail(Fault::stall_streams(1, 60 * SECOND, 99)));
-    let rotation = KeyRotationLayer::new(&pool).first_token(SECOND);
+    let rotation = KeyRotationLayer::new(&pool).first_token_timeout(SECOND);
     let response = stack(&pool, rotation, fake.clone()).oneshot(style.request()).await.unwrap();
     assert_eq!((response.status().as_u16(), verdict(&response)), (200, Verdict::Transient));
     assert_eq!(attempts(&response).len(), 5);
@@ -70,10 +74,10 @@ async fn when_all_are_late_the_last_is_passed_on_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_no_stream_may_take_its_time() {
+async fn an_answer_that_is_no_stream_has_no_first_token_timeout() {
     let (pool, fake) = (pool(Style::Chat, 2), sandbox(Style::Chat, 2).build());
     assert!(fake.fail(Fault::slow(60 * SECOND, 1)));
-    let rotation = KeyRotationLayer::new(&pool).first_token(SECOND).idle(SECOND);
+    let rotation = KeyRotationLayer::new(&pool).first_token_timeout(SECOND).idle_timeout(SECOND);
     let whole = r#"{"model":"m","messages":[{"role":"user","content":"Hello"}]}"#;
     let request = Style::Chat.request().map(|_| whole.to_owned());
     let response = stack(&pool, rotation, fake.clone()).oneshot(request).await.unwrap();
@@ -87,7 +91,7 @@ async fn a_stream_that_stops_ends_with_an_error_of_the_dialect() {
         let (pool, fake) = (pool(style, 1), sandbox(style, 1).build());
         let after = style.preludes() + 1;
         assert!(fake.fail(Fault::stall_streams(after, 600 * SECOND, 1)));
-        let rotation = KeyRotationLayer::new(&pool).idle(5 * SECOND);
+        let rotation = KeyRotationLayer::new(&pool).idle_timeout(5 * SECOND);
         let began = Instant::now();
         let response = stack(&pool, rotation, fake.clone()).oneshot(style.request()).await.unwrap();
         let mut body = response.into_body();
@@ -97,37 +101,37 @@ async fn a_stream_that_stops_ends_with_an_error_of_the_dialect() {
         }
         assert!((5..6).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
         assert!(body.is_end_stream());
-        // Before the body is dropped.
+        // The lease ends before the body is dropped.
         let freed = in_flight(&pool.snapshot()) == 0;
         assert_eq!((freed, judged(&pool, "transient")), (true, 1), "{style:?}");
-        assert_eq!(fake.seen().total().in_flight, 0, "{style:?}: the provider is told");
+        assert_eq!(fake.seen().total().in_flight, 0, "{style:?}: the call is still open");
 
         let twin = sandbox(style, 1).build();
         let mut raw = twin.oneshot(style.with_key(1)).await.unwrap().into_body();
         for frame in &frames[..after as usize] {
             assert_eq!(*frame, raw.frame().await.unwrap().unwrap().into_data().unwrap());
         }
-        let words = frames[after as usize..].concat();
+        let event = frames[after as usize..].concat();
         if style == Style::List {
-            assert!(words.is_empty(), "an array that ends here is no JSON, and that is the point");
+            assert!(event.is_empty(), "an array must end early, so that its reader notices");
         } else {
-            let words = String::from_utf8(words).unwrap();
-            let data = words.trim().strip_prefix("event: error\ndata: ").unwrap();
+            let event = String::from_utf8(event).unwrap();
+            let data = event.trim().strip_prefix("event: error\ndata: ").unwrap();
             let error: serde_json::Value = serde_json::from_str(data).unwrap();
             assert!(error["error"].is_object(), "{error}");
-            assert!(words.starts_with("\n\n") && words.ends_with("\n\n"));
+            assert!(event.starts_with("\n\n") && event.ends_with("\n\n"));
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_stream_and_a_slow_reader_are_not_idle() {
-    // The reader comes back seven seconds later, and waits for no more than what is left.
+    // The second reader sleeps for seven of the eleven seconds, and waits for the other four.
     for (gap, rest) in [(4 * SECOND, Duration::ZERO), (11 * SECOND, 7 * SECOND)] {
         let style = Style::Chat;
         let script = Script::new().tokens(5).gap(gap);
         let (pool, fake) = (pool(style, 1), sandbox(style, 1).answer(script).build());
-        let rotation = KeyRotationLayer::new(&pool).idle(5 * SECOND);
+        let rotation = KeyRotationLayer::new(&pool).idle_timeout(5 * SECOND);
         let response = stack(&pool, rotation, fake.clone()).oneshot(style.request()).await.unwrap();
         let mut body = response.into_body();
         let mut all = Vec::new();

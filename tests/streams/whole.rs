@@ -1,11 +1,11 @@
-//! Answers that are no stream, and yet an error inside a 200: looked into where the dialect says so.
+//! Errors inside a 200 that is no stream, for dialects that send such errors.
 
 use http_body_util::Channel;
 use tower_key_rotation::OpenRouter;
 
 use super::*;
 
-/// A router that answers 200 before it has an answer.
+/// A pool of a router that may answer 200 before it has an answer.
 fn router() -> KeyPool {
     let pool = KeyPool::builder(OpenRouter::default()).origin("https://api.openai.com");
     let keys = [1, 2].map(|i| ApiKey::new(secret(i)).id(format!("k{i}")));
@@ -17,7 +17,7 @@ const GOOD: &str =
     "\n\n{\"id\":\"gen-1\",\"error\":null,\"choices\":[{\"message\":{\"content\":\"Hi\"}}]}";
 
 #[tokio::test(start_paused = true)]
-async fn an_error_in_place_of_an_answer_goes_to_another_key() {
+async fn an_error_in_place_of_an_answer_sends_the_request_to_another_key() {
     for size in [1, 2, 5, 1_000] {
         let cut = |body: &str| body.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
         let inner = answers("application/json", vec![cut(ERROR), cut(GOOD)]);
@@ -29,16 +29,16 @@ async fn an_error_in_place_of_an_answer_goes_to_another_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_all_answer_so_the_last_is_passed_on_as_it_came() {
+async fn if_all_keys_answer_with_an_error_the_last_one_is_passed_on() {
     let inner = answers("application/json", vec![vec![Bytes::from(ERROR)]]);
     let response = send(&router(), inner, Style::Chat.request()).await;
     assert_eq!((response.status().as_u16(), verdict(&response)), (200, Verdict::Transient));
     assert_eq!(read(response.into_body()).await, ERROR);
 }
 
-/// An error may be any of its members: so much of it is held back, and no more.
+/// The member `error` may come anywhere in an object: 4 KiB of it are held back.
 #[tokio::test(start_paused = true)]
-async fn a_good_answer_is_passed_on_with_its_first_four_kibibytes() {
+async fn a_good_answer_is_passed_on_after_its_first_four_kib() {
     let (mut sender, body) = Channel::<Bytes, Infallible>::new(8);
     let body = std::sync::Arc::new(std::sync::Mutex::new(Some(body)));
     let inner = tower::service_fn(move |_: Request<ReplayBody>| {
@@ -50,7 +50,7 @@ async fn a_good_answer_is_passed_on_with_its_first_four_kibibytes() {
     let mut call = tokio_test::task::spawn(send(&pool, inner, Style::Chat.request()));
     for piece in ["\n", "{", " \"em"] {
         sender.send_data(Bytes::from(piece)).await.unwrap();
-        assert!(call.poll().is_pending(), "{piece:?} tells nothing yet");
+        assert!(call.poll().is_pending(), "it is passed on after {piece:?}");
     }
     sender.send_data(Bytes::from("bedding\": \"".to_owned() + &"A".repeat(4_096))).await.unwrap();
     let std::task::Poll::Ready(response) = call.poll() else { panic!("held back") };
@@ -58,7 +58,7 @@ async fn a_good_answer_is_passed_on_with_its_first_four_kibibytes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn odd_answers_pass() {
+async fn answers_of_an_odd_shape_are_accepted() {
     for body in
         ["", "null", "[]", "[1]", "\"error\"", "{}", "{\"error\"", "{\"error\":null}", "<html>"]
     {

@@ -76,7 +76,7 @@ async fn a_body_that_fails_and_one_that_stops_settle_too() {
             let shown = format!("{api:?} {fault:?}");
             let setup = Setup::with(api, &[], |sandbox| sandbox.answer(Script::new().tokens(50)));
             assert!(setup.sandbox.fail(fault));
-            let rotation = KeyRotationLayer::new(&setup.pool).idle(Duration::from_secs(5));
+            let rotation = KeyRotationLayer::new(&setup.pool).idle_timeout(Duration::from_secs(5));
             let stack = RotationStack::new(&setup.pool).rotation(rotation);
             let response = stack.layer(setup.sandbox.clone()).oneshot(api.request(true)).await;
             let mut body = response.unwrap().into_body();

@@ -6,7 +6,7 @@ use crate::strategy::{RoundRobin, Sequential};
 const LIFETIME: Duration = Duration::from_secs(300);
 
 fn remembering(accounts: usize, limits: &[Limit], most: usize) -> Engine {
-    let affinity = Affinity::new().lifetime(LIFETIME).most(most);
+    let affinity = Affinity::new().lifetime(LIFETIME).capacity(most);
     engine_with(accounts, limits, Setup { affinity, ..as_declared() })
 }
 

@@ -45,7 +45,10 @@ use http::HeaderName;
 
 use self::condition::Condition;
 pub(crate) use self::judge::{Seen, judge};
-pub use self::{condition::Match, wait::Wait};
+pub use self::{
+    condition::Match,
+    wait::{Wait, WaitError},
+};
 use crate::verdict::{Blame, Place, Verdict};
 
 /// A verdict, about which place it is, how well that is proven, and the name of the rule that says so.

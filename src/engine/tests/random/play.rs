@@ -51,7 +51,7 @@ impl Play {
             strategy: Arc::clone(&setting.strategy),
             // What is learnt has tests of its own.
             learns: false,
-            affinity: Affinity::new().lifetime(Duration::from_secs(60)).most(8),
+            affinity: Affinity::new().lifetime(Duration::from_secs(60)).capacity(8),
             ..Setup::new(seed, *wall)
         };
         let (counts, numbers) = (Counts::new(*wall), accounts.len());

@@ -1,4 +1,4 @@
-//! Watching a stream for the errors that come in it.
+//! Watches a stream for errors that come in it.
 
 use crate::{
     Lease, Ruling,
@@ -7,18 +7,18 @@ use crate::{
     usage::Running,
 };
 
-/// Looks at an answer as it flows by, and tells the pool what it says.
+/// Reads the events of an answer and reports errors in them to the pool.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(in crate::rotate) struct Watch {
     /// None for a body in which no error comes.
     scan: Option<Box<Scan>>,
     stage: Stage,
-    /// What has come of it since it last told what it used.
+    /// What has come since the answer last told its usage.
     running: Running,
     has_ended: bool,
 }
 
-/// How the errors of a body are found. Beside, so that what watches a body without any is small.
+/// How errors in a body are found. Boxed, so that the watch of a body without errors is small.
 #[derive(Debug)]
 struct Scan {
     scanner: Scanner,
@@ -27,59 +27,59 @@ struct Scan {
 
 /// How far a stream has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// Nothing has come yet that anybody waits for.
+pub(in crate::rotate) enum Stage {
+    /// No content has come yet.
     Prelude,
-    /// Something has.
+    /// The first content has come.
     Begun,
-    /// It failed before it had begun, and may be taken back.
+    /// It failed before its first content, so that the request may be sent again.
     Failed(Box<Ruling>),
-    /// It failed after that.
+    /// It failed after its first content.
     Over,
 }
 
 impl Watch {
-    pub(super) fn new(framing: Framing) -> Self {
+    pub(in crate::rotate) fn new(framing: Framing) -> Self {
         let scan = Scan { scanner: Scanner::new(framing), framing };
         Self { scan: Some(Box::new(scan)), stage: Stage::Prelude, ..Self::none() }
     }
 
     /// For a body in which no error comes.
-    pub(super) fn none() -> Self {
+    pub(in crate::rotate) fn none() -> Self {
         let running = Running::default();
         Self { scan: None, stage: Stage::Begun, running, has_ended: false }
     }
 
-    pub(super) fn stage(&self) -> &Stage {
+    pub(in crate::rotate) fn stage(&self) -> &Stage {
         &self.stage
     }
 
-    pub(super) fn framing(&self) -> Option<Framing> {
+    pub(in crate::rotate) fn framing(&self) -> Option<Framing> {
         self.scan.as_ref().map(|scan| scan.framing)
     }
 
-    /// Whether it comes event by event.
-    pub(super) fn is_of_stream(&self) -> bool {
+    /// Whether the body is a stream of events.
+    pub(in crate::rotate) fn is_of_stream(&self) -> bool {
         self.framing().is_some_and(|framing| framing != Framing::Whole)
     }
 
-    /// What has come of the answer since it last told what it used.
-    pub(super) fn running(&self) -> &Running {
+    /// What has come since the answer last told its usage.
+    pub(in crate::rotate) fn running(&self) -> &Running {
         &self.running
     }
 
-    /// What has come so far is known: what is to come counts.
-    pub(super) fn count_anew(&mut self) {
+    /// The answer has told its usage: counts again from here.
+    pub(in crate::rotate) fn count_anew(&mut self) {
         self.running = Running::default();
     }
 
-    /// Whether its last event has come.
-    pub(super) fn has_ended(&self) -> bool {
+    /// Whether the last event of the stream has come.
+    pub(in crate::rotate) fn has_ended(&self) -> bool {
         self.has_ended
     }
 
-    /// Looks at a piece of the body.
-    pub(super) fn look(&mut self, lease: &mut Lease, piece: &[u8]) {
+    /// Reads a piece of the body.
+    pub(in crate::rotate) fn look(&mut self, lease: &mut Lease, piece: &[u8]) {
         let is_of_stream = self.is_of_stream();
         let Self { scan, stage, running, has_ended } = self;
         if !is_of_stream {
@@ -102,8 +102,8 @@ impl Watch {
         }
     }
 
-    /// The body has ended.
-    pub(super) fn finish(&mut self, lease: &mut Lease) {
+    /// The body has ended without an error.
+    pub(in crate::rotate) fn finish(&mut self, lease: &mut Lease) {
         let is_of_stream = self.is_of_stream();
         let Self { scan, stage, .. } = self;
         if let Some(scan) = scan {
@@ -115,20 +115,20 @@ impl Watch {
         }
     }
 
-    /// From here on nothing can be taken back: the provider has answered.
-    pub(super) fn begin(&mut self, lease: &mut Lease) -> Ruling {
+    /// The stream counts as accepted, and is not sent again.
+    pub(in crate::rotate) fn begin(&mut self, lease: &mut Lease) -> Ruling {
         self.stage.begin(lease);
         Ruling::accepted()
     }
 
-    /// Nothing has come in time. It may yet.
-    pub(super) fn be_late(&mut self, lease: &mut Lease) -> Ruling {
+    /// No content has come in time. It may still come.
+    pub(in crate::rotate) fn be_late(&mut self, lease: &mut Lease) -> Ruling {
         self.stage = Stage::Begun;
         lease.failed()
     }
 
-    /// The body broke off.
-    pub(super) fn fail(&mut self, lease: &mut Lease) {
+    /// The body ended with an error.
+    pub(in crate::rotate) fn fail(&mut self, lease: &mut Lease) {
         let ruling = lease.failed();
         if self.stage == Stage::Prelude {
             self.stage = Stage::Failed(Box::new(ruling));
@@ -159,7 +159,7 @@ impl Stage {
         }
     }
 
-    /// It has ended before anything came that anybody waits for.
+    /// It has ended without content.
     fn be_empty(&mut self, lease: &mut Lease) {
         if *self == Self::Prelude {
             *self = Self::Failed(Box::new(lease.was_empty()));
@@ -174,7 +174,7 @@ impl Stage {
     }
 }
 
-/// Whether an object that has not ended yet may be an error: they are short.
+/// Whether an object that has not ended yet may be an error: errors are short.
 fn may_be_error(object: &[u8]) -> bool {
     const LONGEST: usize = 4 * 1024;
     object.len() <= LONGEST && (object.is_empty() || object.starts_with(b"{"))

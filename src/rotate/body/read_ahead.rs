@@ -1,5 +1,5 @@
-//! What is read of a response's body before it is passed on. Nothing of it is lost: frames are kept
-//! as they came.
+//! A body of which a part is read before it is passed on. Nothing of it is lost: frames are kept as they
+//! came.
 
 use std::{
     collections::VecDeque,
@@ -10,43 +10,44 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 
-/// How much of a body is read ahead.
-pub(super) const MOST: usize = 64 * 1024;
+/// How many bytes of a body are read ahead at most, but for the last frame.
+pub(in crate::rotate) const MAX_READ_AHEAD: usize = 64 * 1024;
 
 /// Frames of a body, and the error that may have ended it.
 pub(super) type Frames<B> = VecDeque<Result<Frame<Bytes>, <B as Body>::Error>>;
 
 /// A body and what was read of it ahead.
-pub(super) struct Ahead<B: Body> {
+pub(in crate::rotate) struct ReadAhead<B: Body> {
     pub(super) frames: Frames<B>,
-    /// What is still to come; nothing if the body has ended.
-    pub(super) rest: Option<B>,
+    /// What is still to come; none if the body has ended.
+    pub(in crate::rotate) rest: Option<B>,
     /// How many bytes of data were read.
     length: usize,
 }
 
-/// What one look at the body brought.
-pub(super) enum More {
+/// What one frame brought.
+pub(in crate::rotate) enum More {
     Data(Bytes),
+    /// Trailers, or a frame of an unknown kind.
     Other,
     Failed,
     Ended,
 }
 
-impl<B: Body<Data = Bytes>> Ahead<B> {
-    pub(super) fn new(body: B) -> Self {
+impl<B: Body<Data = Bytes>> ReadAhead<B> {
+    pub(in crate::rotate) fn new(body: B) -> Self {
         let rest = Some(body).filter(|body| !body.is_end_stream());
         Self { frames: VecDeque::new(), rest, length: 0 }
     }
 
-    /// A body of one piece.
+    /// A body of one piece that has ended.
     pub(super) fn whole(bytes: Bytes) -> Self {
         let length = bytes.len();
         Self { frames: VecDeque::from([Ok(Frame::data(bytes))]), rest: None, length }
     }
 
-    /// Reads one frame more.
-    pub(super) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<More>
+    /// Reads one more frame.
+    pub(in crate::rotate) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<More>
     where
         B: Unpin,
     {
@@ -67,13 +68,13 @@ impl<B: Body<Data = Bytes>> Ahead<B> {
         Poll::Ready(more)
     }
 
-    /// Whether as much was read as ever is.
-    pub(super) fn is_full(&self) -> bool {
-        self.length >= MOST
+    /// Whether as much was read as may be.
+    pub(in crate::rotate) fn is_full(&self) -> bool {
+        self.length >= MAX_READ_AHEAD
     }
 
-    /// All that was read. It is not copied if it came in one piece.
-    pub(super) fn text(&self) -> Bytes {
+    /// All data that was read. It is not copied if it came in one piece.
+    pub(in crate::rotate) fn text(&self) -> Bytes {
         let data = |frame: &Result<Frame<Bytes>, _>| frame.as_ref().ok()?.data_ref().cloned();
         let mut pieces = self.frames.iter().filter_map(data);
         let Some(first) = pieces.next() else { return Bytes::new() };
@@ -83,15 +84,15 @@ impl<B: Body<Data = Bytes>> Ahead<B> {
         all.freeze()
     }
 
-    /// Puts other data in place of all that was read.
-    pub(super) fn replace(&mut self, data: Bytes) {
+    /// Replaces all data that was read.
+    pub(in crate::rotate) fn replace(&mut self, data: Bytes) {
         self.frames.retain(|frame| !matches!(frame, Ok(frame) if frame.is_data()));
         self.length = data.len();
         self.frames.push_front(Ok(Frame::data(data)));
     }
 
-    /// Whether the body came to its end, and nothing of it was left out.
-    pub(super) fn has_ended(&self) -> bool {
+    /// Whether the body was read to its end without an error.
+    pub(in crate::rotate) fn has_ended(&self) -> bool {
         self.rest.is_none() && self.frames.iter().all(Result::is_ok)
     }
 }

@@ -1,4 +1,4 @@
-//! Leaving out of a stream the chunk that its caller did not ask for.
+//! Leaves the chunk with the usage out of a stream whose caller did not ask for it.
 
 use std::fmt;
 
@@ -11,26 +11,26 @@ use crate::{
     stream::{LONGEST, Scanner, Seen},
 };
 
-/// Passes a stream on event by event, without the one that is there for its usage alone.
-pub(super) struct Hide {
+/// Passes a stream on event by event, without the event that holds nothing but the usage.
+pub(in crate::rotate) struct HideUsage {
     pool: KeyPool,
-    /// An event whose end has not come: at most 64 KiB.
+    /// An event whose end has not come yet: at most 64 KiB.
     held: BytesMut,
-    /// Nothing more is looked for.
+    /// All that is still to come is passed on.
     is_done: bool,
 }
 
-impl Hide {
-    pub(super) fn new(pool: KeyPool) -> Self {
+impl HideUsage {
+    pub(in crate::rotate) fn new(pool: KeyPool) -> Self {
         Self { pool, held: BytesMut::new(), is_done: false }
     }
 
-    pub(super) fn holds_nothing(&self) -> bool {
+    pub(in crate::rotate) fn holds_nothing(&self) -> bool {
         self.held.is_empty()
     }
 
-    /// What of the stream is to be passed on, with this piece of it.
-    pub(super) fn pass(&mut self, piece: Bytes) -> Bytes {
+    /// Takes in a piece of the stream. Returns what can be passed on now.
+    pub(in crate::rotate) fn pass(&mut self, piece: Bytes) -> Bytes {
         if self.is_done {
             return piece;
         }
@@ -57,33 +57,33 @@ impl Hide {
         all.slice(..from)
     }
 
-    /// What is left when the stream has ended.
-    pub(super) fn rest(&mut self) -> Option<Bytes> {
+    /// What is still to be passed on when the stream has ended.
+    pub(in crate::rotate) fn rest(&mut self) -> Option<Bytes> {
         let rest = self.held.split().freeze();
         Some(rest).filter(|rest| !rest.is_empty() && !self.is_usage_alone(rest))
     }
 
     fn is_usage_alone(&self, text: &[u8]) -> bool {
-        let mut is_so = false;
-        let mut tell = |seen: Seen<'_>| {
+        let mut is_usage_alone = false;
+        let mut look = |seen: Seen<'_>| {
             if let Seen::Event(event) = seen {
-                is_so |= self.pool.provider().is_usage_alone(&event);
+                is_usage_alone |= self.pool.provider().is_usage_alone(&event);
             }
         };
         let mut scanner = Scanner::new(Framing::Events);
-        scanner.feed(text, &mut tell);
-        scanner.finish(&mut tell);
-        is_so
+        scanner.feed(text, &mut look);
+        scanner.finish(&mut look);
+        is_usage_alone
     }
 }
 
-impl fmt::Debug for Hide {
+impl fmt::Debug for HideUsage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hide").field("is_done", &self.is_done).finish_non_exhaustive()
+        f.debug_struct("HideUsage").field("is_done", &self.is_done).finish_non_exhaustive()
     }
 }
 
-/// How long the event at the front is, its blank line included; none if its end has not come.
+/// The length of the first event, its blank line included; none if its end has not come yet.
 fn event(text: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {

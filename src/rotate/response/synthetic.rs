@@ -1,30 +1,25 @@
-//! Answers that do not come from the provider just now.
+//! Responses that do not come from the provider now, and a header that the middleware adds to those that
+//! do.
 
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response,
     header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
 };
-use http_body::Body;
 
 use crate::{Exhausted, Ruling, Verdict, pool::Refusal, provider::Provider};
-
-use super::body::ResponseBody;
 
 /// Whether an SDK is to try again, as OpenAI's and Anthropic's SDKs take it from their providers
 /// (`_should_retry` of `_base_client.py` in openai-python, 2026-11).
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
-/// Why it was refused, on answers that are ours and not the provider's.
+/// Marks a response of the middleware, with the name of the [`Reason`](crate::Reason).
 const REFUSED: HeaderName = HeaderName::from_static("x-key-pool-refused");
 
-/// Nothing is left to admit the request: the provider's own error shape, and when to come back.
-pub(super) fn exhausted<B: Body<Data = Bytes>>(
-    provider: &dyn Provider,
-    exhausted: Exhausted,
-) -> Response<ResponseBody<B>> {
-    let body = provider.refusal_body(&exhausted);
-    let length = body.len();
-    let mut response = Response::new(ResponseBody::whole(body));
+/// The response to a request that cannot be admitted: an error in the provider's own shape, with the time
+/// to come back.
+pub(super) fn exhausted(provider: &dyn Provider, exhausted: Exhausted) -> Response<Bytes> {
+    let mut response = Response::new(provider.refusal_body(&exhausted));
+    let length = response.body().len();
     *response.status_mut() = exhausted.status();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -39,19 +34,19 @@ pub(super) fn exhausted<B: Body<Data = Bytes>>(
     response
 }
 
-/// An SDK that is told to come back in minutes sleeps for so long, whoever waits for it: where no retry can
-/// help, it is told not to try again. What the provider says of that itself stays.
-pub(super) fn discourage(headers: &mut HeaderMap, ruling: &Ruling) {
-    if let Verdict::QuotaExhausted { .. } = ruling.verdict {
-        headers.entry(SHOULD_RETRY).or_insert(HeaderValue::from_static("false"));
-    }
-}
-
-/// The last answer that the provider gave to this request: better than one of ours.
-pub(super) fn again<B: Body<Data = Bytes>>(refusal: &Refusal) -> Response<ResponseBody<B>> {
-    let mut response = Response::new(ResponseBody::whole(refusal.body.clone()));
+/// A response that the provider gave to an earlier attempt at the same request.
+pub(super) fn repeated(refusal: &Refusal) -> Response<Bytes> {
+    let mut response = Response::new(refusal.body.clone());
     *response.status_mut() = refusal.status;
     *response.version_mut() = refusal.version;
     *response.headers_mut() = refusal.headers.clone();
     response
+}
+
+/// Tells SDKs not to try again where the quota is spent: they would sleep for minutes or hours, as long as
+/// the response says. A header of the provider stays as it is.
+pub(super) fn discourage_retry(headers: &mut HeaderMap, ruling: &Ruling) {
+    if let Verdict::QuotaExhausted { .. } = ruling.verdict {
+        headers.entry(SHOULD_RETRY).or_insert(HeaderValue::from_static("false"));
+    }
 }
