@@ -53,7 +53,7 @@ async fn main() -> Result<(), BoxError> {
         let sandbox = Sandbox::builder(Dialect::OpenAi)
             .answer(Script::new().latency(Duration::from_millis(takes)))
             .account(name, [limit.clone()], [secret.as_str()])
-            .silent()
+            .hide_limits()
             .build();
         let server = Server::start(sandbox, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         println!("{name}: http://{}, {takes} ms, {limit}", server.address);

@@ -165,7 +165,7 @@
 //!     let request = http::Request::post("https://api.openai.com/v1/chat/completions").body(body)?;
 //!     assert_eq!(client.clone().oneshot(request).await?.status(), 200);
 //! }
-//! assert_eq!(sandbox.seen().total().rate_limited, 0);
+//! assert_eq!(sandbox.stats().total().rate_limited, 0);
 //! # Ok(())
 //! # }
 //! ```

@@ -99,7 +99,7 @@ async fn bad_requests_are_told_apart() {
     assert_eq!(code(bearer("/v1/else", CHAT)).await, (404, None));
     let unknown = code(bearer(path, r#"{"model":"gpt-9"}"#)).await;
     assert_eq!(unknown, (404, Some("model_not_found".into())));
-    assert_eq!(sandbox.seen().account("org-a").errors, 5);
+    assert_eq!(sandbox.stats().account("org-a").errors, 5);
 
     let sandbox = org_a(Dialect::Anthropic, []).models(["claude"]).build();
     let (status, _, body) = ask(&sandbox, messages(MESSAGES)).await;

@@ -24,19 +24,19 @@ async fn requests_are_counted_for_key_account_and_all() {
     sandbox.fail(Fault::overload(1));
     text(&sandbox, chat("sk-sandbox-b1")).await;
 
-    let seen = sandbox.seen();
+    let seen = sandbox.stats();
     let a = seen.account("org-a");
     assert_eq!((a.requests, a.accepted, a.rate_limited, a.errors), (4, 3, 1, 0));
     assert_eq!((a.prompt_tokens, a.answer_tokens), (6, 24), "one answer was not read");
-    assert_eq!((a.streams_begun, a.streams_finished, a.streams_cut), (1, 1, 0));
-    assert_eq!((a.in_flight, a.most_in_flight), (1, 1));
+    assert_eq!((a.streams_started, a.streams_finished, a.streams_cut), (1, 1, 0));
+    assert_eq!((a.in_flight, a.max_in_flight), (1, 1));
     assert_eq!(seen.key("org-a-1").rate_limited, 1);
     assert_eq!((seen.key("org-a-2").accepted, seen.key("org-a-2").streams_finished), (2, 1));
     let b = seen.account("org-b");
     assert_eq!((b.requests, b.accepted, b.errors), (2, 1, 1));
     let total = seen.total();
     assert_eq!((total.requests, total.accepted, total.rejected), (7, 4, 1));
-    assert_eq!(total.most_in_flight, 2);
+    assert_eq!(total.max_in_flight, 2);
     assert_eq!(seen.accounts().count(), 2);
     assert_eq!(
         seen.keys().map(|(id, _)| id.as_str()).collect::<Vec<_>>(),

@@ -58,7 +58,7 @@ async fn openai_caches_in_steps_for_an_account_and_a_model() {
     let short = text("cccc", 1_000);
     assert_eq!(chat(&sandbox, "sk-a", "m", &[&short]).await, (1_000, 0));
     assert_eq!(chat(&sandbox, "sk-a", "m", &[&short]).await, (1_000, 0), "too short");
-    let seen = sandbox.seen();
+    let seen = sandbox.stats();
     assert_eq!(seen.account("a").cache_read_tokens, 1_152 + 1_152 + 1_408);
     assert_eq!(seen.total().cache_read_tokens, seen.key("a-1").cache_read_tokens);
 }
@@ -162,7 +162,7 @@ async fn anthropic_caches_up_to_marks() {
     let last = blocks.len() - 1;
     blocks[last].1 = mark;
     assert_eq!(message(&sandbox, &blocks).await[1], 0);
-    let total = sandbox.seen().total();
+    let total = sandbox.stats().total();
     assert_eq!(total.cache_read_tokens, 2_000 + 2_100 + 2_010);
 }
 

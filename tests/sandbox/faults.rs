@@ -37,7 +37,7 @@ async fn a_revoked_key_is_unknown_until_it_is_restored() {
 #[tokio::test]
 async fn an_exhausted_account_says_so_in_each_dialect() {
     let sandbox = two_accounts(Dialect::OpenAi);
-    assert!(sandbox.fail(Fault::exhaust("org-a")));
+    assert!(sandbox.fail(Fault::exhaust_quota("org-a")));
     let (status, headers, body) = ask(&sandbox, chat("sk-sandbox-a2")).await;
     assert_eq!((status.as_u16(), &body["error"]["type"]), (429, &"insufficient_quota".into()));
     assert!(!headers.contains_key("retry-after"));
@@ -46,14 +46,14 @@ async fn an_exhausted_account_says_so_in_each_dialect() {
     assert_eq!(code(&sandbox, "sk-sandbox-a1").await, 200);
 
     let sandbox = two_accounts(Dialect::Anthropic);
-    sandbox.fail(Fault::exhaust("org-a"));
+    sandbox.fail(Fault::exhaust_quota("org-a"));
     let (status, headers, body) = ask(&sandbox, messages(MESSAGES)).await;
     let message = body["error"]["message"].as_str().unwrap();
     assert!(message.starts_with("Your credit balance is too low"));
     assert_eq!((status.as_u16(), &headers["x-should-retry"]), (400, &"false".parse().unwrap()));
 
     let sandbox = two_accounts(Dialect::Gemini);
-    sandbox.fail(Fault::exhaust("org-a"));
+    sandbox.fail(Fault::exhaust_quota("org-a"));
     let (status, _, body) = ask(&sandbox, generate("generateContent")).await;
     let quota = &body["error"]["details"][0]["violations"][0]["quotaId"];
     assert_eq!(status.as_u16(), 429);
@@ -64,7 +64,7 @@ async fn an_exhausted_account_says_so_in_each_dialect() {
 async fn a_cooling_account_tells_what_is_left_of_its_time() {
     let sandbox = two_accounts(Dialect::OpenAi);
     advance(Duration::from_secs(7)).await;
-    sandbox.fail(Fault::cool("org-a", Duration::from_secs(20)));
+    sandbox.fail(Fault::rate_limit("org-a", Duration::from_secs(20)));
     advance(Duration::from_millis(4_500)).await;
     let (status, headers, _) = ask(&sandbox, chat("sk-sandbox-a1")).await;
     assert_eq!(status.as_u16(), 429);
@@ -75,7 +75,7 @@ async fn a_cooling_account_tells_what_is_left_of_its_time() {
     assert_eq!(code(&sandbox, "sk-sandbox-a1").await, 429);
     advance(Duration::from_millis(1)).await;
     assert_eq!(code(&sandbox, "sk-sandbox-a1").await, 200);
-    assert_eq!(sandbox.seen().account("org-a").rate_limited, 2);
+    assert_eq!(sandbox.stats().account("org-a").rate_limited, 2);
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn a_restricted_key_serves_the_other_paths() {
     assert_eq!(send(&sandbox, responses("sk-sandbox-a2")).await.status(), StatusCode::OK);
     assert!(sandbox.fail(Fault::restore("sk-sandbox-a1")));
     assert_eq!(send(&sandbox, responses("sk-sandbox-a1")).await.status(), StatusCode::OK);
-    let tally = sandbox.seen().key("org-a-1");
+    let tally = sandbox.stats().key("org-a-1");
     assert_eq!((tally.errors, tally.rejected), (1, 0));
 
     let sandbox = two_accounts(Dialect::Anthropic);
@@ -139,7 +139,7 @@ async fn an_overloaded_model_concerns_every_key_but_no_other_model() {
     }
     advance(Duration::from_millis(1)).await;
     assert_eq!(code(&sandbox, "sk-sandbox-a1").await, 200);
-    assert_eq!(sandbox.seen().total().errors, 2);
+    assert_eq!(sandbox.stats().total().errors, 2);
 
     let sandbox = two_accounts(Dialect::Gemini);
     sandbox.fail(Fault::overload_model("gemini-2.5-flash", Duration::from_secs(20)));
@@ -155,14 +155,14 @@ async fn in_an_outage_no_key_is_known() {
             Dialect::Gemini => status(sandbox, generate("generateContent")).await.as_u16(),
             _ => code(sandbox, "sk-sandbox-b1").await,
         };
-        assert!(sandbox.fail(Fault::outage(Duration::from_secs(3))));
+        assert!(sandbox.fail(Fault::auth_outage(Duration::from_secs(3))));
         assert_eq!(status(&sandbox).await, expected);
-        assert_eq!(sandbox.seen().total().rejected, 1);
+        assert_eq!(sandbox.stats().total().rejected, 1);
         advance(Duration::from_secs(3)).await;
         assert_eq!(status(&sandbox).await, 200);
     }
     let sandbox = two_accounts(Dialect::OpenAi);
-    sandbox.fail(Fault::outage(Duration::from_secs(3)));
+    sandbox.fail(Fault::auth_outage(Duration::from_secs(3)));
     let (_, _, body) = ask(&sandbox, chat("sk-sandbox-a1")).await;
     assert_eq!(body["error"]["code"], "invalid_api_key");
 }
@@ -186,7 +186,7 @@ async fn a_request_with_a_rejected_header_is_at_fault_with_every_key() {
         let right = with(chat(secret), "openai-organization", "org-a");
         assert_eq!(send(&sandbox, right).await.status(), StatusCode::OK);
     }
-    assert_eq!(sandbox.seen().total().errors, 2);
+    assert_eq!(sandbox.stats().total().errors, 2);
 
     let sandbox = two_accounts(Dialect::Anthropic);
     sandbox.fail(Fault::reject_header("anthropic-beta", "no-such"));
@@ -235,14 +235,14 @@ async fn refused_connections_are_errors_of_the_call() {
         assert_eq!(error, SandboxError::ConnectionRefused);
     }
     assert_eq!(code(&sandbox, "sk-sandbox-a1").await, 200);
-    let seen = sandbox.seen();
+    let seen = sandbox.stats();
     assert_eq!((seen.refused_connections(), seen.total().requests), (2, 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_response_comes_later_whatever_it_is() {
     let sandbox = two_accounts(Dialect::OpenAi);
-    sandbox.fail(Fault::slow(Duration::from_secs(3), 2));
+    sandbox.fail(Fault::delay(Duration::from_secs(3), 2));
     sandbox.fail(Fault::overload(1));
     let took = async |sandbox: &Sandbox| {
         let start = Instant::now();

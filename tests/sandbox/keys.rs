@@ -134,7 +134,7 @@ async fn no_output_shows_a_secret() {
         let (_, headers, body) = ask(&sandbox, request).await;
         output += &format!("{headers:?} {body}");
     }
-    output += &format!("{sandbox:?} {:?} {:?}", sandbox.seen(), sandbox.arrivals("org-a"));
+    output += &format!("{sandbox:?} {:?} {:?}", sandbox.stats(), sandbox.arrivals("org-a"));
     assert!(output.contains("org-a"));
     assert!(!output.contains("sk-sandbox"), "{output}");
 }

@@ -6,7 +6,7 @@ use http::StatusCode;
 use tokio::time::{Instant, advance};
 use tower_key_rotation::{
     Limit,
-    sandbox::{Dialect, Sandbox, Script, Window},
+    sandbox::{Dialect, LimitAlgorithm, Sandbox, Script},
 };
 
 use crate::{CHAT, ask, chat, chat_with, generate, messages, org_a, send, status, text};
@@ -105,7 +105,8 @@ async fn the_longest_wait_of_all_limits_is_told() {
 #[tokio::test(start_paused = true)]
 async fn a_fixed_window_gives_the_whole_amount_anew() {
     let limit = Limit::requests(60).per_minute();
-    let sandbox = org_a(Dialect::OpenAi, [limit]).window(Window::Fixed).build();
+    let sandbox =
+        org_a(Dialect::OpenAi, [limit]).limit_algorithm(LimitAlgorithm::FixedWindow).build();
     advance(Duration::from_secs(50)).await;
     assert_eq!(accepted(&sandbox, 100).await, 60);
     let (_, headers, _) = ask(&sandbox, chat("sk-sandbox-a1")).await;
@@ -171,8 +172,8 @@ async fn a_demand_above_the_default_burst_waits_for_a_full_bucket() {
 async fn what_can_never_fit_is_told_without_a_time() {
     let huge = CHAT.replacen('{', r#"{"max_tokens":5000,"#, 1);
     let limit = || Limit::tokens(1_000).per_minute();
-    for window in [Window::Bucket, Window::Fixed] {
-        let sandbox = org_a(Dialect::OpenAi, [limit()]).window(window).build();
+    for window in [LimitAlgorithm::TokenBucket, LimitAlgorithm::FixedWindow] {
+        let sandbox = org_a(Dialect::OpenAi, [limit()]).limit_algorithm(window).build();
         let (status, headers, body) = ask(&sandbox, chat_with("sk-sandbox-a1", &huge)).await;
         assert_eq!(status, REFUSED);
         assert!(!headers.contains_key("retry-after"));
@@ -221,8 +222,8 @@ async fn a_concurrent_limit_is_freed_by_the_end_of_the_body_or_its_drop() {
     assert_eq!(status(&sandbox, chat("sk-sandbox-a1")).await, OK);
     drop(body);
     drop(third);
-    assert_eq!(sandbox.seen().account("org-a").in_flight, 0);
-    assert_eq!(sandbox.seen().account("org-a").most_in_flight, 2);
+    assert_eq!(sandbox.stats().account("org-a").in_flight, 0);
+    assert_eq!(sandbox.stats().account("org-a").max_in_flight, 2);
 }
 
 #[tokio::test(start_paused = true)]

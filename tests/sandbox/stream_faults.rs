@@ -22,8 +22,8 @@ async fn a_cut_stream_fails_after_so_many_events() {
     assert!(body.frame().await.unwrap().is_ok());
     assert_eq!(body.frame().await.unwrap().unwrap_err(), SandboxError::StreamCut);
     assert!(body.frame().await.is_none());
-    let seen = sandbox.seen().total();
-    assert_eq!((seen.streams_begun, seen.streams_cut, seen.events), (1, 1, 2));
+    let seen = sandbox.stats().total();
+    assert_eq!((seen.streams_started, seen.streams_cut, seen.events), (1, 1, 2));
     assert_eq!(seen.in_flight, 0);
     assert!(text(&sandbox, chat_with("sk-sandbox-a1", CHAT_STREAM)).await.ends_with("[DONE]\n\n"));
 }
@@ -51,13 +51,13 @@ async fn a_stream_error_is_the_last_event_of_a_200() {
     let told = text(&sandbox, generate("streamGenerateContent")).await;
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     assert_eq!(told[1]["error"]["code"], 503, "the array is whole");
-    assert_eq!(sandbox.seen().total().streams_cut, 2);
+    assert_eq!(sandbox.stats().total().streams_cut, 2);
 }
 
 #[tokio::test]
 async fn a_stream_may_find_out_that_the_quota_is_gone() {
     let sandbox = two_accounts(Dialect::OpenAi);
-    sandbox.fail(Fault::stream_exhausted(1, 2));
+    sandbox.fail(Fault::stream_quota_error(1, 2));
     let told = events(&text(&sandbox, chat_with("sk-sandbox-a1", CHAT_STREAM)).await);
     assert_eq!((told.len(), &told[1]["error"]["code"]), (2, &"insufficient_quota".into()));
     let body = r#"{"model":"gpt-4o","stream":true,"input":"Hello"}"#;
@@ -67,7 +67,7 @@ async fn a_stream_may_find_out_that_the_quota_is_gone() {
     assert_eq!(code(&sandbox, "sk-sandbox-a1").await, 200, "the account itself is as it was");
 
     let sandbox = two_accounts(Dialect::Anthropic);
-    sandbox.fail(Fault::stream_exhausted(0, 1));
+    sandbox.fail(Fault::stream_quota_error(0, 1));
     let told = events(&text(&sandbox, messages(MESSAGES_STREAM)).await);
     assert!(told[0]["error"]["message"].as_str().unwrap().starts_with("Your credit balance"));
 }

@@ -114,15 +114,15 @@ async fn an_event_is_made_when_it_is_polled_for() {
     let script = Script::new().tokens(250_000_000).events(1_000_000);
     let sandbox = org_a(Dialect::OpenAi, []).answer(script).build();
     let mut body = send(&sandbox, chat_with("sk-sandbox-a1", CHAT_STREAM)).await.into_body();
-    assert_eq!(sandbox.seen().total().events, 0);
+    assert_eq!(sandbox.stats().total().events, 0);
     for read in 1..=3 {
         body.frame().await.unwrap().unwrap();
-        let seen = sandbox.seen().total();
+        let seen = sandbox.stats().total();
         assert_eq!((seen.events, seen.answer_tokens), (read, (read - 1) * 250));
     }
     drop(body);
-    let seen = sandbox.seen().total();
-    assert_eq!((seen.streams_begun, seen.streams_cut, seen.streams_finished), (1, 1, 0));
+    let seen = sandbox.stats().total();
+    assert_eq!((seen.streams_started, seen.streams_cut, seen.streams_finished), (1, 1, 0));
 }
 
 #[tokio::test(start_paused = true)]

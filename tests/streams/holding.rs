@@ -45,7 +45,7 @@ async fn a_stream_that_stalls_after_its_head_flows_after_two_seconds() {
         assert!(began.elapsed() < Duration::from_secs(3), "what came before is there at once");
         assert!(!read(body).await.is_empty());
         assert!(began.elapsed() >= minute);
-        assert_eq!(fake.seen().total().requests, 1, "slow is not failed");
+        assert_eq!(fake.stats().total().requests, 1, "slow is not failed");
     }
 }
 
@@ -186,7 +186,7 @@ async fn a_caller_may_go_away_at_any_point() {
             let (pool, gap) = (pool(style, 2), Duration::from_millis(100));
             let script = Script::new().tokens(2).gap(gap).latency(gap);
             let fake = sandbox(style, 2).answer(script).build();
-            assert!(fake.fail(Fault::stream_exhausted(style.preludes(), 1)));
+            assert!(fake.fail(Fault::stream_quota_error(style.preludes(), 1)));
             let mut all = tokio_test::task::spawn(async {
                 let response = send(&pool, fake.clone(), style.request()).await;
                 read(response.into_body()).await;
@@ -202,7 +202,7 @@ async fn a_caller_may_go_away_at_any_point() {
             drop(all);
             let snapshot = pool.snapshot();
             assert_eq!((in_flight(&snapshot), snapshot.waiting), (0, 0), "{style:?} {polls}");
-            assert_eq!(fake.seen().total().in_flight, 0, "{style:?}: the provider is told");
+            assert_eq!(fake.stats().total().in_flight, 0, "{style:?}: the provider is told");
             if done {
                 assert!(polls > 5, "{style:?}: nothing was waited for");
                 break;

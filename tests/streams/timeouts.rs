@@ -11,7 +11,7 @@ const SECOND: Duration = Duration::from_secs(1);
 async fn a_late_first_token_goes_to_another_key() {
     for style in STYLES {
         // Late by its head, or by what comes after it.
-        for fault in [Fault::slow(60 * SECOND, 1), Fault::stall_streams(0, 60 * SECOND, 1)] {
+        for fault in [Fault::delay(60 * SECOND, 1), Fault::stall_streams(0, 60 * SECOND, 1)] {
             let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
             assert!(fake.fail(fault));
             let began = Instant::now();
@@ -36,7 +36,7 @@ async fn without_any_head_in_time_the_answer_is_a_504_of_the_dialect() {
         (Style::List, "/error/status=DEADLINE_EXCEEDED"),
     ] {
         let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
-        assert!(fake.fail(Fault::slow(60 * SECOND, 99)));
+        assert!(fake.fail(Fault::delay(60 * SECOND, 99)));
         let rotation = KeyRotationLayer::new(&pool).first_token(SECOND);
         let response = stack(&pool, rotation, fake.clone()).oneshot(style.request()).await.unwrap();
         assert_eq!(response.status(), 504);
@@ -72,7 +72,7 @@ async fn when_all_are_late_the_last_is_passed_on_as_it_is() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_no_stream_may_take_its_time() {
     let (pool, fake) = (pool(Style::Chat, 2), sandbox(Style::Chat, 2).build());
-    assert!(fake.fail(Fault::slow(60 * SECOND, 1)));
+    assert!(fake.fail(Fault::delay(60 * SECOND, 1)));
     let rotation = KeyRotationLayer::new(&pool).first_token(SECOND).idle(SECOND);
     let whole = r#"{"model":"m","messages":[{"role":"user","content":"Hello"}]}"#;
     let request = Style::Chat.request().map(|_| whole.to_owned());
@@ -100,7 +100,7 @@ async fn a_stream_that_stops_ends_with_an_error_of_the_dialect() {
         // Before the body is dropped.
         let freed = in_flight(&pool.snapshot()) == 0;
         assert_eq!((freed, judged(&pool, "transient")), (true, 1), "{style:?}");
-        assert_eq!(fake.seen().total().in_flight, 0, "{style:?}: the provider is told");
+        assert_eq!(fake.stats().total().in_flight, 0, "{style:?}: the provider is told");
 
         let twin = sandbox(style, 1).build();
         let mut raw = twin.oneshot(style.with_key(1)).await.unwrap().into_body();
@@ -136,6 +136,6 @@ async fn a_slow_stream_and_a_slow_reader_are_not_idle() {
             tokio::time::sleep(rest).await;
         }
         assert!(all.ends_with(b"data: [DONE]\n\n"), "{gap:?}");
-        assert_eq!(fake.seen().total().streams_finished, 1);
+        assert_eq!(fake.stats().total().streams_finished, 1);
     }
 }

@@ -33,7 +33,7 @@ async fn a_stream_that_is_dropped_is_estimated_from_what_has_come() {
         }
         assert!(setup.kept.all().is_empty());
         drop(body);
-        let (usage, made) = (setup.only(), setup.sandbox.seen().total().answer_tokens);
+        let (usage, made) = (setup.only(), setup.sandbox.stats().total().answer_tokens);
         assert!(usage.is_estimated, "{api:?}");
         let off = usage.all_output().abs_diff(made);
         assert!(4 * off <= made, "{api:?}: {usage:?}, and {made} were made");
@@ -84,7 +84,7 @@ async fn a_body_that_fails_and_one_that_stops_settle_too() {
             // Before it is dropped.
             let usage = setup.only();
             assert!(usage.is_estimated, "{shown}");
-            let made = setup.sandbox.seen().total().answer_tokens;
+            let made = setup.sandbox.stats().total().answer_tokens;
             assert!(usage.all_output().abs_diff(made) <= 3, "{shown}: {usage:?}, made {made}");
             assert_eq!(setup.in_flight(), 0, "{shown}");
             drop(body);
@@ -145,7 +145,7 @@ async fn what_is_given_up_before_its_answer_is_estimated_from_its_prompt() {
     let (first, second, third) = (setup.ask(request()), setup.ask(request()), setup.ask(request()));
     let all = async { tokio::join!(first, second, third) };
     assert!(tokio::time::timeout(Duration::from_secs(1), all).await.is_err());
-    let books = setup.sandbox.seen().total();
+    let books = setup.sandbox.stats().total();
     let kept = setup.kept.all();
     assert_eq!((books.accepted, kept.len(), setup.kept.unmetered()), (2, 2, 0));
     assert!(kept.iter().all(|usage| usage.is_estimated && usage.input > 0 && usage.output == 0));

@@ -61,7 +61,7 @@ fn fault(rng: &mut fastrand::Rng) -> Option<Fault> {
         4 => Fault::cut_streams(rng.u64(0..20), 1),
         5 => Fault::stream_error(rng.u64(0..20), 1),
         6 => Fault::stall_streams(rng.u64(0..20), Duration::from_secs(1), 1),
-        7 => Fault::cool(format!("org-{}", rng.u8(1..=4)), Duration::from_secs(1)),
+        7 => Fault::rate_limit(format!("org-{}", rng.u8(1..=4)), Duration::from_secs(1)),
         8 => Fault::error(http::StatusCode::BAD_REQUEST, 1),
         _ => return None,
     })
@@ -123,7 +123,7 @@ async fn ten_thousand_mixed_requests_are_booked_as_the_provider_books_them() {
             done += 1;
         }
 
-        let books = sandbox.seen();
+        let books = sandbox.stats();
         let report = ledger.query(&"by=key".parse().unwrap());
         assert_eq!(report.lines.len(), 4, "{api:?}");
         for line in &report.lines {

@@ -12,7 +12,7 @@ async fn what_is_read_is_what_the_provider_has_in_its_books() {
             for _ in 0..5 {
                 read(setup.ask(api.request(stream)).await.into_body()).await;
             }
-            let books = setup.sandbox.seen().total();
+            let books = setup.sandbox.stats().total();
             let all = setup.kept.all();
             assert_eq!(all.len(), 5, "{api:?} {stream}");
             assert!(all.iter().all(|usage| !usage.is_estimated), "{api:?} {stream}: {all:?}");
@@ -34,7 +34,7 @@ async fn it_is_told_by_key() {
     for (id, secret) in [("k1", "org-1-1"), ("k2", "org-2-1")] {
         let of_key =
             kept.iter().filter(|(key, _)| key == id).map(|(_, usage)| usage.unwrap().all_output());
-        assert_eq!(of_key.sum::<u64>(), setup.sandbox.seen().key(secret).answer_tokens, "{id}");
+        assert_eq!(of_key.sum::<u64>(), setup.sandbox.stats().key(secret).answer_tokens, "{id}");
     }
 }
 
@@ -53,7 +53,7 @@ async fn a_thousand_mixed_requests_add_up() {
                 2 => setup.sandbox.fail(Fault::stream_error(rng.u64(0..8), 1)),
                 _ => false,
             };
-            let (before, known) = (setup.sandbox.seen().total(), setup.kept.all().len());
+            let (before, known) = (setup.sandbox.stats().total(), setup.kept.all().len());
             let stream = rng.bool();
             let response = setup.ask(api.request(stream)).await;
             let used = response.extensions().get::<KeyUsed>().map(|used| used.verdict);
@@ -66,7 +66,7 @@ async fn a_thousand_mixed_requests_add_up() {
             drop(body);
 
             let is_finished = match stream {
-                true => setup.sandbox.seen().total().streams_finished > before.streams_finished,
+                true => setup.sandbox.stats().total().streams_finished > before.streams_finished,
                 // It was read before it was passed on.
                 false => true,
             };
