@@ -24,8 +24,8 @@ use hyper_util::{
 use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_key_rotation::{
-    Account, ApiKey, AzureOpenAi, KeyBalance, KeyEndpointInfo, KeyPool, KeyUsed, Limit,
-    QuotaAwareRetry, ReplayBodyLayer, Trail,
+    Account, ApiKey, AzureOpenAi, KeyBalance, KeyInfo, KeyPool, KeyUsed, Limit, QuotaAwareRetry,
+    ReplayBodyLayer, Trail,
     sandbox::{Dialect, Sandbox, Script},
 };
 
@@ -65,7 +65,7 @@ async fn main() -> Result<(), BoxError> {
     let service = ServiceBuilder::new()
         .layer(ReplayBodyLayer::new())
         .retry(QuotaAwareRetry::new(&pool))
-        .service(KeyBalance::new(&pool, |_: &KeyEndpointInfo| {
+        .service(KeyBalance::new(&pool, |_: &KeyInfo| {
             Client::builder(TokioExecutor::new()).build_http()
         }));
 

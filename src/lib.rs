@@ -223,8 +223,8 @@ pub use error::{BuildError, Exhausted, Reason};
 pub use key::{ApiKey, KeyId};
 pub use limit::{Limit, LimitError};
 pub use pool::{
-    Attempt, Changes, Drained, Events, KeyEndpointInfo, KeyPool, KeyPoolBuilder, KeySet, KeyUsed,
-    Lease, Trail,
+    Attempt, Changes, Drained, Events, KeyInfo, KeyPool, KeyPoolBuilder, KeySet, KeyUsed, Lease,
+    Trail,
 };
 pub use provider::{
     Anthropic, AzureOpenAi, Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Gemini, Generic,

@@ -25,7 +25,7 @@ use crate::{
 
 use super::{
     Wanted,
-    key_set::{KeyEndpointInfo, KeySet},
+    key_set::{KeyInfo, KeySet},
     shared::Core,
     wanted::exclude,
 };
@@ -60,7 +60,7 @@ enum Look {
 }
 
 impl KeyGate {
-    pub(crate) fn new(pool: &KeyPool, info: &KeyEndpointInfo) -> Self {
+    pub(crate) fn new(pool: &KeyPool, info: &KeyInfo) -> Self {
         let own = info.endpoint.as_ref().and_then(|uri| Endpoint::parse(&uri.to_string()).ok());
         // Until there is a request to go by.
         let like = pool.shared.with(|core, now| {

@@ -14,7 +14,7 @@ use tokio::{
 };
 use tower::{Service, ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 use tower_key_rotation::{
-    Account, Demand, KeyBalance, KeyEndpointInfo, KeyId, KeyPool, Limit, OpenAi, QuotaAwareRetry,
+    Account, Demand, KeyBalance, KeyId, KeyInfo, KeyPool, Limit, OpenAi, QuotaAwareRetry,
     rotate::ResponseBody,
 };
 
@@ -53,7 +53,7 @@ impl World {
             .unwrap();
         let servers = Servers::default();
         let made = servers.clone();
-        let balance = KeyBalance::new(&pool, move |info: &KeyEndpointInfo| made.client(info));
+        let balance = KeyBalance::new(&pool, move |info: &KeyInfo| made.client(info));
         let retry = QuotaAwareRetry::new(&pool);
         let client = ServiceBuilder::new().retry(retry).service(balance);
         let client = BoxCloneSyncService::new(client);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use tower::{ServiceBuilder, ServiceExt};
-use tower_key_rotation::{Account, KeyBalance, KeyEndpointInfo, Limit, QuotaAwareRetry};
+use tower_key_rotation::{Account, KeyBalance, KeyInfo, Limit, QuotaAwareRetry};
 
 use super::servers::{Servers, key, keys, offer, request};
 
@@ -16,7 +16,7 @@ async fn a_hundred_keys_are_exchanged_one_by_one_and_no_caller_sees_it() {
     let servers = Servers::default();
     let pool = keys(KEYS).build().unwrap();
     let made = servers.clone();
-    let balance = KeyBalance::new(&pool, move |info: &KeyEndpointInfo| made.client(info));
+    let balance = KeyBalance::new(&pool, move |info: &KeyInfo| made.client(info));
     let stack = ServiceBuilder::new().retry(QuotaAwareRetry::new(&pool)).service(balance);
     let load = tokio::spawn(offer(stack.clone(), 4_000));
     let mut gone = Vec::new();

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use tower::{Service, ServiceExt};
-use tower_key_rotation::{ApiKey, KeyEndpointInfo, KeyPool, KeyPoolBuilder, OpenAi};
+use tower_key_rotation::{ApiKey, KeyInfo, KeyPool, KeyPoolBuilder, OpenAi};
 
 pub(crate) type Body = Full<Bytes>;
 
@@ -68,7 +68,7 @@ impl Servers {
     }
 
     /// The service of a key, as a client that is bound to its server would be.
-    pub(crate) fn client(&self, info: &KeyEndpointInfo) -> Server {
+    pub(crate) fn client(&self, info: &KeyInfo) -> Server {
         let uri = info.endpoint.as_ref().unwrap();
         Server::new(self, uri.host().unwrap().strip_suffix(".test").unwrap())
     }

@@ -6,8 +6,8 @@ use http::StatusCode;
 use tokio::time::{Instant, timeout};
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_key_rotation::{
-    Account, Demand, Exhausted, KeyBalance, KeyEndpointInfo, KeyId, KeyPool, KeyPoolBuilder,
-    KeyRotation, KeyUsed, Limit, OpenAi, QuotaAwareRetry, Reason, Trail,
+    Account, Demand, Exhausted, KeyBalance, KeyId, KeyInfo, KeyPool, KeyPoolBuilder, KeyRotation,
+    KeyUsed, Limit, OpenAi, QuotaAwareRetry, Reason, Trail,
 };
 
 use super::servers::{Body, Server, Servers, keys, request};
@@ -15,7 +15,7 @@ use super::servers::{Body, Server, Servers, keys, request};
 fn balance(
     pool: &KeyPool,
     servers: &Servers,
-) -> KeyBalance<impl FnMut(&KeyEndpointInfo) -> Server + use<>, Server> {
+) -> KeyBalance<impl FnMut(&KeyInfo) -> Server + use<>, Server> {
     let servers = servers.clone();
     KeyBalance::new(pool, move |info| servers.client(info))
 }
