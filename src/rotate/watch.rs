@@ -4,7 +4,7 @@ use crate::{
     Lease, Ruling,
     provider::Framing,
     stream::{Scanner, Seen},
-    usage::Running,
+    usage::OutputEstimate,
 };
 
 /// Looks at an answer as it flows by, and tells the pool what it says.
@@ -14,7 +14,7 @@ pub(super) struct Watch {
     scan: Option<Box<Scan>>,
     stage: Stage,
     /// What has come of it since it last told what it used.
-    running: Running,
+    running: OutputEstimate,
     has_ended: bool,
 }
 
@@ -46,7 +46,7 @@ impl Watch {
 
     /// For a body in which no error comes.
     pub(super) fn none() -> Self {
-        let running = Running::default();
+        let running = OutputEstimate::default();
         Self { scan: None, stage: Stage::Begun, running, has_ended: false }
     }
 
@@ -64,13 +64,13 @@ impl Watch {
     }
 
     /// What has come of the answer since it last told what it used.
-    pub(super) fn running(&self) -> &Running {
+    pub(super) fn running(&self) -> &OutputEstimate {
         &self.running
     }
 
     /// What has come so far is known: what is to come counts.
     pub(super) fn count_anew(&mut self) {
-        self.running = Running::default();
+        self.running = OutputEstimate::default();
     }
 
     /// Whether its last event has come.

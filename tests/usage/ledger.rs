@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use tower_key_rotation::{
     Demand, Trail, Verdict,
     sandbox::Fault,
-    usage::{Ledger, Query, Totals},
+    usage::{Dimension, Interval, Ledger, Query, Totals},
 };
 
 use super::*;
@@ -124,40 +124,40 @@ async fn ten_thousand_mixed_requests_are_booked_as_the_provider_books_them() {
         }
 
         let books = sandbox.stats();
-        let report = ledger.query(&"by=key".parse().unwrap());
-        assert_eq!(report.lines.len(), 4, "{api:?}");
-        for line in &report.lines {
-            let Totals { requests, estimated_requests, unmetered_requests, .. } = line.totals;
-            let theirs = books.key(line.key.as_ref().unwrap().as_str());
+        let report = ledger.query(&Query::new().by(Dimension::Key));
+        assert_eq!(report.rows.len(), 4, "{api:?}");
+        for row in &report.rows {
+            let Totals { requests, estimated_requests, unmetered_requests, .. } = row.totals;
+            let theirs = books.key(row.key.as_ref().unwrap().as_str());
             assert_eq!(unmetered_requests, 0, "{api:?}");
-            assert_eq!(requests - estimated_requests, theirs.finished, "{api:?}: {line:?}");
-            let input = line.totals.all_input() - line.totals.estimated_input;
-            let output = line.totals.all_output() - line.totals.estimated_output;
+            assert_eq!(requests - estimated_requests, theirs.finished, "{api:?}: {row:?}");
+            let input = row.totals.all_input() - row.totals.estimated_input;
+            let output = row.totals.all_output() - row.totals.estimated_output;
             let finished = (theirs.finished_prompt_tokens, theirs.finished_answer_tokens);
-            assert_eq!((input, output), finished, "{api:?}: {line:?}");
+            assert_eq!((input, output), finished, "{api:?}: {row:?}");
             // Streams whose first word was an error are refusals, as if it had come in their place: no
             // other attempt here is told that the provider has failed.
             let attempts = trails.iter().flat_map(Trail::attempts);
             let refused = attempts.filter(|attempt| {
                 let is_failure =
                     matches!(attempt.verdict, Verdict::Overloaded { .. } | Verdict::Transient);
-                attempt.key == line.key && is_failure && attempt.rule != "no-answer"
+                attempt.key == row.key && is_failure && attempt.rule != "no-answer"
             });
             let unfinished = theirs.accepted - theirs.finished;
-            assert_eq!(
-                estimated_requests + refused.count() as u64,
-                unfinished,
-                "{api:?}: {line:?}"
-            );
+            assert_eq!(estimated_requests + refused.count() as u64, unfinished, "{api:?}: {row:?}");
         }
         let total = report.total;
         let (finished, estimated) = (books.total().finished, total.estimated_requests);
         println!("{api:?}: of {done}, {finished} finished, {estimated} estimated: {total:?}");
         assert!(finished > 1_500 && estimated > 100, "{api:?}: {finished} {estimated}");
-        for by in ["by=model,tag", "by=account,minute", "by=tag,hour"] {
-            let parts = ledger.query(&by.parse::<Query>().unwrap());
-            let requests: u64 = parts.lines.iter().map(|line| line.totals.requests).sum();
-            assert_eq!((requests, parts.total), (total.requests, total), "{by}");
+        for query in [
+            Query::new().by(Dimension::Model).by(Dimension::Tag),
+            Query::new().by(Dimension::Account).per(Interval::Minute),
+            Query::new().by(Dimension::Tag).per(Interval::Hour),
+        ] {
+            let parts = ledger.query(&query);
+            let requests: u64 = parts.rows.iter().map(|row| row.totals.requests).sum();
+            assert_eq!((requests, parts.total), (total.requests, total), "{query:?}");
         }
         assert_eq!(pool.snapshot().accounts.iter().map(|a| a.in_flight).sum::<u64>(), 0);
     }
@@ -186,11 +186,11 @@ async fn a_tag_is_kept_in_line() {
         lease.settle(Usage::tokens(1, 1));
     };
     tokio::join!(ask("first"), ask("second"), by_hand);
-    let report = ledger.query(&"by=tag,model".parse().unwrap());
-    let lines = report.lines.iter();
-    let lines: Vec<_> = lines.map(|line| (line.tag.as_deref(), line.model.as_deref())).collect();
+    let report = ledger.query(&Query::new().by(Dimension::Tag).by(Dimension::Model));
+    let rows = report.rows.iter();
+    let rows: Vec<_> = rows.map(|row| (row.tag.as_deref(), row.model.as_deref())).collect();
     assert_eq!(
-        lines,
+        rows,
         [(Some("by hand"), Some("m")), (Some("first"), Some("m")), (Some("second"), Some("m"))]
     );
 }

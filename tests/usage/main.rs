@@ -22,7 +22,7 @@ use tower_key_rotation::{
     RotationStack, Usage,
     rotate::ResponseBody,
     sandbox::{Dialect, Sandbox, SandboxBuilder, Script},
-    usage::{Spent, UsageSink},
+    usage::{UsageRecord, UsageSink},
 };
 
 /// Keeps all that it is told.
@@ -30,8 +30,8 @@ use tower_key_rotation::{
 struct Kept(Mutex<Vec<(String, Option<Usage>)>>);
 
 impl UsageSink for Kept {
-    fn record(&self, spent: &Spent<'_>) {
-        self.0.lock().unwrap().push((spent.key.to_string(), spent.usage));
+    fn record(&self, record: &UsageRecord<'_>) {
+        self.0.lock().unwrap().push((record.key.to_string(), record.usage));
     }
 }
 
