@@ -164,7 +164,7 @@ fn tags_and_then_models_beyond_the_bound_are_combined() {
     plain(DAY_START, "b1", &long, Some(&long)).count_in(&ledger);
     let report = ledger.query(&by([Dimension::Key, Dimension::Model, Dimension::Tag]));
     let expected = [
-        // It came seventh, when there was no row left with its tag, and none without.
+        // The seventh combination found neither a row with its tag nor one without.
         ("a1 (other) ", 1),
         ("a1 m (other)", 2),
         ("a1 m 1", 1),
