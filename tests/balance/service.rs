@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_key_rotation::{
     Account, Demand, Exhausted, KeyBalance, KeyId, KeyInfo, KeyPool, KeyPoolBuilder, KeyRotation,
-    KeyUsed, Limit, OpenAi, QuotaAwareRetry, Reason, Trail,
+    KeyRotationLayer, KeyUsed, Limit, OpenAi, QuotaAwareRetry, Reason, Trail,
 };
 
 use super::servers::{Body, Server, Servers, keys, request};
@@ -25,6 +25,18 @@ fn a_balance_is_clone_send_and_sync() {
     fn is<T: Service<http::Request<Body>, Future: Send> + Clone + Send + Sync>(_: &T) {}
     let pool = keys(1).build().unwrap();
     is(&balance(&pool, &Servers::default()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_balance_takes_the_options_of_a_rotation_layer() {
+    let servers = Servers::default();
+    let pool = keys(1).build().unwrap();
+    let balance = balance(&pool, &servers);
+    let response = balance.clone().oneshot(request()).await.unwrap();
+    assert!(response.extensions().get::<KeyUsed>().is_some());
+    let layer = KeyRotationLayer::new(&pool).annotate(false);
+    let response = balance.rotation(&layer).oneshot(request()).await.unwrap();
+    assert!(response.extensions().get::<KeyUsed>().is_none());
 }
 
 #[tokio::test(start_paused = true)]

@@ -43,6 +43,8 @@ async fn a_key_is_accepted_only_in_the_places_of_its_dialect() {
     };
     assert_eq!(gemini("", &[GOOGLE]).await, 200);
     assert_eq!(gemini("?alt=json&key=sk-sandbox-a1", &[]).await, 200);
+    assert_eq!(gemini("?%6Bey=sk%2Dsandbox%2Da1", &[]).await, 200, "as a server decodes it");
+    assert_eq!(gemini("?%6Bey=sk-sandbox-a1", &[GOOGLE]).await, 400, "two keys");
     assert_eq!(gemini("", &[BEARER]).await, 403, "as without a key");
     let path = "/v1beta/openai/chat/completions";
     assert_eq!(with(Dialect::Gemini, path, CHAT, &[BEARER]).await, 200);
