@@ -14,16 +14,16 @@ impl Price {
     /// Parses a JSON number (`3e-06`, `0.000003`) digit by digit, rounded to the 18th decimal place.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         if text.starts_with('-') {
-            return Err("is less than nothing");
+            return Err("is negative");
         }
         let (digits, exponent) = match text.split_once(['e', 'E']) {
-            Some((digits, exponent)) => (digits, exponent.parse().map_err(|_| "is no number")?),
+            Some((digits, exponent)) => (digits, exponent.parse().map_err(|_| "is not a number")?),
             None => (text, 0_i64),
         };
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         let all = whole.bytes().chain(fraction.bytes());
         if whole.is_empty() || !all.clone().all(|byte| byte.is_ascii_digit()) {
-            return Err("is no number");
+            return Err("is not a number");
         }
         // How many of the digits are kept; the others are below the last decimal place.
         let kept = (whole.len() as i64).saturating_add(exponent).saturating_add(PLACES);
@@ -37,7 +37,7 @@ impl Price {
         for _ in 0..kept.clamp(0, 64) {
             let digit = u64::from(all.next().map_or(0, |byte| byte - b'0'));
             let more = amount.checked_mul(10).and_then(|amount| amount.checked_add(digit));
-            amount = more.ok_or("is more than any token costs")?;
+            amount = more.ok_or("is more than 18 dollars per token")?;
         }
         if kept >= 0 && all.next().is_some_and(|byte| byte >= b'5') {
             amount = amount.saturating_add(1);
@@ -95,12 +95,12 @@ mod tests {
             assert_eq!(Price::parse(text), Ok(Price(amount)), "{text}");
         }
         for text in ["19", "1e2", "1e300", "123456789", "1e9999999999"] {
-            assert_eq!(Price::parse(text), Err("is more than any token costs"), "{text}");
+            assert_eq!(Price::parse(text), Err("is more than 18 dollars per token"), "{text}");
         }
         for text in ["", ".5", "e5", "1e", "\"3e-6\"", "null", "1_0", "1e99999999999999999999"] {
-            assert_eq!(Price::parse(text), Err("is no number"), "{text}");
+            assert_eq!(Price::parse(text), Err("is not a number"), "{text}");
         }
-        assert_eq!(Price::parse("-1e-6"), Err("is less than nothing"));
+        assert_eq!(Price::parse("-1e-6"), Err("is negative"));
     }
 
     #[test]

@@ -80,25 +80,27 @@ impl Table {
         }
         let (prefix, rest) = split(model);
         let entry = self.models.get(prefix)?.get(rest)?;
-        let is_its = entry.provider.as_deref().is_none_or(|provider| names.contains(&provider));
-        (is_its || known.is_none()).then_some(&entry.rates)
+        let is_of_provider =
+            entry.provider.as_deref().is_none_or(|provider| names.contains(&provider));
+        (is_of_provider || known.is_none()).then_some(&entry.rates)
     }
 }
 
 impl Entry {
     fn parse(text: &str) -> Result<Self, String> {
         let fields: HashMap<String, &RawValue> =
-            serde_json::from_str(text).map_err(|_| "is no object".to_owned())?;
+            serde_json::from_str(text).map_err(|_| "is not an object".to_owned())?;
         let mut entry = Self { provider: None, rates: Rates::default() };
         if let Some(provider) = fields.get("litellm_provider") {
             let provider = serde_json::from_str(provider.get());
-            entry.provider = Some(provider.map_err(|_| "litellm_provider: is no text".to_owned())?);
+            entry.provider =
+                Some(provider.map_err(|_| "litellm_provider: is not a string".to_owned())?);
         }
         for (field, value) in &fields {
             // Some files write null for a price that does not exist.
-            if let Some(place) = PriceField::parse(field).filter(|_| value.get() != "null") {
+            if let Some(known) = PriceField::parse(field).filter(|_| value.get() != "null") {
                 let price = Price::parse(value.get());
-                entry.rates.set(place, price.map_err(|problem| format!("{field}: {problem}"))?);
+                entry.rates.set(known, price.map_err(|problem| format!("{field}: {problem}"))?);
             }
         }
         Ok(entry)

@@ -148,11 +148,11 @@ fn a_bad_entry_is_reported_and_left_out_and_a_bad_file_changes_nothing() {
     assert_eq!(
         problems,
         [
-            "model \"dear\": input_cost_per_token: is more than any token costs",
-            "model \"list\": is no object",
-            "model \"negative\": output_cost_per_token: is less than nothing",
-            "model \"ownerless\": litellm_provider: is no text",
-            "model \"text\": input_cost_per_token: is no number",
+            "model \"dear\": input_cost_per_token: is more than 18 dollars per token",
+            "model \"list\": is not an object",
+            "model \"negative\": output_cost_per_token: is negative",
+            "model \"ownerless\": litellm_provider: is not a string",
+            "model \"text\": input_cost_per_token: is not a number",
         ]
     );
     // All clones have the new prices in place of the old ones.
