@@ -28,7 +28,7 @@ use tower::{
     BoxError, Service, ServiceExt, balance::p2c::Balance, discover::ServiceList, load::Constant,
 };
 use tower_key_rotation::{
-    Account, ApiKey, KeyBalance, KeyEndpointInfo, KeyPool, KeyRotation, Limit, OpenAi,
+    Account, ApiKey, KeyBalance, KeyInfo, KeyPool, KeyRotation, Limit, OpenAi,
 };
 
 type Body = Full<Bytes>;
@@ -76,8 +76,8 @@ fn balance<S: Service<Request<Body>, Error: Into<BoxError>>>(
     Balance::new(ServiceList::new(servers.map(|server| Constant::new(server, 1)).collect()))
 }
 
-fn endpoints(pool: &KeyPool) -> KeyBalance<fn(&KeyEndpointInfo) -> Server, Server> {
-    KeyBalance::new(pool, |_: &KeyEndpointInfo| Server)
+fn endpoints(pool: &KeyPool) -> KeyBalance<fn(&KeyInfo) -> Server, Server> {
+    KeyBalance::new(pool, |_: &KeyInfo| Server)
 }
 
 fn pool(number: usize) -> KeyPool {

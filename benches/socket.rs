@@ -26,7 +26,7 @@ use tokio::{
 use tower::{ServiceBuilder, ServiceExt};
 use tower_key_rotation::{
     Account, ApiKey, KeyPool, Limit, OpenAi, ReplayBody, RotationStack,
-    sandbox::{Dialect, Sandbox, Script, Window},
+    sandbox::{Dialect, LimitAlgorithm, Sandbox, Script},
 };
 
 const ACCOUNTS: usize = 3;
@@ -35,19 +35,23 @@ const CALLERS: usize = 64;
 struct Row {
     name: &'static str,
     limit: Limit,
-    enforced: Window,
+    enforced: LimitAlgorithm,
 }
 
 fn rows() -> Vec<Row> {
     let row = |name, limit, enforced| Row { name, limit, enforced };
     vec![
-        row("6,000 requests/min", Limit::requests(6_000).per_minute(), Window::Bucket),
-        row("600 requests/min", Limit::requests(600).per_minute(), Window::Bucket),
-        row("120 requests/min burst 1", Limit::requests(120).per_minute().burst(1), Window::Bucket),
+        row("6,000 requests/min", Limit::requests(6_000).per_minute(), LimitAlgorithm::TokenBucket),
+        row("600 requests/min", Limit::requests(600).per_minute(), LimitAlgorithm::TokenBucket),
+        row(
+            "120 requests/min burst 1",
+            Limit::requests(120).per_minute().burst(1),
+            LimitAlgorithm::TokenBucket,
+        ),
         row(
             "100 requests in 4 s, fixed",
             Limit::requests(100).per(Duration::from_secs(4)).fixed(),
-            Window::Fixed,
+            LimitAlgorithm::FixedWindow,
         ),
     ]
 }
@@ -72,7 +76,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 fn allowed(row: &Row, time: Duration) -> f64 {
     let periods = time.as_secs_f64() / row.limit.period().as_secs_f64();
     let of_one = match row.enforced {
-        Window::Fixed => row.limit.amount() as f64 * periods.ceil(),
+        LimitAlgorithm::FixedWindow => row.limit.amount() as f64 * periods.ceil(),
         _ => row.limit.amount() as f64 * periods + row.limit.burst_amount() as f64,
     };
     of_one * ACCOUNTS as f64
@@ -83,7 +87,7 @@ async fn run(row: &Row, time: Duration) -> Result<(u64, u64), Box<dyn Error>> {
     let name = |account| format!("org-{account}");
     let secret = |account| format!("sk-sandbox-{account}");
     let script = Script::new().tokens(1).latency(Duration::from_millis(2));
-    let sandbox = Sandbox::builder(Dialect::OpenAi).window(row.enforced).answer(script);
+    let sandbox = Sandbox::builder(Dialect::OpenAi).limit_algorithm(row.enforced).answer(script);
     let sandbox = (0..ACCOUNTS).fold(sandbox, |sandbox, account| {
         sandbox.account(name(account), [row.limit.clone()], [secret(account)])
     });
@@ -114,7 +118,7 @@ async fn run(row: &Row, time: Duration) -> Result<(u64, u64), Box<dyn Error>> {
         }));
     }
     sleep_until(end).await;
-    let seen = sandbox.seen().total();
+    let seen = sandbox.stats().total();
     Ok((seen.requests - seen.rate_limited, seen.rate_limited))
 }
 

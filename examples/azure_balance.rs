@@ -24,8 +24,8 @@ use hyper_util::{
 use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_key_rotation::{
-    Account, ApiKey, AzureOpenAi, KeyBalance, KeyEndpointInfo, KeyPool, KeyUsed, Limit,
-    QuotaAwareRetry, ReplayBodyLayer, Trail,
+    Account, ApiKey, AzureOpenAi, KeyBalance, KeyInfo, KeyPool, KeyUsed, Limit, QuotaAwareRetry,
+    ReplayBodyLayer, Trail,
     sandbox::{Dialect, Sandbox, Script},
 };
 
@@ -53,7 +53,7 @@ async fn main() -> Result<(), BoxError> {
         let sandbox = Sandbox::builder(Dialect::OpenAi)
             .answer(Script::new().latency(Duration::from_millis(takes)))
             .account(name, [limit.clone()], [secret.as_str()])
-            .silent()
+            .hide_limits()
             .build();
         let server = Server::start(sandbox, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         println!("{name}: http://{}, {takes} ms, {limit}", server.address);
@@ -65,7 +65,7 @@ async fn main() -> Result<(), BoxError> {
     let service = ServiceBuilder::new()
         .layer(ReplayBodyLayer::new())
         .retry(QuotaAwareRetry::new(&pool))
-        .service(KeyBalance::new(&pool, |_: &KeyEndpointInfo| {
+        .service(KeyBalance::new(&pool, |_: &KeyInfo| {
             Client::builder(TokioExecutor::new()).build_http()
         }));
 

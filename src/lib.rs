@@ -165,7 +165,7 @@
 //!     let request = http::Request::post("https://api.openai.com/v1/chat/completions").body(body)?;
 //!     assert_eq!(client.clone().oneshot(request).await?.status(), 200);
 //! }
-//! assert_eq!(sandbox.seen().total().rate_limited, 0);
+//! assert_eq!(sandbox.stats().total().rate_limited, 0);
 //! # Ok(())
 //! # }
 //! ```
@@ -223,8 +223,8 @@ pub use event::{Event, Whereabouts, Whose};
 pub use key::{ApiKey, KeyId};
 pub use limit::{Limit, LimitError};
 pub use pool::{
-    Attempt, Changes, Drained, Events, KeyEndpointInfo, KeyPool, KeyPoolBuilder, KeySet, KeyUsed,
-    Lease, Trail,
+    Attempt, Changes, Drained, Events, KeyInfo, KeyPool, KeyPoolBuilder, KeySet, KeyUsed, Lease,
+    Trail,
 };
 pub use provider::{
     Anthropic, AzureOpenAi, Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Gemini, Generic,

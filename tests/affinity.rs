@@ -89,7 +89,7 @@ async fn when_its_key_dies_it_moves_and_stays_where_it_went_well() {
         let (account, cached) = talk.turn(&client, None).await;
         assert!(account == next && cached >= 1_408);
     }
-    assert_eq!(sandbox.seen().total().rejected, 1);
+    assert_eq!(sandbox.stats().total().rejected, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,5 +187,5 @@ async fn one_that_waits_for_its_account_is_served_there() {
     let waited = answers.iter().map(|a| a.extensions().get::<KeyUsed>().unwrap().waited).max();
     assert_eq!(away, 0);
     assert!(waited.unwrap() > Duration::from_millis(100), "nobody had to wait");
-    assert_eq!(sandbox.seen().total().rate_limited, 0);
+    assert_eq!(sandbox.stats().total().rate_limited, 0);
 }

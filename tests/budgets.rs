@@ -84,7 +84,7 @@ async fn it_is_never_exceeded_at_once_and_exact_after() {
             }
             all += 1;
         }
-        assert_eq!(sandbox.seen().total().accepted, all);
+        assert_eq!(sandbox.stats().total().accepted, all);
         assert_eq!(all, (budget - 3_100_000) / USED + 1, "not used up, or exceeded");
         let snapshot = pool.snapshot();
         let left = match of_tag {
@@ -137,12 +137,12 @@ async fn what_was_refused_costs_nothing() {
     let pool = pool.budget("t", limit).prices(&prices()).build().unwrap();
     let client = client(&pool, &sandbox);
     for _ in 0..5 {
-        sandbox.fail(Fault::cool("org-1", Duration::from_secs(1)));
+        sandbox.fail(Fault::rate_limit("org-1", Duration::from_secs(1)));
         sandbox.fail(Fault::refuse_connections(1));
         assert_eq!(ask(&client, request("m", Some("t"))).await.status(), 200);
         seconds(30.0).await;
     }
-    assert!(sandbox.seen().total().rate_limited > 0);
+    assert!(sandbox.stats().total().rate_limited > 0);
     assert_eq!(left(&pool.snapshot(), "t"), 10_000_000 - 5 * USED);
 }
 

@@ -35,7 +35,7 @@ fn accounts(
     // No headers tell what is left: estimates have to do.
     (
         sandbox
-            .silent()
+            .hide_limits()
             .seed(7)
             .answer(Script::new().tokens(40).latency(Duration::from_millis(700))),
         pool,
@@ -108,20 +108,20 @@ async fn load(
         });
     }
     tokio::time::sleep(2 * MINUTE).await;
-    let (used, before) = (counted(sandbox), sandbox.seen().total().rate_limited);
+    let (used, before) = (counted(sandbox), sandbox.stats().total().rate_limited);
     tokio::time::sleep(3 * MINUTE).await;
-    let (used, refused) = (counted(sandbox) - used, sandbox.seen().total().rate_limited - before);
+    let (used, refused) = (counted(sandbox) - used, sandbox.stats().total().rate_limited - before);
     let allowed = ACCOUNTS as u64 * per_minute * 3;
     Load { used: used * 1_000 / allowed, refused: (before, refused) }
 }
 
 fn prompts(sandbox: &Sandbox) -> u64 {
-    sandbox.seen().total().prompt_tokens
+    sandbox.stats().total().prompt_tokens
 }
 
 /// Prompts, and the caps that the provider counts when a request arrives.
 fn all(sandbox: &Sandbox) -> u64 {
-    let total = sandbox.seen();
+    let total = sandbox.stats();
     total.total().prompt_tokens + 100 * total.total().accepted
 }
 
@@ -133,7 +133,7 @@ async fn input_limits_are_used_up_whatever_a_token_is() {
     for (name, per_1000_bytes) in [("as estimated", 250), ("dense", 700), ("sparse", 90)] {
         let (sandbox, pool) = anthropic(&limit);
         let count = move |text: &str| (text.len() as u64 * per_1000_bytes).div_ceil(1_000);
-        let (sandbox, pool) = (sandbox.count(count).build(), pool.build().unwrap());
+        let (sandbox, pool) = (sandbox.count_tokens(count).build(), pool.build().unwrap());
         let load = load(&client(&pool, &sandbox), &sandbox, 20_000, message, prompts).await;
         println!("{name}: {load:?}");
         assert!(load.used >= 950, "{name}: {load:?}");
@@ -149,7 +149,7 @@ async fn prompts_of_every_kind_side_by_side_keep_the_limit() {
     let (sandbox, pool) = anthropic(&limit);
     let count = |text: &str| text.len() as u64 * (125 + text.len() as u64 * 37 % 375) / 1_000;
     let slow = Script::new().tokens(40).latency(Duration::from_secs(5));
-    let (sandbox, pool) = (sandbox.count(count).answer(slow).build(), pool.build().unwrap());
+    let (sandbox, pool) = (sandbox.count_tokens(count).answer(slow).build(), pool.build().unwrap());
     let load = load(&client(&pool, &sandbox), &sandbox, 20_000, message, prompts).await;
     println!("mixed: {load:?}");
     assert!(load.used >= 950, "{load:?}");
@@ -161,7 +161,7 @@ async fn limits_on_all_tokens_are_used_up_too() {
     let limit = Limit::tokens(40_000).per_minute();
     let (sandbox, pool) = openai(&limit);
     let count = |text: &str| (text.len() as u64 * 500).div_ceil(1_000);
-    let (sandbox, pool) = (sandbox.count(count).build(), pool.build().unwrap());
+    let (sandbox, pool) = (sandbox.count_tokens(count).build(), pool.build().unwrap());
     let load = load(&client(&pool, &sandbox), &sandbox, 40_000, chat, all).await;
     println!("all tokens: {load:?}");
     assert!(load.used >= 950, "{load:?}");
@@ -188,7 +188,7 @@ async fn a_tokenizer_is_right_from_the_first_request_on() {
     let limit = Limit::input_tokens(20_000).per_minute();
     let (sandbox, pool) = anthropic(&limit);
     let pool = pool.tokenizer(Exact).build().unwrap();
-    let sandbox = sandbox.count(count).build();
+    let sandbox = sandbox.count_tokens(count).build();
     let load = load(&client(&pool, &sandbox), &sandbox, 20_000, message, prompts).await;
     println!("tokenizer: {load:?}");
     assert!(load.used >= 950, "{load:?}");
@@ -202,7 +202,7 @@ async fn a_cap_that_does_not_count_holds_nobody_back() {
     let limit = Limit::output_tokens(4_000).per_minute();
     let (sandbox, pool) = anthropic(&limit);
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
-    let answers = |sandbox: &Sandbox| sandbox.seen().total().answer_tokens;
+    let answers = |sandbox: &Sandbox| sandbox.stats().total().answer_tokens;
     let load = load(&client(&pool, &sandbox), &sandbox, 4_000, message, answers).await;
     println!("answers: {load:?}");
     assert!(load.used >= 950, "{load:?}");

@@ -73,7 +73,7 @@ async fn a_revoked_key_rests_and_no_other_does() {
     load.assert_unchanged([2, 3]);
     assert!(!account(&load.pool.snapshot(), 1).keys[0].alive);
     // One probe after each rest: 5, 10, 20 and 40 seconds.
-    let rejected = load.sandbox.seen().key("org-1-1").rejected;
+    let rejected = load.sandbox.stats().key("org-1-1").rejected;
     assert!((1..=4).contains(&rejected), "a rejected key was used {rejected} times in a minute");
     assert!(matches!(
         &load.events[..2],
@@ -88,14 +88,14 @@ async fn a_revoked_key_rests_and_no_other_does() {
 
 #[tokio::test(start_paused = true)]
 async fn an_account_without_quota_rests_and_is_probed_slowly() {
-    let load = load_with(Fault::exhaust("org-2")).await;
+    let load = load_with(Fault::exhaust_quota("org-2")).await;
     load.assert_no_caller_saw_it();
     load.assert_unchanged([1, 3]);
     let snapshot = load.pool.snapshot();
     let out = account(&snapshot, 2);
     assert!(out.keys[0].alive, "the key is good");
     assert!(out.cooling_for.unwrap() > Duration::from_secs(60));
-    assert_eq!(load.sandbox.seen().account("org-2").errors, 1, "it was used again");
+    assert_eq!(load.sandbox.stats().account("org-2").errors, 1, "it was used again");
 
     // The bill is paid, and the next probe succeeds.
     assert!(load.sandbox.fail(Fault::restore("org-2")));
@@ -103,12 +103,12 @@ async fn an_account_without_quota_rests_and_is_probed_slowly() {
     let client = client(&load.pool, &load.sandbox);
     offer(&client, 20, Duration::from_millis(667), |_| chat()).await;
     assert_eq!(account(&load.pool.snapshot(), 2).cooling_for, None);
-    assert!(load.sandbox.seen().account("org-2").accepted > out.served - 1);
+    assert!(load.sandbox.stats().account("org-2").accepted > out.served - 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rate_limited_account_gets_no_request_until_its_reset() {
-    let load = load_with(Fault::cool("org-3", Duration::from_secs(20))).await;
+    let load = load_with(Fault::rate_limit("org-3", Duration::from_secs(20))).await;
     load.assert_no_caller_saw_it();
     load.assert_unchanged([1, 2]);
     let refused = load.sandbox.arrivals("org-3").into_iter().filter(|arrival| !arrival.accepted);
@@ -136,7 +136,7 @@ async fn an_overload_slows_the_model_and_no_account_rests() {
         |event: &Event| matches!(event, Event::Recovered { place } if place.to_string() == model);
     assert!(load.events.last().is_some_and(is_back), "{:?}", load.events);
     assert!(load.pool.snapshot().standings.is_empty(), "{:?}", load.pool.snapshot().standings);
-    assert_eq!(load.sandbox.seen().total().errors, 4);
+    assert_eq!(load.sandbox.stats().total().errors, 4);
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,7 +154,7 @@ async fn a_refused_connection_is_retried() {
     let load = load_with(Fault::refuse_connections(3)).await;
     load.assert_no_caller_saw_it();
     load.assert_unchanged([1, 2, 3]);
-    assert_eq!(load.sandbox.seen().refused_connections(), 3);
+    assert_eq!(load.sandbox.stats().refused_connections(), 3);
     let tried = load.answers.iter().filter_map(|answer| answer.extensions().get::<Trail>());
     let failed: usize = tried.map(|trail| trail.attempts().len() - 1).sum();
     assert_eq!(failed, 3, "an attempt is missing in the trails");
@@ -179,8 +179,8 @@ async fn a_key_without_access_to_a_model_serves_other_models() {
     };
     assert_eq!(refused("gpt-5").iter().map(|key| key.as_str()).collect::<Vec<_>>(), ["k1"]);
     assert!(refused("gpt-4o").is_empty());
-    assert_eq!(sandbox.seen().key("org-1-1").errors, 1, "it was used for that model again");
-    assert!(sandbox.seen().key("org-1-1").accepted >= 3, "it does not serve the other model");
+    assert_eq!(sandbox.stats().key("org-1-1").errors, 1, "it was used for that model again");
+    assert!(sandbox.stats().key("org-1-1").accepted >= 3, "it does not serve the other model");
 }
 
 #[tokio::test(start_paused = true)]
@@ -203,12 +203,12 @@ async fn a_faulty_request_is_sent_once_and_changes_nothing() {
         assert_eq!(answer.status(), status);
         assert!(answer.extensions().get::<Trail>().is_none());
         assert_eq!(answer.extensions().get::<KeyUsed>().unwrap().verdict, Verdict::CallerFault);
-        assert_eq!(sandbox.seen().total().requests, calls, "one call each");
+        assert_eq!(sandbox.stats().total().requests, calls, "one call each");
     }
     // A model that no key knows: three keys are asked for the first request, one for the next.
     for calls in [2 + 3, 2 + 3 + 1] {
         assert_eq!(ask(&client, chat_for("no-such-model")).await.status(), 404);
-        assert_eq!(sandbox.seen().total().requests, calls);
+        assert_eq!(sandbox.stats().total().requests, calls);
     }
     let snapshot = pool.snapshot();
     assert!(snapshot.accounts.iter().all(|a| a.keys[0].alive && a.cooling_for.is_none()));
@@ -221,7 +221,9 @@ async fn a_refusal_by_all_accounts_is_passed_on_unchanged() {
     let (sandbox, pool) = accounts(2, |_| per_minute(60));
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);
-    assert!(sandbox.fail(Fault::exhaust("org-1")) && sandbox.fail(Fault::exhaust("org-2")));
+    assert!(
+        sandbox.fail(Fault::exhaust_quota("org-1")) && sandbox.fail(Fault::exhaust_quota("org-2"))
+    );
 
     let answer = ask(&client, chat()).await;
     assert_eq!(answer.status(), 429);
@@ -234,12 +236,12 @@ async fn a_refusal_by_all_accounts_is_passed_on_unchanged() {
     assert_eq!(trail.len(), 2, "not each account once: {trail:?}");
 
     // Later requests are answered without a call, with the time to come back.
-    let calls = sandbox.seen().total().requests;
+    let calls = sandbox.stats().total().requests;
     let answer = ask(&client, chat()).await;
     assert_eq!(answer.status(), 429);
     let after: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((300..=400).contains(&after), "{after}");
-    assert_eq!(sandbox.seen().total().requests, calls);
+    assert_eq!(sandbox.stats().total().requests, calls);
 }
 
 #[tokio::test(start_paused = true)]
@@ -274,8 +276,11 @@ async fn every_key_is_tried_before_a_request_fails() {
         "a request failed before every key was tried"
     );
     let calls: Vec<_> =
-        (1..=8).map(|i| sandbox.seen().key(&format!("org-{i}-1")).requests).collect();
-    assert!(sandbox.seen().total().requests <= 10 + 7, "a rejected key was tried twice: {calls:?}");
+        (1..=8).map(|i| sandbox.stats().key(&format!("org-{i}-1")).requests).collect();
+    assert!(
+        sandbox.stats().total().requests <= 10 + 7,
+        "a rejected key was tried twice: {calls:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -284,7 +289,7 @@ async fn a_request_that_three_accounts_refuse_is_retried_with_backoff() {
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);
     for i in 1..=10 {
-        assert!(sandbox.fail(Fault::cool(format!("org-{i}"), Duration::from_secs(60))));
+        assert!(sandbox.fail(Fault::rate_limit(format!("org-{i}"), Duration::from_secs(60))));
     }
     let answer = ask(&client, chat()).await;
     assert_eq!(answer.status(), 429);
@@ -306,7 +311,7 @@ async fn retries_of_failures_stay_within_a_tenth_of_the_requests() {
     assert!(sandbox.fail(Fault::error(StatusCode::INTERNAL_SERVER_ERROR, u64::MAX)));
     let answers = offer(&client, 1_000, Duration::from_millis(50), |_| chat()).await;
     assert!(answers.iter().all(|answer| answer.status() != 200));
-    let calls = sandbox.seen().total().requests;
+    let calls = sandbox.stats().total().requests;
     assert!(calls <= 1_100 + 10, "{calls} calls for 1,000 requests");
 }
 
@@ -315,8 +320,8 @@ async fn a_request_waits_for_the_only_key_while_that_is_rate_limited() {
     let (sandbox, pool) = accounts(1, |_| per_minute(60));
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);
-    assert!(sandbox.fail(Fault::cool("org-1", Duration::from_secs(5))));
+    assert!(sandbox.fail(Fault::rate_limit("org-1", Duration::from_secs(5))));
     let answer = ask(&client, chat()).await;
     assert_eq!(answer.status(), 200, "the caller waits in line instead of seeing a 429");
-    assert_eq!(sandbox.seen().total().requests, 2);
+    assert_eq!(sandbox.stats().total().requests, 2);
 }

@@ -51,7 +51,7 @@ async fn at_twice_the_limits_nobody_is_refused_by_the_provider() {
         answered += caller.await.unwrap().0;
     }
 
-    let seen = sandbox.seen();
+    let seen = sandbox.stats();
     assert_eq!(seen.total().rate_limited, 0, "the provider refused requests");
     assert_eq!(seen.total().accepted, answered, "every accepted request was answered");
     // What three accounts of 60/min allow in the time: 3 a second, and what was saved up before.
@@ -81,7 +81,7 @@ async fn retry_after_is_true() {
     assert_eq!(ask(&client, chat()).await.status(), 429, "it could have come earlier");
     support::seconds(1.0).await;
     assert_eq!(ask(&client, chat()).await.status(), 200, "it came in vain");
-    assert_eq!(sandbox.seen().total().rate_limited, 0);
+    assert_eq!(sandbox.stats().total().rate_limited, 0);
 }
 
 /// Who cannot be served in time is told at the door, not after having waited.
@@ -102,7 +102,7 @@ async fn whoever_would_wait_in_vain_is_told_at_once() {
     for answer in told {
         assert_eq!(answer.headers()["retry-after"], "12", "the line is 11 s long, rounded up");
     }
-    assert_eq!(sandbox.seen().total().rate_limited, 0);
+    assert_eq!(sandbox.stats().total().rate_limited, 0);
 }
 
 /// A line longer than allowed turns newcomers away.
@@ -128,6 +128,6 @@ async fn token_limits_hold_under_concurrency() {
         http::Request::post(support::CHAT).body(body.to_owned()).unwrap()
     };
     let answers = offer(&client, 40, Duration::ZERO, with_cap).await;
-    assert_eq!(sandbox.seen().total().rate_limited, 0);
+    assert_eq!(sandbox.stats().total().rate_limited, 0);
     assert!(answers.iter().all(|answer| answer.status() == 200));
 }

@@ -64,14 +64,14 @@ async fn rotate(change: impl Fn(&KeyPool, usize) -> tower_key_rotation::Drained)
         in_use += usize::from(drained.poll().is_pending());
         drained.await;
         assert!(sandbox.fail(Fault::revoke(format!("{OLD}-{i}"))));
-        gone.push(sandbox.seen().key(&format!("org-{i}-1")).requests);
+        gone.push(sandbox.stats().key(&format!("org-{i}-1")).requests);
         seconds(0.05).await;
     }
     let statuses = load.await.unwrap();
     assert_eq!(statuses.len(), 6_000);
     assert!(statuses.iter().all(|status| *status == 200), "a caller saw an error");
     assert!(in_use > KEYS / 4, "hardly any key was in use when it went: {in_use}");
-    let seen = sandbox.seen();
+    let seen = sandbox.stats();
     for (i, requests) in gone.into_iter().enumerate() {
         let (old, new) = (seen.key(&format!("org-{i}-1")), seen.key(&format!("org-{i}-2")));
         assert!(requests > 0, "{OLD}-{i} was never used");
@@ -115,6 +115,6 @@ async fn a_whole_new_set_under_load_is_seen_by_nobody() {
     }
     let statuses = load.await.unwrap();
     assert!(statuses.iter().all(|status| *status == 200), "a caller saw an error");
-    assert_eq!(sandbox.seen().total().rate_limited, 0, "limits were forgotten");
+    assert_eq!(sandbox.stats().total().rate_limited, 0, "limits were forgotten");
     assert_eq!(pool.snapshot().accounts.iter().map(|account| account.in_flight).sum::<u64>(), 0);
 }

@@ -19,7 +19,7 @@ use tower_key_rotation::{
     Account, Affinity, Anthropic, ApiKey, KeyPool, KeyRotation, OpenAi, QuotaAwareRetry,
     RotationStack,
     replay::ReplayBodyService,
-    sandbox::{Dialect as Spoken, Fault, Sandbox, Script, Tally},
+    sandbox::{Counts, Dialect as Spoken, Fault, Sandbox, Script},
     strategy::RoundRobin,
 };
 
@@ -33,9 +33,9 @@ type Stack = ReplayBodyService<Retry<QuotaAwareRetry, KeyRotation<Sandbox>>>;
 /// What came of it.
 #[derive(Debug)]
 pub(crate) struct Run {
-    pub(crate) total: Tally,
+    pub(crate) total: Counts,
     /// Of each account that was good all the time.
-    pub(crate) accounts: Vec<Tally>,
+    pub(crate) accounts: Vec<Counts>,
     pub(crate) failed: u64,
     pub(crate) moved: u64,
 }
@@ -54,7 +54,7 @@ pub(crate) fn run(scenario: &Scenario, all: &[Conversation], way: Way, seed: u64
             tokio::spawn(fail(sandbox.clone(), scenario.time));
         }
         let failed = talk_all(scenario.dialect, all, &stack).await;
-        let seen = sandbox.seen();
+        let seen = sandbox.stats();
         let good = if scenario.faults && way != Way::Ideal { 3 } else { 0 };
         Run {
             total: seen.total(),
@@ -142,7 +142,7 @@ async fn fail(sandbox: Sandbox, time: Duration) {
     sandbox.fail(Fault::revoke(secret(0)));
     for account in [1, 2] {
         sleep(time / 4).await;
-        sandbox.fail(Fault::cool(name(account), Duration::from_secs(90)));
+        sandbox.fail(Fault::rate_limit(name(account), Duration::from_secs(90)));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a run comes to, and whether that is what it is to be.
 
-use tower_key_rotation::sandbox::Tally;
+use tower_key_rotation::sandbox::Counts;
 
 use crate::{
     run::Run,
@@ -24,7 +24,7 @@ pub(crate) struct Figures {
 impl Figures {
     pub(crate) fn of(scenario: &Scenario, run: &Run) -> Self {
         let total = &run.total;
-        let of = |what: fn(&Tally) -> u64| {
+        let of = |what: fn(&Counts) -> u64| {
             jain(&run.accounts.iter().map(|tally| what(tally) as f64).collect::<Vec<_>>())
         };
         Self {
@@ -40,7 +40,7 @@ impl Figures {
     }
 }
 
-fn cost(prices: &Prices, tally: &Tally) -> u64 {
+fn cost(prices: &Prices, tally: &Counts) -> u64 {
     let cached = tally.cache_read_tokens + tally.cache_write_tokens;
     (tally.prompt_tokens - cached) * prices.input
         + tally.cache_read_tokens * prices.cache_read

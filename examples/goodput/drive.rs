@@ -72,7 +72,7 @@ pub(crate) fn run(scenario: &Scenario, jobs: &[Job], kind: Kind, seed: u64) -> R
         };
         // Answers that nobody waits for are on their way still.
         sleep(LONGEST_ANSWER).await;
-        let refused = world.sandbox.seen().total().rate_limited;
+        let refused = world.sandbox.stats().total().rate_limited;
         Run { ends, refused, accepted: uplink.accepted() }
     })
 }

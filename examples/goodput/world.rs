@@ -6,7 +6,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use tokio::time::{Instant, advance, sleep};
 use tower_key_rotation::{
     Account, ApiKey, KeyPool, OpenAi,
-    sandbox::{Dialect, Fault, Sandbox, Script, Window as Enforced},
+    sandbox::{Dialect, Fault, LimitAlgorithm, Sandbox, Script},
 };
 
 use crate::{
@@ -48,7 +48,7 @@ impl World {
             let Some((begins, ends)) = scenario.outage(account) else { break };
             sleep((start + begins) - Instant::now()).await;
             sandbox.fail(match scenario.faults {
-                Faults::Cooldowns => Fault::cool(name(account), ends - begins),
+                Faults::Cooldowns => Fault::rate_limit(name(account), ends - begins),
                 Faults::None | Faults::Deaths => Fault::revoke(secret(account)),
             });
         }
@@ -60,10 +60,12 @@ pub(crate) fn name(account: usize) -> String {
 }
 
 fn sandbox(scenario: &Scenario, seed: u64) -> Sandbox {
-    let enforced = if scenario.is_fixed() { Enforced::Fixed } else { Enforced::Bucket };
+    let enforced =
+        if scenario.is_fixed() { LimitAlgorithm::FixedWindow } else { LimitAlgorithm::TokenBucket };
     let script = Script::new().tokens(1).latency(LEAST_LATENCY).jitter(JITTER);
-    let sandbox = Sandbox::builder(Dialect::OpenAi).window(enforced).answer(script).seed(seed);
-    let sandbox = if scenario.known == Known::Refused { sandbox.silent() } else { sandbox };
+    let sandbox =
+        Sandbox::builder(Dialect::OpenAi).limit_algorithm(enforced).answer(script).seed(seed);
+    let sandbox = if scenario.known == Known::Refused { sandbox.hide_limits() } else { sandbox };
     (0..scenario.accounts.len())
         .fold(sandbox, |sandbox, account| {
             sandbox.account(name(account), [scenario.limit(account)], [secret(account)])

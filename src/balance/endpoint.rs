@@ -1,4 +1,4 @@
-//! One key and its own service.
+//! One key with its own service.
 
 use std::{
     fmt,
@@ -13,26 +13,28 @@ use tower::load::Load;
 use tower_service::Service;
 
 use crate::{
-    KeyEndpointInfo, KeyId, KeyPool,
+    KeyId, KeyInfo, KeyPool,
     pool::KeyGate,
     rotate::{Exchange, Options, RequestContext, ResponseBody, ResponseFuture},
 };
 
-/// One key and its own service: what [`KeyEndpoints`](super::KeyEndpoints) tells of.
+/// One key with its own service; [`KeyEndpoints`](super::KeyEndpoints) yields it.
 ///
-/// It does what [`KeyRotation`](crate::KeyRotation) does, with this key and no other: it reserves what a
-/// request really asks for, leads it to the key's endpoint whatever host it names, puts the key in, and
-/// judges what comes back in its own future, so that the pool has changed before any retry policy asks
-/// for an endpoint again.
+/// It does what [`KeyRotation`](crate::KeyRotation) does, but with this key only. It reserves what a
+/// request needs, sends it to the key's endpoint whatever host the request names, puts the key in, and
+/// judges the response in its own future. So the pool is up to date before a retry policy asks for an
+/// endpoint again.
 ///
-/// It is ready when its key could take an ordinary request (such as the last one was). While there
-/// is plenty that costs nothing. While there is little, readiness is a reservation: it is given back
-/// when the endpoint is dropped, or as soon as somebody with a request in hand needs it, wherever that
-/// request comes from. So an endpoint that was ready may not be any longer, when its key was refused in the
-/// meantime or what it held was needed: whoever chooses among endpoints has to poll it again right
-/// before the call, as tower's balancers do. It never wakes anybody but for a change, and has one timer.
+/// # Readiness
 ///
-/// A request for which there turns out to be too little waits in line for this key, for the pool's
+/// It is ready when its key could take an ordinary request, which is one as large as the last. While the
+/// account has much room left, being ready costs nothing. While it has little room, being ready holds a
+/// reservation. The endpoint gives it back when it is dropped, or as soon as an actual request needs it,
+/// wherever that request comes from. So a ready endpoint may become unready: when its key was refused in
+/// the meantime, or when its reservation was taken. Poll it again right before each call, as tower's
+/// balancers do. It wakes its task only for a change, and uses one timer.
+///
+/// If there is too little room for a request, the request waits in the queue for this key, for the pool's
 /// `max_wait` at most.
 pub struct KeyEndpoint<S> {
     inner: S,
@@ -41,27 +43,27 @@ pub struct KeyEndpoint<S> {
     options: Options,
 }
 
-/// How loaded an endpoint is: an integer, so that any two can be compared.
+/// How loaded an endpoint is. Loads of endpoints of one pool have a total order.
 ///
-/// What counts first is the spent share of the account's allowance, of the limit that is nearest to
-/// its end; then the requests that are under way; both by the account's weight. An account that fails
-/// looks spent by as much as it fails, however fast it fails. One that comes back from a cooldown has
-/// the median of the others for its least load until it is trusted again.
+/// First it compares the utilisation of the account's tightest limit, then the requests in flight, both
+/// divided by the account's weight. The failure rate of an account counts as utilisation, so a key that
+/// fails fast does not attract requests. An account that returns from a cooldown has at least the median
+/// load of the others until it has proven itself (slow start).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct QuotaLoad(u128);
 
 impl<S> KeyEndpoint<S> {
-    pub(super) fn new(inner: S, pool: &KeyPool, info: &KeyEndpointInfo, options: Options) -> Self {
+    pub(super) fn new(inner: S, pool: &KeyPool, info: &KeyInfo, options: Options) -> Self {
         Self { inner, gate: KeyGate::new(pool, info), pool: pool.clone(), options }
     }
 
-    /// Its key.
+    /// The key of this endpoint.
     #[must_use]
     pub fn key(&self) -> &KeyId {
         self.gate.id()
     }
 
-    /// The service that `make` made for it.
+    /// The service that `make` made for this key.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
@@ -78,7 +80,7 @@ where
     type Future = ResponseFuture<S, A, B>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        // The inner service first: nothing is reserved for as long as it is not ready.
+        // The inner service comes first, so that nothing is reserved while it is not ready.
         ready!(self.inner.poll_ready(cx))?;
         self.gate.poll_open(cx).map(Ok)
     }
@@ -113,7 +115,7 @@ impl<S> Load for KeyEndpoint<S> {
 }
 
 impl<S: Clone> Clone for KeyEndpoint<S> {
-    /// What is reserved for the next request stays with the original.
+    /// A reservation for the next request stays with the original.
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),

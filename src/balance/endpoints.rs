@@ -1,4 +1,4 @@
-//! The endpoints of a pool as they come and go.
+//! The endpoints of a pool as a stream of changes, for tower's balancers.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -12,51 +12,51 @@ use std::{
 use futures_core::Stream;
 use tower::discover::Change;
 
-use crate::{
-    KeyEndpointInfo, KeyId, KeyPool, KeyRotationLayer, KeySet, pool::News, rotate::Options,
-};
+use crate::{KeyId, KeyInfo, KeyPool, KeyRotationLayer, KeySet, pool::News, rotate::Options};
 
 use super::endpoint::KeyEndpoint;
 
-/// The endpoints of a pool as they come and go: a [`Discover`](tower::discover::Discover) for tower's
+/// The endpoints of a pool as a stream of changes: a [`Discover`](tower::discover::Discover) for tower's
 /// balancers.
 ///
-/// It tells the difference between what it has told and the pool's latest [`KeySet`], so whoever asks
-/// seldom is told the end of a story and not all of it, and nobody is ever held up for not asking. A
-/// key whose endpoint or account has changed is removed and then inserted anew.
+/// It yields the difference between what it has yielded so far and the pool's latest [`KeySet`]. If it is
+/// polled rarely, it skips changes that cancel each other out. The pool never waits for it. A key whose
+/// endpoint or account has changed is removed and then inserted again.
 ///
-/// `make` makes the service of each key: with a client, a connection or a bound on concurrency of its
-/// own. It is called when a key is told, never for each request, and learns no secret. The key itself is
-/// put into each request by the [`KeyEndpoint`] around what it makes.
+/// `make` makes the service of each key, with its own client, connection or concurrency limit. It is
+/// called once when a key is inserted, not for each request, and sees no secret. The [`KeyEndpoint`]
+/// around the service puts the key into each request.
 pub struct KeyEndpoints<F> {
     pool: KeyPool,
     options: Options,
     make: F,
-    told: HashMap<KeyId, KeyEndpointInfo>,
-    /// What is yet to be told of this set.
-    changes: VecDeque<Change<KeyId, KeyEndpointInfo>>,
+    /// The keys that were inserted and not removed.
+    inserted: HashMap<KeyId, KeyInfo>,
+    /// The changes to `set` that were not yielded yet.
+    changes: VecDeque<Change<KeyId, KeyInfo>>,
     set: Option<Arc<KeySet>>,
     news: Option<News>,
 }
 
 impl<F> KeyEndpoints<F> {
-    /// The endpoints of a pool, and how to make their services.
+    /// The endpoints of a pool; `make` makes the service of each key.
     pub fn new<S>(pool: &KeyPool, make: F) -> Self
     where
-        F: FnMut(&KeyEndpointInfo) -> S,
+        F: FnMut(&KeyInfo) -> S,
     {
         Self {
             pool: pool.clone(),
             options: Options::default(),
             make,
-            told: HashMap::new(),
+            inserted: HashMap::new(),
             changes: VecDeque::new(),
             set: None,
             news: None,
         }
     }
 
-    /// What a [`KeyRotationLayer`] is told of annotations, usage and times holds here too.
+    /// Takes the options of a [`KeyRotationLayer`], such as its timeouts; by default those of
+    /// [`KeyRotationLayer::new`].
     #[must_use]
     pub fn rotation(mut self, layer: &KeyRotationLayer) -> Self {
         self.options = layer.options();
@@ -72,52 +72,51 @@ impl<F> KeyEndpoints<F> {
     }
 
     /// The next change, if there is one now.
-    pub(super) fn next_change<S>(&mut self) -> Option<Change<KeyId, (KeyEndpointInfo, S)>>
+    pub(super) fn next_change<S>(&mut self) -> Option<Change<KeyId, (KeyInfo, S)>>
     where
-        F: FnMut(&KeyEndpointInfo) -> S,
+        F: FnMut(&KeyInfo) -> S,
     {
         if !self.pool.has_key_set(self.set.as_ref()) {
             self.compare();
         }
         Some(match self.changes.pop_front()? {
             Change::Remove(id) => {
-                self.told.remove(&id);
+                self.inserted.remove(&id);
                 Change::Remove(id)
             }
             Change::Insert(id, info) => {
                 let inner = (self.make)(&info);
-                self.told.insert(id.clone(), info.clone());
+                self.inserted.insert(id.clone(), info.clone());
                 Change::Insert(id, (info, inner))
             }
         })
     }
 
-    /// A service that is not told of.
-    pub(super) fn make<S>(&mut self, info: &KeyEndpointInfo) -> S
+    /// A service for a single request. It is not yielded.
+    pub(super) fn make<S>(&mut self, info: &KeyInfo) -> S
     where
-        F: FnMut(&KeyEndpointInfo) -> S,
+        F: FnMut(&KeyInfo) -> S,
     {
         (self.make)(info)
     }
 
-    /// The service of a key is lost: it is made anew.
-    pub(super) fn tell_again(&mut self, key: &KeyId) {
-        self.told.remove(key);
+    /// Makes a new service for a key, because the old one is lost.
+    pub(super) fn insert_again(&mut self, key: &KeyId) {
+        self.inserted.remove(key);
         self.set = None;
     }
 
-    /// Lists what is to be told of the latest set, in place of what was yet to be told.
+    /// Lists the changes to the latest set, in place of those that were not yielded yet.
     fn compare(&mut self) {
         let set = self.pool.key_set();
-        let is_told = |info: &KeyEndpointInfo| {
-            self.told.get(&info.id).is_some_and(|told| is_same(told, info))
+        let is_inserted = |info: &KeyInfo| {
+            self.inserted.get(&info.id).is_some_and(|inserted| is_same(inserted, info))
         };
         let now: HashMap<_, _> = set.keys().iter().map(|info| (&info.id, info)).collect();
-        let is_gone =
-            |told: &&KeyEndpointInfo| now.get(&told.id).is_none_or(|info| !is_same(told, info));
-        let gone = self.told.values().filter(is_gone);
-        let gone = gone.map(|told| Change::Remove(told.id.clone()));
-        let new = set.keys().iter().filter(|info| !is_told(info));
+        let is_gone = |old: &&KeyInfo| now.get(&old.id).is_none_or(|info| !is_same(old, info));
+        let gone = self.inserted.values().filter(is_gone);
+        let gone = gone.map(|old| Change::Remove(old.id.clone()));
+        let new = set.keys().iter().filter(|info| !is_inserted(info));
         let new = new.map(|info| Change::Insert(info.id.clone(), info.clone()));
         self.changes = gone.chain(new).collect();
         self.set = Some(set);
@@ -126,17 +125,17 @@ impl<F> KeyEndpoints<F> {
 }
 
 /// Whether a key can keep its service.
-fn is_same(told: &KeyEndpointInfo, info: &KeyEndpointInfo) -> bool {
-    told.endpoint == info.endpoint && told.account == info.account
+fn is_same(old: &KeyInfo, new: &KeyInfo) -> bool {
+    old.endpoint == new.endpoint && old.account == new.account
 }
 
 impl<F, S> Stream for KeyEndpoints<F>
 where
-    F: FnMut(&KeyEndpointInfo) -> S + Unpin,
+    F: FnMut(&KeyInfo) -> S + Unpin,
 {
     type Item = Result<Change<KeyId, KeyEndpoint<S>>, Infallible>;
 
-    /// Never ends, as a pool may always change.
+    /// Never ends, because a pool may always change.
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             let this = &mut *self;

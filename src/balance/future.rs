@@ -1,4 +1,4 @@
-//! The way of a request to one of the endpoints.
+//! A request on its way to one of the endpoints.
 
 use std::{
     fmt,
@@ -15,31 +15,29 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service;
 
 use crate::{
-    Exhausted, KeyEndpointInfo, KeyId, KeyPool, Lease, Reason,
+    Exhausted, KeyId, KeyInfo, KeyPool, Lease, Reason,
     engine::Ask,
     pool::{Acquire, Wanted},
     rotate::{Exchange, RequestContext, ResponseBody, turned_away},
 };
 
-use super::service::KeyBalance;
-
-/// How many endpoints are looked at for one whose service is ready.
-const MOST_LOOKS: usize = 8;
+use super::services::KeyServices;
 
 pin_project! {
-    /// The response to come.
+    /// The future of a response of [`KeyBalance`](super::KeyBalance).
     ///
-    /// Cancel safety: it may be dropped at any point. A request that was not sent yet gives
-    /// everything back; one that was sent keeps its charge and frees its concurrency.
+    /// Cancel safety: it may be dropped at any point. A request that was not sent yet gives back
+    /// everything that it reserved. A request that was sent keeps its charge on the limits and frees its
+    /// concurrency.
     #[must_use = "futures do nothing unless polled"]
     pub struct BalanceFuture<F, S, A, B>
     where
         S: Service<Request<A>>,
         B: Body,
     {
-        balance: KeyBalance<F, S>,
+        services: KeyServices<F, S>,
         context: RequestContext,
-        // Taken when it is sent.
+        // None after it was sent.
         request: Option<Request<A>>,
         #[pin]
         state: State<S, S::Future, B>,
@@ -52,15 +50,15 @@ pin_project! {
     where
         B: Body,
     {
-        // In line for a key.
+        // In the queue for a key.
         Waiting { #[pin] acquire: Acquire },
-        // With a key, for the service of its endpoint, or of another one.
+        // Has a key. Takes the service of its endpoint, or another endpoint if that one is not ready.
         Choosing { lease: Option<Lease> },
-        // For the service of the first that was chosen: no other was ready either.
+        // No endpoint is ready. Waits for the service of the first one.
         Readying { first: Option<(S, Lease)>, #[pin] patience: Sleep },
-        // Nothing is sent: the answer is known.
+        // The request is refused without being sent.
         TurnedAway { exhausted: Option<Exhausted> },
-        // For the response.
+        // Sent. Waits for the response.
         Sent { #[pin] exchange: Exchange<F, B> },
         Done,
     }
@@ -68,13 +66,13 @@ pin_project! {
 
 impl<F, S, A, B> BalanceFuture<F, S, A, B>
 where
-    F: FnMut(&KeyEndpointInfo) -> S,
+    F: FnMut(&KeyInfo) -> S,
     S: Service<Request<A>, Response = Response<B>> + Clone,
     A: 'static,
     B: Body<Data = Bytes> + Unpin,
 {
     pub(super) fn new(
-        balance: KeyBalance<F, S>,
+        services: KeyServices<F, S>,
         request: Request<A>,
         mut context: RequestContext,
         lease_or_ask: Result<Lease, Box<Ask>>,
@@ -82,28 +80,28 @@ where
         let mut request = Some(request);
         let state = match lease_or_ask {
             Err(ask) => State::Waiting { acquire: context.pool.line_up(ask) },
-            // Mostly it is ready, and nobody has to be woken for that.
-            Ok(lease) => match if_ready(balance.service_for(&lease)) {
+            // Usually it is ready at once, so no waker is needed.
+            Ok(lease) => match if_ready(services.service_for(&lease)) {
                 Some(service) => send(service, lease, request.take(), &mut context),
                 None => State::Choosing { lease: Some(lease) },
             },
         };
-        Self { balance, context, request, state }
+        Self { services, context, request, state }
     }
 
-    /// For a request that is not sent.
+    /// Refuses a request without sending it.
     pub(super) fn turned_away(
-        balance: KeyBalance<F, S>,
+        services: KeyServices<F, S>,
         request: Request<A>,
         context: RequestContext,
         exhausted: Exhausted,
     ) -> Self {
         let state = State::TurnedAway { exhausted: Some(exhausted) };
-        Self { balance, context, request: Some(request), state }
+        Self { services, context, request: Some(request), state }
     }
 }
 
-/// A service that is ready now. Else it is asked again by whoever waits for it.
+/// The service if it is ready now. Otherwise the future polls it again, with a waker.
 fn if_ready<S: Service<Request<A>>, A>(mut service: S) -> Option<S> {
     let ready = service.poll_ready(&mut Context::from_waker(Waker::noop()));
     matches!(ready, Poll::Ready(Ok(()))).then_some(service)
@@ -112,36 +110,40 @@ fn if_ready<S: Service<Request<A>>, A>(mut service: S) -> Option<S> {
 /// The endpoint that a request goes to.
 enum Choice<S, E> {
     Ready(S, Lease),
-    /// Its service is not ready, nor are those of others that have room. It wakes whoever asked.
+    /// Its service is not ready, and neither are those of other endpoints with room. Its service wakes the
+    /// task.
     Busy(S, Lease),
     /// Its service has failed.
     Failed(E, Lease),
 }
 
-/// Takes the endpoint of a key, and that of another one where its service is not ready.
+/// How many endpoints are tried at most for one whose service is ready.
+const MAX_TRIES: usize = 8;
+
+/// Takes the endpoint of the lease's key, or of another key if the service of the first is not ready.
 fn choose<F, S, A, B>(
-    balance: &KeyBalance<F, S>,
+    services: &KeyServices<F, S>,
     context: &mut RequestContext,
     request: &Request<A>,
     mut lease: Lease,
     cx: &mut Context<'_>,
 ) -> Choice<S, S::Error>
 where
-    F: FnMut(&KeyEndpointInfo) -> S,
+    F: FnMut(&KeyInfo) -> S,
     S: Service<Request<A>, Response = Response<B>> + Clone,
     A: 'static,
 {
     let mut busy: Vec<KeyId> = Vec::new();
     let mut first = None;
     loop {
-        let mut service = balance.service_for(&lease);
+        let mut service = services.service_for(&lease);
         match service.poll_ready(cx) {
             Poll::Ready(Ok(())) => return Choice::Ready(service, lease),
             Poll::Ready(Err(error)) => return Choice::Failed(error, lease),
             Poll::Pending => busy.push(lease.key().clone()),
         }
         let (service, kept) = first.take().unwrap_or((service, lease));
-        if busy.len() >= MOST_LOOKS {
+        if busy.len() >= MAX_TRIES {
             return Choice::Busy(service, kept);
         }
         let without = |pool: &KeyPool, wanted: &Wanted<'_>| pool.lease_without(wanted, &busy);
@@ -154,7 +156,7 @@ where
 
 impl<F, S, A, B> Future for BalanceFuture<F, S, A, B>
 where
-    F: FnMut(&KeyEndpointInfo) -> S,
+    F: FnMut(&KeyInfo) -> S,
     S: Service<Request<A>, Response = Response<B>> + Clone,
     A: 'static,
     B: Body<Data = Bytes> + Unpin,
@@ -169,8 +171,8 @@ where
                     Ok(lease) => State::Choosing { lease: Some(lease) },
                     Err(exhausted) => {
                         this.state.set(State::Done);
-                        // There may be no key any more, and so nobody else who does it.
-                        this.balance.follow();
+                        // If no key is left, no later request would do this.
+                        this.services.update();
                         return Poll::Ready(Ok(turned_away(this.context, exhausted)));
                     }
                 },
@@ -178,7 +180,7 @@ where
                     let (Some(lease), Some(request)) = (lease.take(), this.request.as_ref()) else {
                         return Poll::Pending;
                     };
-                    match choose(this.balance, this.context, request, lease, cx) {
+                    match choose(this.services, this.context, request, lease, cx) {
                         Choice::Ready(service, lease) => {
                             send(service, lease, this.request.take(), this.context)
                         }
@@ -189,7 +191,7 @@ where
                         }
                         Choice::Failed(error, lease) => {
                             this.state.set(State::Done);
-                            this.balance.failed(this.context, lease);
+                            service_failed(this.services, this.context, lease);
                             return Poll::Ready(Err(error));
                         }
                     }
@@ -200,7 +202,7 @@ where
                         Poll::Ready(ready) => ready,
                         Poll::Pending => {
                             ready!(patience.poll(cx));
-                            // Nothing was sent: the lease gives everything back.
+                            // Nothing was sent, so the lease gives everything back.
                             this.state.set(State::Done);
                             let busy = Exhausted::new(Reason::Busy, None);
                             return Poll::Ready(Ok(turned_away(this.context, busy)));
@@ -209,7 +211,7 @@ where
                     let Some((service, lease)) = first.take() else { return Poll::Pending };
                     if let Err(error) = ready {
                         this.state.set(State::Done);
-                        this.balance.failed(this.context, lease);
+                        service_failed(this.services, this.context, lease);
                         return Poll::Ready(Err(error));
                     }
                     send(service, lease, this.request.take(), this.context)
@@ -219,12 +221,21 @@ where
                     return Poll::Ready(Ok(turned_away(this.context, exhausted)));
                 }
                 StateProj::Sent { exchange } => return exchange.poll(this.context, cx),
-                // Polled again after it was done: nothing is left to give.
+                // Polled again after completion.
                 StateProj::Done => return Poll::Pending,
             };
             this.state.set(next);
         }
     }
+}
+
+/// Makes the pool count the failure, and a new service for the key.
+fn service_failed<F, S>(services: &KeyServices<F, S>, context: &RequestContext, lease: Lease)
+where
+    F: FnMut(&KeyInfo) -> S,
+{
+    services.renew(lease.key());
+    context.call_failed(lease);
 }
 
 /// Calls a service that is ready.

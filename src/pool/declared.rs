@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     credentials::Credential,
-    key_set::{KeyEndpointInfo, KeySet},
+    key_set::{KeyInfo, KeySet},
 };
 
 /// Accounts that can be used as they are, in order.
@@ -151,7 +151,7 @@ impl Declared {
     pub(super) fn key_set(&self, version: u64) -> KeySet {
         KeySet::new(
             version,
-            self.keys().map(|DeclaredKey { credential, weight, .. }| KeyEndpointInfo {
+            self.keys().map(|DeclaredKey { credential, weight, .. }| KeyInfo {
                 id: credential.id.clone(),
                 account: Arc::clone(&credential.account),
                 weight: *weight,

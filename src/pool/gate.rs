@@ -25,7 +25,7 @@ use crate::{
 
 use super::{
     Wanted,
-    key_set::{KeyEndpointInfo, KeySet},
+    key_set::{KeyInfo, KeySet},
     shared::Core,
     wanted::exclude,
 };
@@ -59,7 +59,7 @@ enum Look {
 }
 
 impl KeyGate {
-    pub(crate) fn new(pool: &KeyPool, info: &KeyEndpointInfo) -> Self {
+    pub(crate) fn new(pool: &KeyPool, info: &KeyInfo) -> Self {
         // Until there is a request to go by.
         let like = pool.shared.with(|core, now| {
             let lane = core.engine.lane(now, None);

@@ -28,13 +28,13 @@ use crate::KeyId;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySet {
     version: u64,
-    keys: Arc<[KeyEndpointInfo]>,
+    keys: Arc<[KeyInfo]>,
 }
 
 /// What is known of a key but its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct KeyEndpointInfo {
+pub struct KeyInfo {
     /// The key's label.
     pub id: KeyId,
     /// Its account.
@@ -65,7 +65,7 @@ impl Latest {
 }
 
 impl KeySet {
-    pub(crate) fn new(version: u64, keys: impl IntoIterator<Item = KeyEndpointInfo>) -> Self {
+    pub(crate) fn new(version: u64, keys: impl IntoIterator<Item = KeyInfo>) -> Self {
         Self { version, keys: keys.into_iter().collect() }
     }
 
@@ -77,7 +77,7 @@ impl KeySet {
 
     /// The keys.
     #[must_use]
-    pub fn keys(&self) -> &[KeyEndpointInfo] {
+    pub fn keys(&self) -> &[KeyInfo] {
         &self.keys
     }
 }

@@ -84,11 +84,11 @@ impl Lease {
 
     /// What is known of its key but the secret.
     #[cfg(feature = "balance")]
-    pub(crate) fn endpoint_info(&self) -> super::KeyEndpointInfo {
+    pub(crate) fn endpoint_info(&self) -> super::KeyInfo {
         let Credential { id, account, endpoint, .. } = self.credential();
         let set = self.shared.key_set();
         let declared = set.keys().iter().find(|info| info.id == *id);
-        super::KeyEndpointInfo {
+        super::KeyInfo {
             id: id.clone(),
             account: Arc::clone(account),
             weight: declared.map_or(1, |info| info.weight),

@@ -71,7 +71,7 @@ pub use drained::Drained;
 pub use events::{EventError, Events};
 #[cfg(feature = "balance")]
 pub(crate) use gate::{KeyGate, News};
-pub use key_set::{KeyEndpointInfo, KeySet};
+pub use key_set::{KeyInfo, KeySet};
 pub use lease::Lease;
 pub use trail::{Attempt, KeyUsed, Trail};
 

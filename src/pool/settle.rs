@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::{
     Lease, Usage,
     engine::Cost,
-    usage::{Charge, Spent, Tariff},
+    usage::{Charge, Tariff, UsageRecord},
 };
 
 use super::{credentials::Credential, lease::Heard};
@@ -102,7 +102,7 @@ impl Lease {
         let at = self.shared.clock.wall(Instant::now());
         let (model, tag) = (grant.model.as_ref(), grant.tag.as_ref());
         let pool = &self.shared.name;
-        sink.record(&Spent { pool, account, key, model, tag, at, usage, charge });
+        sink.record(&UsageRecord { pool, account, key, model, tag, at, usage, charge });
     }
 
     /// Books a request that ended without having told what it used.

@@ -1,4 +1,4 @@
-//! The bodies of responses, made while they are read.
+//! The bodies of responses, generated while they are read.
 
 use std::{
     fmt,
@@ -13,21 +13,23 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::sandbox::{
-    SandboxError,
-    dialect::Answer,
+    dialect::{Answer, frames},
+    directory::KeyIndex,
+    error::SandboxError,
     faults::StreamFault,
-    request::{Asked, Streaming},
-    state::{Place, Shared},
+    request::ParsedRequest,
+    route::Delivery,
+    state::Shared,
 };
 
 /// The body of a sandbox's response.
 ///
-/// A stream makes each event when it is polled for. The request counts as running until its body
-/// has ended or is dropped.
+/// A stream generates each event when it is polled. The request counts as in flight until its body has
+/// ended or is dropped.
 pub struct SandboxBody {
     content: Content,
-    /// None in a refusal, and once the answer has ended.
-    ticket: Option<Ticket>,
+    /// None in a refusal, and after the answer has ended.
+    in_flight: Option<InFlight>,
 }
 
 enum Content {
@@ -41,37 +43,37 @@ struct Stream {
     /// The number of the next frame.
     next: u64,
     gap: Duration,
+    /// The time until the next frame, while it is running.
     pause: Option<Pin<Box<Sleep>>>,
     fault: Option<StreamFault>,
 }
 
 impl SandboxBody {
     pub(super) fn whole(bytes: Bytes) -> Self {
-        Self { content: Content::Whole { bytes, tokens: 0 }, ticket: None }
+        Self { content: Content::Whole { bytes, tokens: 0 }, in_flight: None }
     }
 
     pub(super) fn answer(
         answer: Answer,
         gap: Duration,
         fault: Option<StreamFault>,
-        ticket: Ticket,
+        in_flight: InFlight,
     ) -> Self {
-        let content = if answer.streaming == Streaming::No {
-            let bytes = Bytes::from(answer.whole().to_string());
+        let content = if answer.delivery == Delivery::Whole {
+            let bytes = Bytes::from(frames::whole(&answer).to_string());
             Content::Whole { bytes, tokens: answer.tokens }
         } else {
             Content::Stream(Box::new(Stream { answer, next: 0, gap, pause: None, fault }))
         };
-        Self { content, ticket: Some(ticket) }
+        Self { content, in_flight: Some(in_flight) }
     }
 
-    /// Ends the request, so that its place is free before the caller has dropped the body.
+    /// Ends the request, which frees its concurrency before the caller drops the body.
     fn end(&mut self, finished: bool) {
         self.content = Content::Ended;
-        if let Some(ticket) = &mut self.ticket {
-            ticket.finished = finished;
+        if let Some(mut in_flight) = self.in_flight.take() {
+            in_flight.finished = finished;
         }
-        self.ticket = None;
     }
 }
 
@@ -92,8 +94,8 @@ impl Body for SandboxBody {
             }
             Content::Stream(stream) => ready!(stream.poll_next(cx)),
         };
-        if let (Some(ticket), Piece::Data { tokens, .. }) = (&mut this.ticket, &piece) {
-            ticket.made(*tokens);
+        if let (Some(in_flight), Piece::Data { tokens, .. }) = (&mut this.in_flight, &piece) {
+            in_flight.generated(*tokens);
         }
         if ended {
             this.end(matches!(piece, Piece::Data { .. }));
@@ -130,13 +132,13 @@ impl fmt::Debug for SandboxBody {
     }
 }
 
-/// What comes next.
+/// What a body yields next.
 enum Piece {
     Data {
         bytes: Bytes,
         tokens: u64,
     },
-    /// The last words of a stream that goes wrong.
+    /// The error event that ends a stream.
     Error(Bytes),
     Cut,
 }
@@ -152,88 +154,89 @@ impl Stream {
             Some(StreamFault::Cut(after)) if after == self.next => {
                 return Poll::Ready((Piece::Cut, true));
             }
-            Some(StreamFault::Error(after) | StreamFault::Exhausted(after))
+            Some(StreamFault::Error(after) | StreamFault::QuotaExhausted(after))
                 if after == self.next =>
             {
-                return Poll::Ready((Piece::Error(self.answer.error_frame(self.next)), true));
+                let error = frames::error_frame(&self.answer, self.next);
+                return Poll::Ready((Piece::Error(error), true));
             }
             Some(StreamFault::Stall(after, time)) if after == self.next => {
                 self.fault = None;
-                self.rest(time);
+                self.pause_for(time);
                 return self.poll_next(cx);
             }
             _ => {}
         }
-        let frame = self.answer.frame(self.next);
+        let frame = frames::frame(&self.answer, self.next);
         self.next += 1;
         if !self.gap.is_zero() {
-            self.rest(self.gap);
+            self.pause_for(self.gap);
         }
         let piece = Piece::Data { bytes: frame.bytes, tokens: frame.tokens };
-        Poll::Ready((piece, self.next == self.answer.frames()))
+        Poll::Ready((piece, self.next == self.answer.frame_count()))
     }
 
-    fn rest(&mut self, time: Duration) {
+    fn pause_for(&mut self, time: Duration) {
         self.pause = Instant::now().checked_add(time).map(|at| Box::pin(sleep_until(at)));
     }
 }
 
-/// The place of a running request: given back, and entered into the books, when it is dropped.
-pub(super) struct Ticket {
+/// A request whose answer has not ended. Its drop frees the concurrency and counts the end.
+pub(super) struct InFlight {
     shared: Arc<Shared>,
-    place: Place,
-    /// None in a request that the limits do not count.
+    key: KeyIndex,
+    /// None if limits do not count the request.
     model: Option<Arc<str>>,
     streamed: bool,
-    prompt: u64,
-    /// Tokens of the answer that were made.
-    made: u64,
+    prompt_tokens: u64,
+    /// Tokens of the answer that were generated so far.
+    answer_tokens: u64,
     finished: bool,
 }
 
-impl Ticket {
-    pub(super) fn new(shared: &Arc<Shared>, place: Place, asked: &Asked) -> Self {
+impl InFlight {
+    pub(super) fn new(shared: &Arc<Shared>, key: KeyIndex, request: &ParsedRequest) -> Self {
         Self {
             shared: Arc::clone(shared),
-            place,
-            model: asked.model.clone(),
-            streamed: asked.streaming != Streaming::No,
-            prompt: asked.prompt.tokens,
-            made: 0,
+            key,
+            model: request.model.clone(),
+            streamed: request.delivery.is_stream(),
+            prompt_tokens: request.prompt.tokens,
+            answer_tokens: 0,
             finished: false,
         }
     }
 
-    /// A part of the answer was made.
-    fn made(&mut self, tokens: u64) {
-        self.made += tokens;
-        self.shared.state().ledger.enter(Some(self.place), |tally| {
-            tally.answer_tokens += tokens;
-            tally.events += u64::from(self.streamed);
+    /// Counts a part of the answer.
+    fn generated(&mut self, tokens: u64) {
+        self.answer_tokens += tokens;
+        self.shared.state().recorder.count(Some(self.key), |counts| {
+            counts.answer_tokens += tokens;
+            counts.events += u64::from(self.streamed);
         });
     }
 }
 
-impl Drop for Ticket {
+impl Drop for InFlight {
     fn drop(&mut self) {
         let mut state = self.shared.state();
         if let Some(model) = &self.model
-            && let Some(meters) = state.meters.get_mut(self.place.account)
+            && let Some(limits) = state.limits.get_mut(self.key.account)
         {
-            meters.end(model);
+            limits.end(model);
         }
-        state.ledger.enter(Some(self.place), |tally| {
-            tally.in_flight -= 1;
+        state.recorder.count(Some(self.key), |counts| {
+            counts.in_flight -= 1;
             if self.finished {
-                tally.finished += 1;
-                tally.finished_prompt_tokens += self.prompt;
-                tally.finished_answer_tokens += self.made;
+                counts.finished += 1;
+                counts.finished_prompt_tokens += self.prompt_tokens;
+                counts.finished_answer_tokens += self.answer_tokens;
             }
             if self.streamed {
                 let count = if self.finished {
-                    &mut tally.streams_finished
+                    &mut counts.streams_finished
                 } else {
-                    &mut tally.streams_cut
+                    &mut counts.streams_cut
                 };
                 *count += 1;
             }

@@ -1,69 +1,67 @@
-//! Furnishing a sandbox.
+//! Builds a sandbox: its accounts and limits, its models, and how it answers.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
 
 use crate::{
     Limit,
     sandbox::{
-        Dialect, Sandbox, Script, limits::Meters, request::Count, state::Directory, state::Shared,
+        clock::Clock,
+        directory::Directory,
+        limits::{AccountLimits, LimitAlgorithm},
+        prompt::CountTokens,
+        route::Dialect,
+        script::Script,
+        service::Sandbox,
+        state::{Shared, State},
     },
 };
 
-/// How the sandbox enforces a limit per time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Window {
-    /// A token bucket: it holds [`Limit::burst_amount`] and refills all the time.
-    ///
-    /// A demand above a default burst, up to [`Limit::largest_demand`], is admitted when the bucket
-    /// is full, and leaves it in debt.
-    #[default]
-    Bucket,
-    /// The whole amount in each fixed window of the limit's period, counted from the start of the
-    /// sandbox. Bursts do not matter.
-    Fixed,
-}
-
-/// A [`Sandbox`] that is being furnished.
-#[must_use]
-pub struct SandboxBuilder {
-    dialect: Dialect,
-    window: Window,
-    silent: bool,
-    script: Script,
-    seed: u64,
-    models: Vec<Arc<str>>,
-    directory: Directory,
-    limits: Vec<Vec<Limit>>,
-    count: Option<Count>,
-}
-
-impl SandboxBuilder {
-    pub(super) fn new(dialect: Dialect) -> Self {
-        Self {
+impl Sandbox {
+    /// Starts to build a sandbox that imitates this provider. It has no accounts yet.
+    pub fn builder(dialect: Dialect) -> SandboxBuilder {
+        SandboxBuilder {
             dialect,
-            window: Window::default(),
-            silent: false,
+            limit_algorithm: LimitAlgorithm::default(),
+            hides_limits: false,
             script: Script::default(),
             seed: 0,
             models: Vec::new(),
             directory: Directory::default(),
             limits: Vec::new(),
-            count: None,
+            count_tokens: None,
         }
     }
+}
 
-    /// An account by its name, with the limits that its secrets share.
+/// Builds a [`Sandbox`]; made by [`Sandbox::builder`].
+#[must_use]
+pub struct SandboxBuilder {
+    dialect: Dialect,
+    limit_algorithm: LimitAlgorithm,
+    hides_limits: bool,
+    script: Script,
+    seed: u64,
+    models: Vec<Arc<str>>,
+    directory: Directory,
+    limits: Vec<Vec<Limit>>,
+    count_tokens: Option<CountTokens>,
+}
+
+impl SandboxBuilder {
+    /// Adds an account: its name, the limits that its keys share, and the secrets of its keys.
     ///
-    /// Named a second time, an account gets the further limits and secrets too. A secret belongs to
-    /// the account that named it first. A limit whose amount is 0 refuses everything.
+    /// A second call with the same name adds limits and secrets to the same account. A secret belongs
+    /// to the account that named it first. A limit whose amount is 0 refuses every request.
     pub fn account(
         mut self,
         name: impl AsRef<str>,
         limits: impl IntoIterator<Item = Limit>,
         secrets: impl IntoIterator<Item = impl Into<String>>,
     ) -> Self {
-        let account = self.directory.enter(name.as_ref(), secrets.into_iter().map(Into::into));
+        let account = self.directory.add(name.as_ref(), secrets.into_iter().map(Into::into));
         self.limits.resize_with(self.directory.accounts.len(), Vec::new);
         if let Some(of_account) = self.limits.get_mut(account) {
             of_account.extend(limits);
@@ -71,15 +69,16 @@ impl SandboxBuilder {
         self
     }
 
-    /// How limits per time are enforced; [`Window::Bucket`] by default.
-    pub fn window(mut self, window: Window) -> Self {
-        self.window = window;
+    /// How limits per time are enforced; [`LimitAlgorithm::TokenBucket`] by default.
+    pub fn limit_algorithm(mut self, algorithm: LimitAlgorithm) -> Self {
+        self.limit_algorithm = algorithm;
         self
     }
 
-    /// Nothing is told of limits: not what is left, and not when to come back after a refusal.
-    pub fn silent(mut self) -> Self {
-        self.silent = true;
+    /// Responses say nothing of limits: neither what remains, nor how long to wait after a refusal. By
+    /// default they say both.
+    pub fn hide_limits(mut self) -> Self {
+        self.hides_limits = true;
         self
     }
 
@@ -89,41 +88,41 @@ impl SandboxBuilder {
         self
     }
 
-    /// How many tokens a text of a prompt has; a token for each four bytes of the whole prompt by default.
-    /// For languages, and models, that estimates are wrong for.
-    pub fn count(mut self, tokens: impl Fn(&str) -> u64 + Send + Sync + 'static) -> Self {
-        self.count = Some(Arc::new(tokens));
+    /// How many tokens a text of a prompt has; by default one token for each four bytes of the whole
+    /// prompt. Use it to imitate languages or models for which that estimate is wrong.
+    pub fn count_tokens(mut self, tokens: impl Fn(&str) -> u64 + Send + Sync + 'static) -> Self {
+        self.count_tokens = Some(Arc::new(tokens));
         self
     }
 
-    /// The models there are; any by default. Others are not found.
+    /// The models that exist; every model by default. Requests for others get a 404.
     pub fn models(mut self, models: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.models = models.into_iter().map(|model| Arc::from(model.as_ref())).collect();
         self
     }
 
-    /// Where randomness (latencies, ids) starts from; 0 by default.
+    /// The seed of all randomness (latencies, ids); 0 by default.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// The sandbox. Its clock starts now.
+    /// Builds the sandbox. Its clock starts now.
     #[must_use]
     pub fn build(self) -> Sandbox {
-        let meters = self.limits.into_iter().map(|limits| Meters::new(limits, self.window));
-        let meters = meters.collect();
-        let mut shared = Shared::new(
-            self.dialect,
-            self.script,
-            self.models.into(),
-            self.directory,
-            meters,
-            self.seed,
-            self.silent,
-        );
-        shared.count = self.count;
-        Sandbox { shared: Arc::new(shared) }
+        let of_account = |limits| AccountLimits::new(limits, self.limit_algorithm);
+        let limits = self.limits.into_iter().map(of_account).collect();
+        let state = State::new(&self.directory, limits, self.seed);
+        Sandbox::new(Shared {
+            dialect: self.dialect,
+            script: self.script,
+            models: self.models.into(),
+            directory: self.directory,
+            clock: Clock::start(),
+            hides_limits: self.hides_limits,
+            count_tokens: self.count_tokens,
+            state: Mutex::new(state),
+        })
     }
 }
 
@@ -131,13 +130,13 @@ impl fmt::Debug for SandboxBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SandboxBuilder")
             .field("dialect", &self.dialect)
-            .field("window", &self.window)
-            .field("silent", &self.silent)
+            .field("limit_algorithm", &self.limit_algorithm)
+            .field("hides_limits", &self.hides_limits)
             .field("script", &self.script)
             .field("seed", &self.seed)
             .field("models", &self.models)
             .field("directory", &self.directory)
             .field("limits", &self.limits)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

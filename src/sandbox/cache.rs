@@ -1,105 +1,111 @@
-//! The cache of prompts that each account has.
+//! The prompt cache of an account.
 
 use std::{collections::HashMap, time::Duration};
 
-use crate::sandbox::prompt::{Beginning, Caching, Prompt};
+use crate::sandbox::prompt::{Caching, Prefix, Prompt};
 
-/// Shorter beginnings are not kept, in tokens.
-const LEAST: u64 = 1_024;
-/// How long an automatic cache keeps a beginning after its last use.
-const LIFETIME: Duration = Duration::from_secs(300);
-/// So many blocks before a mark are looked for what an earlier request has marked.
-const LOOK_BACK: usize = 20;
-
-/// The beginnings that are known to an account, by their hashes.
+/// The cached prefixes of an account, by their hashes.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     entries: HashMap<u64, Entry>,
-    /// At so many entries those that are over are thrown away.
+    /// The number of entries at which expired ones are removed.
     purge_at: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    /// It is there when the answer begins that it was made for.
+    /// When the answer starts that created this entry. It cannot be read before.
     from: Duration,
     until: Duration,
     lifetime: Duration,
 }
 
-/// What a prompt has to do with a cache, in tokens.
+/// How a prompt uses the cache, in tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Cached {
+pub(super) struct CacheUse {
     pub(super) read: u64,
-    /// For five minutes.
+    /// Written for five minutes.
     pub(super) write: u64,
+    /// Written for an hour.
     pub(super) write_1h: u64,
 }
 
+/// Shorter prefixes are not cached, in tokens.
+const MIN_TOKENS: u64 = 1_024;
+/// How long an automatic cache keeps a prefix after its last use.
+const LIFETIME: Duration = Duration::from_secs(300);
+/// How many blocks before a mark are searched for a prefix that an earlier request marked.
+const LOOK_BACK: usize = 20;
+
 impl Cache {
-    /// What of a prompt is in the cache, and what will be put there.
-    pub(super) fn look(&self, now: Duration, prompt: &Prompt) -> Cached {
+    /// What a prompt reads from the cache and what it will write.
+    pub(super) fn look_up(&self, now: Duration, prompt: &Prompt) -> CacheUse {
         match &prompt.caching {
-            Caching::None => Cached::default(),
+            Caching::None => CacheUse::default(),
             Caching::Automatic => {
-                let known = prompt.beginnings.iter().take_while(|known| self.knows(now, known));
-                let read = known.last().map_or(0, |last| last.tokens);
-                Cached { read: if read >= LEAST { read } else { 0 }, ..Cached::default() }
+                let cached = prompt.prefixes.iter().take_while(|prefix| self.has(now, prefix));
+                let read = cached.last().map_or(0, |last| last.tokens);
+                CacheUse { read: if read >= MIN_TOKENS { read } else { 0 }, ..CacheUse::default() }
             }
-            Caching::Marked(marks) => self.look_at_marks(now, prompt, marks),
+            Caching::Marked(marks) => self.look_up_marks(now, prompt, marks),
         }
     }
 
-    fn look_at_marks(&self, now: Duration, prompt: &Prompt, marks: &[(usize, Duration)]) -> Cached {
-        let known = marks.iter().filter_map(|(mark, _)| self.before(now, prompt, *mark));
-        let mut cached = Cached { read: known.max().unwrap_or(0), ..Cached::default() };
-        let mut from = cached.read;
+    fn look_up_marks(
+        &self,
+        now: Duration,
+        prompt: &Prompt,
+        marks: &[(usize, Duration)],
+    ) -> CacheUse {
+        let found = marks.iter().filter_map(|(mark, _)| self.longest_at(now, prompt, *mark));
+        let mut cache_use = CacheUse { read: found.max().unwrap_or(0), ..CacheUse::default() };
+        let mut from = cache_use.read;
         for (mark, lifetime) in marks {
-            let tokens = prompt.beginnings.get(*mark).map_or(0, |marked| marked.tokens);
-            if tokens < LEAST {
+            let tokens = prompt.prefixes.get(*mark).map_or(0, |marked| marked.tokens);
+            if tokens < MIN_TOKENS {
                 continue;
             }
             let written = tokens.saturating_sub(from);
             from = from.max(tokens);
             if *lifetime > LIFETIME {
-                cached.write_1h += written;
+                cache_use.write_1h += written;
             } else {
-                cached.write += written;
+                cache_use.write += written;
             }
         }
-        cached
+        cache_use
     }
 
-    /// The longest beginning that is known, at a mark or not far before it.
-    fn before(&self, now: Duration, prompt: &Prompt, mark: usize) -> Option<u64> {
-        let near = prompt.beginnings.get(mark.saturating_sub(LOOK_BACK)..=mark)?;
-        near.iter().rev().find(|beginning| self.knows(now, beginning)).map(|known| known.tokens)
+    /// The tokens of the longest cached prefix at a mark or shortly before it.
+    fn longest_at(&self, now: Duration, prompt: &Prompt, mark: usize) -> Option<u64> {
+        let near = prompt.prefixes.get(mark.saturating_sub(LOOK_BACK)..=mark)?;
+        near.iter().rev().find(|prefix| self.has(now, prefix)).map(|prefix| prefix.tokens)
     }
 
-    fn knows(&self, now: Duration, beginning: &Beginning) -> bool {
-        let entry = self.entries.get(&beginning.hash);
+    fn has(&self, now: Duration, prefix: &Prefix) -> bool {
+        let entry = self.entries.get(&prefix.hash);
         entry.is_some_and(|entry| entry.from <= now && now < entry.until)
     }
 
-    /// A prompt is answered: its answer begins at `from`. What was read stays for longer, and the rest
-    /// of it is there from then on.
-    pub(super) fn keep(&mut self, now: Duration, from: Duration, prompt: &Prompt) {
+    /// Stores a prompt whose answer starts at `from`. Prefixes that were read live longer; the others can
+    /// be read from then on.
+    pub(super) fn store(&mut self, now: Duration, from: Duration, prompt: &Prompt) {
         match &prompt.caching {
             Caching::None => {}
             Caching::Automatic => {
-                if prompt.tokens >= LEAST {
-                    prompt.beginnings.iter().for_each(|it| self.put(now, from, it.hash, LIFETIME));
+                if prompt.tokens >= MIN_TOKENS {
+                    prompt.prefixes.iter().for_each(|it| self.put(now, from, it.hash, LIFETIME));
                 }
             }
             Caching::Marked(marks) => {
                 for (mark, lifetime) in marks {
-                    let near = prompt.beginnings.get(mark.saturating_sub(LOOK_BACK)..=*mark);
-                    for beginning in near.unwrap_or_default() {
-                        if self.knows(now, beginning) {
-                            self.put(now, from, beginning.hash, Duration::ZERO);
+                    let near = prompt.prefixes.get(mark.saturating_sub(LOOK_BACK)..=*mark);
+                    for prefix in near.unwrap_or_default() {
+                        if self.has(now, prefix) {
+                            self.put(now, from, prefix.hash, Duration::ZERO);
                         }
                     }
-                    let marked = prompt.beginnings.get(*mark).filter(|it| it.tokens >= LEAST);
+                    let marked = prompt.prefixes.get(*mark).filter(|it| it.tokens >= MIN_TOKENS);
                     marked.into_iter().for_each(|it| self.put(now, from, it.hash, *lifetime));
                 }
             }

@@ -1,4 +1,4 @@
-//! The sandbox's one clock, and how it is written on the wire.
+//! The clock of a sandbox, and the formats in which responses write times.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// The wall time at which every sandbox starts: 2026-01-01T00:00:00Z.
 const START: Duration = Duration::from_secs(1_767_225_600);
 
-/// Time since the start of the sandbox, by tokio's clock.
+/// Measures the time since the sandbox was built, with tokio's clock.
 pub(super) struct Clock {
     start: Instant,
 }
@@ -25,7 +25,7 @@ impl Clock {
 /// `Thu, 01 Jan 2026 00:00:00 GMT`
 pub(super) fn http_date(at: Duration) -> String {
     let at = wall(at).and_then(|since| UNIX_EPOCH.checked_add(since));
-    // HTTP dates end with the year 9999, beyond which the writer would panic.
+    // HTTP dates end with the year 9999; `fmt_http_date` panics on later ones.
     let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
     httpdate::fmt_http_date(at.map_or(last, |at: SystemTime| at.min(last)))
 }
@@ -37,7 +37,7 @@ pub(super) fn rfc3339(at: Duration) -> String {
     at.unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 
-/// Seconds of the wall clock.
+/// Seconds since 1970.
 pub(super) fn unix_secs(at: Duration) -> u64 {
     wall(at).map_or(u64::MAX, |since| since.as_secs())
 }
@@ -46,7 +46,8 @@ fn wall(at: Duration) -> Option<Duration> {
     START.checked_add(at)
 }
 
-/// As Go writes durations, rounded up to whole milliseconds: `6ms`, `8.64s`, `1m0s`, `2h47m48.417s`.
+/// A duration in the format of Go, rounded up to whole milliseconds: `6ms`, `8.64s`, `1m0s`,
+/// `2h47m48.417s`.
 pub(super) fn go_duration(time: Duration) -> String {
     let millis = ceil_millis(time);
     if millis == 0 {
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_count_from_the_first_of_january() {
+    fn dates_start_on_the_first_of_january_2026() {
         assert_eq!(http_date(Duration::ZERO), "Thu, 01 Jan 2026 00:00:00 GMT");
         assert_eq!(http_date(Duration::from_secs(61)), "Thu, 01 Jan 2026 00:01:01 GMT");
         assert_eq!(rfc3339(Duration::from_millis(1)), "2026-01-01T00:00:01Z");

@@ -1,4 +1,4 @@
-//! The judgement of one request, in one step, and the response that follows from it.
+//! Decides what happens to a request, in one step under the lock, and makes the response.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,20 +6,21 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header::CONTENT_TYPE, request::Parts};
 
 use crate::sandbox::{
-    SandboxBody, Tally,
-    body::Ticket,
-    books::Arrival,
-    cache::Cached,
+    body::{InFlight, SandboxBody},
+    cache::CacheUse,
     clock,
-    dialect::{Answer, Context, Form, Route, Tongue},
-    faults::{StreamFault, Struck},
-    limits::{Cost, Left},
+    dialect::{Answer, ReplyContext, wire},
+    directory::{KeyEntry, KeyIndex},
+    faults::{RequestFacts, StreamFault},
+    limits::{Cost, Remaining},
     refusal::Refusal,
-    request::{self, Asked, Streaming},
-    state::{KeyEntry, Place, Shared, State},
+    request::{self, ParsedRequest},
+    route::{Api, Route, WireFormat},
+    state::{Shared, State},
+    stats::{Arrival, Counts},
 };
 
-/// A response, and how long until it comes.
+/// A response, and how long to wait before it is sent.
 pub(super) struct Judgement {
     pub(super) delay: Duration,
     pub(super) response: Response<SandboxBody>,
@@ -27,209 +28,211 @@ pub(super) struct Judgement {
 
 pub(super) fn judge(shared: &Arc<Shared>, request: &Parts, body: &[u8]) -> Judgement {
     let route = shared.dialect.route(&request.method, &request.uri);
-    let secret = request::credential(&request.headers, &request.uri, route.tongue);
-    let find = |secret: &str| shared.directory.find(secret).ok_or(Refusal::UnknownKey);
-    let place = secret.and_then(find);
-    let asked = request::read(&route, body, shared.count.as_ref());
-    let case = Case { shared, now: shared.clock.elapsed(), request, route, place, asked };
-    if let Some(response) = case.scripted(&mut shared.state()) {
+    let secret = request::credential(&request.headers, &request.uri, route.wire);
+    let key = secret.and_then(|it| shared.directory.find(&it).ok_or(Refusal::UnknownKey));
+    let parsed = request::read(&route, body, shared.count_tokens.as_ref());
+    let case = Case { shared, now: shared.clock.elapsed(), request, route, key, parsed };
+    if let Some(response) = case.fixed_response(&mut shared.state()) {
         return Judgement { delay: Duration::ZERO, response };
     }
-    let ruling = case.rule(&mut shared.state());
-    match &ruling.granted {
-        Ok(granted) => case.answer(&ruling, granted),
-        Err(refusal) => case.refuse(&ruling, refusal),
+    let outcome = case.decide(&mut shared.state());
+    match &outcome.admitted {
+        Ok(admitted) => case.answer(&outcome, admitted),
+        Err(refusal) => case.refuse(&outcome, refusal),
     }
 }
 
-/// A request as far as it can be read without any state.
+/// A request, and what can be read from it without the state.
 struct Case<'a> {
     shared: &'a Arc<Shared>,
     now: Duration,
     request: &'a Parts,
     route: Route<'a>,
-    place: Result<Place, Refusal>,
-    asked: Result<Asked, Refusal>,
+    key: Result<KeyIndex, Refusal>,
+    parsed: Result<ParsedRequest, Refusal>,
 }
 
-/// What the state says to it.
-struct Ruling {
-    granted: Result<Granted, Refusal>,
-    /// The limits afterwards.
-    left: Vec<Left>,
-    slow: Duration,
+/// What the state decided.
+struct Outcome {
+    admitted: Result<Admitted, Refusal>,
+    /// What remains of the limits after the decision.
+    remaining: Vec<Remaining>,
+    /// The delay that a fault adds.
+    delay: Duration,
     request_id: String,
 }
 
-struct Granted {
-    place: Place,
-    asked: Asked,
-    cached: Cached,
+struct Admitted {
+    key: KeyIndex,
+    request: ParsedRequest,
+    cache_use: CacheUse,
     jitter: Duration,
     fault: Option<StreamFault>,
 }
 
 impl Case<'_> {
-    /// What a fault puts in place of every answer.
-    fn scripted(&self, state: &mut State) -> Option<Response<SandboxBody>> {
-        self.place.as_ref().ok()?;
-        let response = state.faults.answers.take()?;
-        self.enter(state, &Err(Refusal::Error(response.status())));
+    /// The response of [`Fault::respond_with`](crate::sandbox::Fault::respond_with), if one is due.
+    fn fixed_response(&self, state: &mut State) -> Option<Response<SandboxBody>> {
+        self.key.as_ref().ok()?;
+        let response = state.faults.responses.take()?;
+        self.record(state, &Err(Refusal::Error(response.status())));
         Some(response.map(SandboxBody::whole))
     }
 
-    fn rule(&self, state: &mut State) -> Ruling {
-        let granted = self.grant(state);
-        self.enter(state, &granted);
-        let known = self.place.as_ref().ok();
-        let left = match (known.and_then(|place| state.meters.get_mut(place.account)), self.model())
-        {
-            (Some(meters), Some(model)) => meters.left(self.now, model),
+    fn decide(&self, state: &mut State) -> Outcome {
+        let admitted = self.admit(state);
+        self.record(state, &admitted);
+        let key = self.key.as_ref().ok();
+        let limits = key.and_then(|key| state.limits.get_mut(key.account));
+        let remaining = match (limits, self.model()) {
+            (Some(limits), Some(model)) => limits.remaining(self.now, model),
             _ => Vec::new(),
         };
-        Ruling {
-            granted,
-            left,
-            slow: known.and_then(|_| state.faults.slow.take()).unwrap_or_default(),
+        Outcome {
+            admitted,
+            remaining,
+            delay: key.and_then(|_| state.faults.delays.take()).unwrap_or_default(),
             request_id: format!("{:016x}", state.rng.u64(..)),
         }
     }
 
-    /// The order in which the [module](crate::sandbox) says a request is judged.
-    fn grant(&self, state: &mut State) -> Result<Granted, Refusal> {
-        let place = self.place.clone()?;
+    /// Checks the request in the order that the [module](crate::sandbox) documents.
+    fn admit(&self, state: &mut State) -> Result<Admitted, Refusal> {
+        let key = self.key.clone()?;
         let (path, headers) = (self.request.uri.path(), &self.request.headers);
-        let struck = Struck { place, model: self.model(), path, headers };
-        if let Some(refusal) = state.faults.strike(struck, self.now) {
+        let facts = RequestFacts { key, model: self.model(), path, headers };
+        if let Some(refusal) = state.faults.refuse(facts, self.now) {
             return Err(refusal);
         }
-        let asked = self.asked.clone()?;
-        let cache = state.caches.get(place.account);
-        let cached = cache.map(|cache| cache.look(self.now, &asked.prompt)).unwrap_or_default();
-        if let Some(model) = asked.model.as_deref() {
+        let request = self.parsed.clone()?;
+        let cache = state.caches.get(key.account);
+        let cache_use =
+            cache.map(|cache| cache.look_up(self.now, &request.prompt)).unwrap_or_default();
+        if let Some(model) = request.model.as_deref() {
             if !self.shared.has_model(model) {
                 return Err(Refusal::UnknownModel);
             }
-            let produced = self.shared.script.tokens;
-            let output = match asked.most {
-                // Anthropic counts what is produced, whatever the maximum.
-                Some(most) if asked.form == Form::Messages => most.min(produced),
-                Some(most) => most,
-                None => produced,
+            let generated = self.shared.script.tokens;
+            let output = match request.max_tokens {
+                // Anthropic charges what is generated, not the maximum.
+                Some(max) if request.api == Api::Messages => max.min(generated),
+                Some(max) => max,
+                None => generated,
             };
-            let free = if self.route.tongue == Tongue::Anthropic { cached.read } else { 0 };
-            let cost = Cost { input: asked.prompt.tokens.saturating_sub(free), output };
-            let meters = state.meters.get_mut(place.account);
-            meters
-                .map_or(Ok(()), |meters| meters.take(self.now, model, cost))
-                .map_err(Refusal::Over)?;
+            let free = if self.route.wire == WireFormat::Anthropic { cache_use.read } else { 0 };
+            let cost = Cost { input: request.prompt.tokens.saturating_sub(free), output };
+            let limits = state.limits.get_mut(key.account);
+            limits
+                .map_or(Ok(()), |limits| limits.take(self.now, model, cost))
+                .map_err(Refusal::LimitExceeded)?;
         }
         let jitter = self.shared.script.jitter.mul_f64(state.rng.f64());
-        if let Some(cache) = state.caches.get_mut(place.account) {
-            let begins = self.now.saturating_add(self.shared.script.latency).saturating_add(jitter);
-            cache.keep(self.now, begins, &asked.prompt);
+        if let Some(cache) = state.caches.get_mut(key.account) {
+            let starts = self.now.saturating_add(self.shared.script.latency).saturating_add(jitter);
+            cache.store(self.now, starts, &request.prompt);
         }
-        let streamed = asked.streaming != Streaming::No;
-        let fault = if streamed { state.faults.streams.take() } else { None };
-        Ok(Granted { place, asked, cached, jitter, fault })
+        let fault = if request.delivery.is_stream() { state.faults.streams.take() } else { None };
+        Ok(Admitted { key, request, cache_use, jitter, fault })
     }
 
-    fn enter(&self, state: &mut State, granted: &Result<Granted, Refusal>) {
-        let place = self.place.as_ref().ok().copied();
-        state.ledger.enter(place, |tally| {
-            tally.requests += 1;
-            match granted {
-                Ok(granted) => begin(tally, granted),
-                Err(refusal) => refusal.enter(tally),
+    fn record(&self, state: &mut State, admitted: &Result<Admitted, Refusal>) {
+        let index = self.key.as_ref().ok().copied();
+        state.recorder.count(index, |counts| {
+            counts.requests += 1;
+            match admitted {
+                Ok(admitted) => count_admitted(counts, admitted),
+                Err(refusal) => refusal.count(counts),
             }
         });
-        if let Some((place, key)) = place.zip(self.key()) {
-            let arrival = Arrival { at: self.now, key: key.id.clone(), accepted: granted.is_ok() };
-            state.ledger.arrived(place.account, arrival);
+        if let Some((index, key)) = index.zip(self.key_entry()) {
+            let arrival = Arrival { at: self.now, key: key.id.clone(), accepted: admitted.is_ok() };
+            state.recorder.arrived(index.account, arrival);
         }
     }
 
     fn model(&self) -> Option<&str> {
-        self.asked.as_ref().ok()?.model.as_deref()
+        self.parsed.as_ref().ok()?.model.as_deref()
     }
 
-    fn key(&self) -> Option<&KeyEntry> {
-        self.shared.directory.key(*self.place.as_ref().ok()?)
+    fn key_entry(&self) -> Option<&KeyEntry> {
+        self.shared.directory.key(*self.key.as_ref().ok()?)
     }
 
-    fn answer(&self, ruling: &Ruling, granted: &Granted) -> Judgement {
-        let Granted { place, asked, cached, jitter, fault } = granted;
-        let script = &self.shared.script;
-        let context = self.context(ruling);
-        let mut answer = self.compose(asked, *cached, ruling.request_id.clone());
-        if let Some(StreamFault::Exhausted(_)) = fault {
-            answer.refusal = Some(self.route.tongue.refuse(&Refusal::Exhausted, &context).body);
+    fn answer(&self, outcome: &Outcome, admitted: &Admitted) -> Judgement {
+        let Admitted { key, request, cache_use, jitter, fault } = admitted;
+        let (wire, script) = (self.route.wire, &self.shared.script);
+        let context = self.context(outcome);
+        let mut answer = self.compose(request, *cache_use, outcome.request_id.clone());
+        if let Some(StreamFault::QuotaExhausted(_)) = fault {
+            answer.error = Some(wire::refuse(wire, &Refusal::QuotaExhausted, &context).body);
         }
         let mut headers = self.headers(&context);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type()));
-        let delay = script.latency.saturating_add(*jitter).saturating_add(ruling.slow);
-        self.route.tongue.tell_time(&mut headers, delay);
-        if !self.shared.silent {
-            self.route.tongue.tell_left(&mut headers, &ruling.left, &context);
+        let delay = script.latency.saturating_add(*jitter).saturating_add(outcome.delay);
+        wire::add_processing_time(wire, &mut headers, delay);
+        if !self.shared.hides_limits {
+            wire::add_limits(wire, &mut headers, &outcome.remaining, &context);
         }
 
-        let ticket = Ticket::new(self.shared, *place, asked);
-        let mut response = Response::new(SandboxBody::answer(answer, script.gap, *fault, ticket));
+        let in_flight = InFlight::new(self.shared, *key, request);
+        let mut response =
+            Response::new(SandboxBody::answer(answer, script.gap, *fault, in_flight));
         *response.headers_mut() = headers;
         Judgement { delay, response }
     }
 
-    fn compose(&self, asked: &Asked, cached: Cached, id: String) -> Answer {
+    fn compose(&self, request: &ParsedRequest, cache_use: CacheUse, id: String) -> Answer {
         let script = &self.shared.script;
-        let tokens = asked.most.map_or(script.tokens, |most| most.min(script.tokens));
+        let tokens = request.max_tokens.map_or(script.tokens, |max| max.min(script.tokens));
         Answer {
-            form: asked.form,
-            streaming: asked.streaming,
+            api: request.api,
+            delivery: request.delivery,
             id,
             created: clock::unix_secs(self.now),
-            model: asked.model.clone().unwrap_or_default(),
+            model: request.model.clone().unwrap_or_default(),
             models: Arc::clone(&self.shared.models),
-            prompt: asked.prompt.tokens,
-            cached,
+            prompt_tokens: request.prompt.tokens,
+            cache_use,
             tokens,
-            cut_short: tokens < script.tokens,
-            events: script.events_for(tokens),
-            include_usage: asked.include_usage,
-            refusal: None,
+            is_truncated: tokens < script.tokens,
+            text_events: script.events_for(tokens),
+            include_usage: request.include_usage,
+            error: None,
         }
     }
 
-    fn refuse(&self, ruling: &Ruling, refusal: &Refusal) -> Judgement {
-        let context = self.context(ruling);
+    fn refuse(&self, outcome: &Outcome, refusal: &Refusal) -> Judgement {
+        let (wire, hides_limits) = (self.route.wire, self.shared.hides_limits);
+        let context = self.context(outcome);
         let mut headers = self.headers(&context);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let untold = refusal.untold().filter(|_| self.shared.silent);
-        let told = self.route.tongue.refuse(untold.as_ref().unwrap_or(refusal), &context);
-        if refusal.tells_left() && !self.shared.silent {
-            self.route.tongue.tell_left(&mut headers, &ruling.left, &context);
+        let without_wait = refusal.without_wait().filter(|_| hides_limits);
+        let reply = wire::refuse(wire, without_wait.as_ref().unwrap_or(refusal), &context);
+        if refusal.has_limit_headers() && !hides_limits {
+            wire::add_limits(wire, &mut headers, &outcome.remaining, &context);
         }
-        headers.extend(told.headers);
-        let mut response = Response::new(SandboxBody::whole(Bytes::from(told.body.to_string())));
-        *response.status_mut() = told.status;
+        headers.extend(reply.headers);
+        let mut response = Response::new(SandboxBody::whole(Bytes::from(reply.body.to_string())));
+        *response.status_mut() = reply.status;
         *response.headers_mut() = headers;
-        Judgement { delay: ruling.slow, response }
+        Judgement { delay: outcome.delay, response }
     }
 
-    fn context<'a>(&'a self, ruling: &'a Ruling) -> Context<'a> {
-        Context {
+    fn context<'a>(&'a self, outcome: &'a Outcome) -> ReplyContext<'a> {
+        ReplyContext {
             now: self.now,
-            account: self.key().map_or("", |key| &key.account),
+            account: self.key_entry().map_or("", |key| &key.account),
             model: self.model().unwrap_or_default(),
             path: self.request.uri.path(),
-            request_id: &ruling.request_id,
+            request_id: &outcome.request_id,
         }
     }
 
-    /// What every response to a known key has.
-    fn headers(&self, context: &Context<'_>) -> HeaderMap {
+    /// The headers of every response to a known key.
+    fn headers(&self, context: &ReplyContext<'_>) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        if let Some(key) = self.key() {
-            self.route.tongue.greet(&mut headers, context);
+        if let Some(key) = self.key_entry() {
+            wire::add_ids(self.route.wire, &mut headers, context);
             if let Some(id) = &key.header {
                 headers.insert("x-sandbox-key", id.clone());
             }
@@ -238,13 +241,13 @@ impl Case<'_> {
     }
 }
 
-fn begin(tally: &mut Tally, granted: &Granted) {
-    let Granted { asked, cached, .. } = granted;
-    tally.accepted += 1;
-    tally.prompt_tokens += asked.prompt.tokens;
-    tally.cache_read_tokens += cached.read;
-    tally.cache_write_tokens += cached.write + cached.write_1h;
-    tally.streams_begun += u64::from(asked.streaming != Streaming::No);
-    tally.in_flight += 1;
-    tally.most_in_flight = tally.most_in_flight.max(tally.in_flight);
+fn count_admitted(counts: &mut Counts, admitted: &Admitted) {
+    let Admitted { request, cache_use, .. } = admitted;
+    counts.accepted += 1;
+    counts.prompt_tokens += request.prompt.tokens;
+    counts.cache_read_tokens += cache_use.read;
+    counts.cache_write_tokens += cache_use.write + cache_use.write_1h;
+    counts.streams_started += u64::from(request.delivery.is_stream());
+    counts.in_flight += 1;
+    counts.max_in_flight = counts.max_in_flight.max(counts.in_flight);
 }

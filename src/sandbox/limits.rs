@@ -1,10 +1,26 @@
-//! The limits of an account, enforced exactly. In whole numbers throughout: nothing is rounded away.
+//! The limits of an account, enforced exactly. All arithmetic uses integers, so rounding errors cannot
+//! add up.
 
 use std::time::Duration;
 
 use wildmatch::WildMatch;
 
-use crate::{Limit, limit::Metered, sandbox::Window};
+use crate::{Limit, limit::Metered};
+
+/// How the sandbox enforces a limit per time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LimitAlgorithm {
+    /// A token bucket: it holds [`Limit::burst_amount`] and refills continuously.
+    ///
+    /// A demand above a default burst, up to [`Limit::largest_demand`], is admitted when the bucket
+    /// is full, and leaves it in debt.
+    #[default]
+    TokenBucket,
+    /// The whole amount in each fixed window of the limit's period, counted from the start of the
+    /// sandbox. Bursts do not matter.
+    FixedWindow,
+}
 
 /// What a request costs.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +36,7 @@ impl Cost {
             Metered::InputTokens => self.input,
             Metered::OutputTokens => self.output,
             Metered::Tokens => self.input.saturating_add(self.output),
-            // The sandbox sends no bills.
+            // Money is not modelled.
             Metered::Spend => 0,
         }
     }
@@ -28,7 +44,7 @@ impl Cost {
 
 /// A limit that has no room for a request.
 #[derive(Clone, Debug)]
-pub(super) struct Over {
+pub(super) struct Exceeded {
     pub(super) metered: Metered,
     pub(super) amount: u64,
     pub(super) period: Duration,
@@ -37,31 +53,32 @@ pub(super) struct Over {
     pub(super) wait: Wait,
 }
 
-/// When the same request would have room. Ordered by how bad it is.
+/// When the same request would have room. Ordered from the least to the most severe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Wait {
-    /// Nobody is told.
-    Untold,
-    /// When another request ends.
+    /// The response does not say.
+    Hidden,
+    /// When another request ends, at an unknown time.
     Unknown,
-    /// After this time, if nothing else comes between.
+    /// After this time, if no other request takes the room first.
     For(Duration),
-    /// Never: it is larger than the limit. The time is until the limit is whole again.
+    /// Never, because the request is larger than the limit. The time is that until the limit is fully
+    /// refilled.
     Never(Duration),
 }
 
-/// What is left of a limit, as headers tell it.
+/// What remains of a limit, for headers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Left {
+pub(super) struct Remaining {
     pub(super) metered: Metered,
     pub(super) amount: u64,
-    pub(super) left: u64,
-    /// Until all of it is there again.
+    pub(super) remaining: u64,
+    /// The time until it is fully refilled.
     pub(super) reset: Duration,
 }
 
 /// All limits of an account.
-pub(super) struct Meters(Vec<Meter>);
+pub(super) struct AccountLimits(Vec<Meter>);
 
 struct Meter {
     limit: Limit,
@@ -75,15 +92,15 @@ enum Level {
     Concurrent { running: u64 },
 }
 
-impl Meters {
-    pub(super) fn new(limits: impl IntoIterator<Item = Limit>, window: Window) -> Self {
-        Self(limits.into_iter().map(|limit| Meter::new(limit, window)).collect())
+impl AccountLimits {
+    pub(super) fn new(limits: impl IntoIterator<Item = Limit>, algorithm: LimitAlgorithm) -> Self {
+        Self(limits.into_iter().map(|limit| Meter::new(limit, algorithm)).collect())
     }
 
     /// Takes the cost from every limit that counts this model, or from none.
-    pub(super) fn take(&mut self, now: Duration, model: &str, cost: Cost) -> Result<(), Over> {
+    pub(super) fn take(&mut self, now: Duration, model: &str, cost: Cost) -> Result<(), Exceeded> {
         let refused = self.for_model(model).filter_map(|meter| meter.check(now, cost).err());
-        if let Some(worst) = refused.max_by_key(|over| over.wait) {
+        if let Some(worst) = refused.max_by_key(|exceeded| exceeded.wait) {
             return Err(worst);
         }
         self.for_model(model).for_each(|meter| meter.spend(cost));
@@ -99,12 +116,12 @@ impl Meters {
         }
     }
 
-    /// What is left of the first limit of each kind that counts this model.
-    pub(super) fn left(&mut self, now: Duration, model: &str) -> Vec<Left> {
-        let mut all: Vec<Left> = Vec::new();
+    /// What remains of the first limit of each kind that counts this model.
+    pub(super) fn remaining(&mut self, now: Duration, model: &str) -> Vec<Remaining> {
+        let mut all: Vec<Remaining> = Vec::new();
         for meter in self.for_model(model) {
-            if all.iter().all(|left| left.metered != meter.limit.metered()) {
-                all.extend(meter.left(now));
+            if all.iter().all(|known| known.metered != meter.limit.metered()) {
+                all.extend(meter.remaining(now));
             }
         }
         all
@@ -118,17 +135,17 @@ impl Meters {
 }
 
 impl Meter {
-    fn new(limit: Limit, window: Window) -> Self {
-        let level = match (limit.metered(), window) {
+    fn new(limit: Limit, algorithm: LimitAlgorithm) -> Self {
+        let level = match (limit.metered(), algorithm) {
             (Metered::Concurrent, _) => Level::Concurrent { running: 0 },
-            (_, Window::Bucket) => Level::Bucket(Bucket::new(&limit)),
-            (_, Window::Fixed) => Level::Fixed { window: 0, used: 0 },
+            (_, LimitAlgorithm::TokenBucket) => Level::Bucket(Bucket::new(&limit)),
+            (_, LimitAlgorithm::FixedWindow) => Level::Fixed { window: 0, used: 0 },
         };
         Self { models: limit.model_pattern().map(WildMatch::new), limit, level }
     }
 
-    /// Whether there is room now; brings the level up to now on the way.
-    fn check(&mut self, now: Duration, cost: Cost) -> Result<(), Over> {
+    /// Whether there is room now. This also updates the level to the present.
+    fn check(&mut self, now: Duration, cost: Cost) -> Result<(), Exceeded> {
         let (amount, period) = (self.limit.amount(), self.limit.period());
         let requested = cost.of(self.limit.metered());
         let (used, wait) = match &mut self.level {
@@ -138,7 +155,7 @@ impl Meter {
                 (bucket.used(), bucket.wait(requested, largest))
             }
             Level::Fixed { window, used } => {
-                let rest = turn_over(window, used, now, period);
+                let rest = roll_over(window, used, now, period);
                 let fits = used.saturating_add(requested) <= amount;
                 let wait = if requested > amount { Wait::Never(rest) } else { Wait::For(rest) };
                 (*used, (!fits).then_some(wait))
@@ -148,12 +165,14 @@ impl Meter {
                 (*running, full.then_some(Wait::Unknown))
             }
         };
-        let over =
-            |wait| Over { metered: self.limit.metered(), amount, period, used, requested, wait };
-        wait.map_or(Ok(()), |wait| Err(over(wait)))
+        let metered = self.limit.metered();
+        match wait {
+            Some(wait) => Err(Exceeded { metered, amount, period, used, requested, wait }),
+            None => Ok(()),
+        }
     }
 
-    /// After [`check`](Self::check) at the same time said there is room.
+    /// Takes the cost, after [`check`](Self::check) has found room at the same time.
     fn spend(&mut self, cost: Cost) {
         let cost = cost.of(self.limit.metered());
         match &mut self.level {
@@ -163,8 +182,8 @@ impl Meter {
         }
     }
 
-    /// Speaks of the limit's amount, as providers do, not of the smaller bucket behind it.
-    fn left(&mut self, now: Duration) -> Option<Left> {
+    /// What remains of the limit's amount. Providers report the amount too, not the smaller bucket.
+    fn remaining(&mut self, now: Duration) -> Option<Remaining> {
         let (metered, amount) = (self.limit.metered(), self.limit.amount());
         let (used, reset) = match &mut self.level {
             Level::Bucket(bucket) => {
@@ -172,17 +191,17 @@ impl Meter {
                 (bucket.used(), bucket.until_full())
             }
             Level::Fixed { window, used } => {
-                let rest = turn_over(window, used, now, self.limit.period());
+                let rest = roll_over(window, used, now, self.limit.period());
                 (*used, if *used == 0 { Duration::ZERO } else { rest })
             }
             Level::Concurrent { .. } => return None,
         };
-        Some(Left { metered, amount, left: amount.saturating_sub(used), reset })
+        Some(Remaining { metered, amount, remaining: amount.saturating_sub(used), reset })
     }
 }
 
-/// Begins a new window if its time has come. Returns how long the window still lasts.
-fn turn_over(window: &mut u128, used: &mut u64, now: Duration, period: Duration) -> Duration {
+/// Starts a new window if the old one has ended. Returns how long the current window still lasts.
+fn roll_over(window: &mut u128, used: &mut u64, now: Duration, period: Duration) -> Duration {
     let period = period.as_nanos().max(1);
     let current = now.as_nanos() / period;
     if current > *window {
@@ -191,14 +210,15 @@ fn turn_over(window: &mut u128, used: &mut u64, now: Duration, period: Duration)
     nanos(period - now.as_nanos() % period)
 }
 
-/// A token bucket. One unit of the limit is as many drops as its period has nanoseconds, so that
-/// each nanosecond adds exactly `amount` drops.
+/// A token bucket. One unit of the limit is divided into as many drops as the period has nanoseconds, so
+/// that each nanosecond adds exactly `amount` drops.
 struct Bucket {
     amount: i128,
     unit: i128,
     size: i128,
-    /// Below zero after a demand larger than the bucket.
+    /// The level; below zero after a demand larger than the bucket.
     drops: i128,
+    /// The time of the last refill.
     at: Duration,
 }
 
@@ -220,13 +240,13 @@ impl Bucket {
         self.drops = self.drops.saturating_sub(self.unit.saturating_mul(i128::from(cost)));
     }
 
-    /// What is missing, in whole units rounded up.
+    /// What is missing to a full bucket, in whole units rounded up.
     fn used(&self) -> u64 {
         let missing = (self.size - self.drops).unsigned_abs();
         u64::try_from(missing.div_ceil(self.unit.unsigned_abs())).unwrap_or(u64::MAX)
     }
 
-    /// How long a demand has to wait; not at all if there is room.
+    /// How long a demand must wait; none if there is room.
     fn wait(&self, demand: u64, largest: u64) -> Option<Wait> {
         if demand == 0 {
             return None;

@@ -1,9 +1,9 @@
 //! A fake provider that enforces real limits, to test a stack against.
 //!
-//! A [`Sandbox`] is a tower `Service` that stands where the HTTP client would. It knows accounts and
-//! their secrets, refuses what is over an account's [`Limit`](crate::Limit)s, speaks the dialect of
-//! OpenAI, Anthropic or Gemini, and fails on demand ([`Fault`]). It shares no code with this crate's
-//! own admission, so a mistake there shows up here as a 429.
+//! A [`Sandbox`] is a tower `Service` that takes the place of the HTTP client. It has accounts with
+//! keys, refuses requests that exceed an account's [`Limit`](crate::Limit)s, imitates the API of OpenAI,
+//! Anthropic or Gemini, and fails on demand ([`Fault`]). It shares no code with the admission of this
+//! crate, so a mistake there shows up here as a 429.
 //!
 //! ```
 //! use http_body_util::{BodyExt, Full};
@@ -12,6 +12,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // One account with two keys that share its limit of 60 requests per minute.
 //! let sandbox = Sandbox::builder(Dialect::OpenAi)
 //!     .account("org-a", [Limit::requests(60).per_minute()], ["sk-sandbox-a1", "sk-sandbox-a2"])
 //!     .build();
@@ -27,47 +28,51 @@
 //! let body = response.into_body().collect().await?.to_bytes();
 //! assert!(body.starts_with(b"{"));
 //!
+//! // Inject a fault, and see its effect.
 //! sandbox.fail(Fault::revoke("sk-sandbox-a1"));
 //! assert_eq!(sandbox.clone().oneshot(chat()?).await?.status(), 401);
 //!
-//! let seen = sandbox.seen();
-//! assert_eq!(seen.account("org-a").accepted, 1);
-//! assert_eq!(seen.key("org-a-1").rejected, 1);
+//! // The sandbox counts what it sees.
+//! let stats = sandbox.stats();
+//! assert_eq!(stats.account("org-a").accepted, 1);
+//! assert_eq!(stats.key("org-a-1").rejected, 1);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # How a request is judged
+//! Each response with a known key names it in `x-sandbox-key`: `org-a-1` is the first key of account
+//! `org-a`. Secrets never appear in any output. The clock is tokio's, so tests can run on paused time.
 //!
-//! 1. **The key.** It must come alone, and in the way of the dialect: `authorization: Bearer` for
-//!    OpenAI shapes, `x-api-key` (or Bearer) for Anthropic, `x-goog-api-key` (or `?key=`) for Gemini.
-//!    None, several at once, or an unknown one is rejected.
-//! 2. **The faults** that [`Sandbox::fail`] has set.
-//! 3. **The request.** An unknown path or model is a 404, an unreadable body a 400.
-//! 4. **The limits** of the account, all of them or none. A request costs 1 request, its prompt (the
-//!    bytes of its text / 4, rounded up, or as [`SandboxBuilder::count`] counts) in input tokens, and in
-//!    output tokens the maximum it names, or else what the [`Script`] says; for Anthropic's messages never
-//!    more than that. A refused request costs nothing.
-//! 5. **The answer**, as the [`Script`] says.
+//! # How a request is checked
+//!
+//! 1. **The key.** The request must carry exactly one key, in the place that the dialect demands:
+//!    `authorization: Bearer` for OpenAI shapes, `x-api-key` (or Bearer) for Anthropic,
+//!    `x-goog-api-key` (or `?key=`) for Gemini. No key, several keys, or an unknown key is rejected.
+//! 2. **The faults** that [`Sandbox::fail`] has injected.
+//! 3. **The request.** An unknown path or model gets a 404, an unreadable body a 400.
+//! 4. **The limits** of the account. A request is charged to all of them, or to none if one has no room.
+//!    It costs 1 request. Its input tokens are those of its prompt: the bytes of its text / 4, rounded
+//!    up, or as [`SandboxBuilder::count_tokens`] counts. Its output tokens are the maximum that it
+//!    names, or the tokens of the [`Script`] if it names none; for Anthropic's messages they are never
+//!    more than the tokens of the script. A refused request costs nothing.
+//! 5. **The answer**, as the [`Script`] describes it.
 //!
 //! # Prompt caches
 //!
-//! Each account has a cache of the prompts that it has sent for a model, and answers tell what was
-//! read from it and written to it, as the provider does. A prompt is there from the beginning of its
-//! answer until it was not used for five minutes; beginnings below 1,024 tokens are not kept.
+//! Each account has a cache of the prompts that it has sent to a model. Answers report what was read
+//! from the cache and written to it, in the fields of the provider. A prompt is in the cache from the
+//! start of its answer until it has been unused for five minutes. Prefixes below 1,024 tokens are not
+//! kept.
 //!
-//! - OpenAI and Gemini cache every prompt, here both in steps of 128 tokens, and tell what was read.
-//! - Anthropic caches up to each block with `cache_control`, for five minutes or (`"ttl": "1h"`) an hour.
-//!   What was marked earlier is found up to 20 blocks before a mark. It tells what was read and written
-//!   beside `input_tokens`, and what was read costs nothing of a limit on input tokens.
+//! - OpenAI and Gemini cache every prompt, here both in steps of 128 tokens, and report what was read.
+//! - Anthropic caches the prompt up to each block with `cache_control`, for five minutes or
+//!   (`"ttl": "1h"`) an hour. It finds earlier marked prefixes up to 20 blocks before a mark. It reports
+//!   tokens read and written beside `input_tokens`. Tokens read cost nothing of a limit on input tokens.
 //!
-//! Real caches lose things now and then, and OpenAI's is many machines; these do not forget, so they
-//! show what a client could gain at most.
+//! Real caches lose entries now and then, and OpenAI's is spread over many machines. These caches lose
+//! nothing, so they show the most that a client could gain.
 //!
-//! Every response says in `x-sandbox-key` which key it was asked with (`org-a-1` is the first key of
-//! account `org-a`); secrets are never shown. Time is tokio's, so tests can run on a paused clock.
-//!
-//! # What it answers
+//! # Supported APIs
 //!
 //! | dialect | paths |
 //! | --- | --- |
@@ -75,102 +80,34 @@
 //! | [`Anthropic`](Dialect::Anthropic) | `/v1/messages`, and in OpenAI's shape `/v1/chat/completions` |
 //! | [`Gemini`](Dialect::Gemini) | `/v1beta/models/{model}:generateContent`, `:streamGenerateContent`, and in OpenAI's shape `/v1beta/openai/chat/completions` |
 //!
-//! Streams are made event by event as their body is polled, in constant memory. (The last event of
+//! A stream generates each event when its body is polled, in constant memory. (The last event of
 //! `/v1/responses` repeats the whole text, as that API does.)
 
 mod body;
-mod books;
 mod builder;
 mod cache;
 mod clock;
 mod dialect;
+mod directory;
+mod error;
 mod faults;
 mod judge;
 mod limits;
 mod prompt;
 mod refusal;
 mod request;
+mod route;
 mod script;
 mod service;
 mod state;
-
-use std::{fmt, sync::Arc};
+mod stats;
 
 pub use body::SandboxBody;
-pub use books::{Arrival, Books, Tally};
-pub use builder::{SandboxBuilder, Window};
-pub use dialect::Dialect;
+pub use builder::SandboxBuilder;
+pub use error::SandboxError;
 pub use faults::Fault;
+pub use limits::LimitAlgorithm;
+pub use route::Dialect;
 pub use script::Script;
-pub use service::SandboxFuture;
-
-/// A fake provider. Clones share everything.
-///
-/// See the [module](self) for what it does.
-#[derive(Clone)]
-pub struct Sandbox {
-    shared: Arc<state::Shared>,
-}
-
-impl Sandbox {
-    /// A sandbox to be furnished with accounts.
-    pub fn builder(dialect: Dialect) -> SandboxBuilder {
-        SandboxBuilder::new(dialect)
-    }
-
-    /// Makes something go wrong from now on. Faults add up.
-    ///
-    /// Returns whether the sandbox has the account or secret that the fault names; without it
-    /// nothing changes.
-    #[expect(clippy::must_use_candidate, reason = "it is called for what it does")]
-    pub fn fail(&self, fault: Fault) -> bool {
-        let now = self.shared.clock.elapsed();
-        self.shared.state().faults.add(fault, &self.shared.directory, now)
-    }
-
-    /// What has happened so far.
-    #[must_use]
-    pub fn seen(&self) -> Books {
-        self.shared.state().ledger.books(&self.shared.directory)
-    }
-
-    /// The requests with a key of this account in the order of their arrival; the first 100,000.
-    #[must_use]
-    pub fn arrivals(&self, account: &str) -> Vec<Arrival> {
-        let account = self.shared.directory.account(account);
-        account.map(|account| self.shared.state().ledger.arrivals(account)).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Sandbox {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sandbox")
-            .field("dialect", &self.shared.dialect)
-            .field("directory", &self.shared.directory)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What is not an answer but its absence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SandboxError {
-    /// The connection was refused ([`Fault::refuse_connections`]).
-    ConnectionRefused,
-    /// The body of the request could not be read to its end.
-    RequestBody,
-    /// The stream broke off ([`Fault::cut_streams`]). An error of the body, not of the call.
-    StreamCut,
-}
-
-impl fmt::Display for SandboxError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ConnectionRefused => "connection refused",
-            Self::RequestBody => "the body of the request broke off",
-            Self::StreamCut => "connection reset in the middle of the stream",
-        })
-    }
-}
-
-impl std::error::Error for SandboxError {}
+pub use service::{Sandbox, SandboxFuture};
+pub use stats::{Arrival, Counts, Stats};

@@ -1,18 +1,50 @@
-//! The prompt of a request: how many tokens it has, and its beginnings that a cache may know.
+//! The prompt of a request: its number of tokens, and its prefixes, by which a cache finds it.
 
 use std::{
     hash::{DefaultHasher, Hasher},
+    sync::Arc,
     time::Duration,
 };
 
 use serde_json::{Map, Value};
 
-use crate::sandbox::{dialect::Form, request::Count};
+use crate::sandbox::route::Api;
+
+/// Counts the tokens of a text.
+pub(super) type CountTokens = Arc<dyn Fn(&str) -> u64 + Send + Sync>;
+
+/// What the sandbox needs to know of a prompt.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Prompt {
+    pub(super) tokens: u64,
+    /// The shortest first.
+    pub(super) prefixes: Vec<Prefix>,
+    pub(super) caching: Caching,
+}
+
+/// The beginning of a prompt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Prefix {
+    pub(super) hash: u64,
+    pub(super) tokens: u64,
+}
+
+/// Which prefixes of a prompt are cached.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Caching {
+    #[default]
+    None,
+    /// Every prefix.
+    Automatic,
+    /// Those that end at a `cache_control` mark: their indices, and how long they live.
+    Marked(Vec<(usize, Duration)>),
+}
 
 const BYTES_PER_TOKEN: u64 = 4;
-/// OpenAI counts what is cached in steps of so many tokens.
+/// OpenAI caches prefixes in steps of this many tokens.
 const STEP: u64 = 128;
-/// Where the text of a prompt stands, in the order in which it is read. Tools cost nothing here.
+/// The members of a body that hold the prompt, in the order in which they are read. Tools cost nothing
+/// here.
 const MEMBERS: [&str; 7] = [
     "system",
     "instructions",
@@ -23,41 +55,16 @@ const MEMBERS: [&str; 7] = [
     "contents",
 ];
 
-#[derive(Clone, Debug, Default)]
-pub(super) struct Prompt {
-    pub(super) tokens: u64,
-    /// Ever longer ones.
-    pub(super) beginnings: Vec<Beginning>,
-    pub(super) caching: Caching,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Beginning {
-    pub(super) hash: u64,
-    pub(super) tokens: u64,
-}
-
-/// What of a prompt is kept.
-#[derive(Clone, Debug, Default)]
-pub(super) enum Caching {
-    #[default]
-    None,
-    /// Every beginning.
-    Automatic,
-    /// Those that end with a mark: places in the list of beginnings, and for how long.
-    Marked(Vec<(usize, Duration)>),
-}
-
 /// Reads the prompt in a body.
 pub(super) fn read(
-    form: Form,
+    api: Api,
     model: &str,
     body: &Map<String, Value>,
-    count: Option<&Count>,
+    count: Option<&CountTokens>,
 ) -> Prompt {
     let mut reader = Reader { count, ..Reader::new() };
     reader.word(model);
-    let is_marked = form == Form::Messages;
+    let is_marked = api == Api::Messages;
     let values = MEMBERS.iter().filter_map(|name| body.get(*name));
     if is_marked {
         values.for_each(|value| reader.blocks(value));
@@ -65,22 +72,22 @@ pub(super) fn read(
         values.for_each(|value| reader.steps(value));
     }
     let tokens = reader.tokens();
-    let caching = match form {
-        Form::Models | Form::Embeddings => Caching::None,
-        Form::Messages => Caching::Marked(reader.marks),
-        Form::Chat | Form::Responses | Form::Generate => Caching::Automatic,
+    let caching = match api {
+        Api::Models | Api::Embeddings => Caching::None,
+        Api::Messages => Caching::Marked(reader.marks),
+        Api::Chat | Api::Responses | Api::Generate => Caching::Automatic,
     };
-    Prompt { tokens, beginnings: reader.beginnings, caching }
+    Prompt { tokens, prefixes: reader.prefixes, caching }
 }
 
-/// A prompt as far as it has been read.
+/// The state of reading a prompt.
 struct Reader<'a> {
-    count: Option<&'a Count>,
+    count: Option<&'a CountTokens>,
     hasher: DefaultHasher,
     bytes: u64,
-    /// What was counted of the texts that have been read, if somebody counts.
+    /// The tokens that `count` found in the texts read so far; 0 without `count`.
     counted: u64,
-    beginnings: Vec<Beginning>,
+    prefixes: Vec<Prefix>,
     marks: Vec<(usize, Duration)>,
 }
 
@@ -91,7 +98,7 @@ impl Reader<'_> {
             hasher: DefaultHasher::new(),
             bytes: 0,
             counted: 0,
-            beginnings: Vec::new(),
+            prefixes: Vec::new(),
             marks: Vec::new(),
         }
     }
@@ -100,7 +107,7 @@ impl Reader<'_> {
         if self.count.is_some() { self.counted } else { self.bytes.div_ceil(BYTES_PER_TOKEN) }
     }
 
-    /// All text in a value; each step of it is a beginning.
+    /// Reads all text in a value; each step of tokens ends a prefix.
     fn steps(&mut self, value: &Value) {
         const BYTES: u64 = STEP * BYTES_PER_TOKEN;
         self.texts(value, &mut |reader, text| {
@@ -110,14 +117,14 @@ impl Reader<'_> {
                 let (piece, after) = rest.split_at(room.min(rest.len()));
                 reader.take(piece);
                 if reader.bytes % BYTES == 0 {
-                    reader.begins();
+                    reader.end_prefix();
                 }
                 rest = after;
             }
         });
     }
 
-    /// All text in a value; each block of content ends a beginning.
+    /// Reads all text in a value; each content block ends a prefix.
     fn blocks(&mut self, value: &Value) {
         match value {
             Value::Array(all) => all.iter().for_each(|value| self.blocks(value)),
@@ -127,40 +134,40 @@ impl Reader<'_> {
             }
             block => {
                 self.texts(block, &mut |reader, text| reader.take(text.as_bytes()));
-                self.begins();
+                self.end_prefix();
                 let mark = block.get("cache_control").filter(|mark| mark.is_object());
                 if let Some(mark) = mark {
                     let is_hour = mark.get("ttl").and_then(Value::as_str) == Some("1h");
                     let minutes = if is_hour { 60 } else { 5 };
                     let lifetime = Duration::from_secs(60 * minutes);
-                    self.marks.push((self.beginnings.len() - 1, lifetime));
+                    self.marks.push((self.prefixes.len() - 1, lifetime));
                 }
             }
         }
     }
 
-    /// Visits every text, without the words that only say what is what.
+    /// Visits every text, but not the members that only structure the prompt.
     fn texts(&mut self, value: &Value, visit: &mut impl FnMut(&mut Self, &str)) {
         match value {
             Value::String(text) => {
                 visit(self, text);
                 self.counted += self.count.map_or(0, |count| count(text));
-                // Two texts are not one.
+                // Separates this text from the next one.
                 self.hasher.write_u8(0xff);
             }
             Value::Array(all) => all.iter().for_each(|value| self.texts(value, visit)),
             Value::Object(fields) => {
                 let role = fields.get("role").and_then(Value::as_str);
                 role.into_iter().for_each(|role| self.word(role));
-                let marks = ["role", "type", "cache_control"];
-                let said = fields.iter().filter(|(name, _)| !marks.contains(&name.as_str()));
-                said.for_each(|(_, value)| self.texts(value, visit));
+                let structure = ["role", "type", "cache_control"];
+                let content = fields.iter().filter(|(name, _)| !structure.contains(&name.as_str()));
+                content.for_each(|(_, value)| self.texts(value, visit));
             }
             _ => {}
         }
     }
 
-    /// Something that makes a difference, and no tokens.
+    /// Hashes a word that distinguishes prompts but costs no tokens.
     fn word(&mut self, word: &str) {
         self.hasher.write(word.as_bytes());
         self.hasher.write_u8(0xff);
@@ -171,7 +178,7 @@ impl Reader<'_> {
         self.bytes += u64::try_from(text.len()).unwrap_or(u64::MAX);
     }
 
-    fn begins(&mut self) {
-        self.beginnings.push(Beginning { hash: self.hasher.finish(), tokens: self.tokens() });
+    fn end_prefix(&mut self) {
+        self.prefixes.push(Prefix { hash: self.hasher.finish(), tokens: self.tokens() });
     }
 }

@@ -1,66 +1,68 @@
-//! Why a request is refused, before any dialect says it in its own way.
+//! Why a request is refused, independent of the dialect that words it.
 
 use http::StatusCode;
 
 use crate::sandbox::{
-    books::Tally,
-    limits::{Over, Wait},
+    limits::{Exceeded, Wait},
+    stats::Counts,
 };
 
 /// Why a request is refused.
 #[derive(Clone, Debug)]
 pub(super) enum Refusal {
-    /// No credential, in no way that counts here.
+    /// The request has no credential in a place that its wire format accepts.
     NoCredential,
-    /// More than one credential.
+    /// The request has more than one credential.
     SeveralCredentials,
-    /// A secret that is unknown, or was revoked.
+    /// The secret is unknown or revoked.
     UnknownKey,
-    /// Nothing lives at this path.
+    /// No API has this path.
     UnknownPath,
-    /// The request is wrong, as this sentence says.
+    /// The request is malformed, as this sentence says.
     BadRequest(&'static str),
-    /// There is no such model.
+    /// The model does not exist.
     UnknownModel,
     /// The key may not use this model.
     ModelForbidden,
     /// The key may not be used for this path.
     PathForbidden,
-    /// A header of this name has a value that no key helps with.
+    /// The value of this header is wrong for every key: name and value.
     HeaderRejected(String, String),
     /// The account has no quota left.
-    Exhausted,
+    QuotaExhausted,
     /// A limit has no room.
-    Over(Over),
-    /// The provider has too much to do.
+    LimitExceeded(Exceeded),
+    /// The provider is overloaded.
     Overloaded,
-    /// As a fault demands.
+    /// A fault demands this status.
     Error(StatusCode),
 }
 
 impl Refusal {
-    /// Whether its response tells what is left of the limits. A refusal for too many at once does
-    /// not, as they have nothing to say about it.
-    pub(super) fn tells_left(&self) -> bool {
-        matches!(self, Self::Over(over) if over.wait != Wait::Unknown)
+    /// Whether the response has headers with the remaining limits. The refusal of one request too many
+    /// at once has none, because these headers do not describe concurrency.
+    pub(super) fn has_limit_headers(&self) -> bool {
+        matches!(self, Self::LimitExceeded(exceeded) if exceeded.wait != Wait::Unknown)
     }
 
-    /// The same without the time to come back, if it has one.
-    pub(super) fn untold(&self) -> Option<Self> {
+    /// The same refusal without the time to wait; none if it states no time.
+    pub(super) fn without_wait(&self) -> Option<Self> {
         match self {
-            Self::Over(over) if matches!(over.wait, Wait::For(_)) => {
-                Some(Self::Over(Over { wait: Wait::Untold, ..over.clone() }))
+            Self::LimitExceeded(exceeded) if matches!(exceeded.wait, Wait::For(_)) => {
+                Some(Self::LimitExceeded(Exceeded { wait: Wait::Hidden, ..exceeded.clone() }))
             }
             _ => None,
         }
     }
 
-    /// Counts it as what it is.
-    pub(super) fn enter(&self, tally: &mut Tally) {
+    /// Adds this refusal to the count of its kind.
+    pub(super) fn count(&self, counts: &mut Counts) {
         let count = match self {
-            Self::NoCredential | Self::SeveralCredentials | Self::UnknownKey => &mut tally.rejected,
-            Self::Over(_) => &mut tally.rate_limited,
-            _ => &mut tally.errors,
+            Self::NoCredential | Self::SeveralCredentials | Self::UnknownKey => {
+                &mut counts.rejected
+            }
+            Self::LimitExceeded(_) => &mut counts.rate_limited,
+            _ => &mut counts.errors,
         };
         *count += 1;
     }

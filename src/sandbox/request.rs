@@ -1,54 +1,62 @@
-//! Reading a request: whose it is, and what it asks for.
+//! Reads a request: the secret that it carries, and what it asks for.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Uri, header};
 use serde_json::Value;
 
 use crate::sandbox::{
-    dialect::{Form, Route, Tongue},
-    prompt::{self, Prompt},
+    prompt::{self, CountTokens, Prompt},
     refusal::Refusal,
+    route::{Api, Delivery, Route, WireFormat, query_values},
 };
 
-/// The one secret a request carries, if it comes in a way that counts here.
+/// The only secret of a request, sent in a place that its wire format accepts.
+///
+/// # Errors
+/// The refusal of a request that carries no such secret, or more than one secret.
 pub(super) fn credential<'a>(
     headers: &'a HeaderMap,
     uri: &'a Uri,
-    tongue: Tongue,
-) -> Result<&'a str, Refusal> {
-    let bearer = all(headers, header::AUTHORIZATION.as_str());
-    let bearer = bearer.map(|value| (Carrier::Bearer, value.and_then(after_bearer)));
-    let anthropic = all(headers, "x-api-key").map(|value| (Carrier::XApiKey, value));
-    let google = all(headers, "x-goog-api-key").map(|value| (Carrier::XGoogApiKey, value));
-    let query = query(uri, "key").map(|value| (Carrier::Query, Some(value)));
+    wire: WireFormat,
+) -> Result<Cow<'a, str>, Refusal> {
+    let in_header = |name, place| {
+        let values =
+            headers.get_all(name).into_iter().map(|value: &HeaderValue| value.to_str().ok());
+        values.map(move |value| (place, value.map(Cow::Borrowed)))
+    };
+    let bearer = headers.get_all(header::AUTHORIZATION).into_iter().map(|value| {
+        let secret = value.to_str().ok().and_then(after_bearer);
+        (SecretPlace::Bearer, secret.map(Cow::Borrowed))
+    });
+    let anthropic = in_header("x-api-key", SecretPlace::XApiKey);
+    let google = in_header("x-goog-api-key", SecretPlace::XGoogApiKey);
+    let query = query_values(uri, "key").map(|value| (SecretPlace::Query, Some(value)));
 
     let mut credentials = bearer.chain(anthropic).chain(google).chain(query);
     match (credentials.next(), credentials.next()) {
         (Some(_), Some(_)) => Err(Refusal::SeveralCredentials),
-        (Some((carrier, Some(secret))), None) if counts(carrier, tongue) => Ok(secret),
+        (Some((place, Some(secret))), None) if place.is_accepted(wire) => Ok(secret),
         _ => Err(Refusal::NoCredential),
     }
 }
 
 #[derive(Clone, Copy)]
-enum Carrier {
+enum SecretPlace {
     Bearer,
     XApiKey,
     XGoogApiKey,
     Query,
 }
 
-fn counts(carrier: Carrier, tongue: Tongue) -> bool {
-    match tongue {
-        Tongue::OpenAi | Tongue::GeminiList => matches!(carrier, Carrier::Bearer),
-        Tongue::Anthropic => matches!(carrier, Carrier::XApiKey | Carrier::Bearer),
-        Tongue::Gemini => matches!(carrier, Carrier::XGoogApiKey | Carrier::Query),
+impl SecretPlace {
+    fn is_accepted(self, wire: WireFormat) -> bool {
+        match wire {
+            WireFormat::OpenAi | WireFormat::GeminiArray => matches!(self, Self::Bearer),
+            WireFormat::Anthropic => matches!(self, Self::XApiKey | Self::Bearer),
+            WireFormat::Gemini => matches!(self, Self::XGoogApiKey | Self::Query),
+        }
     }
-}
-
-fn all<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = Option<&'a str>> {
-    headers.get_all(name).into_iter().map(|value: &HeaderValue| value.to_str().ok())
 }
 
 fn after_bearer(value: &str) -> Option<&str> {
@@ -56,52 +64,33 @@ fn after_bearer(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
 }
 
-/// Every value of a parameter of the query.
-pub(super) fn query<'a>(uri: &'a Uri, name: &str) -> impl Iterator<Item = &'a str> {
-    let pairs = uri.query().unwrap_or_default().split('&');
-    pairs
-        .filter_map(move |pair| pair.split_once('=').filter(|(key, _)| *key == name))
-        .map(|(_, value)| value)
-}
-
 /// What a request asks for.
 #[derive(Clone, Debug)]
-pub(super) struct Asked {
-    pub(super) form: Form,
-    /// None in a request that calls no model.
+pub(super) struct ParsedRequest {
+    pub(super) api: Api,
+    /// None if the request calls no model.
     pub(super) model: Option<Arc<str>>,
     pub(super) prompt: Prompt,
-    /// The most tokens of the answer, if said.
-    pub(super) most: Option<u64>,
-    pub(super) streaming: Streaming,
-    /// Whether a stream has an extra chunk for the usage.
+    /// The largest number of answer tokens that the request allows, if it names one.
+    pub(super) max_tokens: Option<u64>,
+    pub(super) delivery: Delivery,
+    /// Whether a stream ends with an extra chunk for the usage.
     pub(super) include_usage: bool,
 }
 
-/// How an answer is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Streaming {
-    /// In one piece.
-    No,
-    /// As server-sent events.
-    Events,
-    /// As the elements of one JSON array.
-    List,
-}
-
-/// Counts the tokens of a text.
-pub(super) type Count = Arc<dyn Fn(&str) -> u64 + Send + Sync>;
-
-pub(super) fn read(route: &Route, body: &[u8], count: Option<&Count>) -> Result<Asked, Refusal> {
-    let form = route.form.ok_or(Refusal::UnknownPath)?;
-    if form == Form::Models {
-        let streaming = Streaming::No;
-        return Ok(Asked {
-            form,
+pub(super) fn read(
+    route: &Route<'_>,
+    body: &[u8],
+    count_tokens: Option<&CountTokens>,
+) -> Result<ParsedRequest, Refusal> {
+    let api = route.api.ok_or(Refusal::UnknownPath)?;
+    if api == Api::Models {
+        return Ok(ParsedRequest {
+            api,
             model: None,
             prompt: Prompt::default(),
-            most: Some(0),
-            streaming,
+            max_tokens: Some(0),
+            delivery: Delivery::Whole,
             include_usage: false,
         });
     }
@@ -115,31 +104,31 @@ pub(super) fn read(route: &Route, body: &[u8], count: Option<&Count>) -> Result<
     }
     let number = |name| body.get(name).and_then(Value::as_u64);
     let flag = |name| body.get(name).and_then(Value::as_bool).unwrap_or_default();
-    let most = match form {
-        Form::Models | Form::Embeddings => Some(0),
-        Form::Chat => number("max_completion_tokens").or(number("max_tokens")),
-        Form::Responses => number("max_output_tokens"),
-        Form::Messages => number("max_tokens"),
-        Form::Generate => {
+    let max_tokens = match api {
+        Api::Models | Api::Embeddings => Some(0),
+        Api::Chat => number("max_completion_tokens").or(number("max_tokens")),
+        Api::Responses => number("max_output_tokens"),
+        Api::Messages => number("max_tokens"),
+        Api::Generate => {
             let config = body.get("generationConfig");
             config.and_then(|config| config.get("maxOutputTokens")).and_then(Value::as_u64)
         }
     };
-    if form == Form::Messages && most.is_none() {
+    if api == Api::Messages && max_tokens.is_none() {
         return Err(Refusal::BadRequest("max_tokens: Field required"));
     }
-    let streaming = match form {
-        Form::Chat | Form::Responses | Form::Messages if flag("stream") => Streaming::Events,
-        _ => route.streaming,
+    let delivery = match api {
+        Api::Chat | Api::Responses | Api::Messages if flag("stream") => Delivery::Events,
+        _ => route.delivery,
     };
     let include_usage = body.get("stream_options").and_then(|options| options.get("include_usage"));
-    let prompt = prompt::read(form, model.as_deref().unwrap_or_default(), &body, count);
-    Ok(Asked {
-        form,
+    let prompt = prompt::read(api, model.as_deref().unwrap_or_default(), &body, count_tokens);
+    Ok(ParsedRequest {
+        api,
         model,
         prompt,
-        most,
-        streaming,
+        max_tokens,
+        delivery,
         include_usage: include_usage.and_then(Value::as_bool).unwrap_or_default(),
     })
 }

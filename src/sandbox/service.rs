@@ -1,6 +1,7 @@
-//! The sandbox as a tower `Service`.
+//! The sandbox itself, and how it serves a request as a tower `Service`.
 
 use std::{
+    fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -13,12 +14,58 @@ use http_body_util::{BodyExt, Collected};
 use tower_service::Service;
 
 use crate::sandbox::{
-    Sandbox, SandboxBody, SandboxError, clock,
+    body::SandboxBody,
+    clock,
+    error::SandboxError,
+    faults::Fault,
     judge::{Judgement, judge},
     state::Shared,
+    stats::{Arrival, Stats},
 };
 
+/// A fake provider. Clones share all state.
+///
+/// It is always ready. See the [module](crate::sandbox) for what it does, and [`Sandbox::builder`] for
+/// how to make one.
+#[derive(Clone)]
+pub struct Sandbox {
+    shared: Arc<Shared>,
+}
+
+impl Sandbox {
+    pub(super) fn new(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Injects a fault. Faults add up.
+    ///
+    /// Returns whether the sandbox has the account or secret that the fault names; if not, nothing
+    /// changes.
+    #[expect(clippy::must_use_candidate, reason = "it is called for its effect")]
+    pub fn fail(&self, fault: Fault) -> bool {
+        let now = self.shared.clock.elapsed();
+        self.shared.state().faults.add(fault, &self.shared.directory, now)
+    }
+
+    /// What has happened so far, counted by key, by account and in total.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.state().recorder.stats(&self.shared.directory)
+    }
+
+    /// The requests that used a key of this account, in the order of their arrival. The first 100,000
+    /// are kept. Empty if there is no such account.
+    #[must_use]
+    pub fn arrivals(&self, account: &str) -> Vec<Arrival> {
+        let account = self.shared.directory.account(account);
+        account.map(|account| self.shared.state().recorder.arrivals(account)).unwrap_or_default()
+    }
+}
+
 /// The future of a [`Sandbox`]'s response.
+///
+/// Cancel safety: it may be dropped at any point. A request that was admitted keeps its charge on the
+/// limits and frees its concurrency.
 pub type SandboxFuture =
     Pin<Box<dyn Future<Output = Result<Response<SandboxBody>, SandboxError>> + Send>>;
 
@@ -58,4 +105,13 @@ async fn serve<B: Body<Data = Bytes>>(
         response.headers_mut().entry(DATE).or_insert(date);
     }
     Ok(response)
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("dialect", &self.shared.dialect)
+            .field("directory", &self.shared.directory)
+            .finish_non_exhaustive()
+    }
 }

@@ -1,77 +1,48 @@
 //! What all clones of a sandbox share.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::sandbox::{
+    cache::Cache, clock::Clock, directory::Directory, faults::ActiveFaults, limits::AccountLimits,
+    prompt::CountTokens, route::Dialect, script::Script, stats::Recorder,
 };
 
-use http::HeaderValue;
-
-use crate::{
-    KeyId,
-    sandbox::{
-        Dialect, Script, books::Ledger, cache::Cache, clock::Clock, faults::Faults, limits::Meters,
-        request::Count,
-    },
-};
-
+/// The setup, which never changes, and the state behind its lock.
 pub(super) struct Shared {
     pub(super) dialect: Dialect,
     pub(super) script: Script,
-    /// Any model, if there are none.
+    /// The models that exist. If there are none, every model exists.
     pub(super) models: Arc<[Arc<str>]>,
     pub(super) directory: Directory,
     pub(super) clock: Clock,
-    pub(super) silent: bool,
-    /// How the tokens of prompts are counted, if not by their bytes.
-    pub(super) count: Option<Count>,
-    state: Mutex<State>,
+    /// Whether responses say nothing of limits.
+    pub(super) hides_limits: bool,
+    /// How the tokens of prompts are counted; none counts bytes.
+    pub(super) count_tokens: Option<CountTokens>,
+    pub(super) state: Mutex<State>,
 }
 
-/// What changes.
+/// What changes with each request.
 pub(super) struct State {
-    /// One set for each account.
-    pub(super) meters: Vec<Meters>,
+    /// One for each account.
+    pub(super) limits: Vec<AccountLimits>,
     /// One for each account.
     pub(super) caches: Vec<Cache>,
-    pub(super) faults: Faults,
-    pub(super) ledger: Ledger,
+    pub(super) faults: ActiveFaults,
+    pub(super) recorder: Recorder,
     pub(super) rng: fastrand::Rng,
 }
 
 impl Shared {
-    pub(super) fn new(
-        dialect: Dialect,
-        script: Script,
-        models: Arc<[Arc<str>]>,
-        directory: Directory,
-        meters: Vec<Meters>,
-        seed: u64,
-        silent: bool,
-    ) -> Self {
-        let caches = directory.accounts.iter().map(|_| Cache::default()).collect();
-        let state = State {
-            meters,
-            caches,
-            faults: Faults::default(),
-            ledger: Ledger::new(&directory),
-            rng: fastrand::Rng::with_seed(seed),
-        };
-        let clock = Clock::start();
-        let (count, state) = (None, Mutex::new(state));
-        Self { dialect, script, models, directory, clock, silent, count, state }
-    }
-
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the next connection is refused. If so, it has been, and is in the books.
+    /// Whether the next connection is refused. If so, this counts the refusal.
     pub(super) fn refuses_connection(&self) -> bool {
         let mut state = self.state();
         let refused = state.faults.connections.take().is_some();
-        state.ledger.refused_connections += u64::from(refused);
+        state.recorder.refused_connections += u64::from(refused);
         refused
     }
 
@@ -80,72 +51,14 @@ impl Shared {
     }
 }
 
-/// Who there is: accounts, their keys, and the secrets these are known by.
-#[derive(Default)]
-pub(super) struct Directory {
-    pub(super) accounts: Vec<AccountEntry>,
-    pub(super) keys: Vec<KeyEntry>,
-    by_secret: HashMap<String, Place>,
-}
-
-pub(super) struct AccountEntry {
-    pub(super) name: Arc<str>,
-    keys: usize,
-}
-
-pub(super) struct KeyEntry {
-    pub(super) id: KeyId,
-    pub(super) account: Arc<str>,
-    /// The id as a header, where its account's name can stand in one.
-    pub(super) header: Option<HeaderValue>,
-}
-
-/// A key and its account, as places in the directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) account: usize,
-    pub(super) key: usize,
-}
-
-impl Directory {
-    /// Adds secrets to an account, which is made if it is new. Returns its place.
-    pub(super) fn enter(&mut self, name: &str, secrets: impl Iterator<Item = String>) -> usize {
-        let account = self.account(name).unwrap_or(self.accounts.len());
-        if account == self.accounts.len() {
-            self.accounts.push(AccountEntry { name: Arc::from(name), keys: 0 });
+impl State {
+    pub(super) fn new(directory: &Directory, limits: Vec<AccountLimits>, seed: u64) -> Self {
+        Self {
+            limits,
+            caches: directory.accounts.iter().map(|_| Cache::default()).collect(),
+            faults: ActiveFaults::default(),
+            recorder: Recorder::new(directory),
+            rng: fastrand::Rng::with_seed(seed),
         }
-        let Some(entry) = self.accounts.get_mut(account) else { return account };
-        for secret in secrets {
-            entry.keys += 1;
-            let label = format!("{name}-{}", entry.keys);
-            let place = Place { account, key: self.keys.len() };
-            self.keys.push(KeyEntry {
-                id: KeyId::new(&label),
-                account: Arc::clone(&entry.name),
-                header: HeaderValue::try_from(label).ok(),
-            });
-            self.by_secret.entry(secret).or_insert(place);
-        }
-        account
-    }
-
-    pub(super) fn account(&self, name: &str) -> Option<usize> {
-        self.accounts.iter().position(|entry| &*entry.name == name)
-    }
-
-    pub(super) fn key(&self, place: Place) -> Option<&KeyEntry> {
-        self.keys.get(place.key)
-    }
-
-    pub(super) fn find(&self, secret: &str) -> Option<Place> {
-        self.by_secret.get(secret).copied()
-    }
-}
-
-/// Names and labels only: the secrets stay inside.
-impl fmt::Debug for Directory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let accounts = self.accounts.iter().map(|entry| (&entry.name, entry.keys));
-        f.debug_map().entries(accounts).finish()
     }
 }

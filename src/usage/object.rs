@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::told::{Counted, Told};
+use super::reported::{Overlap, ReportedUsage};
 use crate::provider::{Cost, UsageHeaders, UsageShape};
 
 /// Whether an object has what only this shape has.
@@ -12,9 +12,9 @@ pub(super) fn is_marked(object: &Value, shape: &UsageShape) -> bool {
 }
 
 /// An object in a shape; none if it tells no tokens.
-pub(super) fn read(object: &Value, shape: &UsageShape) -> Option<Told> {
+pub(super) fn read(object: &Value, shape: &UsageShape) -> Option<ReportedUsage> {
     let figure = |places: &[&str]| places.iter().find_map(|place| count(follow(object, place)?));
-    let told = Told {
+    let told = ReportedUsage {
         input: figure(shape.input),
         other_input: figure(shape.other_input),
         cache_read: figure(shape.cache_read),
@@ -24,21 +24,24 @@ pub(super) fn read(object: &Value, shape: &UsageShape) -> Option<Told> {
         reasoning: figure(shape.reasoning),
         total: figure(shape.total),
         nano_dollars: shape.cost.iter().find_map(|cost| nano_dollars(object, *cost)),
-        counted: Counted { cache: shape.input_has_cache, reasoning: shape.output_has_reasoning },
+        overlap: Overlap {
+            input_has_cache: shape.input_has_cache,
+            output_has_reasoning: shape.output_has_reasoning,
+        },
     };
     (told.input.is_some() || told.output.is_some()).then_some(told)
 }
 
 /// What headers tell; none if it is no tokens.
-pub(super) fn in_headers(headers: &HeaderMap, names: &UsageHeaders) -> Option<Told> {
+pub(super) fn in_headers(headers: &HeaderMap, names: &UsageHeaders) -> Option<ReportedUsage> {
     let figure = |name: &str| headers.get(name)?.to_str().ok()?.parse().ok();
-    let told = Told {
+    let told = ReportedUsage {
         input: figure(names.input),
         cache_read: figure(names.cache_read),
         cache_write: figure(names.cache_write),
         output: figure(names.output),
-        counted: Counted { cache: false, reasoning: true },
-        ..Told::default()
+        overlap: Overlap { input_has_cache: false, output_has_reasoning: true },
+        ..ReportedUsage::default()
     };
     (told.input.is_some() || told.output.is_some()).then_some(told)
 }

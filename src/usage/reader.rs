@@ -6,7 +6,7 @@ use http::HeaderMap;
 use memchr::{memchr, memmem::Finder};
 use serde_json::Value;
 
-use super::{Usage, object, told::Told};
+use super::{object, reported::ReportedUsage, tokens::Usage};
 use crate::provider::{UsageHeaders, UsageShape};
 
 /// What nearly every dialect's usage begins with: `"usage": {...}`, `"usageMetadata": {...}`. Inside a
@@ -41,7 +41,7 @@ struct Found {
     object: Vec<u8>,
     /// The shape of the last one.
     shape: Option<&'static UsageShape>,
-    told: Option<Told>,
+    told: Option<ReportedUsage>,
     times: u32,
 }
 
@@ -127,7 +127,7 @@ impl UsageReader {
     /// What the answer has told so far; none if it has told nothing.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        self.found.as_ref()?.told.as_ref().map(Told::disjoint)
+        self.found.as_ref()?.told.as_ref().map(ReportedUsage::disjoint)
     }
 
     /// How often the answer has told.

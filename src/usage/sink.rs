@@ -1,58 +1,71 @@
-//! Who wants to know what was used.
+//! Receivers of what requests used.
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
-use super::Charge;
-use crate::{KeyId, Usage};
+use crate::{
+    KeyId,
+    usage::{price::Charge, tokens::Usage},
+};
 
-/// What one request used, and of whose.
+/// What one request used, and which key, model and tag it belongs to.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Spent<'a> {
-    /// The pool's name.
+pub struct UsageRecord<'a> {
+    /// The name of the pool.
     pub pool: &'a Arc<str>,
-    /// The key's account.
+    /// The account of the key.
     pub account: &'a Arc<str>,
-    /// The key's label.
+    /// The label of the key.
     pub key: &'a KeyId,
-    /// The model that was asked for. `(other)` is one of more than a thousand at once.
+    /// The model that was asked for. A pool tells about a thousand models apart; the name of all others is
+    /// `(other)`.
     pub model: Option<&'a Arc<str>>,
-    /// What its caller tagged it with ([`Demand::tag`](crate::Demand::tag)).
+    /// The caller's tag ([`Demand::tag`](crate::Demand::tag)).
     pub tag: Option<&'a Arc<str>>,
-    /// When it ended.
+    /// When the answer ended.
     pub at: SystemTime,
-    /// What was used; none if its answer ended well and told nothing.
+    /// What was used; none if the answer ended normally and reported no usage.
     pub usage: Option<Usage>,
-    /// What that cost.
+    /// What it cost.
     pub charge: Charge,
 }
 
-/// Is told what each request used, once, when its answer has ended: see
+impl<'a> UsageRecord<'a> {
+    /// A record without model, tag, usage and cost, for instance to test a sink. The fields can be set.
+    #[must_use]
+    pub fn new(pool: &'a Arc<str>, account: &'a Arc<str>, key: &'a KeyId, at: SystemTime) -> Self {
+        let charge = Charge::default();
+        Self { pool, account, key, model: None, tag: None, at, usage: None, charge }
+    }
+}
+
+/// Receives what each request used, once, when its answer has ended: see
 /// [`KeyPoolBuilder::usage_sink`](crate::KeyPoolBuilder::usage_sink).
 ///
-/// It is called where the answer ends, also from a drop: it must not block, and has no error to give.
-/// A request that was given up by its caller once it was sent is told too, with an estimate. Attempts
-/// that were refused, or failed without an answer, are not among them.
+/// A request that its caller gave up after it was sent is included, with an estimate. Attempts that were
+/// refused, or that failed without an answer, are not included.
 ///
 /// ```
 /// # use std::sync::atomic::{AtomicU64, Ordering};
-/// # use tower_key_rotation::usage::{Spent, UsageSink};
+/// # use tower_key_rotation::usage::{UsageRecord, UsageSink};
 /// #[derive(Debug, Default)]
 /// struct Total(AtomicU64);
 ///
 /// impl UsageSink for Total {
-///     fn record(&self, spent: &Spent<'_>) {
-///         self.0.fetch_add(spent.charge.nano_dollars, Ordering::Relaxed);
+///     fn record(&self, record: &UsageRecord<'_>) {
+///         self.0.fetch_add(record.charge.nano_dollars, Ordering::Relaxed);
 ///     }
 /// }
 /// ```
 pub trait UsageSink: fmt::Debug + Send + Sync + 'static {
-    /// Takes in what a request used.
-    fn record(&self, spent: &Spent<'_>);
+    /// Takes what a request used.
+    ///
+    /// It runs where the answer ends, which may be inside a drop. So it must not block, and cannot fail.
+    fn record(&self, record: &UsageRecord<'_>);
 }
 
 impl<S: UsageSink> UsageSink for Arc<S> {
-    fn record(&self, spent: &Spent<'_>) {
-        (**self).record(spent);
+    fn record(&self, record: &UsageRecord<'_>) {
+        (**self).record(record);
     }
 }

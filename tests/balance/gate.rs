@@ -1,4 +1,4 @@
-//! An endpoint is ready when its key could take a request, and not otherwise.
+//! An endpoint is ready exactly when its key could take a request.
 
 use std::{future::poll_fn, task::Poll, time::Duration};
 
@@ -18,9 +18,9 @@ type Endpoint = KeyEndpoint<Server>;
 /// The endpoints of a pool.
 fn endpoints(pool: &KeyPool, servers: &Servers) -> Vec<Endpoint> {
     let client = servers.clone();
-    let mut told = KeyEndpoints::new(pool, move |info| client.client(info));
+    let mut discover = KeyEndpoints::new(pool, move |info| client.client(info));
     let mut endpoints = Vec::new();
-    let mut next = || task::spawn(told.next()).poll();
+    let mut next = || task::spawn(discover.next()).poll();
     while let Poll::Ready(Some(Ok(Change::Insert(_, endpoint)))) = next() {
         endpoints.push(endpoint);
     }
@@ -46,7 +46,7 @@ fn in_flight(pool: &KeyPool) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_there_is_plenty_being_ready_reserves_nothing() {
+async fn with_much_room_a_ready_endpoint_reserves_nothing() {
     let (pool, servers) = limited(Limit::concurrent(100));
     let mut endpoint = endpoints(&pool, &servers).remove(0);
     assert_ready_ok!(readying!(endpoint).poll());
@@ -54,7 +54,7 @@ async fn while_there_is_plenty_being_ready_reserves_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_there_is_little_only_as_many_are_ready_as_can_be_served() {
+async fn with_little_room_only_as_many_endpoints_are_ready_as_can_be_served() {
     let (pool, servers) = limited(Limit::concurrent(2));
     let mut first = endpoints(&pool, &servers).remove(0);
     let (mut second, mut third) = (first.clone(), first.clone());
@@ -64,23 +64,23 @@ async fn while_there_is_little_only_as_many_are_ready_as_can_be_served() {
     assert_pending!(waiting.poll());
     assert_eq!(in_flight(&pool), 2);
 
-    // What was ready is let go by dropping it, and whoever waits is told.
+    // The drop of a ready endpoint frees its reservation and wakes a waiting endpoint.
     drop(second);
     assert!(waiting.is_woken());
     assert_ready_ok!(waiting.poll());
     let call = first.call(request());
-    assert_eq!(in_flight(&pool), 2, "the call took what was held for it, and no more");
+    assert_eq!(in_flight(&pool), 2, "the call took its reservation, and no more");
     assert_eq!(call.await.unwrap().status(), 200);
     assert_eq!(in_flight(&pool), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_in_hand_goes_before_readiness() {
+async fn an_actual_request_takes_the_reservation_of_a_ready_endpoint() {
     let (pool, servers) = limited(Limit::concurrent(1));
     let mut endpoint = endpoints(&pool, &servers).remove(0);
     assert_ready_ok!(readying!(endpoint).poll());
 
-    // Somebody else on the same pool.
+    // Another user of the same pool.
     let lease = pool.try_acquire(&Demand::new()).unwrap();
     let mut waiting = readying!(endpoint);
     assert_pending!(waiting.poll());
@@ -94,13 +94,13 @@ async fn a_request_in_hand_goes_before_readiness() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_shuts_the_gate_before_anybody_sees_it_and_one_probe_opens_it() {
+async fn a_refused_key_is_unready_before_its_response_is_seen_and_one_probe_reopens_it() {
     let servers = Servers::default();
     servers.set("k1", 429, 10);
     let pool = keys(1).learn(false).build().unwrap();
     let mut endpoint = endpoints(&pool, &servers).remove(0);
     assert_ready_ok!(readying!(endpoint).poll());
-    // Ready before, and so is a second one that nobody polls for now.
+    // A second endpoint is ready too, and is not polled for now.
     let mut other = endpoint.clone();
     assert_ready_ok!(readying!(other).poll());
     assert_eq!(endpoint.call(request()).await.unwrap().status(), 429);
@@ -109,19 +109,19 @@ async fn a_refusal_shuts_the_gate_before_anybody_sees_it_and_one_probe_opens_it(
     assert_pending!(waiting.poll());
     drop(waiting);
     let (mut first, mut second) = (endpoint.clone(), endpoint.clone());
-    // A 429 without a hint: one second, and up to a quarter more.
+    // A 429 without a hint rests the key for one second, plus up to a quarter.
     let mut polls = 0;
     {
         let mut waiting = readying!(endpoint);
         while waiting.poll().is_pending() {
             polls += 1;
-            assert!(polls <= 2, "it wakes for nothing");
+            assert!(polls <= 2, "it woke without a change");
             while !waiting.is_woken() {
                 advance(Duration::from_millis(50)).await;
             }
         }
     }
-    // It holds the probe: no other is ready until that is over.
+    // It holds the probe. No other endpoint is ready until the probe ends.
     let mut waiting = readying!(first);
     assert_pending!(waiting.poll());
     assert_pending!(readying!(second).poll());
@@ -132,7 +132,7 @@ async fn a_refusal_shuts_the_gate_before_anybody_sees_it_and_one_probe_opens_it(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_larger_than_what_is_left_waits_in_line_for_this_key() {
+async fn a_request_larger_than_the_room_waits_in_the_queue_for_this_key() {
     let (pool, servers) = limited(Limit::tokens(1_000).per_minute().burst(1_000));
     let mut endpoint = endpoints(&pool, &servers).remove(0);
     let asking = |tokens| {
@@ -152,40 +152,40 @@ async fn a_request_that_is_larger_than_what_is_left_waits_in_line_for_this_key()
 }
 
 #[tokio::test(start_paused = true)]
-async fn load_is_what_is_spent_and_then_what_is_under_way_and_failing_fast_is_no_merit() {
+async fn load_is_utilisation_then_requests_in_flight_and_failures_raise_it() {
     let servers = Servers::default();
     servers.set("k1", 500, 0);
     let pool = keys(3).learn(false).build().unwrap();
     let mut endpoints = endpoints(&pool, &servers);
     let [failing, busy, idle] = endpoints.as_mut_slice() else { panic!() };
-    let _under_way = busy.ready().await.unwrap().call(request());
+    let _in_flight = busy.ready().await.unwrap().call(request());
     assert!(idle.load() < busy.load());
     failing.ready().await.unwrap().call(request()).await.unwrap();
     assert!(idle.load() < failing.load());
-    assert!(busy.load() < failing.load(), "a failure weighs more than a request under way");
+    assert!(busy.load() < failing.load(), "a failure weighs more than a request in flight");
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_comes_back_is_as_loaded_as_the_others() {
+async fn a_key_after_a_cooldown_has_the_median_load() {
     let servers = Servers::default();
     servers.set("k1", 429, 0);
     let pool = keys(5).learn(false).build().unwrap();
     let mut endpoints = endpoints(&pool, &servers);
     endpoints[0].ready().await.unwrap().call(request()).await.unwrap();
-    let mut under_way = Vec::new();
+    let mut in_flight = Vec::new();
     for (i, endpoint) in endpoints.iter_mut().enumerate().skip(1) {
         for _ in 0..i {
-            under_way.push(endpoint.ready().await.unwrap().call(request()));
+            in_flight.push(endpoint.ready().await.unwrap().call(request()));
         }
     }
-    // The others have 1, 2, 3 and 4 requests under way.
+    // The others have 1, 2, 3 and 4 requests in flight.
     endpoints[0].ready().await.unwrap();
     let load = endpoints[0].load();
     assert!(endpoints[1].load() < load && load < endpoints[4].load());
 }
 
 #[tokio::test]
-async fn a_request_for_another_key_is_not_sent_with_this_one() {
+async fn a_request_pinned_to_another_key_is_not_sent() {
     let servers = Servers::default();
     let pool = keys(2).build().unwrap();
     let mut endpoint = endpoints(&pool, &servers).remove(0);
@@ -197,7 +197,7 @@ async fn a_request_for_another_key_is_not_sent_with_this_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_off_is_ready_again_once_another_comes_under_its_name() {
+async fn an_endpoint_of_a_removed_key_is_ready_again_when_its_id_returns() {
     let servers = Servers::default();
     let pool = keys(1).build().unwrap();
     let mut endpoint = endpoints(&pool, &servers).remove(0);
@@ -212,12 +212,12 @@ async fn a_key_that_is_off_is_ready_again_once_another_comes_under_its_name() {
 }
 
 #[tokio::test]
-async fn whoever_asks_seldom_is_told_the_end_of_the_story() {
+async fn a_rarely_polled_discover_skips_changes_that_cancel_out() {
     let (pool, servers) = (keys(2).build().unwrap(), Servers::default());
-    let mut told = KeyEndpoints::new(&pool, move |info| servers.client(info));
-    let mut tell = || -> Vec<String> {
+    let mut discover = KeyEndpoints::new(&pool, move |info| servers.client(info));
+    let mut changes_now = || -> Vec<String> {
         let mut changes = Vec::new();
-        while let Poll::Ready(Some(Ok(change))) = task::spawn(told.next()).poll() {
+        while let Poll::Ready(Some(Ok(change))) = task::spawn(discover.next()).poll() {
             changes.push(match change {
                 Change::Insert(id, _) => format!("+{id}"),
                 Change::Remove(id) => format!("-{id}"),
@@ -226,18 +226,18 @@ async fn whoever_asks_seldom_is_told_the_end_of_the_story() {
         changes.sort();
         changes
     };
-    assert_eq!(tell(), ["+k1", "+k2"]);
-    assert!(tell().is_empty());
+    assert_eq!(changes_now(), ["+k1", "+k2"]);
+    assert!(changes_now().is_empty());
     let account = |server: &str| Account::new("k3").key(super::servers::key(server).id("k3"));
     for i in 0..10_000 {
         pool.insert(account(&format!("s{i}"))).unwrap();
         drop(pool.remove_account("k3").unwrap());
     }
-    assert!(tell().is_empty(), "it came and went");
+    assert!(changes_now().is_empty(), "the key was inserted and removed");
     pool.insert(account("s1")).unwrap();
     drop(pool.remove_account("k1").unwrap());
-    assert_eq!(tell(), ["+k3", "-k1"]);
+    assert_eq!(changes_now(), ["+k3", "-k1"]);
     drop(pool.remove_account("k3").unwrap());
     pool.insert(account("s2")).unwrap();
-    assert_eq!(tell(), ["+k3", "-k3"], "another server");
+    assert_eq!(changes_now(), ["+k3", "-k3"], "another server");
 }

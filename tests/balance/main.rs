@@ -1,4 +1,4 @@
-//! Keys with servers of their own: what goes wrong with naive parts, and does not with these.
+//! A service for each key: how it behaves, and which failures of simpler balancers it avoids.
 #![cfg(all(feature = "balance", feature = "retry"))]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 

@@ -1,5 +1,5 @@
-//! The failures that are known of tower's balancer with parts that know nothing of keys, and the same
-//! settings with those of this crate.
+//! Known failures of tower's balancer with parts that know nothing of keys, and the same situations with
+//! this crate.
 
 use std::{
     collections::VecDeque,
@@ -29,7 +29,7 @@ use super::servers::{Body, Server, Servers, keys, offer, request};
 
 const REQUESTS: usize = 1_000;
 
-/// The same requests with the right key on each, and nothing else.
+/// Puts the key and host of an endpoint into each request.
 fn with_key(id: &str) -> impl Fn(Request<Body>) -> Request<Body> + Clone + use<> {
     let id = id.to_owned();
     move |mut request| {
@@ -40,7 +40,7 @@ fn with_key(id: &str) -> impl Fn(Request<Body>) -> Request<Body> + Clone + use<>
     }
 }
 
-/// What one would put together first: balance by latency, and try again once.
+/// A first attempt at a balancer: balance by latency, and retry once.
 fn by_latency(
     servers: &Servers,
     number: usize,
@@ -93,7 +93,7 @@ impl std::hash::BuildHasher for Seeded {
     }
 }
 
-/// The first refuses fast, and the others are slow and good.
+/// The first server refuses fast. The others answer slowly, with a 200.
 fn one_refuses(number: usize) -> Servers {
     let servers = Servers::default();
     servers.set("k1", 429, 30);
@@ -102,7 +102,7 @@ fn one_refuses(number: usize) -> Servers {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_by_latency_returns_to_the_key_that_refuses() {
+async fn a_retry_by_latency_returns_to_the_refusing_key() {
     let servers = one_refuses(2);
     let refused = offer(by_latency(&servers, 2), REQUESTS).await;
     assert!(refused > REQUESTS * 9 / 10, "{refused} of {REQUESTS} are refused");
@@ -137,7 +137,7 @@ async fn a_retry_over_towers_balance_of_endpoints_goes_to_another_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn latency_is_attracted_by_a_key_that_refuses_fast() {
+async fn a_balance_by_latency_prefers_a_key_that_refuses_fast() {
     let servers = one_refuses(5);
     offer(by_latency(&servers, 5), REQUESTS).await;
     let (refusing, all) = (servers.seen("k1"), (1..=5).map(|i| servers.seen(&format!("k{i}"))));
@@ -146,20 +146,20 @@ async fn latency_is_attracted_by_a_key_that_refuses_fast() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn endpoints_are_not() {
+async fn a_balance_of_keys_avoids_a_key_that_refuses_fast() {
     let servers = one_refuses(5);
     let pool = keys(5).learn(false).build().unwrap();
     let client = servers.clone();
     let balance = KeyBalance::new(&pool, move |key| client.client(key));
     let stack = ServiceBuilder::new().retry(QuotaAwareRetry::new(&pool)).service(balance);
     offer(stack, REQUESTS).await;
-    // Three before the first refusal has come, and a probe after each cooldown of 1, 2, 4, 8 s.
+    // Three before the first refusal arrives, and one probe after each cooldown of 1, 2, 4 and 8 s.
     let refusing = servers.seen("k1");
     assert!(refusing <= 10, "it got {refusing}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_balance_is_never_ready() {
+async fn an_empty_tower_balance_is_never_ready() {
     let none: Vec<Constant<Server, u32>> = Vec::new();
     let balance = Balance::new(ServiceList::new(none));
     let hour = Duration::from_secs(3_600);
@@ -167,7 +167,7 @@ async fn an_empty_balance_is_never_ready() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_set_without_a_key_that_is_on_answers() {
+async fn a_balance_whose_keys_are_all_disabled_answers() {
     let servers = Servers::default();
     let pool = keys(1).build().unwrap();
     assert!(pool.disable("k1"));
@@ -179,20 +179,20 @@ async fn a_set_without_a_key_that_is_on_answers() {
     assert!(response.extensions().get::<Exhausted>().is_some());
 }
 
-/// Changes that a test tells.
+/// A `Discover` whose changes come from a test.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<VecDeque<Numbers>>>);
+struct Changes(Arc<Mutex<VecDeque<Numbers>>>);
 
 type Numbers = Change<u32, Constant<Numbered, u32>>;
 
-impl Told {
+impl Changes {
     fn insert(&self, number: u32, load: u32) {
         let change = Change::Insert(number, Constant::new(Numbered(number), load));
         self.0.lock().unwrap().push_back(change);
     }
 }
 
-impl Stream for Told {
+impl Stream for Changes {
     type Item = Result<Numbers, Infallible>;
 
     fn poll_next(
@@ -224,26 +224,28 @@ impl Service<()> for Numbered {
     }
 }
 
-/// An index into the ready endpoints is kept from one poll to the next, and another endpoint may have
-/// come to stand there in between (<https://github.com/tower-rs/tower/issues/856>).
+/// tower's `Balance` keeps an index of a ready endpoint between two polls. Meanwhile another endpoint may
+/// have moved to that index (<https://github.com/tower-rs/tower/issues/856>).
 #[tokio::test]
-async fn a_removal_leaves_towers_balance_with_the_index_of_another() {
-    let mut misled = 0;
+async fn a_removal_leaves_towers_balance_with_the_index_of_another_endpoint() {
+    let mut wrong = 0;
     for seed in 0..64 {
-        let told = Told::default();
+        let changes = Changes::default();
         // Loads of 1, 1 and 10.
-        [(1, 1), (2, 1), (0, 10)].into_iter().for_each(|(number, load)| told.insert(number, load));
+        [(1, 1), (2, 1), (0, 10)]
+            .into_iter()
+            .for_each(|(number, load)| changes.insert(number, load));
         let rng = HasherRng::with_hasher(Seeded(seed));
-        let mut balance = Balance::from_rng(told.clone(), rng);
+        let mut balance = Balance::from_rng(changes.clone(), rng);
         let mut polled = task::spawn(poll_fn(|cx| Service::<()>::poll_ready(&mut balance, cx)));
         assert_ready!(polled.poll()).unwrap();
         drop(polled);
-        // The one of high load is never the better of two, until it stands where another stood.
-        told.0.lock().unwrap().push_back(Change::Remove(1));
+        // The highly loaded endpoint is never chosen, unless it moves to another's index.
+        changes.0.lock().unwrap().push_back(Change::Remove(1));
         let mut polled = task::spawn(poll_fn(|cx| Service::<()>::poll_ready(&mut balance, cx)));
         assert_ready!(polled.poll()).unwrap();
         drop(polled);
-        misled += u32::from(balance.call(()).await.unwrap() == 0);
+        wrong += u32::from(balance.call(()).await.unwrap() == 0);
     }
-    assert!(misled > 0);
+    assert!(wrong > 0);
 }

@@ -1,5 +1,5 @@
-//! A hundred thousand random steps: keys come, go, and are refused, and requests are sent and given
-//! up, while every server watches who comes to it.
+//! A hundred thousand random steps: keys are added, removed and refused, requests are sent and given up,
+//! and each server checks the requests that reach it.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,16 +14,16 @@ use tokio::{
 };
 use tower::{Service, ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 use tower_key_rotation::{
-    Account, Demand, KeyBalance, KeyEndpointInfo, KeyId, KeyPool, Limit, OpenAi, QuotaAwareRetry,
+    Account, Demand, KeyBalance, KeyId, KeyInfo, KeyPool, Limit, OpenAi, QuotaAwareRetry,
     rotate::ResponseBody,
 };
 
 use super::servers::{Body, Servers, key, request};
 
 const STEPS: usize = 100_000;
-/// Names that keys go by: few, so that each comes again and again.
+/// The number of key names: few, so that each is used many times.
 const NAMES: u32 = 12;
-/// Longer than all waits, pauses and attempts of a request together.
+/// Longer than all waits, pauses and attempts of one request together.
 const LONGEST: Duration = Duration::from_secs(120);
 
 type Client =
@@ -34,9 +34,9 @@ struct World {
     pool: KeyPool,
     servers: Servers,
     client: Client,
-    /// Of each key that there is, the server that it came with: another one each time.
+    /// The server of each present key. Each insertion uses a new server.
     keys: BTreeMap<String, String>,
-    /// Of each server whose key has gone and is no longer in use, how often it was asked.
+    /// The number of requests to each server whose key was removed and drained.
     gone: HashMap<String, u64>,
     calls: Vec<JoinHandle<u16>>,
     answers: BTreeMap<u16, u64>,
@@ -53,7 +53,7 @@ impl World {
             .unwrap();
         let servers = Servers::default();
         let made = servers.clone();
-        let balance = KeyBalance::new(&pool, move |info: &KeyEndpointInfo| made.client(info));
+        let balance = KeyBalance::new(&pool, move |info: &KeyInfo| made.client(info));
         let retry = QuotaAwareRetry::new(&pool);
         let client = ServiceBuilder::new().retry(retry).service(balance);
         let client = BoxCloneSyncService::new(client);
@@ -102,12 +102,12 @@ impl World {
         self.keys.remove(&name);
         let drained = self.pool.remove_account(&name).unwrap();
         if self.rng.bool() {
-            timeout(LONGEST, drained).await.expect("what is under way ends");
+            timeout(LONGEST, drained).await.expect("requests in flight end");
             self.gone.insert(server.clone(), self.servers.seen(&server));
         }
     }
 
-    /// A server refuses, fails, is slow, lets nobody in, or is good again.
+    /// Makes a server refuse, fail, answer slowly, or answer normally again.
     fn change(&mut self) {
         let Some(server) = self.rng.choice(self.keys.values().cloned().collect::<Vec<_>>()) else {
             return;
@@ -150,7 +150,7 @@ impl World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hundred_thousand_steps_lead_no_request_astray() {
+async fn a_hundred_thousand_random_steps_send_no_request_to_the_wrong_server() {
     let mut world = World::new(7);
     for _ in 0..STEPS {
         world.step().await;
@@ -158,14 +158,18 @@ async fn a_hundred_thousand_steps_lead_no_request_astray() {
     let rest = std::mem::take(&mut world.calls);
     world.count(rest).await;
 
-    assert_eq!(world.servers.strays(), 0, "with another's key, or at another's host");
+    assert_eq!(world.servers.strays(), 0, "requests with a wrong key or at a wrong host");
     let all: u64 = world.answers.values().sum();
     assert!(all > STEPS as u64 / 3, "{:?}", world.answers);
     assert!(world.answers[&200] > all / 2, "{:?}", world.answers);
-    assert!(world.answers.len() >= 3, "nothing but {:?}", world.answers);
-    assert!(world.gone.len() > 100, "hardly any key has gone");
+    assert!(world.answers.len() >= 3, "only {:?}", world.answers);
+    assert!(world.gone.len() > 100, "too few keys were removed");
     for (server, seen) in &world.gone {
-        assert_eq!(world.servers.seen(server), *seen, "{server} was asked after it was drained");
+        assert_eq!(
+            world.servers.seen(server),
+            *seen,
+            "{server} got a request after it was drained"
+        );
     }
 
     let snapshot = world.pool.snapshot();
@@ -176,6 +180,6 @@ async fn a_hundred_thousand_steps_lead_no_request_astray() {
     }
     assert!(world.servers.clients() > 0);
     let answer = world.client.ready().await.unwrap().call(request()).await.unwrap();
-    assert_eq!(answer.status(), 503, "an empty set answers");
-    assert_eq!(world.servers.clients(), 0, "services of keys that have gone are gone");
+    assert_eq!(answer.status(), 503, "a pool without keys answers");
+    assert_eq!(world.servers.clients(), 0, "services of removed keys are dropped");
 }

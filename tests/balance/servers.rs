@@ -1,4 +1,4 @@
-//! Servers of their own for each key, which notice whatever is not theirs.
+//! One server for each key. Each notices requests with a wrong key or for a wrong host.
 
 use std::{
     collections::HashMap,
@@ -16,15 +16,15 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use tower::{Service, ServiceExt};
-use tower_key_rotation::{ApiKey, KeyEndpointInfo, KeyPool, KeyPoolBuilder, OpenAi};
+use tower_key_rotation::{ApiKey, KeyInfo, KeyPool, KeyPoolBuilder, OpenAi};
 
 pub(crate) type Body = Full<Bytes>;
 
-/// All of them.
+/// All servers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Servers {
     all: Arc<Mutex<HashMap<String, State>>>,
-    /// Counts the clients that there are.
+    /// The number of clients that exist.
     clients: Arc<AtomicUsize>,
 }
 
@@ -33,21 +33,21 @@ pub(crate) struct State {
     pub(crate) status: StatusCode,
     pub(crate) takes: Duration,
     pub(crate) seen: u64,
-    /// Whether it lets requests in at all.
-    pub(crate) lets_in: bool,
-    /// Requests with another key than its own, or for another host.
+    /// Whether its client is ready.
+    pub(crate) is_ready: bool,
+    /// Requests with a wrong key or for a wrong host.
     pub(crate) strays: u64,
 }
 
 impl Default for State {
     fn default() -> Self {
         let takes = Duration::from_millis(100);
-        Self { status: StatusCode::OK, takes, seen: 0, lets_in: true, strays: 0 }
+        Self { status: StatusCode::OK, takes, seen: 0, is_ready: true, strays: 0 }
     }
 }
 
 impl Servers {
-    /// One that answers with a status after a while.
+    /// Makes a server answer with a status after this many milliseconds.
     pub(crate) fn set(&self, id: &str, status: u16, takes: u64) {
         self.change(id, |server| {
             server.status = StatusCode::from_u16(status).unwrap();
@@ -67,8 +67,8 @@ impl Servers {
         self.all().values().map(|server| server.strays).sum()
     }
 
-    /// The service of a key, as a client that is bound to its server would be.
-    pub(crate) fn client(&self, info: &KeyEndpointInfo) -> Server {
+    /// The service of a key: a client of its server.
+    pub(crate) fn client(&self, info: &KeyInfo) -> Server {
         let uri = info.endpoint.as_ref().unwrap();
         Server::new(self, uri.host().unwrap().strip_suffix(".test").unwrap())
     }
@@ -82,7 +82,7 @@ impl Servers {
     }
 }
 
-/// One of them.
+/// A client of one server.
 #[derive(Debug)]
 pub(crate) struct Server {
     all: Arc<Mutex<HashMap<String, State>>>,
@@ -118,7 +118,7 @@ impl Service<Request<Body>> for Server {
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        match self.all.lock().unwrap().entry(self.id.clone()).or_default().lets_in {
+        match self.all.lock().unwrap().entry(self.id.clone()).or_default().is_ready {
             true => Poll::Ready(Ok(())),
             false => Poll::Pending,
         }
@@ -130,7 +130,7 @@ impl Service<Request<Body>> for Server {
         let key = format!("Bearer {}", secret(&self.id));
         let is_for_it = request.uri().host() == Some(&format!("{}.test", self.id))
             && request.uri().path().starts_with("/base/")
-            && request.headers().get("authorization").is_some_and(|told| *told == *key);
+            && request.headers().get("authorization").is_some_and(|sent| *sent == *key);
         server.seen += 1;
         server.strays += u64::from(!is_for_it);
         let (takes, status) = (server.takes, server.status);
@@ -151,7 +151,7 @@ pub(crate) fn key(id: &str) -> ApiKey {
     ApiKey::new(secret(id)).id(id).endpoint(format!("https://{id}.test/base"))
 }
 
-/// Keys `k1`, `k2`, ... with servers of their own.
+/// Keys `k1`, `k2`, ..., each with its own server.
 pub(crate) fn keys(number: usize) -> KeyPoolBuilder {
     let pool = KeyPool::builder(OpenAi::default()).seed(7);
     (1..=number).fold(pool, |pool, i| pool.key(key(&format!("k{i}"))))
@@ -162,7 +162,7 @@ pub(crate) fn request() -> Request<Body> {
     Request::post("https://api.openai.com/v1/chat/completions").body(body).unwrap()
 }
 
-/// So many requests, one every 10 ms; how many of them are not answered with 200.
+/// Sends this many requests, one every 10 ms. Returns how many are not answered with 200.
 pub(crate) async fn offer<S, B>(service: S, number: usize) -> usize
 where
     S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,

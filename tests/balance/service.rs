@@ -1,4 +1,4 @@
-//! The endpoints of a pool as one service.
+//! `KeyBalance`: all endpoints of a pool as one service.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use http::StatusCode;
 use tokio::time::{Instant, timeout};
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_key_rotation::{
-    Account, Demand, Exhausted, KeyBalance, KeyEndpointInfo, KeyId, KeyPool, KeyPoolBuilder,
-    KeyRotation, KeyUsed, Limit, OpenAi, QuotaAwareRetry, Reason, Trail,
+    Account, Demand, Exhausted, KeyBalance, KeyId, KeyInfo, KeyPool, KeyPoolBuilder, KeyRotation,
+    KeyRotationLayer, KeyUsed, Limit, OpenAi, QuotaAwareRetry, Reason, Trail,
 };
 
 use super::servers::{Body, Server, Servers, keys, request};
@@ -15,20 +15,32 @@ use super::servers::{Body, Server, Servers, keys, request};
 fn balance(
     pool: &KeyPool,
     servers: &Servers,
-) -> KeyBalance<impl FnMut(&KeyEndpointInfo) -> Server + use<>, Server> {
+) -> KeyBalance<impl FnMut(&KeyInfo) -> Server + use<>, Server> {
     let servers = servers.clone();
     KeyBalance::new(pool, move |info| servers.client(info))
 }
 
 #[test]
-fn it_is_clone_send_and_sync() {
+fn a_balance_is_clone_send_and_sync() {
     fn is<T: Service<http::Request<Body>, Future: Send> + Clone + Send + Sync>(_: &T) {}
     let pool = keys(1).build().unwrap();
     is(&balance(&pool, &Servers::default()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_are_spread_evenly_each_with_the_key_and_to_the_host_of_its_endpoint() {
+async fn a_balance_takes_the_options_of_a_rotation_layer() {
+    let servers = Servers::default();
+    let pool = keys(1).build().unwrap();
+    let balance = balance(&pool, &servers);
+    let response = balance.clone().oneshot(request()).await.unwrap();
+    assert!(response.extensions().get::<KeyUsed>().is_some());
+    let layer = KeyRotationLayer::new(&pool).annotate(false);
+    let response = balance.rotation(&layer).oneshot(request()).await.unwrap();
+    assert!(response.extensions().get::<KeyUsed>().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_spread_evenly_each_with_the_key_and_host_of_its_endpoint() {
     let servers = Servers::default();
     let pool = keys(4).build().unwrap();
     let balance = balance(&pool, &servers);
@@ -44,7 +56,7 @@ async fn requests_are_spread_evenly_each_with_the_key_and_to_the_host_of_its_end
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_host_a_request_names_it_goes_to_an_endpoint_with_its_own_key() {
+async fn a_request_goes_to_the_host_of_its_key_whatever_host_it_names() {
     let servers = Servers::default();
     let pool = keys(2).build().unwrap();
     let balance = balance(&pool, &servers);
@@ -53,15 +65,15 @@ async fn whatever_host_a_request_names_it_goes_to_an_endpoint_with_its_own_key()
         for _ in 0..2 {
             let mut request = request();
             *request.uri_mut() = uri.parse().unwrap();
-            let theirs = "Bearer theirs".parse().unwrap();
-            request.headers_mut().insert("authorization", theirs);
+            let other = "Bearer other".parse().unwrap();
+            request.headers_mut().insert("authorization", other);
             assert_eq!(balance.clone().oneshot(request).await.unwrap().status(), 200);
         }
     }
     assert_eq!(servers.strays(), 0);
 }
 
-async fn told_at_the_door(pool: KeyPoolBuilder, status: u16, reason: Reason) {
+async fn is_refused_within_max_wait(pool: KeyPoolBuilder, status: u16, reason: Reason) {
     let servers = Servers::default();
     let pool = pool.max_wait(Duration::from_secs(5)).build().unwrap();
     let balance = balance(&pool, &servers);
@@ -78,18 +90,18 @@ async fn told_at_the_door(pool: KeyPoolBuilder, status: u16, reason: Reason) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_answers_within_max_wait_when_all_are_at_their_limits() {
+async fn a_balance_answers_within_max_wait_when_all_keys_are_at_their_limits() {
     let account = |limit| {
         let account = Account::new("org").limit(limit);
         let pool = KeyPool::builder(OpenAi::default());
         pool.account(account.key(super::servers::key("k1")))
     };
-    told_at_the_door(account(Limit::concurrent(1)), 429, Reason::Busy).await;
-    told_at_the_door(account(Limit::requests(1).per_hour()), 429, Reason::Busy).await;
+    is_refused_within_max_wait(account(Limit::concurrent(1)), 429, Reason::Busy).await;
+    is_refused_within_max_wait(account(Limit::requests(1).per_hour()), 429, Reason::Busy).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_waits_in_the_pools_line_first_come_first_served() {
+async fn requests_wait_in_the_queue_of_the_pool_in_order() {
     let servers = Servers::default();
     let account = Account::new("org").limit(Limit::concurrent(1));
     let pool = KeyPool::builder(OpenAi::default());
@@ -106,7 +118,7 @@ async fn it_waits_in_the_pools_line_first_come_first_served() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_a_request_excludes_or_is_not_bound_to_are_left_alone() {
+async fn a_request_uses_neither_keys_it_excludes_nor_others_than_its_pinned_key() {
     let servers = Servers::default();
     let pool = keys(3).build().unwrap();
     let balance = balance(&pool, &servers);
@@ -130,7 +142,7 @@ async fn keys_that_a_request_excludes_or_is_not_bound_to_are_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_tried_is_excluded_from_the_retry() {
+async fn a_retry_excludes_keys_that_were_tried() {
     let servers = Servers::default();
     servers.set("k1", 500, 1);
     let pool = keys(2).build().unwrap();
@@ -149,9 +161,9 @@ async fn what_was_tried_is_excluded_from_the_retry() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_that_is_not_ready_is_passed_over_and_waited_for_only_if_there_is_no_other() {
+async fn an_unready_endpoint_is_used_only_if_no_other_has_room() {
     let servers = Servers::default();
-    servers.change("k1", |server| server.lets_in = false);
+    servers.change("k1", |server| server.is_ready = false);
     let pool = keys(2).max_wait(Duration::from_secs(5)).build().unwrap();
     let balance = balance(&pool, &servers);
     for _ in 0..10 {
@@ -159,7 +171,7 @@ async fn an_endpoint_that_is_not_ready_is_passed_over_and_waited_for_only_if_the
     }
     assert_eq!((servers.seen("k1"), servers.seen("k2")), (0, 10));
 
-    servers.change("k2", |server| server.lets_in = false);
+    servers.change("k2", |server| server.is_ready = false);
     let began = Instant::now();
     let answer = balance.clone().oneshot(request()).await.unwrap();
     assert_eq!((answer.status().as_u16(), began.elapsed().as_secs()), (429, 5));
@@ -169,7 +181,7 @@ async fn an_endpoint_that_is_not_ready_is_passed_over_and_waited_for_only_if_the
 }
 
 #[tokio::test(start_paused = true)]
-async fn both_roads_keep_the_same_limits_at_once() {
+async fn a_balance_and_a_rotation_share_the_limits_of_their_pool() {
     let servers = Servers::default();
     let account = |i| {
         let account = Account::new(format!("org-{i}"));
@@ -199,13 +211,17 @@ async fn both_roads_keep_the_same_limits_at_once() {
     }
     let seen = servers.seen("k1") + servers.seen("k2");
     assert_eq!(answered as u64, seen);
-    // Both began with 5, and earned one a second, for the 20 s and a tenth for each answer.
+    // Both accounts start with 5 requests and refill one each second, for about 20 s and the time of answers.
     assert!((55..=63).contains(&seen), "{seen}");
-    assert_eq!(servers.strays(), 0, "with a client for all, each key goes to its own host too");
+    assert_eq!(
+        servers.strays(),
+        0,
+        "with one client for all keys, each key goes to its own host too"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_gives_up_leaves_nothing_behind() {
+async fn a_caller_that_gives_up_leaves_nothing_reserved() {
     let servers = Servers::default();
     let pool = keys(2).build().unwrap();
     let balance = balance(&pool, &servers);

@@ -172,7 +172,7 @@ async fn what_was_used_outlives_a_kill() {
 
     let third = Process::start(&config);
     let report: Value = serde_json::from_str(&third.get("/-/usage?by=tag").await).unwrap();
-    let books = sandbox.seen().total();
+    let books = sandbox.stats().total();
     let figure = |name: &str| report["total"][name].as_u64().unwrap();
     assert!((6..=books.accepted).contains(&figure("requests")), "{report} {books:?}");
     // 2 tokens of prompt and 10 of answer each.
@@ -191,7 +191,7 @@ async fn a_daily_quota_and_a_dead_key_outlive_a_kill() {
     sandbox.fail(Fault::revoke("sk-canary-1"));
     let mut sent = 0;
     // The key that is refused costs one of the five.
-    while sandbox.seen().total().requests < 3 {
+    while sandbox.stats().total().requests < 3 {
         assert_eq!(first.ask(false).await, 200);
         sent += 1;
     }
@@ -203,7 +203,7 @@ async fn a_daily_quota_and_a_dead_key_outlive_a_kill() {
     assert_eq!((&keys[0]["alive"], &keys[1]["alive"]), (&false.into(), &true.into()), "{sent}");
     assert_eq!((second.ask(false).await, second.ask(false).await), (200, 200));
     assert_eq!(second.ask(false).await, 429, "the sixth");
-    assert_eq!(sandbox.seen().total().requests, 5);
+    assert_eq!(sandbox.stats().total().requests, 5);
     second.kill();
 }
 

@@ -116,7 +116,7 @@ async fn a_changed_file_is_taken_into_use_and_a_bad_one_is_not() {
     gateway.write(&text("t-2", "max_wait = \"1s\"", SECOND)).await;
     assert_eq!(gateway.keys(), ["k2"]);
     assert_eq!(gateway.chat("t-2").await, 200);
-    assert_eq!(gateway.sandbox.seen().account("org-2").accepted, 1);
+    assert_eq!(gateway.sandbox.stats().account("org-2").accepted, 1);
 
     while let Ok(Some(_)) = gateway.events.try_recv() {}
     let bad = [
@@ -149,7 +149,7 @@ async fn on_a_hangup_what_stands_beside_the_file_is_read_again() {
         "{told:?}"
     );
     assert_eq!(gateway.chat("t-1").await, 200);
-    assert_eq!(gateway.sandbox.seen().account("org-2").accepted, 1);
+    assert_eq!(gateway.sandbox.stats().account("org-2").accepted, 1);
 }
 
 #[tokio::test(start_paused = true)]

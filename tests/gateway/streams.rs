@@ -77,11 +77,11 @@ async fn accounts_out(gateway: &Started) -> usize {
 async fn an_error_before_content_is_not_seen() {
     for (dialect, path, body, preludes, error) in STYLES {
         let (gateway, fake) = gateway(dialect, "").await;
-        assert!(fake.fail(Fault::stream_exhausted(preludes, 1)));
+        assert!(fake.fail(Fault::stream_quota_error(preludes, 1)));
         let (status, text) = gateway.text(gateway.post(path, body)).await;
         assert_eq!(status, 200, "{path}: {text}");
         assert!(!text.contains(error) && text.contains("ant "), "{path}: {text}");
-        let seen = fake.seen();
+        let seen = fake.stats();
         assert_eq!((seen.total().requests, seen.total().streams_finished), (2, 1), "{path}");
         assert_eq!(accounts_out(&gateway).await, 1, "{path}");
     }
@@ -91,16 +91,16 @@ async fn an_error_before_content_is_not_seen() {
 async fn an_error_after_content_is_seen_once() {
     for (dialect, path, body, preludes, error) in STYLES {
         let (gateway, fake) = gateway(dialect, "").await;
-        assert!(fake.fail(Fault::stream_exhausted(preludes + 1, 1)));
+        assert!(fake.fail(Fault::stream_quota_error(preludes + 1, 1)));
         let (status, text) = gateway.text(gateway.post(path, body)).await;
         assert_eq!((status, text.matches(error).count()), (200, 1), "{path}: {text}");
         assert!(text.contains("ant "), "{path}: {text}");
-        assert_eq!(fake.seen().total().requests, 1, "{path}");
+        assert_eq!(fake.stats().total().requests, 1, "{path}");
         assert_eq!(accounts_out(&gateway).await, 1, "{path}");
         // The next one goes to the other account.
         let (status, text) = gateway.text(gateway.post(path, body)).await;
         assert_eq!((status, text.contains(error)), (200, false), "{path}: {text}");
-        assert_eq!(fake.seen().total().requests, 2, "{path}");
+        assert_eq!(fake.stats().total().requests, 2, "{path}");
     }
 }
 
@@ -108,10 +108,10 @@ async fn an_error_after_content_is_seen_once() {
 async fn when_all_fail_the_last_stream_is_passed_on() {
     for (dialect, path, body, preludes, error) in STYLES {
         let (gateway, fake) = gateway(dialect, "").await;
-        assert!(fake.fail(Fault::stream_exhausted(preludes, 9)));
+        assert!(fake.fail(Fault::stream_quota_error(preludes, 9)));
         let (status, text) = gateway.text(gateway.post(path, body)).await;
         assert_eq!((status, text.matches(error).count()), (200, 1), "{path}: {text}");
-        assert_eq!(fake.seen().total().requests, 2, "{path}: each account once");
+        assert_eq!(fake.stats().total().requests, 2, "{path}: each account once");
         assert_eq!(accounts_out(&gateway).await, 2, "{path}");
     }
 }
@@ -124,7 +124,7 @@ async fn a_stream_that_stops_is_ended_and_one_that_does_not_begin_is_tried_elsew
     let (status, text) = gateway.text(gateway.post(path, chat("gpt-4o", true))).await;
     assert_eq!(status, 200);
     assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
-    assert_eq!(fake.seen().total().requests, 2);
+    assert_eq!(fake.stats().total().requests, 2);
 
     assert!(fake.fail(Fault::stall_streams(3, hour, 1)));
     let (status, text) = gateway.text(gateway.post(path, chat("gpt-4o", true))).await;
@@ -132,5 +132,5 @@ async fn a_stream_that_stops_is_ended_and_one_that_does_not_begin_is_tried_elsew
     let (_, error) = text.split_once("\n\nevent: error\ndata: ").unwrap();
     let error: serde_json::Value = serde_json::from_str(error).unwrap();
     assert_eq!(error["error"]["code"], "timeout");
-    assert_eq!((fake.seen().total().requests, accounts_out(&gateway).await), (3, 0));
+    assert_eq!((fake.stats().total().requests, accounts_out(&gateway).await), (3, 0));
 }

@@ -338,7 +338,7 @@ async fn check(trap: &Trap) {
     for (name, value) in trap.headers {
         refusal.headers_mut().append(HeaderName::from_static(name), value.parse().unwrap());
     }
-    fake.fail(Fault::answer(refusal, 1));
+    fake.fail(Fault::respond_with(refusal, 1));
     let upstream = Upstream::Sandbox(fake.clone());
     let gateway = Arc::new(Gateway::new(two_accounts(name, ""), &upstream).unwrap()).router();
 
@@ -356,7 +356,7 @@ async fn check(trap: &Trap) {
     let state: Value = serde_json::from_slice(&state).unwrap();
     let pool = &state["pools"][0];
 
-    let calls = fake.seen().total().requests;
+    let calls = fake.stats().total().requests;
     match trap.seen {
         Answer => assert_eq!((status, calls), (200, 2), "{what}: {pool:#}"),
         Refusal => {

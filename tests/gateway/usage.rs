@@ -50,7 +50,7 @@ async fn it_is_told_by_whatever_is_asked_in_both_formats() {
     assert!(lines[3].starts_with("k1,gpt-nobody-knows,'=1+1,1,"), "{csv}");
 
     let (_, report) = gateway.json(gateway.get("/-/usage?by=account,day&from=2020-01-01")).await;
-    let books = fake.seen().total();
+    let books = fake.stats().total();
     assert_eq!(report["total"]["input"], books.prompt_tokens);
     assert_eq!(report["total"]["output"], books.answer_tokens);
     assert_eq!(

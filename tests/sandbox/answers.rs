@@ -1,4 +1,4 @@
-//! Answers in one piece, and requests that get none.
+//! Answers in one piece, and malformed requests.
 
 use bytes::Bytes;
 use http::Request;
@@ -21,7 +21,7 @@ async fn answer(sandbox: &Sandbox, request: Request<Full<Bytes>>) -> Value {
 }
 
 #[tokio::test]
-async fn openai_answers_with_usage() {
+async fn openai_answers_report_usage() {
     let sandbox = org_a(Dialect::OpenAi, []).models(["gpt-4o", "embed"]).build();
     let body = answer(&sandbox, chat("sk-sandbox-a1")).await;
     assert_eq!(body["object"], "chat.completion");
@@ -55,7 +55,7 @@ async fn openai_answers_with_usage() {
 }
 
 #[tokio::test]
-async fn anthropic_answers_with_usage_in_both_shapes() {
+async fn anthropic_answers_report_usage_in_both_shapes() {
     let sandbox = org_a(Dialect::Anthropic, []).build();
     let body = answer(&sandbox, messages(MESSAGES)).await;
     assert_eq!((&body["type"], &body["stop_reason"]), (&"message".into(), &"end_turn".into()));
@@ -66,7 +66,7 @@ async fn anthropic_answers_with_usage_in_both_shapes() {
 }
 
 #[tokio::test]
-async fn gemini_answers_with_usage_in_both_shapes() {
+async fn gemini_answers_report_usage_in_both_shapes() {
     let sandbox = org_a(Dialect::Gemini, []).build();
     let body = answer(&sandbox, generate("generateContent")).await;
     assert_eq!(body["candidates"][0]["finishReason"], "STOP");
@@ -86,7 +86,7 @@ async fn gemini_answers_with_usage_in_both_shapes() {
 }
 
 #[tokio::test]
-async fn bad_requests_are_told_apart() {
+async fn malformed_requests_get_the_errors_of_their_dialect() {
     let sandbox = org_a(Dialect::OpenAi, []).models(["gpt-4o"]).build();
     let code = async |request| {
         let (status, _, body) = ask(&sandbox, request).await;
@@ -96,10 +96,10 @@ async fn bad_requests_are_told_apart() {
     assert_eq!(code(bearer(path, "{")).await, (400, None));
     assert_eq!(code(bearer(path, "[]")).await, (400, None));
     assert_eq!(code(bearer(path, r#"{"messages":[]}"#)).await, (400, None));
-    assert_eq!(code(bearer("/v1/else", CHAT)).await, (404, None));
+    assert_eq!(code(bearer("/v1/other", CHAT)).await, (404, None));
     let unknown = code(bearer(path, r#"{"model":"gpt-9"}"#)).await;
     assert_eq!(unknown, (404, Some("model_not_found".into())));
-    assert_eq!(sandbox.seen().account("org-a").errors, 5);
+    assert_eq!(sandbox.stats().account("org-a").errors, 5);
 
     let sandbox = org_a(Dialect::Anthropic, []).models(["claude"]).build();
     let (status, _, body) = ask(&sandbox, messages(MESSAGES)).await;
@@ -113,7 +113,7 @@ async fn bad_requests_are_told_apart() {
 }
 
 #[tokio::test]
-async fn the_same_seed_gives_the_same_answers() {
+async fn the_same_seed_gives_the_same_ids() {
     let ids = async |seed| {
         let sandbox = org_a(Dialect::OpenAi, []).seed(seed).answer(Script::new()).build();
         let first = ask(&sandbox, chat("sk-sandbox-a1")).await.2["id"].clone();

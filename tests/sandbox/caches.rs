@@ -1,4 +1,4 @@
-//! Prompt caches of accounts, as answers tell them.
+//! Prompt caches of accounts, as answers report them.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tower_key_rotation::{
 
 use crate::ask;
 
-/// So many tokens.
+/// A text of this many tokens, for words of four bytes.
 fn text(word: &str, tokens: usize) -> String {
     word.repeat(tokens)
 }
@@ -43,28 +43,28 @@ async fn chat(sandbox: &Sandbox, key: &str, model: &str, turns: &[&str]) -> (u64
 }
 
 #[tokio::test(start_paused = true)]
-async fn openai_caches_in_steps_for_an_account_and_a_model() {
+async fn openai_caches_by_account_and_model_in_steps_of_128_tokens() {
     let sandbox = sandbox(Dialect::OpenAi);
     let (first, second) = (text("aaaa", 1_200), text("bbbb", 300));
     assert_eq!(chat(&sandbox, "sk-a", "m", &[&first]).await, (1_200, 0));
-    // 9 steps of 128; and in the longer prompt the same.
+    // 9 steps of 128 tokens. The longer prompt finds the same prefix.
     assert_eq!(chat(&sandbox, "sk-a", "m", &[&first]).await, (1_200, 1_152));
     assert_eq!(chat(&sandbox, "sk-a", "m", &[&first, &second]).await, (1_500, 1_152));
     assert_eq!(chat(&sandbox, "sk-a", "m", &[&first, &second]).await, (1_500, 1_408));
     assert_eq!(chat(&sandbox, "sk-b", "m", &[&first]).await, (1_200, 0), "another account");
     assert_eq!(chat(&sandbox, "sk-a", "n", &[&first]).await, (1_200, 0), "another model");
     let other = text("bbbb", 1) + &first;
-    assert_eq!(chat(&sandbox, "sk-a", "m", &[&other]).await, (1_201, 0), "another beginning");
+    assert_eq!(chat(&sandbox, "sk-a", "m", &[&other]).await, (1_201, 0), "another prefix");
     let short = text("cccc", 1_000);
     assert_eq!(chat(&sandbox, "sk-a", "m", &[&short]).await, (1_000, 0));
     assert_eq!(chat(&sandbox, "sk-a", "m", &[&short]).await, (1_000, 0), "too short");
-    let seen = sandbox.seen();
+    let seen = sandbox.stats();
     assert_eq!(seen.account("a").cache_read_tokens, 1_152 + 1_152 + 1_408);
     assert_eq!(seen.total().cache_read_tokens, seen.key("a-1").cache_read_tokens);
 }
 
 #[tokio::test(start_paused = true)]
-async fn five_minutes_after_its_last_use_a_prompt_is_gone() {
+async fn a_prompt_expires_five_minutes_after_its_last_use() {
     let sandbox = sandbox(Dialect::OpenAi);
     let prompt = text("aaaa", 1_024);
     for (wait, cached) in [(0, 0), (299, 1_024), (299, 1_024), (300, 0)] {
@@ -74,7 +74,7 @@ async fn five_minutes_after_its_last_use_a_prompt_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_prompt_is_cached_when_its_answer_begins() {
+async fn a_prompt_is_cached_when_its_answer_starts() {
     use tower_key_rotation::sandbox::Script;
     let script = Script::new().latency(Duration::from_secs(2));
     let sandbox = Sandbox::builder(Dialect::OpenAi).account("a", [], ["sk-a"]).answer(script);
@@ -91,7 +91,7 @@ async fn a_prompt_is_cached_when_its_answer_begins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn responses_and_gemini_tell_it_in_their_own_way() {
+async fn responses_and_gemini_report_cached_tokens_in_their_own_fields() {
     let prompt = text("aaaa", 1_100);
     let openai = sandbox(Dialect::OpenAi);
     let body = json!({"model": "m", "input": prompt});
@@ -113,7 +113,7 @@ async fn responses_and_gemini_tell_it_in_their_own_way() {
     }
 }
 
-/// What is in no cache, read, and written for five minutes and for an hour.
+/// Tokens that are uncached, read, written for five minutes, and written for an hour.
 async fn message(sandbox: &Sandbox, blocks: &[(&str, Option<&str>)]) -> [u64; 4] {
     let block = |(text, mark): &(&str, Option<&str>)| match mark {
         Some(ttl) => json!({"type": "text", "text": text,
@@ -133,14 +133,14 @@ async fn message(sandbox: &Sandbox, blocks: &[(&str, Option<&str>)]) -> [u64; 4]
 }
 
 #[tokio::test(start_paused = true)]
-async fn anthropic_caches_up_to_marks() {
+async fn anthropic_caches_up_to_marked_blocks() {
     let sandbox = sandbox(Dialect::Anthropic);
     let (a, b, c) = (text("aaaa", 2_000), text("bbbb", 100), text("cccc", 10));
     let (a, b, c) = (a.as_str(), b.as_str(), c.as_str());
     let mark = Some("5m");
     assert_eq!(message(&sandbox, &[(a, None), (c, None)]).await, [2_010, 0, 0, 0]);
     assert_eq!(message(&sandbox, &[(a, mark), (c, None)]).await, [10, 0, 2_000, 0]);
-    // The mark moves on; what was marked before is found behind it.
+    // The mark moves on; the earlier marked prefix is found before it.
     assert_eq!(message(&sandbox, &[(a, None), (b, mark)]).await, [0, 2_000, 100, 0]);
     assert_eq!(message(&sandbox, &[(a, None), (b, None), (c, mark)]).await, [0, 2_100, 10, 0]);
     assert_eq!(message(&sandbox, &[(b, mark), (c, None)]).await, [110, 0, 0, 0], "too short");
@@ -156,18 +156,18 @@ async fn anthropic_caches_up_to_marks() {
         [0, 2_010, 100, 0]
     );
 
-    // More than twenty blocks behind, nothing is looked for.
+    // Prefixes more than 20 blocks before a mark are not found.
     let mut blocks = vec![(a, None)];
     blocks.extend([("d", None); 21]);
     let last = blocks.len() - 1;
     blocks[last].1 = mark;
     assert_eq!(message(&sandbox, &blocks).await[1], 0);
-    let total = sandbox.seen().total();
+    let total = sandbox.stats().total();
     assert_eq!(total.cache_read_tokens, 2_000 + 2_100 + 2_010);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_anthropic_reads_from_a_cache_costs_no_input() {
+async fn tokens_that_anthropic_reads_from_a_cache_cost_no_input() {
     let limit = Limit::input_tokens(3_000).per_minute().burst(3_000);
     let sandbox = Sandbox::builder(Dialect::Anthropic).account("a", [limit], ["sk-a"]).build();
     let prompt = text("aaaa", 2_000);

@@ -1,4 +1,4 @@
-//! Each fault strikes whom it should, as often as it should.
+//! Each fault affects the right requests, the right number of times.
 
 use std::time::Duration;
 
@@ -35,9 +35,9 @@ async fn a_revoked_key_is_unknown_until_it_is_restored() {
 }
 
 #[tokio::test]
-async fn an_exhausted_account_says_so_in_each_dialect() {
+async fn an_exhausted_account_is_refused_in_the_words_of_each_dialect() {
     let sandbox = two_accounts(Dialect::OpenAi);
-    assert!(sandbox.fail(Fault::exhaust("org-a")));
+    assert!(sandbox.fail(Fault::exhaust_quota("org-a")));
     let (status, headers, body) = ask(&sandbox, chat("sk-sandbox-a2")).await;
     assert_eq!((status.as_u16(), &body["error"]["type"]), (429, &"insufficient_quota".into()));
     assert!(!headers.contains_key("retry-after"));
@@ -46,14 +46,14 @@ async fn an_exhausted_account_says_so_in_each_dialect() {
     assert_eq!(code(&sandbox, "sk-sandbox-a1").await, 200);
 
     let sandbox = two_accounts(Dialect::Anthropic);
-    sandbox.fail(Fault::exhaust("org-a"));
+    sandbox.fail(Fault::exhaust_quota("org-a"));
     let (status, headers, body) = ask(&sandbox, messages(MESSAGES)).await;
     let message = body["error"]["message"].as_str().unwrap();
     assert!(message.starts_with("Your credit balance is too low"));
     assert_eq!((status.as_u16(), &headers["x-should-retry"]), (400, &"false".parse().unwrap()));
 
     let sandbox = two_accounts(Dialect::Gemini);
-    sandbox.fail(Fault::exhaust("org-a"));
+    sandbox.fail(Fault::exhaust_quota("org-a"));
     let (status, _, body) = ask(&sandbox, generate("generateContent")).await;
     let quota = &body["error"]["details"][0]["violations"][0]["quotaId"];
     assert_eq!(status.as_u16(), 429);
@@ -61,10 +61,10 @@ async fn an_exhausted_account_says_so_in_each_dialect() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cooling_account_tells_what_is_left_of_its_time() {
+async fn a_rate_limited_account_states_how_long_the_limit_lasts() {
     let sandbox = two_accounts(Dialect::OpenAi);
     advance(Duration::from_secs(7)).await;
-    sandbox.fail(Fault::cool("org-a", Duration::from_secs(20)));
+    sandbox.fail(Fault::rate_limit("org-a", Duration::from_secs(20)));
     advance(Duration::from_millis(4_500)).await;
     let (status, headers, _) = ask(&sandbox, chat("sk-sandbox-a1")).await;
     assert_eq!(status.as_u16(), 429);
@@ -75,11 +75,11 @@ async fn a_cooling_account_tells_what_is_left_of_its_time() {
     assert_eq!(code(&sandbox, "sk-sandbox-a1").await, 429);
     advance(Duration::from_millis(1)).await;
     assert_eq!(code(&sandbox, "sk-sandbox-a1").await, 200);
-    assert_eq!(sandbox.seen().account("org-a").rate_limited, 2);
+    assert_eq!(sandbox.stats().account("org-a").rate_limited, 2);
 }
 
 #[tokio::test]
-async fn a_forbidden_model_concerns_one_key_only() {
+async fn a_forbidden_model_affects_one_key_only() {
     let sandbox = two_accounts(Dialect::OpenAi);
     sandbox.fail(Fault::forbid_model("sk-sandbox-a1", "gpt-4o"));
     assert_eq!(code(&sandbox, "sk-sandbox-a1").await, 403);
@@ -96,7 +96,7 @@ fn responses(secret: &str) -> Request<Full<Bytes>> {
 }
 
 #[tokio::test]
-async fn a_restricted_key_serves_the_other_paths() {
+async fn a_key_with_a_forbidden_path_serves_the_other_paths() {
     let sandbox = two_accounts(Dialect::OpenAi);
     assert!(sandbox.fail(Fault::forbid_path("sk-sandbox-a1", "/responses")));
     assert!(!sandbox.fail(Fault::forbid_path("sk-typo", "/responses")));
@@ -108,8 +108,8 @@ async fn a_restricted_key_serves_the_other_paths() {
     assert_eq!(send(&sandbox, responses("sk-sandbox-a2")).await.status(), StatusCode::OK);
     assert!(sandbox.fail(Fault::restore("sk-sandbox-a1")));
     assert_eq!(send(&sandbox, responses("sk-sandbox-a1")).await.status(), StatusCode::OK);
-    let tally = sandbox.seen().key("org-a-1");
-    assert_eq!((tally.errors, tally.rejected), (1, 0));
+    let counts = sandbox.stats().key("org-a-1");
+    assert_eq!((counts.errors, counts.rejected), (1, 0));
 
     let sandbox = two_accounts(Dialect::Anthropic);
     sandbox.fail(Fault::forbid_path("sk-sandbox-a1", "/messages"));
@@ -125,7 +125,7 @@ async fn a_restricted_key_serves_the_other_paths() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_overloaded_model_concerns_every_key_but_no_other_model() {
+async fn an_overloaded_model_affects_every_key_but_no_other_model() {
     let sandbox = two_accounts(Dialect::OpenAi);
     assert!(sandbox.fail(Fault::overload_model("gpt-4o", Duration::from_secs(20))));
     sandbox.fail(Fault::overload_model("gpt-4o", Duration::from_secs(5)));
@@ -139,7 +139,7 @@ async fn an_overloaded_model_concerns_every_key_but_no_other_model() {
     }
     advance(Duration::from_millis(1)).await;
     assert_eq!(code(&sandbox, "sk-sandbox-a1").await, 200);
-    assert_eq!(sandbox.seen().total().errors, 2);
+    assert_eq!(sandbox.stats().total().errors, 2);
 
     let sandbox = two_accounts(Dialect::Gemini);
     sandbox.fail(Fault::overload_model("gemini-2.5-flash", Duration::from_secs(20)));
@@ -148,27 +148,27 @@ async fn an_overloaded_model_concerns_every_key_but_no_other_model() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_an_outage_no_key_is_known() {
+async fn in_an_auth_outage_no_key_is_known() {
     for (dialect, expected) in [(Dialect::OpenAi, 401), (Dialect::Gemini, 400)] {
         let sandbox = two_accounts(dialect);
         let status = async |sandbox: &Sandbox| match dialect {
             Dialect::Gemini => status(sandbox, generate("generateContent")).await.as_u16(),
             _ => code(sandbox, "sk-sandbox-b1").await,
         };
-        assert!(sandbox.fail(Fault::outage(Duration::from_secs(3))));
+        assert!(sandbox.fail(Fault::auth_outage(Duration::from_secs(3))));
         assert_eq!(status(&sandbox).await, expected);
-        assert_eq!(sandbox.seen().total().rejected, 1);
+        assert_eq!(sandbox.stats().total().rejected, 1);
         advance(Duration::from_secs(3)).await;
         assert_eq!(status(&sandbox).await, 200);
     }
     let sandbox = two_accounts(Dialect::OpenAi);
-    sandbox.fail(Fault::outage(Duration::from_secs(3)));
+    sandbox.fail(Fault::auth_outage(Duration::from_secs(3)));
     let (_, _, body) = ask(&sandbox, chat("sk-sandbox-a1")).await;
     assert_eq!(body["error"]["code"], "invalid_api_key");
 }
 
 #[tokio::test]
-async fn a_request_with_a_rejected_header_is_at_fault_with_every_key() {
+async fn a_request_with_a_rejected_header_is_refused_with_every_key() {
     let with = |mut request: Request<Full<Bytes>>, name: &'static str, value: &'static str| {
         request.headers_mut().insert(name, value.parse().unwrap());
         request
@@ -186,7 +186,7 @@ async fn a_request_with_a_rejected_header_is_at_fault_with_every_key() {
         let right = with(chat(secret), "openai-organization", "org-a");
         assert_eq!(send(&sandbox, right).await.status(), StatusCode::OK);
     }
-    assert_eq!(sandbox.seen().total().errors, 2);
+    assert_eq!(sandbox.stats().total().errors, 2);
 
     let sandbox = two_accounts(Dialect::Anthropic);
     sandbox.fail(Fault::reject_header("anthropic-beta", "no-such"));
@@ -203,11 +203,11 @@ async fn a_request_with_a_rejected_header_is_at_fault_with_every_key() {
 }
 
 #[tokio::test]
-async fn counted_faults_strike_in_turn_and_then_no_more() {
+async fn counted_faults_affect_requests_in_turn_and_then_end() {
     let sandbox = two_accounts(Dialect::OpenAi);
     sandbox.fail(Fault::overload(2));
     sandbox.fail(Fault::error(StatusCode::INTERNAL_SERVER_ERROR, 1));
-    assert_eq!(code(&sandbox, "sk-wrong").await, 401, "an unknown key uses no fault up");
+    assert_eq!(code(&sandbox, "sk-wrong").await, 401, "an unknown key uses up no fault");
     let (_, _, body) = ask(&sandbox, chat("sk-sandbox-a1")).await;
     assert_eq!(body["error"]["code"], "server_is_overloaded");
     assert_eq!(code(&sandbox, "sk-sandbox-b1").await, 503);
@@ -227,7 +227,7 @@ async fn counted_faults_strike_in_turn_and_then_no_more() {
 }
 
 #[tokio::test]
-async fn refused_connections_are_errors_of_the_call() {
+async fn a_refused_connection_is_an_error_of_the_call() {
     let sandbox = two_accounts(Dialect::OpenAi);
     sandbox.fail(Fault::refuse_connections(2));
     for _ in 0..2 {
@@ -235,28 +235,28 @@ async fn refused_connections_are_errors_of_the_call() {
         assert_eq!(error, SandboxError::ConnectionRefused);
     }
     assert_eq!(code(&sandbox, "sk-sandbox-a1").await, 200);
-    let seen = sandbox.seen();
-    assert_eq!((seen.refused_connections(), seen.total().requests), (2, 1));
+    let stats = sandbox.stats();
+    assert_eq!((stats.refused_connections(), stats.total().requests), (2, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_response_comes_later_whatever_it_is() {
+async fn a_delay_affects_answers_and_refusals() {
     let sandbox = two_accounts(Dialect::OpenAi);
-    sandbox.fail(Fault::slow(Duration::from_secs(3), 2));
+    sandbox.fail(Fault::delay(Duration::from_secs(3), 2));
     sandbox.fail(Fault::overload(1));
     let took = async |sandbox: &Sandbox| {
         let start = Instant::now();
         let status = code(sandbox, "sk-sandbox-a1").await;
         (status, start.elapsed())
     };
-    assert_eq!(code(&sandbox, "sk-wrong").await, 401, "an unknown key uses no fault up");
+    assert_eq!(code(&sandbox, "sk-wrong").await, 401, "an unknown key uses up no fault");
     assert_eq!(took(&sandbox).await, (503, Duration::from_secs(3)));
     assert_eq!(took(&sandbox).await, (200, Duration::from_secs(3)));
     assert_eq!(took(&sandbox).await, (200, Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fault_takes_nothing_from_the_limits() {
+async fn a_request_refused_by_a_fault_costs_nothing_of_the_limits() {
     let sandbox = org_a(Dialect::OpenAi, [Limit::requests(1).per_hour()]).build();
     sandbox.fail(Fault::overload(3));
     for _ in 0..3 {

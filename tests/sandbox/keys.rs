@@ -1,4 +1,4 @@
-//! Whose request it is, and that nobody is told the secret.
+//! Which key a request uses, and that no output shows a secret.
 
 use http::StatusCode;
 use http_body_util::Full;
@@ -6,7 +6,7 @@ use tower_key_rotation::sandbox::{Dialect, Fault, Sandbox};
 
 use crate::{CHAT, GENERATE, MESSAGES, ask, chat, org_a, post, status};
 
-/// The status and error of a request with these headers.
+/// The status of a request with these headers.
 async fn with(dialect: Dialect, path: &str, body: &'static str, headers: &[(&str, &str)]) -> u16 {
     let sandbox = org_a(dialect, []).build();
     let request =
@@ -20,7 +20,7 @@ const GOOGLE: (&str, &str) = ("x-goog-api-key", "sk-sandbox-a1");
 const WRONG: (&str, &str) = ("authorization", "Bearer sk-wrong");
 
 #[tokio::test]
-async fn a_key_counts_only_in_the_way_of_its_dialect() {
+async fn a_key_is_accepted_only_in_the_places_of_its_dialect() {
     let openai =
         async |headers: &[_]| with(Dialect::OpenAi, "/v1/chat/completions", CHAT, headers).await;
     assert_eq!(openai(&[BEARER]).await, 200);
@@ -43,13 +43,15 @@ async fn a_key_counts_only_in_the_way_of_its_dialect() {
     };
     assert_eq!(gemini("", &[GOOGLE]).await, 200);
     assert_eq!(gemini("?alt=json&key=sk-sandbox-a1", &[]).await, 200);
-    assert_eq!(gemini("", &[BEARER]).await, 403, "as if there was no key");
+    assert_eq!(gemini("?%6Bey=sk%2Dsandbox%2Da1", &[]).await, 200, "as a server decodes it");
+    assert_eq!(gemini("?%6Bey=sk-sandbox-a1", &[GOOGLE]).await, 400, "two keys");
+    assert_eq!(gemini("", &[BEARER]).await, 403, "as without a key");
     let path = "/v1beta/openai/chat/completions";
     assert_eq!(with(Dialect::Gemini, path, CHAT, &[BEARER]).await, 200);
 }
 
 #[tokio::test]
-async fn several_credentials_are_refused_even_if_each_is_good() {
+async fn several_credentials_are_refused_even_if_each_is_valid() {
     let path = "/v1/chat/completions";
     for second in [BEARER, X_API_KEY, GOOGLE] {
         assert_eq!(with(Dialect::OpenAi, path, CHAT, &[BEARER, second]).await, 401);
@@ -88,7 +90,7 @@ async fn rejections_have_the_shape_of_the_dialect() {
 }
 
 #[tokio::test]
-async fn every_response_says_which_key_it_was_asked_with() {
+async fn each_response_names_the_key_of_its_request() {
     let sandbox = org_a(Dialect::OpenAi, []).account("org-b", [], ["sk-sandbox-b1"]).build();
     for (secret, id) in
         [("sk-sandbox-a1", "org-a-1"), ("sk-sandbox-a2", "org-a-2"), ("sk-sandbox-b1", "org-b-1")]
@@ -134,7 +136,7 @@ async fn no_output_shows_a_secret() {
         let (_, headers, body) = ask(&sandbox, request).await;
         output += &format!("{headers:?} {body}");
     }
-    output += &format!("{sandbox:?} {:?} {:?}", sandbox.seen(), sandbox.arrivals("org-a"));
+    output += &format!("{sandbox:?} {:?} {:?}", sandbox.stats(), sandbox.arrivals("org-a"));
     assert!(output.contains("org-a"));
     assert!(!output.contains("sk-sandbox"), "{output}");
 }

@@ -1,4 +1,4 @@
-//! Limits refuse exactly what arithmetic says they should.
+//! Limits refuse exactly the requests that they should.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use http::StatusCode;
 use tokio::time::{Instant, advance};
 use tower_key_rotation::{
     Limit,
-    sandbox::{Dialect, Sandbox, Script, Window},
+    sandbox::{Dialect, LimitAlgorithm, Sandbox, Script},
 };
 
 use crate::{CHAT, ask, chat, chat_with, generate, messages, org_a, send, status, text};
@@ -23,8 +23,8 @@ async fn accepted(sandbox: &Sandbox, requests: u64) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bucket_holds_its_burst_and_refills_all_the_time() {
-    // 60 per minute with the default burst of a twelfth: five at once, then one each second.
+async fn a_token_bucket_holds_its_burst_and_refills_continuously() {
+    // 60 per minute with the default burst of 1/12: five at once, then one each second.
     let sandbox = org_a(Dialect::OpenAi, [Limit::requests(60).per_minute()]).build();
     assert_eq!(accepted(&sandbox, 10).await, 5);
 
@@ -48,14 +48,14 @@ async fn a_bucket_holds_its_burst_and_refills_all_the_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bucket_agrees_with_arithmetic_at_random_times() {
+async fn a_token_bucket_agrees_with_gcra_at_random_times() {
     for seed in 0..20 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let (amount, burst) = (rng.u64(1..500), rng.u64(1..20));
         let limit = Limit::requests(amount).per_minute().burst(burst);
         let sandbox = org_a(Dialect::OpenAi, [limit]).build();
         let start = Instant::now();
-        // The emission time of the next request, in 1/amount of a millisecond (GCRA).
+        // `next` is the theoretical arrival time of the next request (GCRA), in 1/amount of a millisecond.
         let (each, tolerance) = (60_000, 60_000 * (burst - 1));
         let mut next: u64 = 0;
         for _ in 0..300 {
@@ -77,8 +77,8 @@ async fn a_bucket_agrees_with_arithmetic_at_random_times() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bucket_is_exact_to_the_nanosecond() {
-    // One in 8571428571 and 3/7 nanoseconds.
+async fn a_token_bucket_is_exact_to_the_nanosecond() {
+    // One request each 8571428571 and 3/7 nanoseconds.
     let sandbox = org_a(Dialect::OpenAi, [Limit::requests(7).per_minute()]).build();
     assert_eq!(accepted(&sandbox, 2).await, 1);
     advance(Duration::from_nanos(8_571_428_571)).await;
@@ -88,7 +88,7 @@ async fn a_bucket_is_exact_to_the_nanosecond() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_longest_wait_of_all_limits_is_told() {
+async fn a_refusal_states_the_longest_wait_of_all_limits() {
     for order in [[0, 1], [1, 0]] {
         let limits = [Limit::requests(60).per_minute().burst(1), Limit::tokens(84).per_minute()];
         let limits = order.map(|at: usize| limits[at].clone());
@@ -103,9 +103,10 @@ async fn the_longest_wait_of_all_limits_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fixed_window_gives_the_whole_amount_anew() {
+async fn a_fixed_window_gives_the_whole_amount_at_once() {
     let limit = Limit::requests(60).per_minute();
-    let sandbox = org_a(Dialect::OpenAi, [limit]).window(Window::Fixed).build();
+    let sandbox =
+        org_a(Dialect::OpenAi, [limit]).limit_algorithm(LimitAlgorithm::FixedWindow).build();
     advance(Duration::from_secs(50)).await;
     assert_eq!(accepted(&sandbox, 100).await, 60);
     let (_, headers, _) = ask(&sandbox, chat("sk-sandbox-a1")).await;
@@ -119,7 +120,7 @@ async fn a_fixed_window_gives_the_whole_amount_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_costs_its_prompt_and_the_most_it_may_answer() {
+async fn a_request_costs_its_prompt_and_its_maximum_answer() {
     let body = |most: &str| {
         format!(r#"{{"model":"m",{most}"messages":[{{"role":"user","content":"123456789"}}]}}"#)
     };
@@ -138,8 +139,8 @@ async fn a_request_costs_its_prompt_and_the_most_it_may_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_requests_cost_nothing_on_any_limit() {
-    // Each chat costs 14 tokens; the token limit is the one that refuses.
+async fn a_refused_request_costs_nothing_of_any_limit() {
+    // Each chat costs 14 tokens, so the token limit refuses first.
     let limits =
         [Limit::requests(100).per_minute().burst(100), Limit::tokens(140).per_minute().burst(28)];
     let sandbox = org_a(Dialect::OpenAi, limits).build();
@@ -154,7 +155,7 @@ async fn refused_requests_cost_nothing_on_any_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn a_demand_above_the_default_burst_waits_for_a_full_bucket() {
-    // 1200 a minute: the bucket holds 100, and a demand of 202 leaves it 102 in debt.
+    // 1200 per minute: the bucket holds 100 tokens, so a demand of 202 leaves a debt of 102.
     let sandbox = org_a(Dialect::OpenAi, [Limit::tokens(1_200).per_minute()]).build();
     let large = CHAT.replacen('{', r#"{"max_tokens":200,"#, 1);
     let large = || chat_with("sk-sandbox-a1", &large);
@@ -168,11 +169,11 @@ async fn a_demand_above_the_default_burst_waits_for_a_full_bucket() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_can_never_fit_is_told_without_a_time() {
+async fn a_request_larger_than_the_limit_is_refused_without_a_wait() {
     let huge = CHAT.replacen('{', r#"{"max_tokens":5000,"#, 1);
     let limit = || Limit::tokens(1_000).per_minute();
-    for window in [Window::Bucket, Window::Fixed] {
-        let sandbox = org_a(Dialect::OpenAi, [limit()]).window(window).build();
+    for window in [LimitAlgorithm::TokenBucket, LimitAlgorithm::FixedWindow] {
+        let sandbox = org_a(Dialect::OpenAi, [limit()]).limit_algorithm(window).build();
         let (status, headers, body) = ask(&sandbox, chat_with("sk-sandbox-a1", &huge)).await;
         assert_eq!(status, REFUSED);
         assert!(!headers.contains_key("retry-after"));
@@ -182,7 +183,7 @@ async fn what_can_never_fit_is_told_without_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_counts_only_its_models() {
+async fn a_limit_with_a_model_pattern_counts_only_these_models() {
     let limits = [Limit::requests(1).per_minute().models("gpt-4o*")];
     let sandbox = org_a(Dialect::OpenAi, limits).build();
     let mini = CHAT.replace("gpt-4o", "gpt-4o-mini");
@@ -203,30 +204,30 @@ async fn accounts_share_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_concurrent_limit_is_freed_by_the_end_of_the_body_or_its_drop() {
+async fn concurrency_is_freed_at_the_end_of_the_body_or_its_drop() {
     let sandbox = org_a(Dialect::OpenAi, [Limit::concurrent(2)]).build();
     let first = send(&sandbox, chat("sk-sandbox-a1")).await;
     let second = send(&sandbox, chat("sk-sandbox-a2")).await;
     let (status_, headers, _) = ask(&sandbox, chat("sk-sandbox-a1")).await;
     assert_eq!(status_, REFUSED);
-    assert!(!headers.contains_key("retry-after"), "nobody knows when");
+    assert!(!headers.contains_key("retry-after"), "the time is unknown");
     drop(first);
     let third = send(&sandbox, chat("sk-sandbox-a1")).await;
     assert_eq!(third.status(), OK);
     assert_eq!(status(&sandbox, chat("sk-sandbox-a1")).await, REFUSED);
 
-    // The end of the body counts, also while it is still held.
+    // The end of the body frees the concurrency even before the body is dropped.
     let mut body = second.into_body();
     http_body_util::BodyExt::frame(&mut body).await.unwrap().unwrap();
     assert_eq!(status(&sandbox, chat("sk-sandbox-a1")).await, OK);
     drop(body);
     drop(third);
-    assert_eq!(sandbox.seen().account("org-a").in_flight, 0);
-    assert_eq!(sandbox.seen().account("org-a").most_in_flight, 2);
+    assert_eq!(sandbox.stats().account("org-a").in_flight, 0);
+    assert_eq!(sandbox.stats().account("org-a").max_in_flight, 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_gives_up_frees_its_place_but_not_its_charge() {
+async fn a_caller_that_gives_up_frees_its_concurrency_but_not_its_charge() {
     let limits = [Limit::concurrent(1), Limit::requests(2).per_minute().burst(2)];
     let script = Script::new().latency(Duration::from_secs(10));
     let sandbox = org_a(Dialect::OpenAi, limits).answer(script).build();
@@ -242,7 +243,7 @@ async fn a_caller_that_gives_up_frees_its_place_but_not_its_charge() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn limit_headers_tell_the_amount_and_when_it_is_whole_again() {
+async fn limit_headers_state_the_amount_and_the_time_until_it_is_refilled() {
     let limits = [Limit::requests(600).per_minute(), Limit::tokens(60_000).per_minute()];
     let sandbox = org_a(Dialect::OpenAi, limits.clone()).build();
     send(&sandbox, chat("sk-sandbox-a1")).await;
@@ -274,7 +275,7 @@ async fn limit_headers_tell_the_amount_and_when_it_is_whole_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_dialect_refuses_in_its_own_way() {
+async fn each_dialect_words_a_refusal_in_its_own_shape() {
     let limit = || [Limit::requests(2).per_minute().burst(1)];
     let sandbox = org_a(Dialect::Anthropic, limit()).build();
     text(&sandbox, messages(crate::MESSAGES)).await;
@@ -297,11 +298,11 @@ async fn each_dialect_refuses_in_its_own_way() {
     let quota = details[0]["violations"][0]["quotaId"].as_str().unwrap();
     assert!(quota.contains("PerMinute"), "{quota}");
     assert_eq!(details[1]["retryDelay"], "30s");
-    assert!(!headers.contains_key("retry-after"), "Gemini tells nothing in headers");
+    assert!(!headers.contains_key("retry-after"), "Gemini has no headers for limits");
 }
 
 #[tokio::test(start_paused = true)]
-async fn concurrency_in_anthropics_words_has_no_headers() {
+async fn a_concurrency_refusal_of_anthropic_has_no_limit_headers() {
     let limits = [Limit::concurrent(1), Limit::requests(600).per_minute()];
     let sandbox = org_a(Dialect::Anthropic, limits).build();
     let running = send(&sandbox, messages(crate::MESSAGES)).await;
@@ -313,7 +314,7 @@ async fn concurrency_in_anthropics_words_has_no_headers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_limit_and_models_list_are_never_refused() {
+async fn an_account_without_limits_and_the_list_of_models_are_never_refused() {
     let sandbox = org_a(Dialect::OpenAi, [Limit::requests(1).per_hour()]).build();
     let list = || {
         let request = http::Request::get("https://sandbox.test/v1/models");

@@ -1,13 +1,13 @@
-//! The sandbox as its users see it: through requests and responses.
+//! The sandbox as its users see it, through requests and responses.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod answers;
-mod books;
 mod caches;
 mod faults;
 mod keys;
 mod limits;
+mod stats;
 mod stream_faults;
 mod streams;
 
@@ -21,12 +21,12 @@ use tower_key_rotation::{
     sandbox::{Dialect, Sandbox, SandboxBody, SandboxBuilder},
 };
 
-/// One account with these limits and two secrets.
+/// One account with these limits and two keys.
 fn org_a(dialect: Dialect, limits: impl IntoIterator<Item = Limit>) -> SandboxBuilder {
     Sandbox::builder(dialect).account("org-a", limits, ["sk-sandbox-a1", "sk-sandbox-a2"])
 }
 
-/// Eight bytes of prompt: two tokens.
+/// Eight bytes of prompt, which are two tokens.
 const CHAT: &str = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"12345678"}]}"#;
 const CHAT_STREAM: &str =
     r#"{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"12345678"}]}"#;
@@ -86,7 +86,7 @@ fn events(text: &str) -> Vec<Value> {
 }
 
 #[test]
-fn a_sandbox_can_be_shared() {
+fn a_sandbox_is_clone_send_and_sync() {
     fn shared<T: Clone + Send + Sync + 'static>() {}
     fn sent<T: Send + Unpin + 'static>() {}
     shared::<Sandbox>();

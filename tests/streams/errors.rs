@@ -23,7 +23,7 @@ async fn an_error_before_content_sends_the_request_to_another_key() {
     for style in STYLES {
         for after in 0..=style.preludes() {
             let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
-            assert!(fake.fail(Fault::stream_exhausted(after, 1)));
+            assert!(fake.fail(Fault::stream_quota_error(after, 1)));
             let response = send(&pool, fake.clone(), style.request()).await;
             assert_eq!(response.status(), 200, "{style:?} after {after}");
             let tried = attempts(&response);
@@ -34,7 +34,7 @@ async fn an_error_before_content_sends_the_request_to_another_key() {
 
             // The same two calls to an equal sandbox.
             let twin = sandbox(style, 2).build();
-            assert!(twin.fail(Fault::stream_exhausted(after, 1)));
+            assert!(twin.fail(Fault::stream_quota_error(after, 1)));
             let account = |key: &str| key.trim_start_matches('k').parse().unwrap();
             let lost = raw(style, &twin, account(&tried[0].0)).await;
             let expected = raw(style, &twin, account(&tried[1].0)).await;
@@ -42,7 +42,7 @@ async fn an_error_before_content_sends_the_request_to_another_key() {
             assert_eq!(got, expected, "{style:?} after {after}");
             assert_ne!(got, lost);
 
-            assert_eq!(fake.seen().total().requests, 2, "not two calls");
+            assert_eq!(fake.stats().total().requests, 2, "not two calls");
             let out = format!("org-{}", account(&tried[0].0));
             let cooling = cooling_for(&pool, &out).unwrap();
             assert!(cooling > Duration::from_secs(60), "{style:?}: rests for {cooling:?} only");
@@ -62,7 +62,7 @@ async fn a_failing_provider_is_retried_and_no_account_rests() {
         let tried: Vec<_> = attempts(&response).into_iter().map(|(_, verdict)| verdict).collect();
         assert_eq!(tried, [style.failure(), style.failure(), Verdict::Accepted], "{style:?}");
         assert!(!read(response.into_body()).await.is_empty());
-        assert_eq!(fake.seen().total().streams_finished, 1);
+        assert_eq!(fake.stats().total().streams_finished, 1);
         let snapshot = pool.snapshot();
         let blamed = |account: &tower_key_rotation::AccountState| account.cooling_for.is_some();
         assert!(!snapshot.accounts.iter().any(blamed), "{style:?}");
@@ -75,16 +75,16 @@ async fn an_error_after_content_is_passed_on_once_and_judged() {
     for style in STYLES {
         let after = style.preludes() + 1;
         let (pool, fake) = (pool(style, 1), sandbox(style, 1).build());
-        assert!(fake.fail(Fault::stream_exhausted(after, 1)));
+        assert!(fake.fail(Fault::stream_quota_error(after, 1)));
         let response = send(&pool, fake.clone(), style.request()).await;
         assert_eq!((response.status().as_u16(), verdict(&response)), (200, Verdict::Accepted));
         assert_eq!(cooling_for(&pool, "org-1"), None, "{style:?}: it rests before the error");
         let got = read(response.into_body()).await;
 
         let twin = sandbox(style, 1).build();
-        assert!(twin.fail(Fault::stream_exhausted(after, 1)));
+        assert!(twin.fail(Fault::stream_quota_error(after, 1)));
         assert_eq!(got, raw(style, &twin, 1).await, "{style:?}: byte for byte");
-        assert_eq!(fake.seen().total().requests, 1, "it was sent again after its first content");
+        assert_eq!(fake.stats().total().requests, 1, "it was sent again after its first content");
         let cooling = cooling_for(&pool, "org-1").unwrap();
         assert!(cooling > Duration::from_secs(60), "{style:?}: rests for {cooling:?} only");
         let snapshot = pool.snapshot();
@@ -115,7 +115,7 @@ async fn if_all_keys_fail_the_last_answer_is_passed_on_unchanged() {
     for style in STYLES {
         let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
         let after = style.preludes();
-        assert!(fake.fail(Fault::stream_exhausted(after, 9)));
+        assert!(fake.fail(Fault::stream_quota_error(after, 9)));
         let response = send(&pool, fake.clone(), style.request()).await;
         assert_eq!(response.status(), StatusCode::OK, "{style:?}");
         assert!(
@@ -126,7 +126,7 @@ async fn if_all_keys_fail_the_last_answer_is_passed_on_unchanged() {
         assert_eq!(tried.len(), 2, "{tried:?}");
 
         let twin = sandbox(style, 2).build();
-        assert!(twin.fail(Fault::stream_exhausted(after, 9)));
+        assert!(twin.fail(Fault::stream_quota_error(after, 9)));
         let mut last = Bytes::new();
         for (key, _) in &tried {
             last = raw(style, &twin, key.trim_start_matches('k').parse().unwrap()).await;
@@ -143,12 +143,12 @@ async fn if_all_keys_fail_the_last_answer_is_passed_on_unchanged() {
 async fn a_failed_stream_is_passed_on_if_no_other_account_has_room() {
     for style in STYLES {
         let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
-        assert!(fake.fail(Fault::stream_exhausted(style.preludes(), 1)));
+        assert!(fake.fail(Fault::stream_quota_error(style.preludes(), 1)));
         // The other account is busy for longer than the request can wait.
         let busy = pool.try_acquire(&tower_key_rotation::Demand::new()).unwrap();
         let account = if &**busy.account() == "org-1" { 2 } else { 1 };
         let twin = sandbox(style, 2).build();
-        assert!(twin.fail(Fault::stream_exhausted(style.preludes(), 1)));
+        assert!(twin.fail(Fault::stream_quota_error(style.preludes(), 1)));
         let expected = raw(style, &twin, account).await;
 
         let response = send(&pool, fake.clone(), style.request()).await;
@@ -170,7 +170,7 @@ async fn a_stream_that_breaks_off_before_content_is_retried() {
             let tried = attempts(&response);
             assert_eq!(tried[0].1, Verdict::Transient, "{style:?}: {tried:?}");
             assert!(!read(response.into_body()).await.is_empty());
-            assert_eq!(fake.seen().total().requests, 2);
+            assert_eq!(fake.stats().total().requests, 2);
         }
     }
 }

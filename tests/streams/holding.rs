@@ -48,7 +48,7 @@ async fn a_stream_that_stalls_after_its_head_is_passed_on_after_two_seconds() {
         );
         assert!(!read(body).await.is_empty());
         assert!(began.elapsed() >= minute);
-        assert_eq!(fake.seen().total().requests, 1, "a slow stream was sent again");
+        assert_eq!(fake.stats().total().requests, 1, "a slow stream was sent again");
     }
 }
 
@@ -190,7 +190,7 @@ async fn a_stream_that_is_dropped_at_any_point_leaks_nothing() {
             let (pool, gap) = (pool(style, 2), Duration::from_millis(100));
             let script = Script::new().tokens(2).gap(gap).latency(gap);
             let fake = sandbox(style, 2).answer(script).build();
-            assert!(fake.fail(Fault::stream_exhausted(style.preludes(), 1)));
+            assert!(fake.fail(Fault::stream_quota_error(style.preludes(), 1)));
             let mut all = tokio_test::task::spawn(async {
                 let response = send(&pool, fake.clone(), style.request()).await;
                 read(response.into_body()).await;
@@ -206,7 +206,7 @@ async fn a_stream_that_is_dropped_at_any_point_leaks_nothing() {
             drop(all);
             let snapshot = pool.snapshot();
             assert_eq!((in_flight(&snapshot), snapshot.waiting), (0, 0), "{style:?} {polls}");
-            assert_eq!(fake.seen().total().in_flight, 0, "{style:?}: the call is still open");
+            assert_eq!(fake.stats().total().in_flight, 0, "{style:?}: the call is still open");
             if done {
                 assert!(polls > 5, "{style:?}: it never had to wait");
                 break;

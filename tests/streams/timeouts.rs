@@ -11,7 +11,7 @@ const SECOND: Duration = Duration::from_secs(1);
 async fn a_late_first_token_sends_the_request_to_another_key() {
     for style in STYLES {
         // The head is late, or the first event after it.
-        for fault in [Fault::slow(60 * SECOND, 1), Fault::stall_streams(0, 60 * SECOND, 1)] {
+        for fault in [Fault::delay(60 * SECOND, 1), Fault::stall_streams(0, 60 * SECOND, 1)] {
             let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
             assert!(fake.fail(fault));
             let began = Instant::now();
@@ -40,7 +40,7 @@ async fn without_a_head_in_time_the_answer_is_a_504_of_the_dialect() {
         (Style::List, "/error/status=DEADLINE_EXCEEDED"),
     ] {
         let (pool, fake) = (pool(style, 2), sandbox(style, 2).build());
-        assert!(fake.fail(Fault::slow(60 * SECOND, 99)));
+        assert!(fake.fail(Fault::delay(60 * SECOND, 99)));
         let rotation = KeyRotationLayer::new(&pool).first_token_timeout(SECOND);
         let response = stack(&pool, rotation, fake.clone()).oneshot(style.request()).await.unwrap();
         assert_eq!(response.status(), 504);
@@ -76,7 +76,7 @@ async fn if_all_keys_are_late_the_last_stream_is_passed_on_unchanged() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_no_stream_has_no_first_token_timeout() {
     let (pool, fake) = (pool(Style::Chat, 2), sandbox(Style::Chat, 2).build());
-    assert!(fake.fail(Fault::slow(60 * SECOND, 1)));
+    assert!(fake.fail(Fault::delay(60 * SECOND, 1)));
     let rotation = KeyRotationLayer::new(&pool).first_token_timeout(SECOND).idle_timeout(SECOND);
     let whole = r#"{"model":"m","messages":[{"role":"user","content":"Hello"}]}"#;
     let request = Style::Chat.request().map(|_| whole.to_owned());
@@ -104,7 +104,7 @@ async fn a_stream_that_stops_ends_with_an_error_of_the_dialect() {
         // The lease ends before the body is dropped.
         let freed = in_flight(&pool.snapshot()) == 0;
         assert_eq!((freed, judged(&pool, "transient")), (true, 1), "{style:?}");
-        assert_eq!(fake.seen().total().in_flight, 0, "{style:?}: the call is still open");
+        assert_eq!(fake.stats().total().in_flight, 0, "{style:?}: the call is still open");
 
         let twin = sandbox(style, 1).build();
         let mut raw = twin.oneshot(style.with_key(1)).await.unwrap().into_body();
@@ -140,6 +140,6 @@ async fn a_slow_stream_and_a_slow_reader_are_not_idle() {
             tokio::time::sleep(rest).await;
         }
         assert!(all.ends_with(b"data: [DONE]\n\n"), "{gap:?}");
-        assert_eq!(fake.seen().total().streams_finished, 1);
+        assert_eq!(fake.stats().total().streams_finished, 1);
     }
 }

@@ -1,4 +1,4 @@
-//! Usage that is asked for on behalf of callers who did not ask, and what comes of it left out again.
+//! `ask_usage`: the layer asks for usage if the caller did not, and hides the extra chunk from the caller.
 
 use std::{convert::Infallible, future::ready};
 
@@ -15,7 +15,7 @@ fn chat(body: &str) -> Request<String> {
     Request::post("https://api.openai.com/v1/chat/completions").body(body.to_owned()).unwrap()
 }
 
-/// Sends a request through a stack that asks.
+/// Sends a request through a stack that asks for usage.
 async fn ask<S, B>(setup: &Setup, inner: S, request: Request<String>) -> Response<ResponseBody<B>>
 where
     S: Service<Request<ReplayBody>, Response = Response<B>, Error: std::fmt::Debug> + Clone,
@@ -27,13 +27,13 @@ where
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_did_not_ask_sees_nothing_of_it_and_its_usage_is_exact() {
+async fn a_caller_that_did_not_ask_sees_no_usage_and_the_usage_is_exact() {
     let setup = Setup::new(Api::Chat, &[]);
     let got = read(ask(&setup, setup.sandbox.clone(), chat(CHAT)).await.into_body()).await;
     let usage = setup.only();
     assert_eq!((usage.is_estimated, usage.all_output()), (false, 12));
 
-    // The same from a provider that was asked, but for one event.
+    // The same stream as from a provider that was asked, except for one event.
     let twin = Setup::new(Api::Chat, &[]);
     let asked = read(twin.ask(Api::Chat.request(true)).await.into_body()).await;
     let asked = String::from_utf8(asked.to_vec()).unwrap();
@@ -44,21 +44,21 @@ async fn who_did_not_ask_sees_nothing_of_it_and_its_usage_is_exact() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_has_said_so_gets_what_was_asked_for() {
+async fn an_explicit_choice_of_the_caller_is_kept() {
     let asking = CHAT.replacen('{', r#"{"stream_options":{"include_usage":true},"#, 1);
     let declining = asking.replace("true},", "false},");
-    for (body, is_told) in [(&asking, true), (&declining, false)] {
+    for (body, has_usage) in [(&asking, true), (&declining, false)] {
         let setup = Setup::new(Api::Chat, &[]);
         let got = read(ask(&setup, setup.sandbox.clone(), chat(body)).await.into_body()).await;
         let got = String::from_utf8(got.to_vec()).unwrap();
-        assert_eq!(got.contains("total_tokens"), is_told, "{got}");
-        assert_eq!(setup.only().is_estimated, !is_told);
+        assert_eq!(got.contains("total_tokens"), has_usage, "{got}");
+        assert_eq!(setup.only().is_estimated, !has_usage);
     }
 }
 
-/// What the provider is sent: nothing else is changed, and its length is right.
+/// The request that the provider gets: only this member changes, and the length is right.
 #[tokio::test(start_paused = true)]
-async fn the_request_is_changed_in_one_place() {
+async fn the_request_is_changed_in_one_place_only() {
     let other = r#"{"stream":true,"stream_options":{"include_obfuscation":false}}"#;
     let cases = [
         (
@@ -92,7 +92,7 @@ async fn the_request_is_changed_in_one_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn other_apis_are_left_alone() {
+async fn other_apis_are_not_changed() {
     for api in [Api::Responses, Api::Messages, Api::Generate] {
         let setup = Setup::new(api, &[]);
         let got = ask(&setup, setup.sandbox.clone(), api.request(true)).await;
@@ -102,9 +102,9 @@ async fn other_apis_are_left_alone() {
     }
 }
 
-/// However the stream is cut, what is left out is the same, and nothing else is missing.
+/// However the stream is cut into pieces, exactly the usage chunk is hidden.
 #[tokio::test(start_paused = true)]
-async fn every_cut_leaves_out_the_same() {
+async fn every_cut_hides_exactly_the_usage_chunk() {
     let text = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}],\"usage\":null}\n\n";
     let usage =
         "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\n";
@@ -148,9 +148,9 @@ async fn every_cut_leaves_out_the_same() {
     }
 }
 
-/// An error of the body comes after all that came before it.
+/// An error of the body comes after all data before it.
 #[tokio::test(start_paused = true)]
-async fn what_was_held_is_told_before_an_error() {
+async fn held_data_is_passed_on_before_an_error() {
     let setup = Setup::new(Api::Chat, &[]);
     let text = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
     let inner = tower::service_fn(move |_: Request<ReplayBody>| {

@@ -1,5 +1,5 @@
-//! What answers cost, in the words of each dialect and summed up by hand: millionths of a dollar for a
-//! thousand tokens are billionths for one.
+//! What answers cost in each dialect, with sums made by hand. A price of $1 per million tokens is 1,000
+//! billionths of a dollar per token.
 
 use serde_json::{Value, json};
 use tower_key_rotation::{
@@ -11,8 +11,8 @@ use tower_key_rotation::{
 
 use super::*;
 
-/// Round prices that no two kinds share, in dollars for a million tokens: input 1, cached 0.1, written
-/// 1.25, for an hour 2, output 10.
+/// Round prices, different for each kind, in dollars per million tokens: input 1, cache read 0.1, cache
+/// write 1.25, cache write for an hour 2, output 10.
 fn prices(names: &[&str]) -> Prices {
     let row = json!({
         "input_cost_per_token": 1e-06,
@@ -35,15 +35,15 @@ fn of(provider: &impl Provider) -> Facts {
 fn charge(facts: &Facts, prices: &Prices, answer: &Value) -> Charge {
     let mut reader = UsageReader::new(facts.usage);
     reader.feed(answer.to_string().as_bytes());
-    let usage = reader.usage().unwrap_or_else(|| panic!("nothing is told in {answer}"));
+    let usage = reader.usage().unwrap_or_else(|| panic!("no usage in {answer}"));
     prices.charge(&facts.name, "m", &usage, Tariff::Standard)
 }
 
-/// In billionths: an input token is 1,000, a cached one 100, a written one 1,250, one written for an hour
-/// 2,000, and one of the answer 10,000.
+/// In billionths of a dollar: an input token costs 1,000, a cache read 100, a cache write 1,250, a cache
+/// write for an hour 2,000, and an output token 10,000.
 #[test]
-fn each_dialect_costs_what_it_adds_up_to_by_hand() {
-    // 1,000 of prompt, of which 600 are cached; 50 of answer, of which 20 are reasoning:
+fn each_dialect_costs_the_sum_made_by_hand() {
+    // A prompt of 1,000 with 600 cached; an answer of 50 with 20 of reasoning:
     // 400 x 1,000 + 600 x 100 + 50 x 10,000 = 400,000 + 60,000 + 500,000.
     let chat = json!({"usage": {"prompt_tokens": 1_000, "completion_tokens": 50, "total_tokens": 1_050,
         "prompt_tokens_details": {"cached_tokens": 600},
@@ -52,7 +52,7 @@ fn each_dialect_costs_what_it_adds_up_to_by_hand() {
     let azure = AzureOpenAi::new("https://my-resource.openai.azure.com");
     let bedrock = Bedrock::region("us-east-1");
     let (anthropic, openai, gemini) = (Anthropic::default(), OpenAi::default(), Gemini::default());
-    let mine = Facts::from(Generic::new("https://llm.example.com")).usage(openai.facts().usage);
+    let custom = Facts::from(Generic::new("https://llm.example.com")).usage(openai.facts().usage);
     let cases: Vec<(Facts, &str, Value, u64)> = vec![
         (of(&openai), "m", chat.clone(), CHAT),
         (of(&azure), "azure/m", chat.clone(), CHAT),
@@ -65,7 +65,7 @@ fn each_dialect_costs_what_it_adds_up_to_by_hand() {
             // 300 x 1,000 + 600 x 100 + 100 x 1,250 + 50 x 10,000
             300_000 + 60_000 + 125_000 + 500_000,
         ),
-        // What is cached is beside the input: all of it counts, and none of it twice.
+        // Cached tokens are not part of the input: all count, and none twice.
         (
             of(&anthropic),
             "m",
@@ -75,7 +75,7 @@ fn each_dialect_costs_what_it_adds_up_to_by_hand() {
             // 1,000 x 1,000 + 600 x 100 + 100 x 1,250 + 200 x 2,000 + 50 x 10,000
             1_000_000 + 60_000 + 125_000 + 400_000 + 500_000,
         ),
-        // Thoughts are beside the answer, and what is cached is inside the prompt.
+        // Thoughts are not part of the answer; cached tokens are part of the prompt.
         (
             of(&gemini),
             "gemini/m",
@@ -120,7 +120,7 @@ fn each_dialect_costs_what_it_adds_up_to_by_hand() {
             CHAT,
         ),
         (of(&Together::default()), "together_ai/m", chat, CHAT),
-        // 9 of answer and 200 of reasoning beside it, as the total shows:
+        // 9 of answer, and 200 of reasoning that are not part of it, as the total shows:
         // 8 x 1,000 + 4 x 100 + 209 x 10,000.
         (
             of(&XAi::default()),
@@ -130,7 +130,7 @@ fn each_dialect_costs_what_it_adds_up_to_by_hand() {
             "completion_tokens_details": {"reasoning_tokens": 200}}}),
             8_000 + 400 + 2_090_000,
         ),
-        // What they say themselves: $0.00123.
+        // The provider reports the cost itself: $0.00123.
         (
             of(&OpenRouter::default()),
             "openrouter/m",
@@ -151,9 +151,9 @@ fn each_dialect_costs_what_it_adds_up_to_by_hand() {
             "cost_in_usd_ticks": 37_756_000}}),
             3_775_600,
         ),
-        // A provider of one's own, by the plain name.
+        // A custom provider, found by the plain name of the model.
         (
-            mine,
+            custom,
             "m",
             json!({"usage": {"prompt_tokens": 10, "completion_tokens": 1}}),
             10_000 + 10_000,
@@ -174,10 +174,10 @@ fn each_dialect_costs_what_it_adds_up_to_by_hand() {
     }
 }
 
-/// What others have charged twice. With the prices of Claude Sonnet 4.5 as built in: $3 a million tokens
-/// of prompt, $0.30 from a cache, $3.75 into one, $15 of answer.
+/// Usage that other tools have charged twice. The built-in prices of Claude Sonnet 4.5 per million tokens:
+/// $3 input, $0.30 cache read, $3.75 cache write, $15 output.
 #[test]
-fn nothing_is_charged_twice() {
+fn no_token_is_charged_twice() {
     let prices = Prices::builtin();
     let cost = |provider: &dyn Provider, model: &str, answer: Value| {
         let mut reader = UsageReader::new(provider.facts().usage);
@@ -187,36 +187,36 @@ fn nothing_is_charged_twice() {
         assert_eq!(charge.unpriced_tokens, 0, "{answer}");
         charge.nano_dollars
     };
-    // A large prompt put into a cache: 4 x $3 + 12,304 x $3.75 + 550 x $15 a million
-    // = 12,000 + 46,140,000 + 8,250,000 = $0.054402. With what was written as input too, it would be
+    // A large prompt written to a cache: 4 x $3 + 12,304 x $3.75 + 550 x $15 per million
+    // = 12,000 + 46,140,000 + 8,250,000 = $0.054402. If written tokens counted as input too, it would be
     // 12,304 x $3 = $0.036912 more: $0.091314.
     let written = json!({"usage": {"input_tokens": 4, "cache_creation_input_tokens": 12_304,
         "cache_read_input_tokens": 0, "output_tokens": 550}});
     assert_eq!(cost(&Anthropic::default(), "claude-sonnet-4-5", written), 54_402_000);
-    // The same prompt from the cache, as a stream that tells it at its beginning and, all figures again,
-    // at its end: 4 x $3 + 12,304 x $0.30 + 550 x $15 = 12,000 + 3,691,200 + 8,250,000. Added up, it would
-    // be twice that.
+    // The same prompt read from the cache. The stream reports all figures in its first and in its last
+    // event: 4 x $3 + 12,304 x $0.30 + 550 x $15 = 12,000 + 3,691,200 + 8,250,000. A sum of both events
+    // would be twice that.
     let start = json!({"type": "message_start", "message": {"usage": {"input_tokens": 4,
         "cache_creation_input_tokens": 0, "cache_read_input_tokens": 12_304, "output_tokens": 1}}});
     let end = json!({"type": "message_delta", "usage": {"input_tokens": 4,
         "cache_creation_input_tokens": 0, "cache_read_input_tokens": 12_304, "output_tokens": 550}});
     let stream = json!([start, end]);
     assert_eq!(cost(&Anthropic::default(), "claude-sonnet-4-5", stream), 11_953_200);
-    // A prompt that is nearly all cached, where what is cached is inside it (GPT-5: $1.25, $0.125, $10):
+    // A prompt that is nearly all cached; cached tokens are part of it (GPT-5: $1.25, $0.125, $10):
     // 176 x $1.25 + 99,840 x $0.125 + 100 x $10 = 220,000 + 12,480,000 + 1,000,000. With the whole prompt
-    // at the full price as well it would be ten times that.
+    // at the full price too, it would be ten times that.
     let cached = json!({"usage": {"prompt_tokens": 100_016, "completion_tokens": 100,
         "total_tokens": 100_116, "prompt_tokens_details": {"cached_tokens": 99_840}}});
     assert_eq!(cost(&OpenAi::default(), "gpt-5", cached), 13_700_000);
-    // Reasoning is inside the answer here (1,000 x $10), and would be half as much again beside it.
+    // Reasoning is part of the answer here (1,000 x $10). Counted again, it would cost half as much more.
     let reasoned = json!({"usage": {"input_tokens": 0, "output_tokens": 1_000, "total_tokens": 1_000,
         "output_tokens_details": {"reasoning_tokens": 500}}});
     assert_eq!(cost(&OpenAi::default(), "gpt-5", reasoned), 10_000_000);
-    // And beside it there (Gemini 2.5 Pro: $10), where leaving it out would make it a third.
+    // Reasoning is not part of the answer here (Gemini 2.5 Pro: $10). Left out, the cost would be a third.
     let thought = json!({"usageMetadata": {"promptTokenCount": 0, "candidatesTokenCount": 500,
         "thoughtsTokenCount": 1_000, "totalTokenCount": 1_500}});
     assert_eq!(cost(&Gemini::default(), "gemini-2.5-pro", thought), 15_000_000);
-    // A prompt of 200,001 tokens, most of them cached, is a long one: 1 x $2.50 + 200,000 x $0.25.
+    // A prompt of 200,001 tokens is a long one, although most are cached: 1 x $2.50 + 200,000 x $0.25.
     let long = json!({"usageMetadata": {"promptTokenCount": 200_001, "candidatesTokenCount": 0,
         "cachedContentTokenCount": 200_000, "totalTokenCount": 200_001}});
     assert_eq!(cost(&Gemini::default(), "gemini-2.5-pro", long), 2_500 + 50_000_000);

@@ -1,4 +1,4 @@
-//! All four ends of a body settle once, with what was seen.
+//! Each of the four ends of a body settles the request once, with the usage seen so far.
 
 use std::{convert::Infallible, future::ready, time::Duration};
 
@@ -9,12 +9,12 @@ use tower_key_rotation::{KeyRotationLayer, sandbox::Fault};
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_whole_body_settles_with_its_last_frame() {
+async fn a_whole_body_settles_at_its_last_frame() {
     for api in APIS {
         let setup = Setup::new(api, &[]);
         let mut body = setup.ask(api.request(false)).await.into_body();
         body.frame().await.unwrap().unwrap();
-        // Nobody has asked for its end.
+        // The end was not polled yet.
         assert!(!setup.only().is_estimated, "{api:?}");
         assert_eq!(setup.in_flight(), 0);
         assert!(body.frame().await.is_none());
@@ -24,7 +24,7 @@ async fn a_whole_body_settles_with_its_last_frame() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_is_dropped_is_estimated_from_what_has_come() {
+async fn a_dropped_stream_is_estimated_from_the_data_so_far() {
     for api in APIS {
         let setup = Setup::with(api, &[], |sandbox| sandbox.answer(Script::new().tokens(100)));
         let mut body = setup.ask(api.request(true)).await.into_body();
@@ -33,7 +33,7 @@ async fn a_stream_that_is_dropped_is_estimated_from_what_has_come() {
         }
         assert!(setup.kept.all().is_empty());
         drop(body);
-        let (usage, made) = (setup.only(), setup.sandbox.seen().total().answer_tokens);
+        let (usage, made) = (setup.only(), setup.sandbox.stats().total().answer_tokens);
         assert!(usage.is_estimated, "{api:?}");
         let off = usage.all_output().abs_diff(made);
         assert!(4 * off <= made, "{api:?}: {usage:?}, and {made} were made");
@@ -42,9 +42,9 @@ async fn a_stream_that_is_dropped_is_estimated_from_what_has_come() {
     }
 }
 
-/// Many readers stop at the last event and do not wait for the connection to end.
+/// Many clients stop at the last event and do not wait for the end of the body.
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_is_dropped_after_its_last_event_is_exact() {
+async fn a_stream_dropped_after_its_last_event_is_exact() {
     for api in [Api::Chat, Api::Responses, Api::Messages] {
         let setup = Setup::new(api, &[]);
         let bytes = read(setup.ask(api.request(true)).await.into_body()).await;
@@ -65,7 +65,7 @@ async fn a_stream_that_is_dropped_after_its_last_event_is_exact() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_fails_and_one_that_stops_settle_too() {
+async fn a_body_that_fails_or_stalls_settles_too() {
     for api in APIS {
         let faults = [
             Fault::cut_streams(7, 1),
@@ -84,7 +84,7 @@ async fn a_body_that_fails_and_one_that_stops_settle_too() {
             // Before it is dropped.
             let usage = setup.only();
             assert!(usage.is_estimated, "{shown}");
-            let made = setup.sandbox.seen().total().answer_tokens;
+            let made = setup.sandbox.stats().total().answer_tokens;
             assert!(usage.all_output().abs_diff(made) <= 3, "{shown}: {usage:?}, made {made}");
             assert_eq!(setup.in_flight(), 0, "{shown}");
             drop(body);
@@ -104,7 +104,7 @@ async fn only_the_first_settlement_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn trailers_are_an_end_as_any() {
+async fn trailers_end_a_body() {
     let setup = Setup::new(Api::Chat, &[]);
     let inner = tower::service_fn(|_: Request<ReplayBody>| {
         let body = r#"{"usage":{"prompt_tokens":3,"completion_tokens":4}}"#;
@@ -124,7 +124,7 @@ async fn trailers_are_an_end_as_any() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_are_no_records_and_answers_without_usage_are_told_as_such() {
+async fn refusals_leave_no_record_and_answers_without_usage_leave_one() {
     let setup = Setup::new(Api::Chat, &[]);
     assert!(setup.sandbox.fail(Fault::error(http::StatusCode::BAD_REQUEST, 1)));
     read(setup.ask(Api::Chat.request(true)).await.into_body()).await;
@@ -134,10 +134,10 @@ async fn refusals_are_no_records_and_answers_without_usage_are_told_as_such() {
     assert_eq!((setup.kept.all(), setup.kept.unmetered()), (vec![], 1));
 }
 
-/// Whoever goes away before the head of the answer has come: the provider may have read the prompt. Who
-/// goes while still in line has asked nothing of it.
+/// If a caller gives up before the head of the answer, the provider may have read the prompt. If it gives
+/// up in the queue, the provider has seen nothing.
 #[tokio::test(start_paused = true)]
-async fn what_is_given_up_before_its_answer_is_estimated_from_its_prompt() {
+async fn a_request_given_up_before_its_answer_is_estimated_from_its_prompt() {
     let slow =
         |sandbox: SandboxBuilder| sandbox.answer(Script::new().latency(Duration::from_secs(9)));
     let setup = Setup::with(Api::Chat, &[Limit::concurrent(1)], slow);
@@ -145,16 +145,16 @@ async fn what_is_given_up_before_its_answer_is_estimated_from_its_prompt() {
     let (first, second, third) = (setup.ask(request()), setup.ask(request()), setup.ask(request()));
     let all = async { tokio::join!(first, second, third) };
     assert!(tokio::time::timeout(Duration::from_secs(1), all).await.is_err());
-    let books = setup.sandbox.seen().total();
+    let counts = setup.sandbox.stats().total();
     let kept = setup.kept.all();
-    assert_eq!((books.accepted, kept.len(), setup.kept.unmetered()), (2, 2, 0));
+    assert_eq!((counts.accepted, kept.len(), setup.kept.unmetered()), (2, 2, 0));
     assert!(kept.iter().all(|usage| usage.is_estimated && usage.input > 0 && usage.output == 0));
 }
 
-/// What the meters are charged: what was used, if the provider gives the rest back, else what was
-/// reserved, and never less than was used.
+/// Limits are charged with the usage if the provider gives back the rest of a reservation. Otherwise they
+/// are charged with the reservation, and never with less than the usage.
 #[tokio::test(start_paused = true)]
-async fn the_limits_are_charged_as_the_provider_charges_them() {
+async fn limits_are_charged_as_the_provider_charges_them() {
     let remaining = |setup: &Setup| {
         let accounts = setup.pool.snapshot().accounts;
         accounts.iter().map(|account| account.meters[1].remaining).min().unwrap()
@@ -177,5 +177,5 @@ async fn the_limits_are_charged_as_the_provider_charges_them() {
     let setup = Setup::new(Api::Responses, &limit());
     let full = remaining(&setup);
     read(setup.ask(Api::Responses.request(true)).await.into_body()).await;
-    assert_eq!(full - remaining(&setup), 12, "into debt if need be");
+    assert_eq!(full - remaining(&setup), 12, "into debt if necessary");
 }

@@ -1,4 +1,4 @@
-//! Compressed answers: read, and passed on as they came.
+//! Compressed answers are read, and passed on unchanged.
 
 use std::{convert::Infallible, future::ready, io::Write};
 
@@ -16,7 +16,7 @@ const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":30,\"com
 const TEXT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
 const ERROR: &str = "data: {\"error\":{\"code\":\"insufficient_quota\"}}\n\n";
 
-/// Each event flushed, as servers do.
+/// Flushes after each event, as servers do.
 fn gzip(events: &[&str]) -> Bytes {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     for event in events {
@@ -58,7 +58,7 @@ fn answers(
 }
 
 #[tokio::test(start_paused = true)]
-async fn errors_and_usage_are_found_in_it() {
+async fn errors_and_usage_are_found_in_compressed_streams() {
     let gzipped = || (gzip(&[": hello\n\n", ERROR]), gzip(&[TEXT, TEXT, USAGE]));
     let deflated = || (deflate(&[": hello\n\n", ERROR]), deflate(&[TEXT, TEXT, USAGE]));
     for (size, encoding, (bad, good)) in [
@@ -80,7 +80,7 @@ async fn errors_and_usage_are_found_in_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whole_bodies_are_read_too() {
+async fn compressed_bodies_in_one_piece_are_read_too() {
     let body = gzip(&[r#"{"choices":[],"usage":{"prompt_tokens":30,"completion_tokens":7}}"#]);
     let setup = Setup::new(Api::Chat, &[]);
     let inner = answers("application/json", "gzip", 5, vec![body.clone()]);
@@ -90,7 +90,7 @@ async fn whole_bodies_are_read_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_gzip_is_passed_on_unread() {
+async fn a_body_that_is_no_gzip_is_passed_on_unread() {
     let mut broken = gzip(&[TEXT, USAGE]).to_vec();
     let middle = broken.len() / 2;
     broken[middle..].fill(0xff);

@@ -1,4 +1,4 @@
-//! The ledger against the provider's own books.
+//! The ledger agrees with the statistics of the provider.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use tokio::task::JoinSet;
 use tower_key_rotation::{
     Demand, Trail, Verdict,
     sandbox::Fault,
-    usage::{Ledger, Query, Totals},
+    usage::{Dimension, Interval, Ledger, Query, Totals},
 };
 
 use super::*;
 
 const REQUESTS: u64 = 10_000;
-const MODELS: [&str; 3] = ["m", "gpt-4o-mini", "nobody-knows"];
+const MODELS: [&str; 3] = ["m", "gpt-4o-mini", "unpriced"];
 
-/// What a caller does with one request.
+/// A request, and how long its caller waits.
 struct Call {
     api: Api,
     stream: bool,
     model: &'static str,
     tag: Option<&'static str>,
-    /// How long until it gives up, in milliseconds; most never do.
+    /// After how many milliseconds the caller gives up; most never do.
     patience: u64,
     prompt: usize,
 }
@@ -61,18 +61,18 @@ fn fault(rng: &mut fastrand::Rng) -> Option<Fault> {
         4 => Fault::cut_streams(rng.u64(0..20), 1),
         5 => Fault::stream_error(rng.u64(0..20), 1),
         6 => Fault::stall_streams(rng.u64(0..20), Duration::from_secs(1), 1),
-        7 => Fault::cool(format!("org-{}", rng.u8(1..=4)), Duration::from_secs(1)),
+        7 => Fault::rate_limit(format!("org-{}", rng.u8(1..=4)), Duration::from_secs(1)),
         8 => Fault::error(http::StatusCode::BAD_REQUEST, 1),
         _ => return None,
     })
 }
 
-/// Many at once, of which a quarter give up at some moment, before a key is free or an answer has come,
-/// or in the middle of it; and the provider fails in every way it knows. What the ledger has of finished
-/// requests is what the provider has, key by key and to the token; every other one that it took is listed as
-/// estimated, but for those that it refused in so many words, inside a 200.
+/// Many requests at once. A quarter of the callers give up at some moment: in the queue, before the answer,
+/// or in the middle of it. The provider fails in many ways. For finished requests, the ledger has the same
+/// tokens for each key as the provider. It lists all other accepted requests as estimated, except those that
+/// the provider refused inside a 200.
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_mixed_requests_are_booked_as_the_provider_books_them() {
+async fn the_ledger_counts_ten_thousand_mixed_requests_as_the_provider_does() {
     for (seed, api) in (1..).zip(APIS) {
         let mut rng = fastrand::Rng::with_seed(seed);
         let ledger = Arc::new(Ledger::new());
@@ -123,49 +123,49 @@ async fn ten_thousand_mixed_requests_are_booked_as_the_provider_books_them() {
             done += 1;
         }
 
-        let books = sandbox.seen();
-        let report = ledger.query(&"by=key".parse().unwrap());
-        assert_eq!(report.lines.len(), 4, "{api:?}");
-        for line in &report.lines {
-            let Totals { requests, estimated_requests, unmetered_requests, .. } = line.totals;
-            let theirs = books.key(line.key.as_ref().unwrap().as_str());
+        let stats = sandbox.stats();
+        let report = ledger.query(&Query::new().by(Dimension::Key));
+        assert_eq!(report.rows.len(), 4, "{api:?}");
+        for row in &report.rows {
+            let Totals { requests, estimated_requests, unmetered_requests, .. } = row.totals;
+            let counts = stats.key(row.key.as_ref().unwrap().as_str());
             assert_eq!(unmetered_requests, 0, "{api:?}");
-            assert_eq!(requests - estimated_requests, theirs.finished, "{api:?}: {line:?}");
-            let input = line.totals.all_input() - line.totals.estimated_input;
-            let output = line.totals.all_output() - line.totals.estimated_output;
-            let finished = (theirs.finished_prompt_tokens, theirs.finished_answer_tokens);
-            assert_eq!((input, output), finished, "{api:?}: {line:?}");
-            // Streams whose first word was an error are refusals, as if it had come in their place: no
-            // other attempt here is told that the provider has failed.
+            assert_eq!(requests - estimated_requests, counts.finished, "{api:?}: {row:?}");
+            let input = row.totals.all_input() - row.totals.estimated_input;
+            let output = row.totals.all_output() - row.totals.estimated_output;
+            let finished = (counts.finished_prompt_tokens, counts.finished_answer_tokens);
+            assert_eq!((input, output), finished, "{api:?}: {row:?}");
+            // A stream whose first event is an error counts as a refusal. Here no other attempt has such a
+            // verdict.
             let attempts = trails.iter().flat_map(Trail::attempts);
             let refused = attempts.filter(|attempt| {
                 let is_failure =
                     matches!(attempt.verdict, Verdict::Overloaded { .. } | Verdict::Transient);
-                attempt.key == line.key && is_failure && attempt.rule != "no-answer"
+                attempt.key == row.key && is_failure && attempt.rule != "no-answer"
             });
-            let unfinished = theirs.accepted - theirs.finished;
-            assert_eq!(
-                estimated_requests + refused.count() as u64,
-                unfinished,
-                "{api:?}: {line:?}"
-            );
+            let unfinished = counts.accepted - counts.finished;
+            assert_eq!(estimated_requests + refused.count() as u64, unfinished, "{api:?}: {row:?}");
         }
         let total = report.total;
-        let (finished, estimated) = (books.total().finished, total.estimated_requests);
+        let (finished, estimated) = (stats.total().finished, total.estimated_requests);
         println!("{api:?}: of {done}, {finished} finished, {estimated} estimated: {total:?}");
         assert!(finished > 1_500 && estimated > 100, "{api:?}: {finished} {estimated}");
-        for by in ["by=model,tag", "by=account,minute", "by=tag,hour"] {
-            let parts = ledger.query(&by.parse::<Query>().unwrap());
-            let requests: u64 = parts.lines.iter().map(|line| line.totals.requests).sum();
-            assert_eq!((requests, parts.total), (total.requests, total), "{by}");
+        for query in [
+            Query::new().by(Dimension::Model).by(Dimension::Tag),
+            Query::new().by(Dimension::Account).per(Interval::Minute),
+            Query::new().by(Dimension::Tag).per(Interval::Hour),
+        ] {
+            let parts = ledger.query(&query);
+            let requests: u64 = parts.rows.iter().map(|row| row.totals.requests).sum();
+            assert_eq!((requests, parts.total), (total.requests, total), "{query:?}");
         }
         assert_eq!(pool.snapshot().accounts.iter().map(|a| a.in_flight).sum::<u64>(), 0);
     }
 }
 
-/// One goes at once, and the other is the second in line.
+/// One request is sent at once, and the other waits in the queue.
 #[tokio::test(start_paused = true)]
-async fn a_tag_is_kept_in_line() {
+async fn a_tag_survives_the_queue() {
     let ledger = Arc::new(Ledger::new());
     let pool = KeyPool::builder(OpenAi::default())
         .account(Account::new("org").limit(Limit::concurrent(1)).key(ApiKey::new("sk-1").id("k1")))
@@ -186,11 +186,11 @@ async fn a_tag_is_kept_in_line() {
         lease.settle(Usage::tokens(1, 1));
     };
     tokio::join!(ask("first"), ask("second"), by_hand);
-    let report = ledger.query(&"by=tag,model".parse().unwrap());
-    let lines = report.lines.iter();
-    let lines: Vec<_> = lines.map(|line| (line.tag.as_deref(), line.model.as_deref())).collect();
+    let report = ledger.query(&Query::new().by(Dimension::Tag).by(Dimension::Model));
+    let rows = report.rows.iter();
+    let rows: Vec<_> = rows.map(|row| (row.tag.as_deref(), row.model.as_deref())).collect();
     assert_eq!(
-        lines,
+        rows,
         [(Some("by hand"), Some("m")), (Some("first"), Some("m")), (Some("second"), Some("m"))]
     );
 }

@@ -1,5 +1,4 @@
-//! What requests used, as it is read from their answers: to the token, once for each, however the answer
-//! ends.
+//! The usage that is read from answers: exact, and recorded once for each request, however its answer ends.
 #![cfg(all(feature = "sandbox", feature = "retry"))]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -22,32 +21,32 @@ use tower_key_rotation::{
     RotationStack, Usage,
     rotate::ResponseBody,
     sandbox::{Dialect, Sandbox, SandboxBuilder, Script},
-    usage::{Spent, UsageSink},
+    usage::{UsageRecord, UsageSink},
 };
 
-/// Keeps all that it is told.
+/// Keeps all records.
 #[derive(Debug, Default)]
 struct Kept(Mutex<Vec<(String, Option<Usage>)>>);
 
 impl UsageSink for Kept {
-    fn record(&self, spent: &Spent<'_>) {
-        self.0.lock().unwrap().push((spent.key.to_string(), spent.usage));
+    fn record(&self, record: &UsageRecord<'_>) {
+        self.0.lock().unwrap().push((record.key.to_string(), record.usage));
     }
 }
 
 impl Kept {
-    /// What was told.
+    /// The usages of all records.
     fn all(&self) -> Vec<Usage> {
         self.0.lock().unwrap().iter().filter_map(|(_, usage)| *usage).collect()
     }
 
-    /// How many requests ended well and told nothing.
+    /// The number of requests whose answer ended and reported no usage.
     fn unmetered(&self) -> usize {
         self.0.lock().unwrap().iter().filter(|(_, usage)| usage.is_none()).count()
     }
 }
 
-/// A way to ask a provider, with and without a stream.
+/// An API of a provider. Each can be used with and without a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Api {
     Chat,
@@ -152,7 +151,7 @@ impl Setup {
         self.pool.snapshot().accounts.iter().map(|account| account.in_flight).sum()
     }
 
-    /// The only record there is.
+    /// The usage of the only record.
     fn only(&self) -> Usage {
         let all = self.kept.all();
         assert_eq!(all.len(), 1, "{all:?}");

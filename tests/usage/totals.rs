@@ -1,31 +1,31 @@
-//! The sum of what was read is the sum in the provider's own books.
+//! The sum of all usage that was read is the sum that the provider counted.
 
 use tower_key_rotation::{KeyUsed, Verdict, sandbox::Fault};
 
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn what_is_read_is_what_the_provider_has_in_its_books() {
+async fn the_usage_read_is_the_usage_the_provider_counted() {
     for api in APIS {
         for stream in [false, true] {
             let setup = Setup::with(api, &[], |sandbox| sandbox.answer(Script::new().tokens(57)));
             for _ in 0..5 {
                 read(setup.ask(api.request(stream)).await.into_body()).await;
             }
-            let books = setup.sandbox.seen().total();
+            let counts = setup.sandbox.stats().total();
             let all = setup.kept.all();
             assert_eq!(all.len(), 5, "{api:?} {stream}");
             assert!(all.iter().all(|usage| !usage.is_estimated), "{api:?} {stream}: {all:?}");
             let (input, output) = all.iter().fold((0, 0), |(input, output), usage| {
                 (input + usage.all_input(), output + usage.all_output())
             });
-            assert_eq!((input, output), (books.prompt_tokens, books.answer_tokens), "{api:?}");
+            assert_eq!((input, output), (counts.prompt_tokens, counts.answer_tokens), "{api:?}");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_told_by_key() {
+async fn usage_is_recorded_by_key() {
     let setup = Setup::new(Api::Messages, &[]);
     for _ in 0..10 {
         read(setup.ask(Api::Messages.request(true)).await.into_body()).await;
@@ -34,12 +34,12 @@ async fn it_is_told_by_key() {
     for (id, secret) in [("k1", "org-1-1"), ("k2", "org-2-1")] {
         let of_key =
             kept.iter().filter(|(key, _)| key == id).map(|(_, usage)| usage.unwrap().all_output());
-        assert_eq!(of_key.sum::<u64>(), setup.sandbox.seen().key(secret).answer_tokens, "{id}");
+        assert_eq!(of_key.sum::<u64>(), setup.sandbox.stats().key(secret).answer_tokens, "{id}");
     }
 }
 
-/// Random requests, of which some are cut, some fail before they begin, some in the middle, and some
-/// are refused: the finished ones are exact, and what else was begun is estimated.
+/// Random requests. Some are cut, some fail before their answer, some in the middle of it, and some are
+/// refused. Finished requests are exact, and all others that were accepted are estimated.
 #[tokio::test(start_paused = true)]
 async fn a_thousand_mixed_requests_add_up() {
     for api in APIS {
@@ -53,7 +53,7 @@ async fn a_thousand_mixed_requests_add_up() {
                 2 => setup.sandbox.fail(Fault::stream_error(rng.u64(0..8), 1)),
                 _ => false,
             };
-            let (before, known) = (setup.sandbox.seen().total(), setup.kept.all().len());
+            let (before, known) = (setup.sandbox.stats().total(), setup.kept.all().len());
             let stream = rng.bool();
             let response = setup.ask(api.request(stream)).await;
             let used = response.extensions().get::<KeyUsed>().map(|used| used.verdict);
@@ -66,8 +66,8 @@ async fn a_thousand_mixed_requests_add_up() {
             drop(body);
 
             let is_finished = match stream {
-                true => setup.sandbox.seen().total().streams_finished > before.streams_finished,
-                // It was read before it was passed on.
+                true => setup.sandbox.stats().total().streams_finished > before.streams_finished,
+                // The whole body was read before it was passed on.
                 false => true,
             };
             let all = setup.kept.all();
@@ -75,7 +75,7 @@ async fn a_thousand_mixed_requests_add_up() {
                 Some(Verdict::Accepted) => (&all[known..all.len() - 1], all.last()),
                 _ => (&all[known..], None),
             };
-            // Attempts that broke off before anybody saw anything of them.
+            // Attempts that broke off before the caller saw any of them.
             assert!(records.iter().all(|usage| usage.is_estimated), "{api:?}: {records:?}");
             match last {
                 None => refused += 1,

@@ -1,6 +1,8 @@
 //! What was used and what it cost: the ledger of all pools, its page, and its prices.
 
+mod csv;
 pub(crate) mod prices;
+mod query;
 mod store;
 
 use std::{path::PathBuf, sync::Arc};
@@ -12,10 +14,11 @@ use axum::{
 use serde::Serialize;
 use tower_key_rotation::{
     KeyPool, KeyPoolBuilder,
-    usage::{Ledger, Prices, Query},
+    usage::{Ledger, Prices},
 };
 
 use super::{config::Problems, reply};
+use query::{Format, UsageQuery};
 use store::{Database, Store};
 
 /// Longer than anybody's name for a team or a feature, in bytes.
@@ -124,26 +127,26 @@ impl Usage {
 
     /// `/-/usage?by=key,model&from=2026-11-25&format=csv`.
     pub(crate) fn page(&self, query: &str) -> Response<Body> {
-        let bad = |problem: &str| reply::error(StatusCode::BAD_REQUEST, "invalid_query", problem);
-        let format = query.split('&').find_map(|pair| pair.strip_prefix("format="));
-        let report = match query.parse::<Query>() {
-            Ok(query) => self.ledger.query(&query),
-            Err(problem) => return bad(&problem.to_string()),
+        let UsageQuery { query, format } = match UsageQuery::parse(query) {
+            Ok(query) => query,
+            Err(problem) => {
+                return reply::error(StatusCode::BAD_REQUEST, "invalid_query", &problem);
+            }
         };
-        match format.unwrap_or("json") {
-            "json" => match serde_json::to_string_pretty(&report) {
+        let report = self.ledger.query(&query);
+        match format {
+            Format::Json => match serde_json::to_string_pretty(&report) {
                 Ok(text) => reply::json(StatusCode::OK, text),
                 Err(_) => {
                     reply::error(StatusCode::INTERNAL_SERVER_ERROR, "usage", "there is no report")
                 }
             },
-            "csv" => {
-                let mut response = Response::new(Body::from(report.to_csv()));
+            Format::Csv => {
+                let mut response = Response::new(Body::from(csv::to_csv(&report)));
                 let csv = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
                 response.headers_mut().insert(header::CONTENT_TYPE, csv);
                 response
             }
-            other => bad(&format!("format: {other:?} is neither json nor csv")),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The ledger on disk: an SQLite file, written twice a second by a thread of its own.
 //!
 //! Requests never wait for it. The ledger and the pools are asked what has changed, and that is written
-//! in one transaction, each line in place of an older one. With `journal_mode = WAL` and
+//! in one transaction, each row in place of an older one. With `journal_mode = WAL` and
 //! `synchronous = NORMAL`, what was written survives when the process is killed; a power failure may cost
 //! the last seconds more, but leaves a file that is whole.
 
@@ -20,7 +20,7 @@ use std::{
 use rusqlite::{Connection, Row, Transaction, params_from_iter, types::Value};
 use tower_key_rotation::{
     KeyId, KeyPool, Saved,
-    usage::{Ledger, Line, Per, Totals, Whose},
+    usage::{Dimensions, Interval, Ledger, Totals, UsageRow},
 };
 
 use super::super::access::log;
@@ -29,8 +29,9 @@ use super::super::access::log;
 const PAUSE: Duration = Duration::from_millis(500);
 /// Of the shape of the tables.
 const VERSION: i64 = 1;
-const PERS: [(Per, u64); 3] =
-    [(Per::Minute, 3 * 3_600), (Per::Hour, 7 * 86_400), (Per::Day, 400 * 86_400)];
+/// How many seconds rows are kept, as long as the ledger keeps them.
+const RETENTION: [(Interval, u64); 3] =
+    [(Interval::Minute, 3 * 3_600), (Interval::Hour, 7 * 86_400), (Interval::Day, 400 * 86_400)];
 
 /// An open file, and what was in it.
 pub(crate) struct Database {
@@ -63,7 +64,7 @@ impl Database {
                 ));
             }
         }
-        ledger.load(lines(&connection).map_err(problem)?);
+        ledger.load(rows(&connection).map_err(problem)?);
         let saved = saved(&connection, &name.to_string()).map_err(problem)?;
         Ok(Self { path: path.to_owned(), connection, saved })
     }
@@ -149,22 +150,22 @@ impl Writer {
     }
 
     fn write(&mut self) {
-        let lines = self.ledger.take_changed();
+        let rows = self.ledger.take_changed();
         let saved: Vec<_> = self.pools.iter().map(KeyPool::save).collect();
-        if lines.is_empty() && saved == self.written {
+        if rows.is_empty() && saved == self.written {
             return;
         }
-        let result = self.commit(&lines, &saved);
+        let result = self.commit(&rows, &saved);
         match &result {
             Ok(()) => self.written = saved,
-            Err(_) => self.ledger.give_back(&lines),
+            Err(_) => self.ledger.mark_changed(&rows),
         }
         self.tell(result.err().map(|error| error.to_string()));
     }
 
-    fn commit(&mut self, lines: &[Line], saved: &[Saved]) -> rusqlite::Result<()> {
+    fn commit(&mut self, rows: &[UsageRow], saved: &[Saved]) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
-        write_lines(&transaction, lines)?;
+        write_rows(&transaction, rows)?;
         for ((pool, saved), written) in self.pools.iter().zip(saved).zip(&self.written) {
             if saved != written {
                 let text = serde_json::to_string(saved).unwrap_or_default();
@@ -200,7 +201,8 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 
 /// A column for each figure, and an empty text where there is no model or tag.
 fn create(connection: &Connection) -> rusqlite::Result<()> {
-    let figures = Totals::NAMES.map(|name| format!("{name} INTEGER NOT NULL"));
+    let figures: Vec<_> =
+        Totals::default().figures().map(|(name, _)| format!("{name} INTEGER NOT NULL")).collect();
     connection.execute_batch(&format!(
         "BEGIN;
          CREATE TABLE usage (
@@ -217,57 +219,51 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
     ))
 }
 
-fn write_lines(transaction: &Transaction<'_>, lines: &[Line]) -> rusqlite::Result<()> {
-    let places = vec!["?"; 7 + Totals::NAMES.len()].join(", ");
+fn write_rows(transaction: &Transaction<'_>, rows: &[UsageRow]) -> rusqlite::Result<()> {
+    let places = vec!["?"; 7 + Totals::default().figures().count()].join(", ");
     let sql = format!("INSERT OR REPLACE INTO usage VALUES ({places})");
     let mut statement = transaction.prepare(&sql)?;
-    for Line { per, begin, whose, totals } in lines {
-        let Whose { pool, account, key, model, tag } = whose;
+    for UsageRow { interval, begin, dimensions, totals, .. } in rows {
+        let Dimensions { pool, account, key, model, tag, .. } = dimensions;
         let [model, tag] = [model, tag].map(|name| name.as_deref().unwrap_or_default());
         let begin = Value::Integer(integer(*begin));
         let names = [&**pool, account, key.as_str(), model, tag].map(|n| Value::Text(n.to_owned()));
-        let figures = totals.figures().map(|figure| Value::Integer(integer(figure)));
-        let values = [Value::Text(per.name().to_owned()), begin].into_iter().chain(names);
+        let figures = totals.figures().map(|(_, figure)| Value::Integer(integer(figure)));
+        let values = [Value::Text(interval.name().to_owned()), begin].into_iter().chain(names);
         statement.execute(params_from_iter(values.chain(figures)))?;
     }
-    for (per, kept) in PERS {
-        if let Some(newest) = lines.iter().filter(|line| line.per == per).map(|l| l.begin).max() {
+    for (interval, kept) in RETENTION {
+        let of_interval = rows.iter().filter(|row| row.interval == interval);
+        if let Some(newest) = of_interval.map(|row| row.begin).max() {
             let sql = "DELETE FROM usage WHERE per = ?1 AND begin <= ?2";
             let oldest = integer(newest.saturating_sub(kept));
-            transaction.prepare(sql)?.execute((per.name(), oldest))?;
+            transaction.prepare(sql)?.execute((interval.name(), oldest))?;
         }
     }
     Ok(())
 }
 
-fn lines(connection: &Connection) -> rusqlite::Result<Vec<Line>> {
+fn rows(connection: &Connection) -> rusqlite::Result<Vec<UsageRow>> {
     let mut statement = connection.prepare("SELECT * FROM usage ORDER BY per, begin")?;
-    let lines = statement.query_map([], line)?;
-    // A kind of line that this version does not know is passed over.
-    lines.filter_map(Result::transpose).collect()
+    let rows = statement.query_map([], usage_row)?;
+    // Intervals that this version does not know are skipped.
+    rows.filter_map(Result::transpose).collect()
 }
 
-fn line(row: &Row<'_>) -> rusqlite::Result<Option<Line>> {
-    let per: String = row.get(0)?;
-    let Some((per, _)) = PERS.into_iter().find(|(known, _)| known.name() == per) else {
+fn usage_row(row: &Row<'_>) -> rusqlite::Result<Option<UsageRow>> {
+    let interval: String = row.get(0)?;
+    let Some(interval) = Interval::ALL.into_iter().find(|known| known.name() == interval) else {
         return Ok(None);
     };
     let text = |at| row.get::<_, String>(at);
     let number = |at| row.get::<_, i64>(at).map(|number| u64::try_from(number).unwrap_or(0));
     let name = |at| text(at).map(|name| Some(name).filter(|n| !n.is_empty()).map(Into::into));
-    let mut figures = [0; Totals::NAMES.len()];
-    for (at, figure) in (7..).zip(&mut figures) {
-        *figure = number(at)?;
-    }
-    let whose = Whose {
-        pool: text(2)?.into(),
-        account: text(3)?.into(),
-        key: KeyId::new(text(4)?),
-        model: name(5)?,
-        tag: name(6)?,
-    };
-    let totals = Totals::from_figures(figures);
-    Ok(Some(Line { per, begin: number(1)?, whose, totals }))
+    let names = Totals::default().figures().map(|(name, _)| name);
+    let figures = (7..).zip(names).map(|(at, name)| Ok((name, number(at)?)));
+    let totals = figures.collect::<rusqlite::Result<Totals>>()?;
+    let mut dimensions = Dimensions::new(text(2)?, text(3)?, KeyId::new(text(4)?));
+    (dimensions.model, dimensions.tag) = (name(5)?, name(6)?);
+    Ok(Some(UsageRow::new(interval, number(1)?, dimensions, totals)))
 }
 
 fn saved(connection: &Connection, name: &str) -> rusqlite::Result<HashMap<String, Saved>> {

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tower_key_rotation::{
     Account, ApiKey, KeyPool, OpenAi,
-    sandbox::{Dialect, Sandbox, Script, Tally},
+    sandbox::{Counts, Dialect, Sandbox, Script},
 };
 
 use super::{ACCOUNTS, Day, KINDS, Kind, PATIENCE, plan::Plan};
@@ -25,7 +25,7 @@ use crate::{
 pub(super) struct Run {
     /// Of each caller, with the calls that were made for it.
     pub(super) ends: Vec<(End, u32)>,
-    pub(super) seen: Tally,
+    pub(super) seen: Counts,
     /// What was accepted of each account and there of each kind of request, when all was long well
     /// again.
     pub(super) at_last: Vec<u64>,
@@ -48,7 +48,7 @@ pub(super) fn run(day: &Day, plan: &Plan, jobs: &[Job], kind: Kind, seed: u64) -
         };
         // Answers that nobody waits for are on their way still.
         sleep(LONGEST_ANSWER).await;
-        Run { ends, seen: sandbox.seen().total(), at_last: uplink.accepted() }
+        Run { ends, seen: sandbox.stats().total(), at_last: uplink.accepted() }
     })
 }
 

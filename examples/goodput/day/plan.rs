@@ -163,7 +163,7 @@ impl Trouble {
                 vec![(self.begins, Fault::forbid_path(secret(account), part)), restore(account)]
             }
             What::Overloaded(model) => vec![(self.begins, Fault::overload_model(model, time))],
-            What::Outage => vec![(self.begins, Fault::outage(time))],
+            What::Outage => vec![(self.begins, Fault::auth_outage(time))],
         }
     }
 }

@@ -7,7 +7,7 @@ use http_body::Body;
 use crate::{
     Lease, Usage,
     provider::{Decoder, Encoding},
-    usage::{Running, UsageReader},
+    usage::{OutputEstimate, UsageReader},
 };
 
 use super::watch::{Stage, Watch};
@@ -122,7 +122,7 @@ impl Tap {
 }
 
 /// The usage that was told before the end, plus what has come since.
-fn estimate(told: Option<Usage>, running: &Running, lease: &Lease) -> Usage {
+fn estimate(told: Option<Usage>, running: &OutputEstimate, lease: &Lease) -> Usage {
     let mut usage = told.unwrap_or_else(|| Usage::tokens(lease.reserved_input(), 0));
     usage.output = usage.output.saturating_add(running.tokens());
     usage.is_estimated = true;

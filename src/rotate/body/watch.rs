@@ -4,7 +4,7 @@ use crate::{
     Lease, Ruling,
     provider::Framing,
     stream::{Scanner, Seen},
-    usage::Running,
+    usage::OutputEstimate,
 };
 
 /// Reads the events of an answer and reports errors in them to the pool.
@@ -14,7 +14,7 @@ pub(in crate::rotate) struct Watch {
     scan: Option<Box<Scan>>,
     stage: Stage,
     /// What has come since the answer last told its usage.
-    running: Running,
+    running: OutputEstimate,
     has_ended: bool,
 }
 
@@ -46,7 +46,7 @@ impl Watch {
 
     /// For a body in which no error comes.
     pub(in crate::rotate) fn none() -> Self {
-        let running = Running::default();
+        let running = OutputEstimate::default();
         Self { scan: None, stage: Stage::Begun, running, has_ended: false }
     }
 
@@ -64,13 +64,13 @@ impl Watch {
     }
 
     /// What has come since the answer last told its usage.
-    pub(in crate::rotate) fn running(&self) -> &Running {
+    pub(in crate::rotate) fn running(&self) -> &OutputEstimate {
         &self.running
     }
 
     /// The answer has told its usage: counts again from here.
     pub(in crate::rotate) fn count_anew(&mut self) {
-        self.running = Running::default();
+        self.running = OutputEstimate::default();
     }
 
     /// Whether the last event of the stream has come.

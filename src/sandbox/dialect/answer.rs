@@ -1,52 +1,44 @@
-//! An answer: in one piece, or frame by frame, each frame made from its number alone.
+//! An answer as plain data, and the parts of its stream, before a dialect words them.
 
 use std::{ops::Range, sync::Arc};
 
-use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Form, anthropic, gemini, openai, responses};
-use crate::sandbox::{cache::Cached, request::Streaming};
+use crate::sandbox::{
+    cache::CacheUse,
+    route::{Api, Delivery},
+};
 
-/// What there is to say. How it is said follows from the form.
+/// What an answer says. Its API decides the shape.
 #[derive(Clone, Debug)]
 pub(in crate::sandbox) struct Answer {
-    pub(in crate::sandbox) form: Form,
-    pub(in crate::sandbox) streaming: Streaming,
+    pub(in crate::sandbox) api: Api,
+    pub(in crate::sandbox) delivery: Delivery,
     pub(in crate::sandbox) id: String,
-    /// Seconds of the wall clock.
+    /// Seconds since 1970.
     pub(in crate::sandbox) created: u64,
     pub(in crate::sandbox) model: Arc<str>,
-    /// The models there are.
+    /// The models that exist, for the list of models.
     pub(in crate::sandbox) models: Arc<[Arc<str>]>,
-    /// Tokens of the prompt.
-    pub(in crate::sandbox) prompt: u64,
-    /// Those of them that have to do with the cache.
-    pub(in crate::sandbox) cached: Cached,
+    pub(in crate::sandbox) prompt_tokens: u64,
+    pub(in crate::sandbox) cache_use: CacheUse,
     /// Tokens of the answer.
     pub(in crate::sandbox) tokens: u64,
-    /// Whether the request allowed fewer tokens than there would have been.
-    pub(in crate::sandbox) cut_short: bool,
-    /// How many events carry the text.
-    pub(in crate::sandbox) events: u64,
-    /// Whether a stream has an extra chunk for the usage.
+    /// Whether the request allowed fewer tokens than the script has.
+    pub(in crate::sandbox) is_truncated: bool,
+    /// How many events carry text.
+    pub(in crate::sandbox) text_events: u64,
+    /// Whether a stream ends with an extra chunk for the usage.
     pub(in crate::sandbox) include_usage: bool,
-    /// What an error event says, if not the usual.
-    pub(in crate::sandbox) refusal: Option<Value>,
+    /// What an error event says; none for the default error of the API.
+    pub(in crate::sandbox) error: Option<Value>,
 }
 
-/// A frame of a stream: an event with its blank line.
-pub(in crate::sandbox) struct Frame {
-    pub(in crate::sandbox) bytes: Bytes,
-    /// Tokens of the answer in it.
-    pub(in crate::sandbox) tokens: u64,
-}
-
-/// A frame by its place.
+/// A frame of a stream, by its position.
 pub(super) enum Part {
     /// Before the text; counted from 0.
     Head(u64),
-    /// So many tokens of the text.
+    /// These tokens of the text.
     Text(Range<u64>),
     /// After the text; counted from 0.
     Tail(u64),
@@ -54,109 +46,63 @@ pub(super) enum Part {
 
 impl Answer {
     pub(in crate::sandbox) fn content_type(&self) -> &'static str {
-        match (self.streaming, self.form) {
-            (Streaming::Events, Form::Generate) => "text/event-stream",
-            (Streaming::Events, _) => "text/event-stream; charset=utf-8",
-            (_, Form::Generate) => "application/json; charset=UTF-8",
+        match (self.delivery, self.api) {
+            (Delivery::Events, Api::Generate) => "text/event-stream",
+            (Delivery::Events, _) => "text/event-stream; charset=utf-8",
+            (_, Api::Generate) => "application/json; charset=UTF-8",
             _ => "application/json",
         }
     }
 
-    /// The answer in one piece.
-    pub(in crate::sandbox) fn whole(&self) -> Value {
-        match self.form {
-            Form::Chat => openai::chat(self),
-            Form::Embeddings => openai::embeddings(self),
-            Form::Models => openai::models(self),
-            Form::Responses => responses::response(self, responses::Stage::Completed),
-            Form::Messages => anthropic::message(self),
-            Form::Generate => gemini::chunk(self, 0..self.tokens),
+    /// How many frames the stream has.
+    pub(in crate::sandbox) fn frame_count(&self) -> u64 {
+        self.texts().saturating_add(self.heads() + self.tails())
+    }
+
+    /// The part that a frame holds. It follows from the number alone, so a stream needs no memory.
+    pub(super) fn part(&self, number: u64) -> Part {
+        let (heads, texts) = (self.heads(), self.texts());
+        if number < heads {
+            Part::Head(number)
+        } else if number - heads < texts {
+            Part::Text(self.tokens_of(number - heads, texts))
+        } else {
+            Part::Tail(number - heads - texts)
         }
     }
 
-    /// How many frames the stream has.
-    pub(in crate::sandbox) fn frames(&self) -> u64 {
-        self.texts().saturating_add(self.head() + self.tail())
-    }
-
-    /// One frame of the stream.
-    pub(in crate::sandbox) fn frame(&self, number: u64) -> Frame {
-        let (head, texts) = (self.head(), self.texts());
-        let part = if number < head {
-            Part::Head(number)
-        } else if number - head < texts {
-            Part::Text(self.share(number - head, texts))
-        } else {
-            Part::Tail(number - head - texts)
-        };
-        let tokens = match &part {
-            Part::Text(range) => range.end - range.start,
-            _ => 0,
-        };
-        let text = match self.form {
-            Form::Responses => responses::frame(self, number, &part),
-            Form::Messages => anthropic::frame(self, &part),
-            Form::Generate => gemini::frame(self, number, &part),
-            _ => openai::frame(self, &part),
-        };
-        Frame { bytes: text.into(), tokens }
-    }
-
-    /// An error in place of the frame of this number.
-    pub(in crate::sandbox) fn error_frame(&self, number: u64) -> Bytes {
-        let error = self.refusal.clone().unwrap_or_else(|| match self.form {
-            Form::Responses => responses::error(),
-            Form::Messages => anthropic::error(),
-            Form::Generate => gemini::error(),
-            _ => openai::error(),
-        });
-        let text = match self.form {
-            Form::Responses => responses::error_frame(self, number, &error),
-            Form::Messages => event("error", &error),
-            Form::Generate => gemini::error_frame(self, number, &error),
-            _ => data(&error),
-        };
-        text.into()
-    }
-
-    fn head(&self) -> u64 {
-        match self.form {
-            Form::Messages => anthropic::HEAD,
-            Form::Generate => 0,
+    /// How many frames come before the text.
+    fn heads(&self) -> u64 {
+        match self.api {
+            // `message_start`, `content_block_start` and `ping`.
+            Api::Messages => 3,
+            Api::Generate => 0,
             _ => 1,
         }
     }
 
-    /// Gemini says everything, also nothing, in a frame with text.
+    /// How many frames carry text. Gemini sends one even if the answer is empty.
     fn texts(&self) -> u64 {
-        if self.form == Form::Generate { self.events.max(1) } else { self.events }
+        if self.api == Api::Generate { self.text_events.max(1) } else { self.text_events }
     }
 
-    fn tail(&self) -> u64 {
-        match self.form {
-            Form::Messages => anthropic::TAIL,
-            Form::Generate => 0,
-            Form::Responses => 1,
+    /// How many frames come after the text.
+    fn tails(&self) -> u64 {
+        match self.api {
+            // `content_block_stop`, `message_delta` and `message_stop`.
+            Api::Messages => 3,
+            Api::Generate => 0,
+            Api::Responses => 1,
             _ => 2 + u64::from(self.include_usage),
         }
     }
 
-    /// The tokens in one of so many events.
-    fn share(&self, event: u64, events: u64) -> Range<u64> {
+    /// The tokens in one of the events that carry text.
+    fn tokens_of(&self, event: u64, events: u64) -> Range<u64> {
         let until = |event: u64| {
             let tokens = u128::from(event) * u128::from(self.tokens) / u128::from(events);
             u64::try_from(tokens).unwrap_or(self.tokens)
         };
         until(event)..until(event + 1)
     }
-}
-
-/// `data: {..}` and a blank line.
-pub(super) fn data(value: &Value) -> String {
-    format!("data: {value}\n\n")
-}
-
-/// `event: name`, `data: {..}` and a blank line.
-pub(super) fn event(name: &str, value: &Value) -> String {
-    format!("event: {name}\ndata: {value}\n\n")
 }

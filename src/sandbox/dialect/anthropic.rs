@@ -9,82 +9,77 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::{
-    Context, Told,
-    answer::{Answer, Part, event},
-    put,
+    answer::{Answer, Part},
+    reply::{RefusalReply, ReplyContext, event, period_name, put},
 };
 use crate::{
     limit::Metered,
     sandbox::{
-        cache::Cached,
+        cache::CacheUse,
         clock::{ceil_secs, rfc3339},
-        limits::{Left, Over, Wait},
+        limits::{Exceeded, Remaining, Wait},
         refusal::Refusal,
         script,
     },
 };
 
-/// How many frames of a stream come before the text, and how many after it.
-pub(super) const HEAD: u64 = 3;
-pub(super) const TAIL: u64 = 3;
-
-pub(super) fn refuse(refusal: &Refusal, context: &Context<'_>) -> Told {
-    let say = |status, kind: &str, retry: bool, message: &str| {
+pub(super) fn refuse(refusal: &Refusal, context: &ReplyContext<'_>) -> RefusalReply {
+    let reply = |status, kind: &str, retry: bool, message: &str| {
         let mut headers = HeaderMap::new();
         put(&mut headers, "x-should-retry", retry.to_string());
         let request_id = format!("req_{}", context.request_id);
         let error = json!({"type": kind, "message": message});
-        Told {
+        RefusalReply {
             status,
             headers,
             body: json!({"type": "error", "error": error, "request_id": request_id}),
         }
     };
     let unauthorized =
-        |message| say(StatusCode::UNAUTHORIZED, "authentication_error", false, message);
-    let invalid = |message| say(StatusCode::BAD_REQUEST, "invalid_request_error", false, message);
+        |message| reply(StatusCode::UNAUTHORIZED, "authentication_error", false, message);
+    let invalid = |message| reply(StatusCode::BAD_REQUEST, "invalid_request_error", false, message);
     match refusal {
         Refusal::NoCredential => unauthorized("x-api-key header is required"),
         Refusal::SeveralCredentials => unauthorized("more than one API key was sent"),
         Refusal::UnknownKey => unauthorized("invalid x-api-key"),
-        Refusal::UnknownPath => say(StatusCode::NOT_FOUND, "not_found_error", false, "Not Found"),
+        Refusal::UnknownPath => reply(StatusCode::NOT_FOUND, "not_found_error", false, "Not Found"),
         Refusal::BadRequest(why) => invalid(why),
         Refusal::UnknownModel => {
             let message = format!("model: {}", context.model);
-            say(StatusCode::NOT_FOUND, "not_found_error", false, &message)
+            reply(StatusCode::NOT_FOUND, "not_found_error", false, &message)
         }
         Refusal::ModelForbidden => {
             let message = format!("Your API key may not use the model {}.", context.model);
-            say(StatusCode::FORBIDDEN, "permission_error", false, &message)
+            reply(StatusCode::FORBIDDEN, "permission_error", false, &message)
         }
         Refusal::PathForbidden => {
             let message = "Your API key does not have permission to use the specified resource.";
-            say(StatusCode::FORBIDDEN, "permission_error", false, message)
+            reply(StatusCode::FORBIDDEN, "permission_error", false, message)
         }
         Refusal::HeaderRejected(name, value) => {
             invalid(&format!("Unexpected value(s) `{value}` for the `{name}` header."))
         }
-        Refusal::Exhausted => invalid(
+        Refusal::QuotaExhausted => invalid(
             "Your credit balance is too low to access the Anthropic API. Please go to Plans & \
              Billing to upgrade or purchase credits.",
         ),
-        Refusal::Over(over) => {
-            let retry = !matches!(over.wait, Wait::Never(_));
-            let message = over_message(over, context);
+        Refusal::LimitExceeded(exceeded) => {
+            let retry = !matches!(exceeded.wait, Wait::Never(_));
+            let message = exceeded_message(exceeded, context);
             let status = StatusCode::TOO_MANY_REQUESTS;
-            let mut told = say(status, "rate_limit_error", retry, &message);
-            if let Wait::For(wait) = over.wait {
-                put(&mut told.headers, "retry-after", ceil_secs(wait).to_string());
+            let mut limited = reply(status, "rate_limit_error", retry, &message);
+            if let Wait::For(wait) = exceeded.wait {
+                put(&mut limited.headers, "retry-after", ceil_secs(wait).to_string());
             }
-            told
+            limited
         }
         Refusal::Overloaded => {
             let status = StatusCode::from_u16(529).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-            say(status, "overloaded_error", true, "Overloaded")
+            reply(status, "overloaded_error", true, "Overloaded")
         }
         Refusal::Error(status) => {
             let message = format!("Answered with {status}.");
-            say(*status, kind_of(*status), status.is_server_error(), &message)
+            reply(*status, kind_of(*status), status.is_server_error(), &message)
         }
     }
 }
@@ -104,9 +99,9 @@ fn kind_of(status: StatusCode) -> &'static str {
     }
 }
 
-fn over_message(over: &Over, context: &Context<'_>) -> String {
-    let Over { metered, amount, period, .. } = over;
-    if over.wait == Wait::Unknown {
+fn exceeded_message(exceeded: &Exceeded, context: &ReplyContext<'_>) -> String {
+    let Exceeded { metered, amount, period, .. } = exceeded;
+    if exceeded.wait == Wait::Unknown {
         return "Number of concurrent connections has exceeded your rate limit. Please try again \
                 later."
             .into();
@@ -115,19 +110,23 @@ fn over_message(over: &Over, context: &Context<'_>) -> String {
         "This request would exceed the rate limit for your organization ({}) of {amount} {metered} \
          per {}. You can see the response headers for current usage.",
         context.account,
-        super::per(*period),
+        period_name(*period),
     )
 }
 
-pub(super) fn greet(headers: &mut HeaderMap, context: &Context<'_>) {
+pub(super) fn add_ids(headers: &mut HeaderMap, context: &ReplyContext<'_>) {
     put(headers, "anthropic-organization-id", context.account);
     put(headers, "request-id", format!("req_{}", context.request_id));
 }
 
-/// One family of headers for each kind of limit: the first of its kind in the list.
-pub(super) fn tell_left(headers: &mut HeaderMap, left: &[Left], context: &Context<'_>) {
-    for left in left {
-        let [limit, remaining, reset] = match left.metered {
+/// Adds one family of headers for each kind of limit, for the first of its kind in the list.
+pub(super) fn add_limits(
+    headers: &mut HeaderMap,
+    limits: &[Remaining],
+    context: &ReplyContext<'_>,
+) {
+    for of in limits {
+        let [limit, remaining, reset] = match of.metered {
             Metered::Requests => [
                 "anthropic-ratelimit-requests-limit",
                 "anthropic-ratelimit-requests-remaining",
@@ -150,9 +149,9 @@ pub(super) fn tell_left(headers: &mut HeaderMap, left: &[Left], context: &Contex
             ],
             Metered::Concurrent | Metered::Spend => continue,
         };
-        put(headers, limit, left.amount.to_string());
-        put(headers, remaining, left.left.to_string());
-        put(headers, reset, rfc3339(context.now.saturating_add(left.reset)));
+        put(headers, limit, of.amount.to_string());
+        put(headers, remaining, of.remaining.to_string());
+        put(headers, reset, rfc3339(context.now.saturating_add(of.reset)));
     }
 }
 
@@ -170,11 +169,11 @@ pub(super) fn message(answer: &Answer) -> Value {
 }
 
 fn stop_reason(answer: &Answer) -> &'static str {
-    if answer.cut_short { "max_tokens" } else { "end_turn" }
+    if answer.is_truncated { "max_tokens" } else { "end_turn" }
 }
 
 fn usage(answer: &Answer, output: u64) -> Value {
-    let Cached { read, write, write_1h } = answer.cached;
+    let CacheUse { read, write, write_1h } = answer.cache_use;
     json!({
         "input_tokens": uncached(answer),
         "cache_creation_input_tokens": write + write_1h,
@@ -188,10 +187,10 @@ fn usage(answer: &Answer, output: u64) -> Value {
     })
 }
 
-/// The tokens that the cache has nothing to do with.
+/// Prompt tokens that were neither read from the cache nor written to it.
 fn uncached(answer: &Answer) -> u64 {
-    let Cached { read, write, write_1h } = answer.cached;
-    answer.prompt.saturating_sub(read + write + write_1h)
+    let CacheUse { read, write, write_1h } = answer.cache_use;
+    answer.prompt_tokens.saturating_sub(read + write + write_1h)
 }
 
 pub(super) fn frame(answer: &Answer, part: &Part) -> String {
@@ -211,7 +210,7 @@ pub(super) fn frame(answer: &Answer, part: &Part) -> String {
                 "content": [],
                 "stop_reason": null,
                 "stop_sequence": null,
-                // What comes out is not known yet: a small number stands in for it.
+                // The output is not known yet; the provider sends a small number in its place.
                 "usage": usage(answer, 1),
             });
             typed("message_start", json!({"message": message}))
@@ -230,8 +229,8 @@ pub(super) fn frame(answer: &Answer, part: &Part) -> String {
             let delta = json!({"stop_reason": stop_reason(answer), "stop_sequence": null});
             let usage = json!({
                 "input_tokens": uncached(answer),
-                "cache_creation_input_tokens": answer.cached.write + answer.cached.write_1h,
-                "cache_read_input_tokens": answer.cached.read,
+                "cache_creation_input_tokens": answer.cache_use.write + answer.cache_use.write_1h,
+                "cache_read_input_tokens": answer.cache_use.read,
                 "output_tokens": answer.tokens,
             });
             typed("message_delta", json!({"delta": delta, "usage": usage}))

@@ -1,4 +1,4 @@
-//! Gemini: refusals and generated content. It has no limit headers: everything stands in the body.
+//! Gemini: refusals and generated content. It has no limit headers; the body says everything.
 //!
 //! Shapes as in the [API reference](https://ai.google.dev/api/generate-content) and in
 //! [`google.rpc`](https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto).
@@ -9,84 +9,85 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::{
-    Context, Told,
     answer::{Answer, Part},
+    reply::{RefusalReply, ReplyContext},
 };
 use crate::{
     limit::Metered,
     sandbox::{
         clock::ceil_secs,
-        limits::{Over, Wait},
+        limits::{Exceeded, Wait},
         refusal::Refusal,
-        request::Streaming,
+        route::Delivery,
         script,
     },
 };
 
 const A_DAY: Duration = Duration::from_secs(86_400);
 
-pub(super) fn refuse(refusal: &Refusal, context: &Context<'_>) -> Told {
+pub(super) fn refuse(refusal: &Refusal, context: &ReplyContext<'_>) -> RefusalReply {
     let model = context.model;
-    let say = |status: StatusCode, message: &str, details: Option<Value>| {
+    let reply = |status: StatusCode, message: &str, details: Option<Value>| {
         let mut error =
             json!({"code": status.as_u16(), "message": message, "status": name_of(status)});
         if let (Some(error), Some(details)) = (error.as_object_mut(), details) {
             error.insert("details".into(), details);
         }
-        Told { status, headers: HeaderMap::new(), body: json!({"error": error}) }
+        RefusalReply { status, headers: HeaderMap::new(), body: json!({"error": error}) }
     };
     match refusal {
         Refusal::NoCredential => {
             let message = "Method doesn't allow unregistered callers (callers without established \
                 identity). Please use API Key or other form of API consumer identity to call this \
                 API.";
-            say(StatusCode::FORBIDDEN, message, None)
+            reply(StatusCode::FORBIDDEN, message, None)
         }
         Refusal::SeveralCredentials => {
             let message = "Multiple authentication credentials received. Please pass only one.";
-            say(StatusCode::BAD_REQUEST, message, None)
+            reply(StatusCode::BAD_REQUEST, message, None)
         }
         Refusal::UnknownKey => {
             let message = "API key not valid. Please pass a valid API key.";
-            say(StatusCode::BAD_REQUEST, message, Some(reason("API_KEY_INVALID")))
+            reply(StatusCode::BAD_REQUEST, message, Some(reason("API_KEY_INVALID")))
         }
-        Refusal::UnknownPath => say(StatusCode::NOT_FOUND, "Not found.", None),
-        Refusal::BadRequest(why) => say(StatusCode::BAD_REQUEST, why, None),
+        Refusal::UnknownPath => reply(StatusCode::NOT_FOUND, "Not found.", None),
+        Refusal::BadRequest(why) => reply(StatusCode::BAD_REQUEST, why, None),
         Refusal::UnknownModel => {
             let message = format!("models/{model} is not found for API version v1beta.");
-            say(StatusCode::NOT_FOUND, &message, None)
+            reply(StatusCode::NOT_FOUND, &message, None)
         }
         Refusal::ModelForbidden => {
             let message = format!("The caller does not have permission to use models/{model}.");
-            say(StatusCode::FORBIDDEN, &message, None)
+            reply(StatusCode::FORBIDDEN, &message, None)
         }
         Refusal::PathForbidden => {
             let message =
                 "Requests to this API generativelanguage.googleapis.com method are blocked.";
-            say(StatusCode::FORBIDDEN, message, Some(reason("API_KEY_SERVICE_BLOCKED")))
+            reply(StatusCode::FORBIDDEN, message, Some(reason("API_KEY_SERVICE_BLOCKED")))
         }
         Refusal::HeaderRejected(_, value) => {
             let message =
                 format!("Caller does not have required permission to use project {value}.");
-            say(StatusCode::FORBIDDEN, &message, Some(reason("USER_PROJECT_DENIED")))
+            reply(StatusCode::FORBIDDEN, &message, Some(reason("USER_PROJECT_DENIED")))
         }
-        Refusal::Exhausted => {
+        Refusal::QuotaExhausted => {
             let quota = "GenerateRequestsPerDayPerProjectPerModel-FreeTier";
-            // The provider sends a short delay here too, though it says nothing about the day.
+            // The provider sends a short delay here too, although the quota is one of the whole day.
             let wait = Duration::from_secs(49);
             let details = quota_details(Metered::Requests, quota, model, 50, wait);
-            say(StatusCode::TOO_MANY_REQUESTS, &quota_message(wait), Some(details))
+            reply(StatusCode::TOO_MANY_REQUESTS, &quota_message(wait), Some(details))
         }
-        Refusal::Over(over) => {
-            let Some(wait) = wait(over) else {
+        Refusal::LimitExceeded(exceeded) => {
+            let Some(wait) = wait(exceeded) else {
                 let message = "Resource has been exhausted (e.g. check quota).";
-                return say(StatusCode::TOO_MANY_REQUESTS, message, None);
+                return reply(StatusCode::TOO_MANY_REQUESTS, message, None);
             };
-            let details = quota_details(over.metered, &quota_id(over), model, over.amount, wait);
-            say(StatusCode::TOO_MANY_REQUESTS, &quota_message(wait), Some(details))
+            let details =
+                quota_details(exceeded.metered, &quota_id(exceeded), model, exceeded.amount, wait);
+            reply(StatusCode::TOO_MANY_REQUESTS, &quota_message(wait), Some(details))
         }
-        Refusal::Overloaded => say(StatusCode::SERVICE_UNAVAILABLE, OVERLOADED, None),
-        Refusal::Error(status) => say(*status, &format!("Answered with {status}."), None),
+        Refusal::Overloaded => reply(StatusCode::SERVICE_UNAVAILABLE, OVERLOADED, None),
+        Refusal::Error(status) => reply(*status, &format!("Answered with {status}."), None),
     }
 }
 
@@ -106,7 +107,7 @@ fn name_of(status: StatusCode) -> &'static str {
     }
 }
 
-/// Why, in a word for programs.
+/// The machine-readable reason.
 fn reason(reason: &str) -> Value {
     json!([{
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
@@ -116,10 +117,11 @@ fn reason(reason: &str) -> Value {
     }])
 }
 
-/// The delay told: also, as the provider does, with a request that can never fit.
-fn wait(over: &Over) -> Option<Duration> {
-    match over.wait {
-        Wait::Untold | Wait::Unknown => None,
+/// The delay that the response states. As the provider does, it states one even if the request can never
+/// fit.
+fn wait(exceeded: &Exceeded) -> Option<Duration> {
+    match exceeded.wait {
+        Wait::Hidden | Wait::Unknown => None,
         Wait::For(wait) | Wait::Never(wait) => Some(wait),
     }
 }
@@ -132,9 +134,9 @@ fn quota_message(wait: Duration) -> String {
     )
 }
 
-fn quota_id(over: &Over) -> String {
-    let per = if over.period >= A_DAY { "PerDay" } else { "PerMinute" };
-    match over.metered {
+fn quota_id(exceeded: &Exceeded) -> String {
+    let per = if exceeded.period >= A_DAY { "PerDay" } else { "PerMinute" };
+    match exceeded.metered {
         Metered::Requests | Metered::Concurrent => {
             format!("GenerateRequests{per}PerProjectPerModel")
         }
@@ -176,24 +178,24 @@ pub(super) fn chunk(answer: &Answer, tokens: Range<u64>) -> Value {
     let content = json!({"parts": [{"text": script::text(tokens)}], "role": "model"});
     let mut candidate = json!({"content": content, "index": 0});
     if last && let Some(candidate) = candidate.as_object_mut() {
-        let reason = if answer.cut_short { "MAX_TOKENS" } else { "STOP" };
+        let reason = if answer.is_truncated { "MAX_TOKENS" } else { "STOP" };
         candidate.insert("finishReason".into(), reason.into());
     }
     let mut usage = json!({
-        "promptTokenCount": answer.prompt,
-        "totalTokenCount": answer.prompt.saturating_add(so_far),
-        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": answer.prompt}],
+        "promptTokenCount": answer.prompt_tokens,
+        "totalTokenCount": answer.prompt_tokens.saturating_add(so_far),
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": answer.prompt_tokens}],
     });
-    // The count is absent where nothing was generated.
+    // The provider leaves the count out while nothing has been generated.
     if so_far > 0
         && let Some(usage) = usage.as_object_mut()
     {
         usage.insert("candidatesTokenCount".into(), so_far.into());
     }
-    if answer.cached.read > 0
+    if answer.cache_use.read > 0
         && let Some(usage) = usage.as_object_mut()
     {
-        usage.insert("cachedContentTokenCount".into(), answer.cached.read.into());
+        usage.insert("cachedContentTokenCount".into(), answer.cache_use.read.into());
     }
     json!({
         "candidates": [candidate],
@@ -206,10 +208,10 @@ pub(super) fn chunk(answer: &Answer, tokens: Range<u64>) -> Value {
 pub(super) fn frame(answer: &Answer, number: u64, part: &Part) -> String {
     let tokens = match part {
         Part::Text(tokens) => tokens.clone(),
-        // There are no others.
+        // A Gemini stream has only text frames.
         Part::Head(_) | Part::Tail(_) => 0..0,
     };
-    element(answer, number, &chunk(answer, tokens), number + 1 == answer.frames())
+    element(answer, number, &chunk(answer, tokens), number + 1 == answer.frame_count())
 }
 
 pub(super) fn error() -> Value {
@@ -220,9 +222,9 @@ pub(super) fn error_frame(answer: &Answer, number: u64, error: &Value) -> String
     element(answer, number, error, true)
 }
 
-/// An event with CRLF line ends, or an element of the array.
+/// An event with CRLF line ends, or an element of the JSON array.
 fn element(answer: &Answer, number: u64, value: &Value, last: bool) -> String {
-    if answer.streaming == Streaming::Events {
+    if answer.delivery == Delivery::Events {
         return format!("data: {value}\r\n\r\n");
     }
     let open = if number == 0 { "[" } else { ",\r\n" };

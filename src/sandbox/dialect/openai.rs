@@ -3,28 +3,29 @@
 //! Shapes as in the [API reference](https://platform.openai.com/docs/api-reference) and the guides
 //! on rate limits and error codes.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::{
-    Context, Told,
-    answer::{Answer, Part, data},
-    put,
+    answer::{Answer, Part},
+    reply::{RefusalReply, ReplyContext, data, period_name, put},
 };
 use crate::{
     limit::Metered,
     sandbox::{
         clock::{ceil_millis, ceil_secs, go_duration},
-        limits::{Left, Over, Wait},
+        limits::{Exceeded, Remaining, Wait},
         refusal::Refusal,
         script,
     },
 };
 
-pub(super) fn refuse(refusal: &Refusal, context: &Context<'_>) -> Told {
-    let Context { model, account, .. } = context;
+pub(super) fn refuse(refusal: &Refusal, context: &ReplyContext<'_>) -> RefusalReply {
+    let ReplyContext { model, account, .. } = context;
     let invalid = "invalid_request_error";
-    let say = |status, kind: &str, code: Option<&str>, message: String| Told {
+    let reply = |status, kind: &str, code: Option<&str>, message: String| RefusalReply {
         status,
         headers: HeaderMap::new(),
         body: json!({"error": {"message": message, "type": kind, "param": null, "code": code}}),
@@ -33,70 +34,74 @@ pub(super) fn refuse(refusal: &Refusal, context: &Context<'_>) -> Told {
         Refusal::NoCredential => {
             let message = "You didn't provide an API key. You need to provide your API key in an \
                 Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).";
-            say(StatusCode::UNAUTHORIZED, invalid, None, message.into())
+            reply(StatusCode::UNAUTHORIZED, invalid, None, message.into())
         }
         Refusal::SeveralCredentials => {
             let message = "More than one API key was provided. Send exactly one.".into();
-            say(StatusCode::UNAUTHORIZED, invalid, Some("invalid_api_key"), message)
+            reply(StatusCode::UNAUTHORIZED, invalid, Some("invalid_api_key"), message)
         }
         Refusal::UnknownKey => {
             let message = "Incorrect API key provided. You can find your API key at \
                 https://platform.openai.com/account/api-keys.";
-            say(StatusCode::UNAUTHORIZED, invalid, Some("invalid_api_key"), message.into())
+            reply(StatusCode::UNAUTHORIZED, invalid, Some("invalid_api_key"), message.into())
         }
-        Refusal::UnknownPath => say(StatusCode::NOT_FOUND, invalid, None, "Invalid URL".into()),
-        Refusal::BadRequest(why) => say(StatusCode::BAD_REQUEST, invalid, None, (*why).into()),
+        Refusal::UnknownPath => reply(StatusCode::NOT_FOUND, invalid, None, "Invalid URL".into()),
+        Refusal::BadRequest(why) => reply(StatusCode::BAD_REQUEST, invalid, None, (*why).into()),
         Refusal::UnknownModel => {
             let message =
                 format!("The model `{model}` does not exist or you do not have access to it.");
-            say(StatusCode::NOT_FOUND, invalid, Some("model_not_found"), message)
+            reply(StatusCode::NOT_FOUND, invalid, Some("model_not_found"), message)
         }
         Refusal::ModelForbidden => {
             let message = format!("Project `{account}` does not have access to model `{model}`");
-            say(StatusCode::FORBIDDEN, invalid, Some("model_not_found"), message)
+            reply(StatusCode::FORBIDDEN, invalid, Some("model_not_found"), message)
         }
         Refusal::PathForbidden => {
             let message = format!(
                 "You have insufficient permissions for this operation. Missing scopes: api.{}.write.",
                 resource(context.path),
             );
-            say(StatusCode::UNAUTHORIZED, invalid, None, message)
+            reply(StatusCode::UNAUTHORIZED, invalid, None, message)
         }
         Refusal::HeaderRejected(_, value) => {
             let message = format!("No such organization: {value}.");
-            say(StatusCode::UNAUTHORIZED, invalid, Some("invalid_organization"), message)
+            reply(StatusCode::UNAUTHORIZED, invalid, Some("invalid_organization"), message)
         }
-        Refusal::Exhausted => {
+        Refusal::QuotaExhausted => {
             let message = "You exceeded your current quota, please check your plan and billing \
                 details.";
             let quota = "insufficient_quota";
-            say(StatusCode::TOO_MANY_REQUESTS, quota, Some(quota), message.into())
+            reply(StatusCode::TOO_MANY_REQUESTS, quota, Some(quota), message.into())
         }
-        Refusal::Over(over) => {
-            let kind = if counts_tokens(over.metered) { "tokens" } else { "requests" };
+        Refusal::LimitExceeded(exceeded) => {
+            let kind = if counts_tokens(exceeded.metered) { "tokens" } else { "requests" };
             let code = Some("rate_limit_exceeded");
-            let mut told =
-                say(StatusCode::TOO_MANY_REQUESTS, kind, code, over_message(over, context));
-            if let Wait::For(wait) = over.wait {
-                put(&mut told.headers, "retry-after", ceil_secs(wait).to_string());
-                put(&mut told.headers, "retry-after-ms", ceil_millis(wait).to_string());
+            let mut limited = reply(
+                StatusCode::TOO_MANY_REQUESTS,
+                kind,
+                code,
+                exceeded_message(exceeded, context),
+            );
+            if let Wait::For(wait) = exceeded.wait {
+                put(&mut limited.headers, "retry-after", ceil_secs(wait).to_string());
+                put(&mut limited.headers, "retry-after-ms", ceil_millis(wait).to_string());
             }
-            told
+            limited
         }
         Refusal::Overloaded => {
             let message = "The engine is currently overloaded, please try again later.".into();
             let (kind, code) = ("service_unavailable_error", Some("server_is_overloaded"));
-            say(StatusCode::SERVICE_UNAVAILABLE, kind, code, message)
+            reply(StatusCode::SERVICE_UNAVAILABLE, kind, code, message)
         }
         Refusal::Error(status) if status.is_server_error() => {
             let message = "The server had an error while processing your request.".into();
-            say(*status, "server_error", Some("server_error"), message)
+            reply(*status, "server_error", Some("server_error"), message)
         }
-        Refusal::Error(status) => say(*status, invalid, None, format!("Answered with {status}.")),
+        Refusal::Error(status) => reply(*status, invalid, None, format!("Answered with {status}.")),
     }
 }
 
-/// What a path is about: `responses` of `/v1/responses`.
+/// The resource of a path: `responses` of `/v1/responses`.
 fn resource(path: &str) -> &str {
     path.split('/').nth(2).unwrap_or_default()
 }
@@ -105,12 +110,12 @@ fn counts_tokens(metered: Metered) -> bool {
     matches!(metered, Metered::Tokens | Metered::InputTokens | Metered::OutputTokens)
 }
 
-fn over_message(over: &Over, context: &Context<'_>) -> String {
-    let Context { model, account, .. } = context;
-    let Over { metered, amount, period, used, requested, wait } = over;
-    let per = super::per(*period);
+fn exceeded_message(exceeded: &Exceeded, context: &ReplyContext<'_>) -> String {
+    let ReplyContext { model, account, .. } = context;
+    let Exceeded { metered, amount, period, used, requested, wait } = exceeded;
+    let per = period_name(*period);
     match wait {
-        Wait::Untold => {
+        Wait::Hidden => {
             format!("Rate limit reached for {model} in organization {account} on {metered}.")
         }
         Wait::Unknown => {
@@ -129,34 +134,34 @@ fn over_message(over: &Over, context: &Context<'_>) -> String {
     }
 }
 
-pub(super) fn greet(headers: &mut HeaderMap, context: &Context<'_>) {
+pub(super) fn add_ids(headers: &mut HeaderMap, context: &ReplyContext<'_>) {
     put(headers, "openai-organization", context.account);
     put(headers, "x-request-id", format!("req_{}", context.request_id));
 }
 
-/// One family of headers for requests and one for tokens: the first limit of each in the list.
-pub(super) fn tell_left(headers: &mut HeaderMap, left: &[Left]) {
-    let mut tell = |left: &Left, names: [&'static str; 3]| {
+/// Adds one family of headers for requests and one for tokens, each for the first such limit in the list.
+pub(super) fn add_limits(headers: &mut HeaderMap, limits: &[Remaining]) {
+    let mut add = |of: &Remaining, names: [&'static str; 3]| {
         let [limit, remaining, reset] = names;
-        put(headers, limit, left.amount.to_string());
-        put(headers, remaining, left.left.to_string());
-        put(headers, reset, go_duration(left.reset));
+        put(headers, limit, of.amount.to_string());
+        put(headers, remaining, of.remaining.to_string());
+        put(headers, reset, go_duration(of.reset));
     };
-    if let Some(left) = left.iter().find(|left| left.metered == Metered::Requests) {
+    if let Some(of) = limits.iter().find(|of| of.metered == Metered::Requests) {
         let names = [
             "x-ratelimit-limit-requests",
             "x-ratelimit-remaining-requests",
             "x-ratelimit-reset-requests",
         ];
-        tell(left, names);
+        add(of, names);
     }
-    if let Some(left) = left.iter().find(|left| counts_tokens(left.metered)) {
+    if let Some(of) = limits.iter().find(|of| counts_tokens(of.metered)) {
         let names = [
             "x-ratelimit-limit-tokens",
             "x-ratelimit-remaining-tokens",
             "x-ratelimit-reset-tokens",
         ];
-        tell(left, names);
+        add(of, names);
     }
 }
 
@@ -190,7 +195,7 @@ pub(super) fn frame(answer: &Answer, part: &Part) -> String {
             "system_fingerprint": "fp_sandbox",
             "choices": choices,
         });
-        // Once usage is asked for, every chunk has the field.
+        // If the request asks for usage, every chunk has this field.
         if answer.include_usage
             && let Some(fields) = chunk.as_object_mut()
         {
@@ -229,15 +234,15 @@ pub(super) fn error() -> Value {
 }
 
 fn finish_reason(answer: &Answer) -> &'static str {
-    if answer.cut_short { "length" } else { "stop" }
+    if answer.is_truncated { "length" } else { "stop" }
 }
 
 fn usage(answer: &Answer) -> Value {
     json!({
-        "prompt_tokens": answer.prompt,
+        "prompt_tokens": answer.prompt_tokens,
         "completion_tokens": answer.tokens,
-        "total_tokens": answer.prompt.saturating_add(answer.tokens),
-        "prompt_tokens_details": {"cached_tokens": answer.cached.read, "audio_tokens": 0},
+        "total_tokens": answer.prompt_tokens.saturating_add(answer.tokens),
+        "prompt_tokens_details": {"cached_tokens": answer.cache_use.read, "audio_tokens": 0},
         "completion_tokens_details": {
             "reasoning_tokens": 0,
             "audio_tokens": 0,
@@ -252,11 +257,11 @@ pub(super) fn embeddings(answer: &Answer) -> Value {
         "object": "list",
         "data": [{"object": "embedding", "index": 0, "embedding": [0.5, -0.5, 0.5, 0.5]}],
         "model": &*answer.model,
-        "usage": {"prompt_tokens": answer.prompt, "total_tokens": answer.prompt},
+        "usage": {"prompt_tokens": answer.prompt_tokens, "total_tokens": answer.prompt_tokens},
     })
 }
 
 pub(super) fn models(answer: &Answer) -> Value {
-    let model = |id: &std::sync::Arc<str>| json!({"id": &**id, "object": "model", "created": answer.created, "owned_by": "sandbox"});
+    let model = |id: &Arc<str>| json!({"id": &**id, "object": "model", "created": answer.created, "owned_by": "sandbox"});
     json!({"object": "list", "data": answer.models.iter().map(model).collect::<Vec<_>>()})
 }

@@ -1,14 +1,17 @@
 //! OpenAI's responses API.
 //!
-//! Simplified: a stream has its first event, one for each piece of text, and its last, which repeats
-//! the whole text and alone has the usage. There is no `[DONE]`.
+//! Simplified: a stream has a first event, one event for each piece of text, and a last event. The last
+//! event repeats the whole text and is the only one with the usage. There is no `[DONE]`.
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Part, event};
+use super::{
+    answer::{Answer, Part},
+    reply::event,
+};
 use crate::sandbox::script;
 
-/// How far a response has come.
+/// The progress of a response.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     InProgress,
@@ -20,11 +23,11 @@ pub(super) fn response(answer: &Answer, stage: Stage) -> Value {
     let completed = stage == Stage::Completed;
     let status = match stage {
         Stage::InProgress => "in_progress",
-        Stage::Completed if answer.cut_short => "incomplete",
+        Stage::Completed if answer.is_truncated => "incomplete",
         Stage::Completed => "completed",
         Stage::Failed => "failed",
     };
-    let reason = (completed && answer.cut_short).then(|| json!({"reason": "max_output_tokens"}));
+    let reason = (completed && answer.is_truncated).then(|| json!({"reason": "max_output_tokens"}));
     let output = completed.then(|| message(answer, status));
     json!({
         "id": format!("resp_{}", answer.id),
@@ -59,11 +62,11 @@ fn message(answer: &Answer, status: &str) -> Value {
 
 fn usage(answer: &Answer) -> Value {
     json!({
-        "input_tokens": answer.prompt,
-        "input_tokens_details": {"cached_tokens": answer.cached.read},
+        "input_tokens": answer.prompt_tokens,
+        "input_tokens_details": {"cached_tokens": answer.cache_use.read},
         "output_tokens": answer.tokens,
         "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": answer.prompt.saturating_add(answer.tokens),
+        "total_tokens": answer.prompt_tokens.saturating_add(answer.tokens),
     })
 }
 
@@ -87,7 +90,7 @@ pub(super) fn frame(answer: &Answer, number: u64, part: &Part) -> String {
             });
             event(kind, &delta)
         }
-        Part::Tail(_) if answer.cut_short => {
+        Part::Tail(_) if answer.is_truncated => {
             staged(answer, number, "response.incomplete", Stage::Completed)
         }
         Part::Tail(_) => staged(answer, number, "response.completed", Stage::Completed),
@@ -99,7 +102,7 @@ pub(super) fn error() -> Value {
     json!({"error": {"code": "server_error", "message": message}})
 }
 
-/// Of the error there is the code and the message.
+/// An event for a failed response. It keeps only the code and the message of the error.
 pub(super) fn error_frame(answer: &Answer, number: u64, error: &Value) -> String {
     let kind = "response.failed";
     let mut response = response(answer, Stage::Failed);

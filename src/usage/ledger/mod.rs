@@ -1,9 +1,10 @@
-//! The books: what was used, by whom, and when.
+//! The ledger: sums of what was used, by key, model, tag and time.
 
-mod books;
-mod line;
+mod interval;
 mod query;
 mod report;
+mod row;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -13,35 +14,31 @@ use std::{
     time::Duration,
 };
 
-pub use books::Per;
-pub use line::{Line, Whose};
-pub use query::{By, Query, QueryError};
-pub use report::{Report, ReportLine};
+pub use interval::Interval;
+pub use query::{Dimension, Query};
+pub use report::{Report, ReportRow};
+pub use row::{Dimensions, UsageRow};
 pub use totals::Totals;
 
-use super::{Spent, UsageSink};
-use books::{Books, Keep};
+use super::sink::{UsageRecord, UsageSink};
+use sums::{Bounds, Sums};
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
 
-/// Adds up what requests use: by key, account, model and tag, for each minute, hour and day (of UTC).
+/// Sums what requests use: by key, account, model and tag, for each minute, hour and day of UTC.
 ///
-/// It is a [`UsageSink`]; one ledger may serve several pools. It is in memory and bounded: by default
-/// minutes are kept for 3 hours, hours for 7 days and days for 400 days, each with at most 500
-/// combinations of key, model and tag. Those beyond are added up under the tag `(other)`, and beyond
-/// twice as many under the model `(other)`, too, so that sums stay whole. A combination takes about 250
-/// bytes; most days have few.
-///
-/// A request is booked once, when its answer has ended, for that moment: with what it told, an estimate
-/// if it was cut, or as a request without a usage if it told nothing. Attempts that were refused, and
-/// those that failed without an answer, are not booked. Figures stop at 2^64.
+/// It is a [`UsageSink`]; one ledger may serve several pools. It counts a request once, when the answer
+/// has ended, at that moment. The usage is what the answer reported, an estimate if the answer was cut, or
+/// none if the answer reported nothing. Attempts that were refused, or that failed without an answer, are
+/// not counted.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # use std::sync::Arc;
-/// # use tower_key_rotation::{ApiKey, Demand, KeyPool, OpenAi, Usage, usage::Ledger};
+/// # use tower_key_rotation::{ApiKey, Demand, KeyPool, OpenAi, Usage};
+/// # use tower_key_rotation::usage::{Dimension, Interval, Ledger, Query};
 /// let ledger = Arc::new(Ledger::new());
 /// let pool = KeyPool::builder(OpenAi::default())
 ///     .key(ApiKey::new("sk-not-a-real-key").id("a1"))
@@ -49,78 +46,92 @@ const DAY: u64 = 24 * HOUR;
 ///     .build()?;
 ///
 /// let mut lease = pool.acquire(&Demand::new().model("gpt-4o").tag("team-a")).await?;
-/// lease.settle(Usage::tokens(1_000, 200)); // KeyRotation does it with what it reads
+/// lease.settle(Usage::tokens(1_000, 200)); // KeyRotation does this with the usage that it reads
 ///
-/// let report = ledger.query(&"by=model,tag,hour".parse()?);
+/// let query = Query::new().by(Dimension::Model).by(Dimension::Tag).per(Interval::Hour);
+/// let report = ledger.query(&query);
+/// assert_eq!(report.rows[0].tag.as_deref(), Some("team-a"));
 /// assert_eq!(report.total.nano_dollars, 4_500_000); // 1,000 x $2.50 and 200 x $10 a million
-/// println!("{}", report.to_csv());
+/// assert_eq!(report.total.dollars(), "0.004500000");
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Bounds
+///
+/// It lives in memory. By default it keeps minutes for 3 hours, hours for 7 days and days for 400 days
+/// ([`retention`](Self::retention)). Each interval has at most 500 combinations of key, model and tag
+/// ([`max_rows`](Self::max_rows)). Further ones are summed under the tag `(other)`, and beyond twice as
+/// many under the model `(other)` too, so sums stay complete. A combination takes about 250 bytes.
+///
+/// # Keeping a ledger in a store
+///
+/// A store writes the rows of [`take_changed`](Self::take_changed) from time to time, and reads them back
+/// with [`load`](Self::load) when the process starts again. Each row holds its sums from the start of its
+/// interval, so a store replaces the older row, and writing a row twice does no harm. The gateway example
+/// has a store in SQLite.
 #[derive(Debug)]
 pub struct Ledger {
-    keep: Keep,
-    books: Mutex<Books>,
+    bounds: Bounds,
+    sums: Mutex<Sums>,
 }
 
 impl Ledger {
-    /// An empty one, that keeps as much as is said above.
+    /// An empty ledger with the default bounds.
     #[must_use]
     pub fn new() -> Self {
-        let spans = [3 * HOUR, 7 * DAY, 400 * DAY].map(Duration::from_secs);
-        Self { keep: Keep { spans, lines: 500 }, books: Mutex::default() }
+        let retention = [3 * HOUR, 7 * DAY, 400 * DAY].map(Duration::from_secs);
+        Self { bounds: Bounds { retention, max_rows: 500 }, sums: Mutex::default() }
     }
 
-    /// How long the sums of minutes, hours or days are kept; of one at least.
+    /// How long minutes, hours or days are kept; one interval at least.
     #[must_use]
-    pub fn keep(mut self, per: Per, span: Duration) -> Self {
-        self.keep.spans[per as usize] = span;
+    pub fn retention(mut self, interval: Interval, time: Duration) -> Self {
+        self.bounds.retention[interval as usize] = time;
         self
     }
 
-    /// How many combinations of key, model and tag each minute, hour and day has at most before tags are
-    /// taken together; twice as many, and two for each key, are never exceeded.
+    /// How many combinations of key, model and tag each interval has before new tags are combined. It
+    /// never has more than twice as many, plus two for each key.
     #[must_use]
-    pub fn lines(mut self, most: usize) -> Self {
-        self.keep.lines = most;
+    pub fn max_rows(mut self, rows: usize) -> Self {
+        self.bounds.max_rows = rows;
         self
     }
 
-    /// What the ledger says; see [`Query`].
+    /// Answers a [`Query`].
     #[must_use]
     pub fn query(&self, query: &Query) -> Report {
-        Report::new(&self.books(), query)
+        Report::new(&self.sums(), query)
     }
 
-    /// The lines that have changed since the last call, for whoever keeps them in a file. Each has its
-    /// sums from the beginning, so that writing one in place of an older one is right, however often.
-    #[must_use = "they are not told again"]
-    pub fn take_changed(&self) -> Vec<Line> {
-        let mut lines = Vec::new();
-        self.books().take_changed(|line| lines.push(line));
-        lines
+    /// The rows that have changed since the last call, for a store.
+    #[must_use = "these rows are not returned again"]
+    pub fn take_changed(&self) -> Vec<UsageRow> {
+        self.sums().take_changed()
     }
 
-    /// Whether there are any.
+    /// Whether rows have changed since the last [`take_changed`](Self::take_changed).
     #[must_use]
     pub fn has_changed(&self) -> bool {
-        self.books().has_changed()
+        self.sums().has_changed()
     }
 
-    /// Lines that were taken and could not be kept, to be taken again.
-    pub fn give_back(&self, lines: &[Line]) {
-        let mut books = self.books();
-        lines.iter().for_each(|line| books.mark_changed(line));
+    /// Marks rows as changed, because a store failed to write them. The next
+    /// [`take_changed`](Self::take_changed) returns them again.
+    pub fn mark_changed(&self, rows: &[UsageRow]) {
+        let mut sums = self.sums();
+        rows.iter().for_each(|row| sums.mark_changed(row));
     }
 
-    /// Adds lines that were kept in a file to what there is: before anything is booked.
-    pub fn load(&self, lines: impl IntoIterator<Item = Line>) {
-        let mut books = self.books();
-        lines.into_iter().for_each(|line| books.load(line, &self.keep));
+    /// Adds rows from a store. Call it once, before the ledger counts a request.
+    pub fn load(&self, rows: impl IntoIterator<Item = UsageRow>) {
+        let mut sums = self.sums();
+        rows.into_iter().for_each(|row| sums.load(&row, &self.bounds));
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    fn sums(&self) -> MutexGuard<'_, Sums> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -131,8 +142,8 @@ impl Default for Ledger {
 }
 
 impl UsageSink for Ledger {
-    fn record(&self, spent: &Spent<'_>) {
-        let (whose, totals) = (Whose::of(spent), Totals::of(spent));
-        self.books().add(spent.at, &whose, &totals, &self.keep);
+    fn record(&self, record: &UsageRecord<'_>) {
+        let (dimensions, totals) = (Dimensions::of(record), Totals::of(record));
+        self.sums().add(record.at, &dimensions, &totals, &self.bounds);
     }
 }

@@ -1,43 +1,51 @@
-//! What the ledger says, as JSON and as CSV.
+//! The answer of the ledger to a query.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{By, Per, Query, Totals, Whose, books::Books, query::shown};
-use crate::{KeyId, usage::price::dollars};
+use super::{
+    interval::{Interval, rfc3339},
+    query::{Dimension, Query},
+    row::Dimensions,
+    sums::Sums,
+    totals::Totals,
+};
+use crate::KeyId;
 
-/// The answer to a [`Query`]. It serialises to JSON as it stands.
+/// The answer to a [`Query`]. It serialises to JSON as the gateway shows it: moments as text, the cost in
+/// dollars beside each sum, and the rows as `lines`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// What its lines are told apart by.
-    pub by: Vec<By>,
-    /// Of which sums it is made.
-    pub per: Per,
-    /// From when on: seconds since 1970; none if it was not asked.
-    #[serde(serialize_with = "time")]
+    /// The dimensions that rows are grouped by.
+    pub by: Vec<Dimension>,
+    /// The length of the intervals that sums are made from.
+    pub per: Interval,
+    /// The start of the report in seconds since 1970; none if the query has no start.
+    #[serde(serialize_with = "moment")]
     pub from: Option<u64>,
-    /// Until when; none if it was not asked.
-    #[serde(serialize_with = "time")]
+    /// The end of the report in seconds since 1970, exclusive; none if the query has no end.
+    #[serde(serialize_with = "moment")]
     pub to: Option<u64>,
-    /// The sums, by time and then by name.
-    pub lines: Vec<ReportLine>,
-    /// The sum of all lines.
+    /// The sums, ordered by time and then by the names of dimensions.
+    #[serde(rename = "lines")]
+    pub rows: Vec<ReportRow>,
+    /// The sum of all rows.
     #[serde(serialize_with = "with_dollars")]
     pub total: Totals,
-    /// The models with tokens that nobody knows a price of, and how many.
+    /// The models with unpriced tokens, and how many tokens.
     pub unpriced: BTreeMap<Arc<str>, u64>,
-    /// Whether there is a line for each minute, hour or day.
+    /// Whether rows are grouped by interval too, so that each has a [`begin`](ReportRow::begin).
     #[serde(skip)]
-    is_timed: bool,
+    pub is_by_interval: bool,
 }
 
-/// One line of a report. What was not asked for is none.
+/// A row of a report. Dimensions that the query does not group by are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ReportLine {
-    /// When it begins: seconds since 1970.
+pub struct ReportRow {
+    /// The start of the interval, in seconds since 1970.
     pub begin: Option<u64>,
     /// The pool.
     pub pool: Option<Arc<str>>,
@@ -45,165 +53,127 @@ pub struct ReportLine {
     pub account: Option<Arc<str>>,
     /// The key.
     pub key: Option<KeyId>,
-    /// The model; none, too, for requests without one.
+    /// The model; also none for requests without a model.
     pub model: Option<Arc<str>>,
-    /// The tag; none, too, for requests without one.
+    /// The tag; also none for requests without a tag.
     pub tag: Option<Arc<str>>,
     /// The sums.
     pub totals: Totals,
-    /// What it is told apart by.
-    by: Vec<By>,
+    /// The dimensions that the query groups by.
+    by: Vec<Dimension>,
 }
 
-/// What the lines of a report are put together by, and ordered.
-type Group<'b> = (Option<u64>, [Option<&'b str>; 5]);
+/// What rows are grouped and ordered by.
+type Group<'s> = (Option<u64>, [Option<&'s str>; 5]);
 
 impl Report {
-    pub(super) fn new(books: &Books, query: &Query) -> Self {
-        let per = query.per.unwrap_or_else(|| finest(books, query));
-        let from = query.from.map(|from| per.begin(from));
-        let to = query.to.map(|to| per.begin(to.saturating_add(per.seconds() - 1)));
-        let mut groups: BTreeMap<Group<'_>, (&Whose, Totals)> = BTreeMap::new();
+    pub(super) fn new(sums: &Sums, query: &Query) -> Self {
+        let per = query.per.unwrap_or_else(|| shortest_interval(sums, query));
+        let from = query.from.map(|from| per.start(from));
+        let to = query.to.map(|to| per.start(to.saturating_add(per.seconds() - 1)));
+        let mut groups: BTreeMap<Group<'_>, (&Dimensions, Totals)> = BTreeMap::new();
         let (mut total, mut unpriced) = (Totals::default(), BTreeMap::new());
-        for (begin, lines) in books.between(per, from.unwrap_or(0), to.unwrap_or(u64::MAX)) {
-            for (whose, sum) in lines {
+        for (begin, rows) in sums.between(per, from.unwrap_or(0), to.unwrap_or(u64::MAX)) {
+            for (dimensions, sum) in rows {
                 total.add(&sum.totals);
                 if sum.totals.unpriced > 0 {
-                    let model = whose.model.clone().unwrap_or_else(|| "(none)".into());
+                    let model = dimensions.model.clone().unwrap_or_else(|| "(none)".into());
                     let tokens: &mut u64 = unpriced.entry(model).or_default();
                     *tokens = tokens.saturating_add(sum.totals.unpriced);
                 }
-                let group = (query.per.map(|_| begin), group(whose, &query.by));
-                groups.entry(group).or_insert((whose, Totals::default())).1.add(&sum.totals);
+                let group = (query.per.map(|_| begin), group(dimensions, &query.by));
+                groups.entry(group).or_insert((dimensions, Totals::default())).1.add(&sum.totals);
             }
         }
-        let lines = groups.into_iter().map(|((begin, _), (whose, totals))| {
-            let has = |by| query.by.contains(&by);
-            ReportLine {
+        let rows = groups.into_iter().map(|((begin, _), (dimensions, totals))| {
+            let has = |dimension| query.by.contains(&dimension);
+            ReportRow {
                 begin,
-                pool: has(By::Pool).then(|| Arc::clone(&whose.pool)),
-                account: has(By::Account).then(|| Arc::clone(&whose.account)),
-                key: has(By::Key).then(|| whose.key.clone()),
-                model: whose.model.clone().filter(|_| has(By::Model)),
-                tag: whose.tag.clone().filter(|_| has(By::Tag)),
+                pool: has(Dimension::Pool).then(|| Arc::clone(&dimensions.pool)),
+                account: has(Dimension::Account).then(|| Arc::clone(&dimensions.account)),
+                key: has(Dimension::Key).then(|| dimensions.key.clone()),
+                model: dimensions.model.clone().filter(|_| has(Dimension::Model)),
+                tag: dimensions.tag.clone().filter(|_| has(Dimension::Tag)),
                 totals,
                 by: query.by.clone(),
             }
         });
-        let (by, lines, is_timed) = (query.by.clone(), lines.collect(), query.per.is_some());
-        Self { by, per, from, to, lines, total, unpriced, is_timed }
+        let (by, rows, is_by_interval) = (query.by.clone(), rows.collect(), query.per.is_some());
+        Self { by, per, from, to, rows, total, unpriced, is_by_interval }
     }
+}
 
-    /// The same as CSV (RFC 4180): a line of names, and one for each line, with the cost in dollars, to
-    /// the last digit, at its end.
-    ///
-    /// Some names are chosen by callers. One that a spreadsheet would take for a formula has an
-    /// apostrophe put before it.
+impl ReportRow {
+    /// The name in a dimension; none if the query does not group by it, or if the requests have no such
+    /// name.
     #[must_use]
-    pub fn to_csv(&self) -> String {
-        let begin = self.is_timed.then_some("begin");
-        let names = begin.into_iter().chain(self.by.iter().map(|by| by.name()));
-        let mut csv = names.chain(Totals::NAMES).chain(["dollars"]).collect::<Vec<_>>().join(",");
-        csv.push_str("\r\n");
-        for line in &self.lines {
-            if let Some(begin) = line.begin {
-                csv.push_str(&shown(begin));
-                csv.push(',');
-            }
-            for by in &self.by {
-                csv.push_str(&cell(line.name(*by).unwrap_or_default()));
-                csv.push(',');
-            }
-            for figure in line.totals.figures() {
-                csv.push_str(&figure.to_string());
-                csv.push(',');
-            }
-            csv.push_str(&dollars(line.totals.nano_dollars));
-            csv.push_str("\r\n");
-        }
-        csv
-    }
-}
-
-impl ReportLine {
-    fn name(&self, by: By) -> Option<&str> {
-        match by {
-            By::Pool => self.pool.as_deref(),
-            By::Account => self.account.as_deref(),
-            By::Key => self.key.as_ref().map(KeyId::as_str),
-            By::Model => self.model.as_deref(),
-            By::Tag => self.tag.as_deref(),
+    pub fn name(&self, dimension: Dimension) -> Option<&str> {
+        match dimension {
+            Dimension::Pool => self.pool.as_deref(),
+            Dimension::Account => self.account.as_deref(),
+            Dimension::Key => self.key.as_ref().map(KeyId::as_str),
+            Dimension::Model => self.model.as_deref(),
+            Dimension::Tag => self.tag.as_deref(),
         }
     }
 }
 
-impl Serialize for ReportLine {
+impl Serialize for ReportRow {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         if let Some(begin) = self.begin {
-            map.serialize_entry("begin", &shown(begin))?;
+            map.serialize_entry("begin", &rfc3339(begin))?;
         }
-        for by in &self.by {
-            map.serialize_entry(by.name(), &self.name(*by))?;
+        for dimension in &self.by {
+            map.serialize_entry(dimension.name(), &self.name(*dimension))?;
         }
-        entries(&self.totals, &mut map)?;
+        serialize_totals(&self.totals, &mut map)?;
         map.end()
     }
 }
 
-/// The names by which lines are told apart, as they are asked for.
-fn group<'b>(whose: &'b Whose, by: &[By]) -> [Option<&'b str>; 5] {
+/// The names that a row is grouped by, in the order of the query.
+fn group<'s>(dimensions: &'s Dimensions, by: &[Dimension]) -> [Option<&'s str>; 5] {
     let mut group = [None; 5];
-    for (place, by) in group.iter_mut().zip(by) {
-        *place = match by {
-            By::Pool => Some(&*whose.pool),
-            By::Account => Some(&*whose.account),
-            By::Key => Some(whose.key.as_str()),
-            By::Model => whose.model.as_deref(),
-            By::Tag => whose.tag.as_deref(),
+    for (place, dimension) in group.iter_mut().zip(by) {
+        *place = match dimension {
+            Dimension::Pool => Some(&*dimensions.pool),
+            Dimension::Account => Some(&*dimensions.account),
+            Dimension::Key => Some(dimensions.key.as_str()),
+            Dimension::Model => dimensions.model.as_deref(),
+            Dimension::Tag => dimensions.tag.as_deref(),
         };
     }
     group
 }
 
-/// Of which sums an answer is made, if the question does not say.
-fn finest(books: &Books, query: &Query) -> Per {
+/// The intervals that a report is made from if the query names none.
+fn shortest_interval(sums: &Sums, query: &Query) -> Interval {
     let moments = query.from.iter().chain(&query.to);
-    let is_full = |per: Per| moments.clone().all(|moment| moment.is_multiple_of(per.seconds()));
-    if is_full(Per::Day) {
-        return Per::Day;
+    let is_full = |per: Interval| moments.clone().all(|at| at.is_multiple_of(per.seconds()));
+    if is_full(Interval::Day) {
+        return Interval::Day;
     }
     let from = query.from.unwrap_or(0);
-    let first = |per| books.span(per).map_or(0, |(first, _)| first);
-    // Whatever is older than the oldest day is not in any.
-    let is_kept = |per: &Per| first(*per) <= per.begin(from).max(first(Per::Day));
-    Per::ALL.into_iter().find(is_kept).unwrap_or(Per::Day)
+    let first = |interval| sums.first_start(interval).unwrap_or(0);
+    // Usage from before the first day is in no interval.
+    let is_kept = |it: &Interval| first(*it) <= it.start(from).max(first(Interval::Day));
+    Interval::ALL.into_iter().find(is_kept).unwrap_or(Interval::Day)
 }
 
-/// A text as a cell: no formula, and in quotes if it has what divides cells somewhere.
-fn cell(text: &str) -> Cow<'_, str> {
-    let is_formula =
-        text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
-    let text = if is_formula { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) };
-    if text.contains([',', '"', '\r', '\n', ';', '\t']) {
-        return Cow::Owned(format!("\"{}\"", text.replace('"', "\"\"")));
-    }
-    text
-}
-
-fn entries<M: SerializeMap>(totals: &Totals, map: &mut M) -> Result<(), M::Error> {
-    for (name, figure) in Totals::NAMES.into_iter().zip(totals.figures()) {
+fn serialize_totals<M: SerializeMap>(totals: &Totals, map: &mut M) -> Result<(), M::Error> {
+    for (name, figure) in totals.figures() {
         map.serialize_entry(name, &figure)?;
     }
-    map.serialize_entry("dollars", &dollars(totals.nano_dollars))
+    map.serialize_entry("dollars", &totals.dollars())
 }
 
 fn with_dollars<S: Serializer>(totals: &Totals, serializer: S) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(None)?;
-    entries(totals, &mut map)?;
+    serialize_totals(totals, &mut map)?;
     map.end()
 }
 
-fn time<S: Serializer>(at: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
-    at.map(shown).serialize(serializer)
+fn moment<S: Serializer>(at: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    at.map(rfc3339).serialize(serializer)
 }

@@ -1,30 +1,32 @@
-//! What is counted.
+//! The sums of usage.
 
 use serde::{Deserialize, Serialize};
 
-use crate::usage::Spent;
+use crate::usage::{price::dollars, sink::UsageRecord};
 
-/// Sums over requests. Integers, so that parts add up to their whole, to the token.
+/// Sums over requests. They are integers, so parts add up to their whole exactly. Each sum stops at the
+/// largest `u64`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[serde(default)]
 pub struct Totals {
-    /// Requests that were answered, or given up by their caller once they were sent. Attempts that were
-    /// refused, or failed without an answer, are not among them.
+    /// Requests that were answered, or given up by their caller after they were sent. Attempts that were
+    /// refused, or that failed without an answer, are not counted.
     pub requests: u64,
-    /// Of those, the ones whose answer was cut before it told what it used, and which are estimated.
+    /// Of the requests, those with an estimated usage, because the answer was cut before it reported one.
     pub estimated_requests: u64,
-    /// And those whose answer came to its end and told nothing. Their tokens are not known, and not here.
+    /// Of the requests, those whose answer ended and reported no usage. Their tokens are unknown and not in
+    /// the sums.
     pub unmetered_requests: u64,
-    /// Tokens of prompts that came from no cache and went into none.
+    /// Tokens of prompts that were neither read from a cache nor written to one.
     pub input: u64,
-    /// Tokens of prompts that came from a cache.
+    /// Tokens of prompts that were read from a cache.
     pub cache_read: u64,
-    /// Tokens of prompts that were put into a cache.
+    /// Tokens of prompts that were written to a cache.
     pub cache_write: u64,
-    /// The same, for an hour.
+    /// Tokens of prompts that were written to a cache for an hour.
     pub cache_write_1h: u64,
-    /// Tokens of answers that are not reasoning.
+    /// Tokens of answers, without reasoning.
     pub output: u64,
     /// Tokens of reasoning.
     pub reasoning: u64,
@@ -32,39 +34,18 @@ pub struct Totals {
     pub estimated_input: u64,
     /// Of all tokens of answers, those of estimated requests.
     pub estimated_output: u64,
-    /// Of all tokens, those whose price is not known. They are not in the cost.
+    /// Of all tokens, those without a known price. The cost does not include them.
     pub unpriced: u64,
-    /// What it cost, in billionths of a US dollar.
+    /// The cost in billionths of a US dollar.
     pub nano_dollars: u64,
-    /// Of that, what estimated requests cost.
+    /// Of the cost, that of estimated requests.
     pub estimated_nano_dollars: u64,
 }
 
-/// How many figures there are.
-const FIGURES: usize = 14;
-
 impl Totals {
-    /// The names of the figures, in the order of [`figures`](Self::figures): those of the fields.
-    pub const NAMES: [&str; FIGURES] = [
-        "requests",
-        "estimated_requests",
-        "unmetered_requests",
-        "input",
-        "cache_read",
-        "cache_write",
-        "cache_write_1h",
-        "output",
-        "reasoning",
-        "estimated_input",
-        "estimated_output",
-        "unpriced",
-        "nano_dollars",
-        "estimated_nano_dollars",
-    ];
-
-    pub(super) fn of(spent: &Spent<'_>) -> Self {
+    pub(super) fn of(record: &UsageRecord<'_>) -> Self {
         let mut totals = Self { requests: 1, ..Self::default() };
-        let Some(usage) = spent.usage else {
+        let Some(usage) = record.usage else {
             totals.unmetered_requests = 1;
             return totals;
         };
@@ -79,9 +60,9 @@ impl Totals {
             reasoning: usage.reasoning,
             estimated_input: estimated(usage.all_input()),
             estimated_output: estimated(usage.all_output()),
-            unpriced: spent.charge.unpriced_tokens,
-            nano_dollars: spent.charge.nano_dollars,
-            estimated_nano_dollars: estimated(spent.charge.nano_dollars),
+            unpriced: record.charge.unpriced_tokens,
+            nano_dollars: record.charge.nano_dollars,
+            estimated_nano_dollars: estimated(record.charge.nano_dollars),
             ..totals
         }
     }
@@ -93,63 +74,71 @@ impl Totals {
         self.input.saturating_add(cached).saturating_add(self.cache_write_1h)
     }
 
-    /// All tokens of answers.
+    /// All tokens of answers, reasoning included.
     #[must_use]
     pub fn all_output(&self) -> u64 {
         self.output.saturating_add(self.reasoning)
     }
 
-    /// The figures in a row, for whoever keeps them elsewhere.
+    /// The cost in US dollars, with all nine decimal places: `0.000036000`.
     #[must_use]
-    pub fn figures(&self) -> [u64; FIGURES] {
-        [
-            self.requests,
-            self.estimated_requests,
-            self.unmetered_requests,
-            self.input,
-            self.cache_read,
-            self.cache_write,
-            self.cache_write_1h,
-            self.output,
-            self.reasoning,
-            self.estimated_input,
-            self.estimated_output,
-            self.unpriced,
-            self.nano_dollars,
-            self.estimated_nano_dollars,
-        ]
+    pub fn dollars(&self) -> String {
+        dollars(self.nano_dollars)
     }
 
-    /// The same from such a row.
-    #[must_use]
-    pub fn from_figures(figures: [u64; FIGURES]) -> Self {
-        let [requests, estimated_requests, unmetered_requests, rest @ ..] = figures;
-        let [input, cache_read, cache_write, cache_write_1h, output, reasoning, rest @ ..] = rest;
-        let [estimated_input, estimated_output, unpriced, nano_dollars, estimated_nano_dollars] =
-            rest;
-        Self {
-            requests,
-            estimated_requests,
-            unmetered_requests,
-            input,
-            cache_read,
-            cache_write,
-            cache_write_1h,
-            output,
-            reasoning,
-            estimated_input,
-            estimated_output,
-            unpriced,
-            nano_dollars,
-            estimated_nano_dollars,
-        }
+    /// The name and value of each figure, in the order of the fields, for instance to write them to a
+    /// table. Collecting them gives the same totals again:
+    ///
+    /// ```
+    /// use tower_key_rotation::usage::Totals;
+    ///
+    /// let totals: Totals = [("requests", 2), ("input", 30)].into_iter().collect();
+    /// assert_eq!((totals.requests, totals.input), (2, 30));
+    /// assert_eq!(totals.figures().next(), Some(("requests", 2)));
+    /// assert_eq!(totals.figures().collect::<Totals>(), totals);
+    /// ```
+    pub fn figures(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        let mut copy = *self;
+        copy.figures_mut().map(|(name, figure)| (name, *figure)).into_iter()
     }
 
     pub(super) fn add(&mut self, other: &Self) {
-        let mut figures = self.figures();
-        figures.iter_mut().zip(other.figures()).for_each(|(sum, more)| {
+        for ((_, sum), (_, more)) in self.figures_mut().into_iter().zip(other.figures()) {
             *sum = sum.saturating_add(more);
-        });
-        *self = Self::from_figures(figures);
+        }
+    }
+
+    /// The only list of the figures.
+    fn figures_mut(&mut self) -> [(&'static str, &mut u64); 14] {
+        [
+            ("requests", &mut self.requests),
+            ("estimated_requests", &mut self.estimated_requests),
+            ("unmetered_requests", &mut self.unmetered_requests),
+            ("input", &mut self.input),
+            ("cache_read", &mut self.cache_read),
+            ("cache_write", &mut self.cache_write),
+            ("cache_write_1h", &mut self.cache_write_1h),
+            ("output", &mut self.output),
+            ("reasoning", &mut self.reasoning),
+            ("estimated_input", &mut self.estimated_input),
+            ("estimated_output", &mut self.estimated_output),
+            ("unpriced", &mut self.unpriced),
+            ("nano_dollars", &mut self.nano_dollars),
+            ("estimated_nano_dollars", &mut self.estimated_nano_dollars),
+        ]
+    }
+}
+
+/// Figures that are missing are 0; unknown names are ignored.
+impl<N: AsRef<str>> FromIterator<(N, u64)> for Totals {
+    fn from_iter<I: IntoIterator<Item = (N, u64)>>(figures: I) -> Self {
+        let mut totals = Self::default();
+        for (name, value) in figures {
+            let mut known = totals.figures_mut().into_iter();
+            if let Some((_, figure)) = known.find(|(known, _)| *known == name.as_ref()) {
+                *figure = value;
+            }
+        }
+        totals
     }
 }

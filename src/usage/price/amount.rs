@@ -1,32 +1,31 @@
-//! Prices and sums of them, in integers: no float is ever added.
+//! Prices and their sums, in integers, so that no rounding error adds up.
 
-/// Decimal places of a dollar that a price has: finer than any provider's, and coarse enough to round
-/// away what binary floats left behind in price files (`4.6500000000000005e-07`).
-const PLACES: i64 = 18;
-/// What an amount has to be divided by for billionths of a dollar.
-const TO_NANO: u128 = 1_000_000_000;
-
-/// What one token costs, in 10^-18 US dollars. No more than 18 dollars.
+/// The price of one token, in 10^-18 US dollars; 18 dollars at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Price(u64);
 
+/// Decimal places of a dollar that a price has: finer than any provider's prices, and coarse enough to
+/// round away the errors of binary floats in price files (`4.6500000000000005e-07`).
+const PLACES: i64 = 18;
+/// How many units of a price are a billionth of a dollar.
+const TO_NANO: u128 = 1_000_000_000;
+
 impl Price {
-    /// A number as JSON writes it (`3e-06`, `0.000003`), read digit by digit and rounded to the 18th
-    /// decimal place.
+    /// Parses a JSON number (`3e-06`, `0.000003`) digit by digit, rounded to the 18th decimal place.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         if text.starts_with('-') {
-            return Err("is less than nothing");
+            return Err("is negative");
         }
         let (digits, exponent) = match text.split_once(['e', 'E']) {
-            Some((digits, exponent)) => (digits, exponent.parse().map_err(|_| "is no number")?),
+            Some((digits, exponent)) => (digits, exponent.parse().map_err(|_| "is not a number")?),
             None => (text, 0_i64),
         };
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         let all = whole.bytes().chain(fraction.bytes());
         if whole.is_empty() || !all.clone().all(|byte| byte.is_ascii_digit()) {
-            return Err("is no number");
+            return Err("is not a number");
         }
-        // How many of the digits stand before the place of the last that counts.
+        // How many of the digits are kept; the others are below the last decimal place.
         let kept = (whole.len() as i64).saturating_add(exponent).saturating_add(PLACES);
         let mut amount: u64 = 0;
         let mut all = all.skip_while(|byte| *byte == b'0').peekable();
@@ -38,7 +37,7 @@ impl Price {
         for _ in 0..kept.clamp(0, 64) {
             let digit = u64::from(all.next().map_or(0, |byte| byte - b'0'));
             let more = amount.checked_mul(10).and_then(|amount| amount.checked_add(digit));
-            amount = more.ok_or("is more than any token costs")?;
+            amount = more.ok_or("is more than 18 dollars per token")?;
         }
         if kept >= 0 && all.next().is_some_and(|byte| byte >= b'5') {
             amount = amount.saturating_add(1);
@@ -51,12 +50,12 @@ impl Price {
     }
 }
 
-/// A sum of such products in billionths of a dollar, to the nearest, a half up.
+/// A sum of prices times tokens in billionths of a dollar, rounded to the nearest, a half up.
 pub(super) fn nano_dollars(sum: u128) -> u64 {
     u64::try_from(sum.saturating_add(TO_NANO / 2) / TO_NANO).unwrap_or(u64::MAX)
 }
 
-/// Billionths of a dollar as dollars, to the last digit: `0.000036000`.
+/// Billionths of a dollar as dollars, with all nine decimal places: `0.000036000`.
 pub(crate) fn dollars(nano_dollars: u64) -> String {
     format!("{}.{:09}", nano_dollars / 1_000_000_000, nano_dollars % 1_000_000_000)
 }
@@ -66,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_exactly() {
+    fn prices_are_parsed_exactly() {
         for (text, amount) in [
             ("0", 0),
             ("0.0", 0),
@@ -79,11 +78,11 @@ mod tests {
             ("1e-10", 100_000_000),
             ("2.0345052083e-09", 2_034_505_208),
             ("3.75e-9", 3_750_000_000),
-            // What floats leave behind.
+            // Errors of binary floats.
             ("4.6500000000000005e-07", 465_000_000_000),
             ("4.6999999999999995e-07", 470_000_000_000),
             ("2.1429999999999996e-06", 2_143_000_000_000),
-            // The last place is rounded, and what is below it is nothing.
+            // The last decimal place is rounded; smaller amounts are 0.
             ("1.5e-18", 2),
             ("1.4e-18", 1),
             ("5e-19", 1),
@@ -96,12 +95,12 @@ mod tests {
             assert_eq!(Price::parse(text), Ok(Price(amount)), "{text}");
         }
         for text in ["19", "1e2", "1e300", "123456789", "1e9999999999"] {
-            assert_eq!(Price::parse(text), Err("is more than any token costs"), "{text}");
+            assert_eq!(Price::parse(text), Err("is more than 18 dollars per token"), "{text}");
         }
         for text in ["", ".5", "e5", "1e", "\"3e-6\"", "null", "1_0", "1e99999999999999999999"] {
-            assert_eq!(Price::parse(text), Err("is no number"), "{text}");
+            assert_eq!(Price::parse(text), Err("is not a number"), "{text}");
         }
-        assert_eq!(Price::parse("-1e-6"), Err("is less than nothing"));
+        assert_eq!(Price::parse("-1e-6"), Err("is negative"));
     }
 
     #[test]

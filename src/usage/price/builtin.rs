@@ -1,17 +1,17 @@
-//! The prices that are known without a file.
+//! The built-in price table.
 
 use std::sync::LazyLock;
 
 use super::table::Table;
 
-/// When the rows were compared with their sources.
+/// When the rows were last compared with their sources.
 pub(super) const DATE: &str = "2026-11-25";
 
 /// In the format of price files, each row with its source.
 const ROWS: &str = include_str!("builtin.json");
 
 pub(super) fn table() -> &'static Table {
-    // Tested to be well; a mistake in it would leave models unpriced.
+    // A test checks that it parses. If it did not, models would be unpriced.
     static TABLE: LazyLock<Table> =
         LazyLock::new(|| Table::parse(ROWS).map(|(table, _)| table).unwrap_or_default());
     &TABLE
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_is_well_and_has_its_source() {
+    fn each_builtin_row_is_valid_and_has_a_source() {
         let (_, problems) = Table::parse(ROWS).unwrap();
         assert_eq!(problems, Vec::<String>::new());
         let rows: BTreeMap<String, serde_json::Value> = serde_json::from_str(ROWS).unwrap();

@@ -1,10 +1,10 @@
-//! What one model's tokens cost, by kind and by the length of the prompt.
+//! The prices of one model, by kind of token and by the length of the prompt.
 
 use super::{
-    Charge, Tariff,
     amount::{Price, nano_dollars},
+    charge::{Charge, Tariff},
 };
-use crate::Usage;
+use crate::usage::tokens::Usage;
 
 /// The kinds of tokens that have a price of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,47 +19,47 @@ pub(super) enum Kind {
 
 const KINDS: usize = 6;
 
-/// The prices of a model. What is not told is not known.
+/// The prices of a model. A price that the file does not state is unknown.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rates {
-    /// By the length of the prompt, the shortest first.
+    /// By the length of the prompt, shortest first.
     tiers: Vec<Tier>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Tier {
-    /// It holds for prompts of more tokens than this.
+    /// The tier applies to prompts with more tokens than this.
     above: u64,
     standard: [Option<Price>; KINDS],
     batch: [Option<Price>; KINDS],
 }
 
-/// Which of a model's prices one is.
+/// Which price of a model a field of a price file states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct PriceField {
     pub(super) kind: Kind,
     pub(super) above: u64,
     pub(super) tariff: Tariff,
 }
 
 impl Rates {
-    pub(super) fn set(&mut self, place: Place, price: Price) {
-        let at = match self.tiers.binary_search_by_key(&place.above, |tier| tier.above) {
+    pub(super) fn set(&mut self, field: PriceField, price: Price) {
+        let at = match self.tiers.binary_search_by_key(&field.above, |tier| tier.above) {
             Ok(at) => at,
             Err(at) => {
-                self.tiers.insert(at, Tier { above: place.above, ..Tier::default() });
+                self.tiers.insert(at, Tier { above: field.above, ..Tier::default() });
                 at
             }
         };
-        self.tiers[at].of_mut(place.tariff)[place.kind as usize] = Some(price);
+        self.tiers[at].of_mut(field.tariff)[field.kind as usize] = Some(price);
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.tiers.is_empty()
     }
 
-    /// The length of the whole prompt, cached or not, decides for all of its tokens, and for those of the
-    /// answer.
+    /// The length of the whole prompt, cached tokens included, decides the tier of all tokens of the prompt
+    /// and the answer.
     pub(super) fn charge(&self, usage: &Usage, tariff: Tariff) -> Charge {
         let prompt = usage.all_input();
         let price = |kind: Kind| {
@@ -67,7 +67,7 @@ impl Rates {
                 self.tiers.iter().rev().filter(|tier| tier.above == 0 || prompt > tier.above);
             tiers.into_iter().find_map(|tier| tier.of(tariff)[kind as usize])
         };
-        // Reasoning is billed as the answer that it is, if nothing else is said.
+        // Without a price of its own, reasoning costs as much as the answer.
         let reasoning = price(Kind::Reasoning).or_else(|| price(Kind::Output));
         let parts = [
             (usage.input, price(Kind::Input)),
@@ -104,12 +104,12 @@ impl Tier {
     }
 }
 
-impl Place {
-    /// Which price a field of a price file is; none for what is no price per token, or one of a service
-    /// that answers do not tell they were served by.
+impl PriceField {
+    /// Parses the name of a field; none if it is no price per token, or the price of a service tier that
+    /// answers do not report, such as priority.
     ///
     /// `input_cost_per_token`, `cache_creation_input_token_cost_above_1hr_above_200k_tokens_batches`.
-    pub(super) fn named(field: &str) -> Option<Self> {
+    pub(super) fn parse(field: &str) -> Option<Self> {
         let (field, tariff) = match field.strip_suffix("_batches") {
             Some(field) => (field, Tariff::Batch),
             None => (field, Tariff::Standard),
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn fields_are_read_by_their_parts() {
-        let place = |kind, above, tariff| Some(Place { kind, above, tariff });
+        let place = |kind, above, tariff| Some(PriceField { kind, above, tariff });
         for (field, expected) in [
             ("input_cost_per_token", place(Kind::Input, 0, Tariff::Standard)),
             (
@@ -159,7 +159,7 @@ mod tests {
             ("input_cost_per_token_above_99999999999999999999k_tokens", None),
             ("max_input_tokens", None),
         ] {
-            assert_eq!(Place::named(field), expected, "{field}");
+            assert_eq!(PriceField::parse(field), expected, "{field}");
         }
     }
 }

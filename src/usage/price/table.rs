@@ -1,19 +1,21 @@
-//! Prices by model, read from a file, and the rule by which a model is found in it.
+//! A price file, and the rule by which a model is found in it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+};
 
 use serde_json::value::RawValue;
 
 use super::{
-    PriceError,
     amount::Price,
-    rates::{Place, Rates},
+    rates::{PriceField, Rates},
 };
 
-/// The entry that explains the others.
+/// The entry that documents the others.
 const SAMPLE: &str = "sample_spec";
 
-/// What price files call the provider of a dialect, by the dialect's name.
+/// The names of providers in price files, by the name of the dialect.
 const PROVIDERS: &[(&str, &[&str])] = &[
     ("anthropic", &["anthropic"]),
     ("azure", &["azure", "azure_ai"]),
@@ -32,9 +34,10 @@ const PROVIDERS: &[(&str, &[&str])] = &[
     ("xai", &["xai"]),
 ];
 
+/// The prices of a file, by model.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    /// By what stands before the first slash of a name (nothing, mostly) and what stands behind it.
+    /// By the part of a name before its first slash (usually empty) and the part after it.
     models: HashMap<Box<str>, HashMap<Box<str>, Entry>>,
 }
 
@@ -45,7 +48,7 @@ struct Entry {
 }
 
 impl Table {
-    /// Reads a file, and tells what is wrong with the entries that it leaves out.
+    /// Reads a file. Returns the table, and a description of each invalid entry, which the table leaves out.
     pub(super) fn parse(text: &str) -> Result<(Self, Vec<String>), PriceError> {
         let entries: BTreeMap<String, &RawValue> =
             serde_json::from_str(text).map_err(|error| PriceError::new(&error))?;
@@ -64,10 +67,10 @@ impl Table {
         Ok((table, problems))
     }
 
-    /// The rates of a model of a dialect, by this rule: the model's name behind the provider's
-    /// (`groq/llama-3.1-8b-instant`); else the same name as it is, if its entry is of that provider, or
-    /// of none, or if the dialect is one that price files have no name for. Names are compared to the
-    /// letter. A date at a name's end is a part of it, for versions differ in price.
+    /// The rates of a model of a dialect. The rule: first the model's name with the provider's prefix
+    /// (`groq/llama-3.1-8b-instant`). Otherwise the plain name, if its entry is of that provider or of
+    /// none, or if price files have no name for the dialect. Names must match exactly. A date at the end
+    /// of a name is part of it, because versions differ in price.
     pub(super) fn rates(&self, dialect: &str, model: &str) -> Option<&Rates> {
         let known = PROVIDERS.iter().find(|(name, _)| *name == dialect).map(|(_, names)| *names);
         let own = [dialect];
@@ -77,25 +80,27 @@ impl Table {
         }
         let (prefix, rest) = split(model);
         let entry = self.models.get(prefix)?.get(rest)?;
-        let is_its = entry.provider.as_deref().is_none_or(|provider| names.contains(&provider));
-        (is_its || known.is_none()).then_some(&entry.rates)
+        let is_of_provider =
+            entry.provider.as_deref().is_none_or(|provider| names.contains(&provider));
+        (is_of_provider || known.is_none()).then_some(&entry.rates)
     }
 }
 
 impl Entry {
     fn parse(text: &str) -> Result<Self, String> {
         let fields: HashMap<String, &RawValue> =
-            serde_json::from_str(text).map_err(|_| "is no object".to_owned())?;
+            serde_json::from_str(text).map_err(|_| "is not an object".to_owned())?;
         let mut entry = Self { provider: None, rates: Rates::default() };
         if let Some(provider) = fields.get("litellm_provider") {
             let provider = serde_json::from_str(provider.get());
-            entry.provider = Some(provider.map_err(|_| "litellm_provider: is no text".to_owned())?);
+            entry.provider =
+                Some(provider.map_err(|_| "litellm_provider: is not a string".to_owned())?);
         }
         for (field, value) in &fields {
-            // Some write down that there is none.
-            if let Some(place) = Place::named(field).filter(|_| value.get() != "null") {
+            // Some files write null for a price that does not exist.
+            if let Some(known) = PriceField::parse(field).filter(|_| value.get() != "null") {
                 let price = Price::parse(value.get());
-                entry.rates.set(place, price.map_err(|problem| format!("{field}: {problem}"))?);
+                entry.rates.set(known, price.map_err(|problem| format!("{field}: {problem}"))?);
             }
         }
         Ok(entry)
@@ -105,3 +110,21 @@ impl Entry {
 fn split(name: &str) -> (&str, &str) {
     name.split_once('/').unwrap_or(("", name))
 }
+
+/// A price file that cannot be read at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriceError(String);
+
+impl PriceError {
+    fn new(error: &serde_json::Error) -> Self {
+        Self(format!("the prices must be a JSON object of models: {error}"))
+    }
+}
+
+impl fmt::Display for PriceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for PriceError {}

@@ -1,8 +1,9 @@
-//! Prices, and what usage costs by them, each sum by hand.
+//! Prices and costs, with sums made by hand.
 
 use serde_json::json;
 
 use super::*;
+use crate::Usage;
 
 const FILE: &str = r#"{
     "sample_spec": {"input_cost_per_token": "an explanation", "litellm_provider": 7},
@@ -10,7 +11,7 @@ const FILE: &str = r#"{
     "m-2026-01-31": {"litellm_provider": "openai", "input_cost_per_token": 3e-06, "output_cost_per_token": 9e-06},
     "groq/m": {"litellm_provider": "groq", "input_cost_per_token": 1e-07, "output_cost_per_token": 1e-07},
     "groq/meta/m": {"litellm_provider": "groq", "input_cost_per_token": 5e-08, "output_cost_per_token": 1e-07},
-    "anybody's": {"input_cost_per_token": 4e-08, "output_cost_per_token": 0},
+    "shared": {"input_cost_per_token": 4e-08, "output_cost_per_token": 0},
     "tiers": {"litellm_provider": "gemini",
         "input_cost_per_token": 1e-06, "input_cost_per_token_above_200k_tokens": 2e-06,
         "output_cost_per_token": 1e-05, "output_cost_per_token_above_200k_tokens": 1.5e-05,
@@ -27,19 +28,19 @@ fn prices() -> Prices {
     prices
 }
 
-/// What 10 tokens of prompt cost, in billionths; none if it is unpriced.
+/// What 10 tokens of prompt cost, in billionths of a dollar; none if they are unpriced.
 fn of(prices: &Prices, dialect: &str, model: &str) -> Option<u64> {
     let charge = prices.charge(dialect, model, &Usage::tokens(10, 0), Tariff::Standard);
     (charge.unpriced_tokens == 0).then_some(charge.nano_dollars)
 }
 
 #[test]
-fn a_model_is_found_by_its_whole_name_and_its_provider() {
+fn a_model_is_found_by_its_whole_name_and_provider() {
     let prices = prices();
     for (dialect, model, expected) in [
         ("openai", "m", Some(20_000)),
         ("openai", "m-2026-01-31", Some(30_000)),
-        // Versions differ in price: a date is not left out.
+        // Versions differ in price, so a date counts.
         ("openai", "m-2026-02-28", None),
         ("openai", "m-mini", None),
         ("openai", "M", None),
@@ -47,11 +48,11 @@ fn a_model_is_found_by_its_whole_name_and_its_provider() {
         ("groq", "m", Some(1_000)),
         ("groq", "meta/m", Some(500)),
         ("groq", "groq/m", Some(1_000)),
-        // Another's price is not theirs.
+        // Prices of other providers do not apply.
         ("xai", "m", None),
         ("openai", "groq/m", None),
-        ("mistral", "anybody's", Some(400)),
-        // A dialect that files have no name for: whatever has the name.
+        ("mistral", "shared", Some(400)),
+        // Price files have no name for this dialect, so every provider matches.
         ("my-proxy", "m", Some(20_000)),
         ("my-proxy", "groq/m", Some(1_000)),
         ("openai", "images", None),
@@ -62,7 +63,7 @@ fn a_model_is_found_by_its_whole_name_and_its_provider() {
 }
 
 #[test]
-fn what_the_provider_says_goes_before_every_price_and_nothing_is_nothing() {
+fn a_reported_cost_takes_precedence_and_no_usage_costs_nothing() {
     let prices = prices();
     for stated in [0, 7] {
         for model in ["m", "unknown"] {
@@ -74,28 +75,28 @@ fn what_the_provider_says_goes_before_every_price_and_nothing_is_nothing() {
 }
 
 #[test]
-fn the_length_of_the_prompt_decides_for_all_of_it() {
+fn the_length_of_the_prompt_decides_the_tier_of_all_tokens() {
     let prices = prices();
     let cost = |input: u64, cache_read: u64, tariff| {
         let usage = Usage { input, cache_read, output: 10, ..Usage::default() };
         prices.charge("gemini", "tiers", &usage, tariff)
     };
     let priced = |nano_dollars| Charge { nano_dollars, unpriced_tokens: 0 };
-    // 128,000 x $1 + 10 x $10 a million; one more, and all are at $1.50.
+    // 128,000 x $1 + 10 x $10 per million. With one more token, all cost $1.50.
     assert_eq!(cost(128_000, 0, Tariff::Standard), priced(128_000_000 + 100_000));
     assert_eq!(cost(128_001, 0, Tariff::Standard), priced(192_001_500 + 100_000));
     assert_eq!(cost(200_000, 0, Tariff::Standard), priced(300_000_000 + 100_000));
     // $2 and $15.
     assert_eq!(cost(200_001, 0, Tariff::Standard), priced(400_002_000 + 150_000));
-    // What comes from a cache counts for the length: 1 x $2, 200,000 x $0.10 (told for every length).
+    // Cached tokens count for the length: 1 x $2, 200,000 x $0.10 (one price for every length).
     assert_eq!(cost(1, 200_000, Tariff::Standard), priced(2_000 + 20_000_000 + 150_000));
-    // A batch has its own prices, and no other's: 100 x $0.50 + 10 x $5, and 3 nobody knows of.
+    // A batch uses batch prices only: 100 x $0.50 + 10 x $5, and 3 tokens are unpriced.
     let batch = Charge { nano_dollars: 50_000 + 50_000, unpriced_tokens: 3 };
     assert_eq!(cost(100, 3, Tariff::Batch), batch);
 }
 
 #[test]
-fn a_kind_without_a_price_is_counted_and_not_guessed() {
+fn a_kind_without_a_price_is_counted_as_unpriced() {
     let prices = prices();
     let usage = Usage {
         input: 1,
@@ -106,18 +107,18 @@ fn a_kind_without_a_price_is_counted_and_not_guessed() {
         reasoning: 600_000,
         ..Usage::default()
     };
-    // Reasoning is the answer: (50,000 + 600,000) x $8 + 1 x $2 a million.
+    // Reasoning costs as much as the answer: (50,000 + 600,000) x $8 + 1 x $2 per million.
     let charge = prices.charge("openai", "m", &usage, Tariff::Standard);
     assert_eq!(charge.nano_dollars, 5_200_000_000 + 2_000);
     assert_eq!(charge.unpriced_tokens, 4_320);
-    // Or it has a price of its own: 50,000 x $2 + 600,000 x $3 + 1 x $1.
+    // Reasoning has its own price: 50,000 x $2 + 600,000 x $3 + 1 x $1.
     let charge = prices.charge("openai", "reasons", &usage, Tariff::Standard);
     assert_eq!(charge.nano_dollars, 100_000_000 + 1_800_000_000 + 1_000);
     assert_eq!(charge.unpriced_tokens, 4_320);
 }
 
 #[test]
-fn absurd_usage_overflows_nothing() {
+fn huge_usage_does_not_overflow() {
     let most = u64::MAX;
     let usage = Usage { input: most, cache_read: most, output: most, ..Usage::default() };
     let charge = prices().charge("gemini", "tiers", &usage, Tariff::Standard);
@@ -126,7 +127,7 @@ fn absurd_usage_overflows_nothing() {
 }
 
 #[test]
-fn a_bad_entry_is_told_and_left_out_and_a_bad_file_changes_nothing() {
+fn a_bad_entry_is_reported_and_left_out_and_a_bad_file_changes_nothing() {
     let prices = prices();
     let others = prices.clone();
     for broken in ["", "[]", "{", "{\"m\": {}", "null", "{\"m\": {}} x"] {
@@ -141,29 +142,29 @@ fn a_bad_entry_is_told_and_left_out_and_a_bad_file_changes_nothing() {
         "negative": {"input_cost_per_token": 1e-06, "output_cost_per_token": -1e-06},
         "dear": {"input_cost_per_token": 19},
         "list": [],
-        "nobody's": {"litellm_provider": 7, "input_cost_per_token": 1e-06},
+        "ownerless": {"litellm_provider": 7, "input_cost_per_token": 1e-06},
     });
     let problems = prices.load(&file.to_string()).unwrap();
     assert_eq!(
         problems,
         [
-            "model \"dear\": input_cost_per_token: is more than any token costs",
-            "model \"list\": is no object",
-            "model \"negative\": output_cost_per_token: is less than nothing",
-            "model \"nobody's\": litellm_provider: is no text",
-            "model \"text\": input_cost_per_token: is no number",
+            "model \"dear\": input_cost_per_token: is more than 18 dollars per token",
+            "model \"list\": is not an object",
+            "model \"negative\": output_cost_per_token: is negative",
+            "model \"ownerless\": litellm_provider: is not a string",
+            "model \"text\": input_cost_per_token: is not a number",
         ]
     );
-    // It holds for whoever has the table, in place of what there was.
+    // All clones have the new prices in place of the old ones.
     assert_eq!(of(&others, "generic", "good"), Some(10_000));
     assert_eq!(of(&others, "openai", "negative"), None);
     assert_eq!(of(&others, "openai", "m"), None);
 }
 
 #[test]
-fn a_file_goes_before_the_built_in_table() {
+fn a_file_takes_precedence_over_the_built_in_table() {
     let prices = Prices::builtin();
-    // $2.50 a million.
+    // $2.50 per million.
     assert_eq!(of(&prices, "openai", "gpt-4o"), Some(25_000));
     assert_eq!(of(&prices, "gemini", "gemini-2.5-flash"), Some(3_000));
     assert_eq!(of(&prices, "groq", "gpt-4o"), None);

@@ -260,16 +260,16 @@ fn the_kinds_add_up_to_what_is_reported() {
 #[test]
 fn the_running_count_is_near_what_was_said() {
     // A stream of 200 events, each of a token of four bytes in 150 bytes of JSON.
-    let mut running = Running::default();
+    let mut running = OutputEstimate::default();
     (0..200).for_each(|_| running.event(154));
     assert_eq!(running.tokens(), 200);
     // Fewer events of more text: 20 of 40 tokens each.
-    let mut running = Running::default();
+    let mut running = OutputEstimate::default();
     running.event(154);
     (0..20).for_each(|_| running.event(150 + 160));
     assert!((780..840).contains(&running.tokens()), "{}", running.tokens());
-    let mut running = Running::default();
+    let mut running = OutputEstimate::default();
     running.bytes(4_000);
     assert_eq!(running.tokens(), 1_000);
-    assert_eq!(Running::default().tokens(), 0);
+    assert_eq!(OutputEstimate::default().tokens(), 0);
 }

@@ -1,36 +1,36 @@
-//! What an answer has told of its usage so far, in the provider's own way of counting.
+//! The usage that an answer has reported so far, in the provider's own way of counting.
 
-use super::Usage;
+use super::tokens::Usage;
 
-/// What was told, the last of each figure.
+/// The last value of each figure that an answer reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct ReportedUsage {
     pub(super) input: Option<u64>,
-    /// Tokens of tools' results, or of sound, that are beside the prompt.
+    /// Tokens of tool results or audio that the provider counts beside the prompt.
     pub(super) other_input: Option<u64>,
     pub(super) cache_read: Option<u64>,
-    /// All that went into a cache, for whatever time.
+    /// All tokens written to a cache, for any time.
     pub(super) cache_write: Option<u64>,
     pub(super) cache_write_1h: Option<u64>,
     pub(super) output: Option<u64>,
     pub(super) reasoning: Option<u64>,
     pub(super) total: Option<u64>,
     pub(super) nano_dollars: Option<u64>,
-    pub(super) counted: Counted,
+    pub(super) overlap: Overlap,
 }
 
-/// What is counted twice.
+/// Which tokens the provider counts in two figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counted {
-    /// Cached tokens are inside the input.
-    pub(super) cache: bool,
-    /// Reasoning is inside the output.
-    pub(super) reasoning: bool,
+pub(super) struct Overlap {
+    /// The input includes cached tokens.
+    pub(super) input_has_cache: bool,
+    /// The output includes reasoning.
+    pub(super) output_has_reasoning: bool,
 }
 
-impl Told {
-    /// Takes in what was told later. It goes before what was told earlier, figure by figure: nobody
-    /// tells parts that would have to be added up.
+impl ReportedUsage {
+    /// Replaces each figure that a later report has. Figures are not summed, because no provider reports
+    /// increments.
     pub(super) fn update(&mut self, later: &Self) {
         let last = |earlier: &mut Option<u64>, later: Option<u64>| *earlier = later.or(*earlier);
         last(&mut self.input, later.input);
@@ -42,17 +42,18 @@ impl Told {
         last(&mut self.reasoning, later.reasoning);
         last(&mut self.total, later.total);
         last(&mut self.nano_dollars, later.nano_dollars);
-        self.counted = later.counted;
+        self.overlap = later.overlap;
     }
 
-    /// The same with each token in one kind only.
+    /// The same usage with each token in one kind only.
     pub(super) fn disjoint(&self) -> Usage {
         let of = |figure: Option<u64>| figure.unwrap_or_default();
         let (input, output) = (of(self.input), of(self.output));
         let (mut cache_read, mut written) = (of(self.cache_read), of(self.cache_write));
         let mut uncached = input;
-        if self.counted.cache {
-            // Some tell more from the cache than there was in all: no more than that can be inside.
+        if self.overlap.input_has_cache {
+            // Some providers report more cached tokens than input tokens; the input cannot include more
+            // than all of its tokens.
             cache_read = cache_read.min(uncached);
             written = written.min(uncached - cache_read);
             uncached -= cache_read + written;
@@ -61,8 +62,8 @@ impl Told {
         let uncached = uncached.saturating_add(of(self.other_input));
         let mut reasoning = of(self.reasoning);
         let mut text = output;
-        if self.is_reasoning_inside(uncached.saturating_add(cached), output, reasoning) {
-            // Some tell a little more reasoning than there was output.
+        if self.output_includes_reasoning(uncached.saturating_add(cached), output, reasoning) {
+            // Some providers report slightly more reasoning than output.
             reasoning = reasoning.min(output);
             text = output - reasoning;
         }
@@ -79,12 +80,12 @@ impl Told {
         }
     }
 
-    /// Whether the reasoning is a part of the output. A total says more than the dialect does: both are in
-    /// it, or the output alone.
-    fn is_reasoning_inside(&self, input: u64, output: u64, reasoning: u64) -> bool {
+    /// Whether the output includes the reasoning. A reported total decides, because it contains either the
+    /// output alone or both; otherwise the dialect decides.
+    fn output_includes_reasoning(&self, input: u64, output: u64, reasoning: u64) -> bool {
         let all = input.saturating_add(output);
         match self.total {
-            _ if !self.counted.reasoning => false,
+            _ if !self.overlap.output_has_reasoning => false,
             Some(total) if total == all => true,
             Some(total) if total == all.saturating_add(reasoning) => false,
             _ => reasoning <= output,

@@ -1,98 +1,101 @@
-//! The faults that are set, and whom they strike.
+//! The faults that are in force, and which requests they affect.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 
-use super::{Fault, Kind, StreamFault, queue::Queue};
 use crate::{
     limit::Metered,
     sandbox::{
-        limits::{Over, Wait},
+        directory::{Directory, KeyIndex},
+        faults::fault::{Fault, Kind, StreamFault},
+        limits::{Exceeded, Wait},
         refusal::Refusal,
-        state::{Directory, Place},
     },
 };
 
-/// The faults that are set.
+/// The faults that are in force.
 #[derive(Default)]
-pub(in crate::sandbox) struct Faults {
+pub(in crate::sandbox) struct ActiveFaults {
+    /// Indices of keys.
     revoked: HashSet<usize>,
+    /// By index of the key.
     forbidden: HashMap<usize, Vec<Forbidden>>,
+    /// Indices of accounts.
     exhausted: HashSet<usize>,
-    /// Until when, by account.
-    cooling: HashMap<usize, Duration>,
-    /// Until when, by model.
+    /// The end of the fault, by index of the account.
+    rate_limited: HashMap<usize, Duration>,
+    /// The end of the fault, by model.
     overloaded: HashMap<String, Duration>,
     /// Until when no key is known.
-    outage: Duration,
+    auth_outage: Duration,
     /// Names of headers, and parts of their values.
-    rejected: Vec<(String, String)>,
+    rejected_headers: Vec<(String, String)>,
     refusals: Queue<Refusal>,
-    pub(in crate::sandbox) answers: Queue<Box<Response<Bytes>>>,
+    pub(in crate::sandbox) responses: Queue<Box<Response<Bytes>>>,
     pub(in crate::sandbox) connections: Queue<()>,
-    pub(in crate::sandbox) slow: Queue<Duration>,
+    pub(in crate::sandbox) delays: Queue<Duration>,
     pub(in crate::sandbox) streams: Queue<StreamFault>,
 }
 
 /// What a key may not be used for.
 enum Forbidden {
     Model(String),
-    /// Every path that contains it.
+    /// Every path that contains this part.
     Path(String),
 }
 
-/// What a fault knows a request by.
+/// What faults look at in a request.
 #[derive(Clone, Copy)]
-pub(in crate::sandbox) struct Struck<'a> {
-    pub(in crate::sandbox) place: Place,
+pub(in crate::sandbox) struct RequestFacts<'a> {
+    pub(in crate::sandbox) key: KeyIndex,
     pub(in crate::sandbox) model: Option<&'a str>,
     pub(in crate::sandbox) path: &'a str,
     pub(in crate::sandbox) headers: &'a HeaderMap,
 }
 
-impl Faults {
-    /// Whether what the fault names is in the directory.
+impl ActiveFaults {
+    /// Puts a fault in force. Returns whether the directory has the key or account that it names.
     pub(in crate::sandbox) fn add(
         &mut self,
         fault: Fault,
         directory: &Directory,
         now: Duration,
     ) -> bool {
-        let key = |secret: &str| directory.find(secret).map(|place| place.key);
+        let key = |secret: &str| directory.find(secret).map(|index| index.key);
         match fault.0 {
             Kind::Revoke(secret) => key(&secret).map(|key| self.revoked.insert(key)).is_some(),
-            Kind::Forbid(secret, model) => self.forbid(key(&secret), Forbidden::Model(model)),
+            Kind::ForbidModel(secret, model) => self.forbid(key(&secret), Forbidden::Model(model)),
             Kind::ForbidPath(secret, part) => self.forbid(key(&secret), Forbidden::Path(part)),
-            Kind::Exhaust(name) => {
+            Kind::ExhaustQuota(name) => {
                 directory.account(&name).map(|account| self.exhausted.insert(account)).is_some()
             }
-            Kind::Cool(name, time) => directory
+            Kind::RateLimit(name, time) => directory
                 .account(&name)
-                .map(|account| self.cooling.insert(account, now.saturating_add(time)))
+                .map(|account| self.rate_limited.insert(account, now.saturating_add(time)))
                 .is_some(),
             Kind::OverloadModel(model, time) => {
                 let end = self.overloaded.entry(model).or_default();
                 *end = now.saturating_add(time).max(*end);
                 true
             }
-            Kind::Outage(time) => {
-                self.outage = now.saturating_add(time).max(self.outage);
+            Kind::AuthOutage(time) => {
+                self.auth_outage = now.saturating_add(time).max(self.auth_outage);
                 true
             }
             Kind::RejectHeader(name, part) => {
-                self.rejected.push((name, part));
+                self.rejected_headers.push((name, part));
                 true
             }
             Kind::Restore(name) => self.restore(key(&name), directory.account(&name)),
             Kind::Refuse(refusal, n) => self.refusals.push(refusal, n),
-            Kind::Answer(response, n) => self.answers.push(response, n),
-            Kind::Connections(n) => self.connections.push((), n),
-            Kind::Slow(time, n) => self.slow.push(time, n),
+            Kind::RespondWith(response, n) => self.responses.push(response, n),
+            Kind::RefuseConnections(n) => self.connections.push((), n),
+            Kind::Delay(time, n) => self.delays.push(time, n),
             Kind::Stream(fault, n) => self.streams.push(fault, n),
         }
     }
@@ -108,33 +111,33 @@ impl Faults {
         }
         if let Some(account) = account {
             self.exhausted.remove(&account);
-            self.cooling.remove(&account);
+            self.rate_limited.remove(&account);
         }
         key.is_some() || account.is_some()
     }
 
-    /// What a request with a known key is refused with.
-    pub(in crate::sandbox) fn strike(
+    /// The refusal of a request with a known key, if a fault affects it.
+    pub(in crate::sandbox) fn refuse(
         &mut self,
-        struck: Struck<'_>,
+        request: RequestFacts<'_>,
         now: Duration,
     ) -> Option<Refusal> {
-        let Struck { place, model, path, headers } = struck;
-        if now < self.outage || self.revoked.contains(&place.key) {
+        let RequestFacts { key, model, path, headers } = request;
+        if now < self.auth_outage || self.revoked.contains(&key.key) {
             return Some(Refusal::UnknownKey);
         }
         if let Some(refusal) = self.rejected_header(headers) {
             return Some(refusal);
         }
-        if self.exhausted.contains(&place.account) {
-            return Some(Refusal::Exhausted);
+        if self.exhausted.contains(&key.account) {
+            return Some(Refusal::QuotaExhausted);
         }
-        if let Some(left) = self.cooling.get(&place.account).map(|end| end.saturating_sub(now))
+        if let Some(left) = self.rate_limited.get(&key.account).map(|end| end.saturating_sub(now))
             && !left.is_zero()
         {
-            return Some(Refusal::Over(cooling(left)));
+            return Some(Refusal::LimitExceeded(exceeded_for(left)));
         }
-        if let Some(what) = self.forbidden(place, model, path) {
+        if let Some(what) = self.forbidden(key, model, path) {
             return Some(match what {
                 Forbidden::Model(_) => Refusal::ModelForbidden,
                 Forbidden::Path(_) => Refusal::PathForbidden,
@@ -147,29 +150,58 @@ impl Faults {
     }
 
     fn rejected_header(&self, headers: &HeaderMap) -> Option<Refusal> {
-        self.rejected.iter().find_map(|(name, part)| {
+        self.rejected_headers.iter().find_map(|(name, part)| {
             let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
             let value = values.into_iter().find(|value| value.contains(part.as_str()))?;
             Some(Refusal::HeaderRejected(name.clone(), value.to_owned()))
         })
     }
 
-    fn forbidden(&self, place: Place, model: Option<&str>, path: &str) -> Option<&Forbidden> {
-        self.forbidden.get(&place.key)?.iter().find(|what| match what {
+    fn forbidden(&self, key: KeyIndex, model: Option<&str>, path: &str) -> Option<&Forbidden> {
+        self.forbidden.get(&key.key)?.iter().find(|what| match what {
             Forbidden::Model(name) => model == Some(name),
             Forbidden::Path(part) => path.contains(part.as_str()),
         })
     }
 }
 
-/// A 429 with a wait but without a limit behind it.
-fn cooling(left: Duration) -> Over {
-    Over {
+/// A 429 that states a wait, without a real limit behind it.
+fn exceeded_for(left: Duration) -> Exceeded {
+    Exceeded {
         metered: Metered::Requests,
         amount: 1,
         period: Duration::from_secs(60),
         used: 1,
         requested: 1,
         wait: Wait::For(left),
+    }
+}
+
+/// Faults that take effect one after the other, each a number of times.
+pub(in crate::sandbox) struct Queue<T>(VecDeque<(T, u64)>);
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<T: Clone> Queue<T> {
+    /// Always true: such a fault names no key or account that could be missing.
+    fn push(&mut self, fault: T, times: u64) -> bool {
+        if times > 0 {
+            self.0.push_back((fault, times));
+        }
+        true
+    }
+
+    pub(in crate::sandbox) fn take(&mut self) -> Option<T> {
+        let (fault, times) = self.0.front_mut()?;
+        let fault = fault.clone();
+        *times -= 1;
+        if *times == 0 {
+            self.0.pop_front();
+        }
+        Some(fault)
     }
 }
