@@ -89,15 +89,16 @@ pub enum Event {
         /// How many it has.
         total: usize,
     },
-    /// Nine tenths of a limit in windows of an hour or longer are spent. Told once for each window.
+    /// Four fifths of what may be spent at once are spent, of a limit on spending or of one of an hour or
+    /// longer. Told again once it has been below half, as at the beginning of the next window.
     NearLimit {
-        /// The account.
-        account: Arc<str>,
-        /// The key, if it is a limit of one key alone.
-        key: Option<KeyId>,
+        /// Whose limit it is.
+        whose: Whose,
         /// The limit.
         limit: Limit,
-        /// How much is left of it in this window.
+        /// How much of it is spent, in percent.
+        used_percent: u64,
+        /// How much of it could be spent at once, now.
         remaining: u64,
     },
     /// A request found no account with room, and no such request would have. Not told again before
@@ -161,16 +162,6 @@ pub enum Event {
     ConfigRefused {
         /// What was wrong, without any secret.
         why: String,
-    },
-    /// Four fifths of what may be spent at once of a limit on spending are spent. Told again once it has
-    /// been below half, as at the beginning of the next window.
-    BudgetNear {
-        /// Whose limit it is.
-        whose: Whose,
-        /// The limit.
-        limit: Limit,
-        /// How much of it is spent.
-        used_percent: u64,
     },
     /// A request for a model came of which nobody knows the price, though spending is limited. Told once
     /// for each model.

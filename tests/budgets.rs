@@ -159,7 +159,9 @@ async fn it_is_told_once_in_each_window_when_four_fifths_are_spent() {
         for sent in 0..18 {
             assert_eq!(ask(&client, request("m", Some("t"))).await.status(), 200);
             for event in events(&mut told) {
-                let Event::BudgetNear { whose, limit: of, used_percent } = event else { continue };
+                let Event::NearLimit { whose, limit: of, used_percent, .. } = event else {
+                    continue;
+                };
                 assert_eq!((whose, of), (Whose::Tag("t".into()), limit.clone()));
                 assert!((80..100).contains(&used_percent), "{used_percent}");
                 at.push(sent);

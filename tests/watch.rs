@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
+use tower_key_rotation::Whose;
 
 use tokio::time::{advance, sleep};
 use tower_key_rotation::{
@@ -190,14 +191,14 @@ async fn that_little_is_left_of_a_day_is_told_once_a_day() {
         }
     };
     for _ in 0..3 {
-        spend(89);
+        spend(79);
         assert_eq!(heard(&mut events), []);
-        spend(5);
+        spend(15);
         let near = heard(&mut events);
-        let [Event::NearLimit { account, key: None, limit, remaining: 10 }] = &near[..] else {
+        let [Event::NearLimit { whose, limit, used_percent: 80, remaining: 20 }] = &near[..] else {
             panic!("{near:?}")
         };
-        assert_eq!((&**account, limit), ("a", &day));
+        assert_eq!((whose, limit), (&Whose::Account("a".into()), &day));
         advance(Duration::from_secs(86_400)).await;
     }
 }

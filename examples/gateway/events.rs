@@ -50,9 +50,8 @@ fn line(event: &Event) -> String {
             format!("KEY EXPIRED: {key} of account {account}; {live} of {total} keys are left")
         }
         Event::PoolShrunk { live, total } => format!("{live} of {total} keys are left"),
-        Event::NearLimit { account, key, limit, remaining } => {
-            let of = key.as_ref().map_or(String::new(), |key| format!(", key {key},"));
-            format!("account {account}{of} has {remaining} left of {limit}")
+        Event::NearLimit { whose, limit, used_percent, .. } => {
+            format!("{used_percent} % of {limit} are spent by {whose}")
         }
         Event::Exhausted { model, wait } => {
             let wait = wait.map_or("nobody knows for how long".to_owned(), |wait| {
@@ -78,9 +77,6 @@ fn line(event: &Event) -> String {
         }
         Event::ShadowHeldBack { requests, total } => {
             format!("{requests} requests would have been held back, {total} so far")
-        }
-        Event::BudgetNear { whose, limit, used_percent } => {
-            format!("{used_percent} % of {limit} are spent by {whose}")
         }
         Event::UsageIgnored { key, account, tokens } => {
             format!("an answer to key {key} of {account} told {tokens} tokens: ignored")

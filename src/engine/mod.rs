@@ -12,6 +12,7 @@
 mod ask;
 mod grant;
 mod ids;
+mod latch;
 mod room;
 mod setup;
 mod time;
@@ -48,6 +49,7 @@ use evidence::{alike::Alike, at_fault::AtFault, opinions::Opinions, serving::Ser
 use grant::Spares;
 use jiff::Timestamp;
 use lane::{Lane, table::Lanes};
+use latch::Latch;
 use line::tenants::Tenants;
 use roster::{
     account::{Account, Key},
@@ -130,9 +132,9 @@ pub(crate) struct Engine {
     /// How many live keys there were when that was last looked at.
     told_live: usize,
     /// Since when more accounts fail than may be benched for it.
-    panic: Option<Time>,
-    /// When the pool was last found exhausted, as long as that is not over.
-    exhausted: Option<Time>,
+    panic: Latch,
+    /// Whether the pool was found exhausted, until that is over.
+    exhausted: Latch,
     /// The time of day at the beginning.
     wall: Timestamp,
     rng: fastrand::Rng,

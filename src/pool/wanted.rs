@@ -59,7 +59,7 @@ impl KeyPool {
             told => (told, false),
         };
         if is_unpriced {
-            core.engine.unpriced(lane);
+            core.engine.unpriced(now, lane);
         }
         let before = before(tried);
         let mut ask = Ask {

@@ -16,7 +16,7 @@ const CONTRADICTED: u64 = 30 * SECOND;
 const MOST: usize = 1_024;
 
 /// Who sent it (a tag or a tenant), and for which operation.
-type Whose = (Option<Arc<str>>, OpIx);
+type CallerOf = (Option<Arc<str>>, OpIx);
 
 /// What is known of a caller's requests for an operation.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ impl Known {
 #[derive(Debug, Default)]
 pub(crate) struct AtFault {
     /// Since when, by the rule that says so.
-    known: HashMap<Whose, Known>,
+    known: HashMap<CallerOf, Known>,
 }
 
 impl AtFault {

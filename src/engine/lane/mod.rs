@@ -26,6 +26,7 @@ use crate::engine::{
         ready::Ready,
         seat::{MOST_ROUNDS, Place, Seat, turns_of},
     },
+    latch::Latch,
     line::Line,
     standing::Standing,
     time::Time,
@@ -45,7 +46,7 @@ pub(crate) struct Lane {
     pub(crate) in_flight: u64,
     pub(crate) last_used: Time,
     /// Whether it has been told that nobody knows its price.
-    pub(crate) is_unpriced: bool,
+    pub(crate) unpriced: Latch,
     /// Of the model at the provider, whatever the account.
     pub(crate) standing: Standing,
     /// Of keys for this model, for one operation or for all. Most are always open and not in here.
@@ -93,7 +94,7 @@ impl Lane {
             needs: Needs::default(),
             in_flight: 0,
             last_used: Time::ZERO,
-            is_unpriced: false,
+            unpriced: Latch::default(),
             standing: Standing::default(),
             keys: BTreeMap::new(),
             stalled: None,

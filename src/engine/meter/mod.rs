@@ -1,6 +1,7 @@
 //! The running count against one limit.
 
 pub(crate) mod claims;
+pub(crate) mod quota;
 pub(crate) mod recent;
 pub(crate) mod rolling;
 pub(crate) mod round_trip;
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use crate::{
     engine::{
         ask::Cost,
+        latch::Latch,
         meter::{
             recent::Recent, rolling::Rolling, round_trip::RoundTrip, spent::Spent, window::Window,
         },
@@ -26,6 +28,11 @@ use crate::{
 /// From this share of what may be spent at once on, in 65,536ths: four fifths.
 pub(in crate::engine) const NEAR: u64 = (4 << 16) / 5;
 
+const HALF: u64 = 1 << 15;
+
+/// That little is left of a shorter period is an everyday matter. An hour.
+const LONG: Duration = Duration::from_secs(3_600);
+
 /// The running count against one limit of one account.
 #[derive(Clone, Debug)]
 pub(crate) struct Meter {
@@ -36,8 +43,8 @@ pub(crate) struct Meter {
     pub(crate) since: u32,
     gauge: Gauge,
     recent: Recent,
-    /// Whether it has been told that a limit on spending is nearly reached.
-    is_near: bool,
+    /// Whether it was told that it is nearly reached.
+    near: Latch,
 }
 
 /// Who says that there is such a limit.
@@ -107,7 +114,7 @@ impl Meter {
             (_, Edges::Rolling) => Gauge::Rolling(Rolling::new(&limit, largest(&limit, &source))),
             (_, Edges::Fixed { .. }) => Gauge::Window(Box::new(Window::new(&limit, wall))),
         };
-        Self { limit, source, since: 0, gauge, recent: Recent::default(), is_near: false }
+        Self { limit, source, since: 0, gauge, recent: Recent::default(), near: Latch::default() }
     }
 
     /// Counts what is admitted from a change of the declared limits on.
@@ -234,18 +241,6 @@ impl Meter {
         }
     }
 
-    /// Whether little is left of a long window, and nobody was told so.
-    pub(crate) fn is_news(&self) -> bool {
-        matches!(&self.gauge, Gauge::Window(window) if window.is_news())
-    }
-
-    /// Somebody is told.
-    pub(crate) fn tell(&mut self) {
-        if let Gauge::Window(window) = &mut self.gauge {
-            window.tell();
-        }
-    }
-
     /// The provider says that only so much is left of such a limit, and when all of it is back. What is
     /// still on its way there is left out of that. Whether it is back sooner than it was thought to be.
     pub(crate) fn lower(&mut self, now: Time, told: &Told<'_>, way: &RoundTrip) -> bool {
@@ -301,16 +296,27 @@ impl Meter {
         }
     }
 
-    /// The share of a limit on spending that is spent, in 65,536ths, if that has come to four fifths, and
-    /// this was not told since it was last below half.
-    pub(crate) fn gets_near(&mut self, now: Time) -> Option<u64> {
-        if self.limit.metered() != Metered::Spend {
-            return None;
+    /// Whether it is told of before it is reached: a limit on spending, or one of an hour or longer.
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.limit.period() >= LONG || self.limit.metered() == Metered::Spend
+    }
+
+    /// Whether it has come near its limit, and that is news: it was below half since it was last told.
+    pub(crate) fn gets_near(&mut self, now: Time) -> bool {
+        if !self.is_watched() {
+            return false;
         }
         let share = self.used_share(now);
-        let was_near = self.is_near;
-        self.is_near = share >= NEAR || was_near && share >= 1 << 15;
-        Some(share).filter(|_| self.is_near && !was_near)
+        if share < HALF {
+            self.near.lower();
+        }
+        share >= NEAR && self.near.raise(now)
+    }
+
+    /// Whether it is only how many may go at once until something is known.
+    pub(crate) fn is_guess(&self) -> bool {
+        self.source == Source::Start
     }
 
     /// The time in which as much comes back as a demand takes, in nanoseconds; nothing if time is not

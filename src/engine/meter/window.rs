@@ -8,13 +8,10 @@ use crate::{
     engine::{
         meter::{Spent, round_trip::UNMEASURED},
         room::Room,
-        time::{SECOND, Time, nanos},
+        time::{Time, nanos},
     },
     limit::{Limit, Window as Edges},
 };
-
-/// Of shorter windows nobody is told that little is left: that is an everyday matter. An hour.
-const LONG: u64 = 3_600 * SECOND;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
@@ -32,8 +29,6 @@ pub(crate) struct Window {
     skew: u64,
     /// The same from the next edge on.
     next_skew: u64,
-    /// Whether it was told of this window that little is left of it.
-    told_near: bool,
     calendar: Calendar,
 }
 
@@ -49,7 +44,6 @@ impl Window {
             late_from: ends.minus(UNMEASURED),
             ends,
             skew: UNMEASURED,
-            told_near: false,
             next_skew: UNMEASURED,
             calendar,
         }
@@ -162,17 +156,6 @@ impl Window {
         self.used = self.used.max(amount);
     }
 
-    /// Whether nine tenths of this window are spent, and nobody was told so.
-    pub(crate) fn is_news(&self) -> bool {
-        let Self { used, amount, told_near, calendar, .. } = self;
-        !told_near && calendar.period >= LONG && u128::from(*used) * 10 >= u128::from(*amount) * 9
-    }
-
-    /// Somebody is told, once in each window.
-    pub(crate) fn tell(&mut self) {
-        self.told_near = true;
-    }
-
     pub(crate) fn used_share(&self, now: Time) -> u64 {
         (u128::from(self.used_by(now)) << 16).checked_div(self.amount.into()).unwrap_or(0) as u64
     }
@@ -212,7 +195,6 @@ impl Window {
         (self.used, self.began) =
             if now < next_turns { (self.late, self.late_from) } else { (0, now) };
         self.late = 0;
-        self.told_near = false;
         // The first edge that has not surely passed; windows too short for that are taken together.
         let is_short = self.calendar.period < 2 * self.skew;
         let passed = if is_short { now.plus(self.skew) } else { now.minus(self.skew) };

@@ -30,7 +30,7 @@ impl Engine {
             live_keys: self.live_keys,
             waiting: self.waiting,
             braked_for: cooling(&self.provider, now),
-            panic: self.panic.is_some(),
+            panic: self.panic.is_raised(),
             shadow_held_back: self.shadow.as_ref().map(|shadow| shadow.held_back),
             affinity: self.affinities.state(),
             verdicts: self.counters.verdicts(),

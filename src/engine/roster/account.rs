@@ -10,13 +10,12 @@ use crate::{
         grant::Grant,
         ids::{AccountIx, KeyIx, MOST_LIMITS, Meters},
         lane::seat::Seat,
-        meter::{Meter, Source, round_trip::RoundTrip},
+        meter::{Meter, quota::Quota, round_trip::RoundTrip},
         room::Room,
         roster::accepted::Accepted,
         standing::Standing,
         time::Time,
     },
-    limit::Metered,
 };
 
 #[derive(Debug)]
@@ -145,33 +144,34 @@ impl Account {
         }
     }
 
-    /// When a demand fits into all meters that count it, and may be sent.
-    pub(crate) fn room(&self, seat: &Seat, cost: &Cost) -> Room {
-        let standing = self.standing.room().max(seat.standing.room());
-        self.room_of_meters(seat, cost).max(standing)
+    /// All that counts the requests of a model.
+    pub(crate) fn quota<'a>(&'a self, seat: &'a Seat) -> Quota<'a> {
+        let learnt = seat.learnt.as_ref().map_or(&[][..], |learnt| &learnt.meters);
+        Quota::new(&self.meters, seat.meters, learnt)
     }
 
-    /// The same for somebody who lets others try first, for `later`.
+    /// When a demand fits into its quota, and may be sent.
+    pub(crate) fn room(&self, seat: &Seat, cost: &Cost) -> Room {
+        let standing = self.standing.room().max(seat.standing.room());
+        self.room_for_size(seat, cost).max(standing)
+    }
+
+    /// The same for a request that lets others try first, for `later`.
     pub(crate) fn room_after_others(&self, seat: &Seat, cost: &Cost, later: u64) -> Room {
         let standing = self.standing.room_after_others(later);
         let standing = standing.max(seat.standing.room_after_others(later));
-        self.room_of_meters(seat, cost).max(standing)
+        self.room_for_size(seat, cost).max(standing)
     }
 
-    /// The same for somebody who has nowhere else to go.
+    /// The same for a request that has nowhere else to go.
     pub(crate) fn room_in_need(&self, seat: &Seat, cost: &Cost) -> Room {
         let standing = self.standing.room_in_need().max(seat.standing.room_in_need());
-        let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
-        let meters = self.counting(seat.meters).chain(learnt);
-        meters.map(|meter| meter.room(cost)).fold(standing, Room::max)
+        self.quota(seat).room(cost).max(standing)
     }
 
-    fn room_of_meters(&self, seat: &Seat, cost: &Cost) -> Room {
-        let largest = seat.largest.as_ref();
-        let largest = largest.map_or(Room::At(Time::ZERO), |largest| largest.room(cost));
-        let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
-        let meters = self.counting(seat.meters).chain(learnt);
-        meters.map(|meter| meter.room(cost)).fold(largest, Room::max)
+    fn room_for_size(&self, seat: &Seat, cost: &Cost) -> Room {
+        let room = self.quota(seat).room(cost);
+        seat.largest.as_ref().map_or(room, |largest| largest.room(cost).max(room))
     }
 
     pub(crate) fn counting(&self, meters: Meters) -> impl Iterator<Item = &Meter> + Clone {
@@ -191,15 +191,6 @@ impl Account {
     pub(crate) fn counting_grant(&mut self, grant: &Grant) -> impl Iterator<Item = &mut Meter> {
         let (meters, epoch) = (grant.meters & !self.unused, grant.epoch);
         self.counting_mut(meters).filter(move |meter| meter.since <= epoch)
-    }
-
-    /// The spent share of its allowance in a lane, in 65,536ths: of the limit that is nearest to its
-    /// end. How many may go at once until something is known is no allowance.
-    pub(crate) fn used_share(&self, seat: &Seat, now: Time) -> u64 {
-        let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
-        let learnt = learnt.filter(|meter| meter.source != Source::Start);
-        let all = self.counting(seat.meters).chain(learnt);
-        all.map(|meter| meter.used_share(now)).max().unwrap_or(0)
     }
 }
 
@@ -259,16 +250,14 @@ impl Key {
         self.life == Life::Good && !self.is_rejected
     }
 
-    /// When a demand fits into the key's own limits.
-    pub(crate) fn room(&self, cost: &Cost) -> Room {
-        let rooms = self.meters.iter().map(|meter| meter.room(cost));
-        rooms.fold(Room::At(Time::ZERO), Room::max)
+    /// Its own limits.
+    pub(crate) fn quota(&self) -> Quota<'_> {
+        Quota::of(&self.meters)
     }
 
-    /// How many units of a thing can be taken from now until then, if nobody else takes any.
-    pub(crate) fn free_by(&self, metered: Metered, now: Time, then: Time) -> u64 {
-        let meters = self.meters.iter().filter(|meter| meter.limit.metered() == metered);
-        meters.filter_map(|meter| meter.free_by(now, then)).min().unwrap_or(u64::MAX)
+    /// When a demand fits into the key's own limits.
+    pub(crate) fn room(&self, cost: &Cost) -> Room {
+        self.quota().room(cost)
     }
 }
 

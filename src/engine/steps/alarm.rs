@@ -1,38 +1,46 @@
 //! What an operator is told before callers notice, and only when it begins and ends.
 
+use std::sync::Arc;
+
 use crate::{
     Limit,
     engine::{
         Engine,
         ask::Ask,
+        budget::Budget,
         grant::Grant,
         roster::account::Key,
         time::{SECOND, Time},
     },
-    event::Event,
+    event::{Event, Whose},
 };
 
 /// So long nobody must have found the pool exhausted before that is over.
 const CALM: u64 = 10 * SECOND;
 
 impl Engine {
-    /// Little is left of a limit that counts a request.
+    /// Tells of limits that count a request and are nearly reached.
     pub(in crate::engine) fn tell_near_limits(&mut self, now: Time, grant: &Grant) {
-        let seat = self.lanes[grant.lane].seat_mut(grant.account);
-        let learnt = seat.learnt.iter_mut().flat_map(|learnt| &mut learnt.meters);
         let account = &mut self.accounts[grant.account.index()];
-        let name = account.name.clone();
+        let name = Arc::clone(&account.name);
         let Key { id, meters, .. } = &mut self.keys[grant.key.index()];
-        let of_account = account.counting_grant(grant).chain(learnt).map(|meter| (None, meter));
-        let of_key = meters.iter_mut().map(|meter| (Some(&*id), meter));
-        for (key, meter) in of_account.chain(of_key).filter(|(_, meter)| meter.is_news()) {
-            meter.tell();
-            self.events.push(Event::NearLimit {
-                account: name.clone(),
-                key: key.cloned(),
-                limit: Limit::clone(&meter.limit),
-                remaining: meter.remaining(now),
-            });
+        let learnt = self.lanes[grant.lane].seat_mut(grant.account).learnt.iter_mut();
+        let learnt = learnt.flat_map(|learnt| &mut learnt.meters);
+        let of_account = account.counting_grant(grant).chain(learnt);
+        let of_account = of_account.map(|meter| (Whose::Account(Arc::clone(&name)), meter));
+        let of_key = meters.iter_mut().map(|meter| (Whose::Key(id.clone()), meter));
+        let budget = grant.budget.map(|at| &mut self.budgets[at]);
+        let of_tag = budget.into_iter().flat_map(|budget| {
+            let Budget { tag, meters, .. } = budget;
+            meters.iter_mut().map(|meter| (Whose::Tag(Arc::clone(tag)), meter))
+        });
+        for (whose, meter) in of_account.chain(of_key).chain(of_tag) {
+            if meter.gets_near(now) {
+                let limit = Limit::clone(&meter.limit);
+                let used_percent = (meter.used_share(now) * 100) >> 16;
+                let remaining = meter.remaining(now);
+                self.events.push(Event::NearLimit { whose, limit, used_percent, remaining });
+            }
         }
     }
 
@@ -43,7 +51,7 @@ impl Engine {
             return;
         }
         let model = lane.model.clone();
-        if self.exhausted.replace(now).is_none() {
+        if self.exhausted.raise(now) {
             // For any such request, whatever keys this one has tried already.
             let any = Ask { excluded: Vec::new(), ..ask.clone() };
             let wait = self.forecast(now, &any).map(|at| now.until(at));
@@ -53,8 +61,7 @@ impl Engine {
 
     /// A request was admitted at once.
     pub(in crate::engine) fn went_through(&mut self, now: Time) {
-        if self.exhausted.is_some_and(|last| now.since(last) >= CALM) {
-            self.exhausted = None;
+        if self.exhausted.lower_after(now, CALM) {
             self.events.push(Event::ExhaustionEnded);
         }
     }

@@ -179,7 +179,7 @@ impl Engine {
         self.strategy.load(&Candidate {
             account: &state.name,
             weight: state.weight,
-            used_share: state.used_share(self.lanes[lane].seat(account), now),
+            used_share: state.quota(self.lanes[lane].seat(account)).used_share(now),
             in_flight: state.in_flight,
             served: state.served,
         })

@@ -64,9 +64,8 @@ impl Engine {
                     continue;
                 }
                 at_limits += 1;
-                let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
-                let meters = state.counting(seat.meters).chain(learnt);
-                for meter in meters.chain(&self.keys[key.index()].meters) {
+                let own = self.keys[key.index()].quota().meters();
+                for meter in state.quota(seat).meters().chain(own) {
                     let crate::engine::room::Room::At(open) = meter.room(&ask.cost) else {
                         continue;
                     };

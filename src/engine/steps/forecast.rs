@@ -111,11 +111,10 @@ impl Engine {
             Some(Room::At(open)) => cooled.max(open),
             _ => cooled,
         };
-        let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
-        let open = latest(cooled, state.counting(seat.meters).chain(learnt), ask)?;
+        let open = state.quota(seat).opens(cooled, &ask.cost)?;
         let keys = self.keys_for(ask, account);
         keys.filter_map(|key| {
-            latest(open.max(self.key_until(ask, key.ix, until)), key.meters.iter(), ask)
+            key.quota().opens(open.max(self.key_until(ask, key.ix, until)), &ask.cost)
         })
         .min()
     }
@@ -234,13 +233,12 @@ impl Engine {
         for account in self.sample().filter(|account| self.opens_by(then, ask, *account, until)) {
             let seat = self.lanes[ask.lane].seat(account);
             for ((free, needed), metered) in free.iter_mut().zip(&mut needed).zip(PER_TIME) {
-                let declared = self.accounts[account.index()].counting(seat.meters);
-                let declared =
-                    declared.filter(|meter| !shared || meter.limit.model_pattern().is_none());
-                let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
-                let learnt = learnt.filter(|_| !shared);
+                let quota = self.accounts[account.index()].quota(seat);
+                let of_all = |meter: &&Meter| meter.limit.model_pattern().is_none();
+                let of_account = quota.of_account().filter(|meter| !shared || of_all(meter));
+                let learnt = quota.learnt().iter().filter(|_| !shared);
                 let of_kind =
-                    declared.chain(learnt).filter(|meter| meter.limit.metered() == metered);
+                    of_account.chain(learnt).filter(|meter| meter.limit.metered() == metered);
                 let mut units = u64::MAX;
                 for meter in of_kind {
                     units = units.min(meter.free_by(now, then).unwrap_or(u64::MAX));
@@ -249,7 +247,7 @@ impl Engine {
                 // The first key without such a limit of its own ends the sum.
                 let of_keys = self
                     .keys_for(ask, account)
-                    .map(|key| key.free_by(metered, now, then))
+                    .map(|key| key.quota().free_by(metered, now, then).unwrap_or(u64::MAX))
                     .try_fold(0, u64::checked_add);
                 *free = free.saturating_add(units.min(of_keys.unwrap_or(u64::MAX)));
             }
@@ -280,13 +278,4 @@ impl Engine {
     fn provider_until(&self, lane: LaneIx, until: fn(&Standing) -> Time) -> Time {
         until(&self.provider).plus(self.provider.after_others(self.courtesy(lane)))
     }
-}
-
-/// When a demand fits into all of some meters that time refills, from a moment on.
-fn latest<'a>(from: Time, mut meters: impl Iterator<Item = &'a Meter>, ask: &Ask) -> Option<Time> {
-    meters.try_fold(from, |latest, meter| match meter.room(&ask.cost) {
-        Room::At(open) => Some(latest.max(open)),
-        Room::OnChange => Some(latest),
-        Room::Never => None,
-    })
 }

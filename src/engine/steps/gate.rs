@@ -49,9 +49,8 @@ impl Engine {
         let is_growing = self.standings(at).any(|(_, standing)| !standing.is_trusted());
         let (key, account) = (&self.keys[key.index()], &self.accounts[account.index()]);
         let seat = self.lanes[lane].seat(key.account);
-        let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
         let by_request = [Metered::Requests, Metered::Concurrent];
-        let mut meters = account.counting(seat.meters).chain(learnt).chain(&key.meters);
+        let mut meters = account.quota(seat).meters().chain(key.quota().meters());
         is_growing
             || meters.any(|meter| {
                 by_request.contains(&meter.limit.metered()) && meter.remaining(now) <= A_FEW
@@ -84,7 +83,7 @@ impl Engine {
 
     fn load_of_account(&self, now: Time, lane: LaneIx, account: AccountIx) -> u128 {
         let state = &self.accounts[account.index()];
-        let used_share = state.used_share(self.lanes[lane].seat(account), now);
+        let used_share = state.quota(self.lanes[lane].seat(account)).used_share(now);
         Headroom.load(&Candidate {
             account: &state.name,
             weight: state.weight,

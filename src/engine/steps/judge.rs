@@ -136,8 +136,7 @@ impl Engine {
             let caller = self.caller(grant).cloned();
             self.at_fault.contradict(caller, grant.operation);
         }
-        if self.panic.is_some_and(|spared| now.since(spared) >= CALM) {
-            self.panic = None;
+        if self.panic.lower_after(now, CALM) {
             self.events.push(Event::PanicEnded);
         }
         let at = grant.at();
@@ -249,7 +248,7 @@ impl Engine {
         if !self.learns || !grant.counted || is_near {
             return Lesson::Nothing;
         }
-        let declared = Rates::of_limits(&account.counting(seat.meters).map(|meter| &*meter.limit));
+        let declared = Rates::of_limits(&account.quota(seat).limits());
         let learnt = seat.learnt.get_or_insert_default();
         let lesson = learnt.refused(now, grant, declared, self.wall, &account.way);
         let (account, model) = (account.name.clone(), lane.model.clone());
@@ -353,7 +352,7 @@ impl Engine {
         let (resting, total) = self.resting_beside(now, grant.account);
         if 2 * (resting + 1) <= total {
             self.cool(now, grant, Place::Account, None, cause);
-        } else if self.panic.replace(now).is_none() {
+        } else if self.panic.raise(now) {
             self.events.push(Event::PanicBegan { resting, total: self.order.len() });
         }
     }

@@ -51,7 +51,7 @@ impl Engine {
         if sooner {
             self.revive(grant.account);
         }
-        if self.meters_of(grant).any(|meter| meter.is_news()) {
+        if self.meters_of(grant).any(|meter| meter.is_watched()) {
             self.tell_near_limits(now, grant);
         }
     }

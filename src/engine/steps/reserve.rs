@@ -63,15 +63,14 @@ impl Engine {
                 shared.for_each(|lane| lane.stalled = None);
             }
             let way = self.accounts[account.index()].way;
-            let mut is_news = false;
+            let mut is_watched = false;
             for meter in self.meters_of(&grant) {
                 meter.take(now, &ask.cost, &way);
-                is_news |= meter.is_news();
+                is_watched |= meter.is_watched();
             }
-            if is_news {
+            if is_watched {
                 self.tell_near_limits(now, &grant);
             }
-            self.tell_near_budgets(now, &grant);
         }
         self.budgets.sent(grant.budget);
         if let Some(bond) = ask.bond {
@@ -113,11 +112,14 @@ impl Engine {
             output: usage.all_output(),
             spend: usage.nano_dollars.unwrap_or(grant.reserved.spend),
         };
-        let mut freed = false;
+        let (mut freed, mut is_watched) = (false, false);
         for meter in self.meters_of(grant) {
             freed |= meter.settle(now, grant.sent, &grant.reserved, &used);
+            is_watched |= meter.is_watched();
         }
-        self.tell_near_budgets(now, grant);
+        if is_watched {
+            self.tell_near_limits(now, grant);
+        }
         if freed {
             self.revive(grant.account);
         }

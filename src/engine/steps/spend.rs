@@ -1,20 +1,16 @@
-//! Limits on spending: whether a request may be paid for, and telling before a limit is reached.
-
-use std::sync::Arc;
+//! Limits on spending: whether a request may be paid for.
 
 use crate::{
-    Exhausted, Limit, Reason,
+    Exhausted, Reason,
     engine::{
         Engine,
         ask::Ask,
-        budget::Budget,
-        grant::Grant,
         ids::{BudgetIx, LaneIx},
         meter::Meter,
         room::Room,
         time::Time,
     },
-    event::{Event, Whose},
+    event::Event,
     limit::Metered,
 };
 
@@ -38,9 +34,9 @@ impl Engine {
     }
 
     /// Nobody knows what requests of this model cost, and money is limited. Told once for each model.
-    pub(crate) fn unpriced(&mut self, lane: LaneIx) {
+    pub(crate) fn unpriced(&mut self, now: Time, lane: LaneIx) {
         let lane = &mut self.lanes[lane];
-        if !std::mem::replace(&mut lane.is_unpriced, true) {
+        if lane.unpriced.raise(now) {
             self.events.push(Event::Unpriced { model: lane.model.clone() });
         }
     }
@@ -55,35 +51,6 @@ impl Engine {
             Room::At(open) => Some(Exhausted::new(Reason::Budget, Some(now.until(open)))),
             Room::OnChange => Some(Exhausted::new(Reason::Budget, None)),
             Room::Never => Some(Exhausted::new(Reason::TooLarge, None)),
-        }
-    }
-
-    /// Tells of limits on spending of which four fifths have been spent by now.
-    #[inline]
-    pub(in crate::engine) fn tell_near_budgets(&mut self, now: Time, grant: &Grant) {
-        if self.limits_spending {
-            self.tell_near_spending(now, grant);
-        }
-    }
-
-    fn tell_near_spending(&mut self, now: Time, grant: &Grant) {
-        let account = &mut self.accounts[grant.account.index()];
-        let key = &mut self.keys[grant.key.index()];
-        let (name, id) = (Arc::clone(&account.name), key.id.clone());
-        let of_account = account.counting_grant(grant);
-        let of_account = of_account.map(|meter| (Whose::Account(Arc::clone(&name)), meter));
-        let of_key = key.meters.iter_mut().map(|meter| (Whose::Key(id.clone()), meter));
-        let budget = grant.budget.map(|at| &mut self.budgets[at]);
-        let of_tag = budget.into_iter().flat_map(|budget| {
-            let Budget { tag, meters, .. } = budget;
-            meters.iter_mut().map(|meter| (Whose::Tag(Arc::clone(tag)), meter))
-        });
-        for (whose, meter) in of_account.chain(of_key).chain(of_tag) {
-            if let Some(share) = meter.gets_near(now) {
-                let limit = Limit::clone(&meter.limit);
-                let used_percent = (share * 100) >> 16;
-                self.events.push(Event::BudgetNear { whose, limit, used_percent });
-            }
         }
     }
 }
