@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tower_key_rotation::{
     Anthropic, Gemini, OpenAi,
-    provider::{Provider, UsageShape},
-    usage::UsageReader,
+    provider::Provider,
+    usage::{UsageReader, UsageShape},
 };
 
 const PIECE: usize = 16 * 1024;
@@ -79,9 +79,9 @@ fn streams() -> Vec<(&'static str, String, String)> {
 /// Of the dialect whose name is the first word.
 fn shapes(name: &str) -> &'static [UsageShape] {
     match name.split(',').next() {
-        Some("Anthropic") => Anthropic::default().facts().usage,
-        Some("Gemini") => Gemini::default().facts().usage,
-        _ => OpenAi::default().facts().usage,
+        Some("Anthropic") => Anthropic::default().spec().usage,
+        Some("Gemini") => Gemini::default().spec().usage,
+        _ => OpenAi::default().spec().usage,
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
 /// 2. the provider's own header for it, or `prompt_cache_key` or `conversation` in its body;
 /// 3. its beginning, where the bodies of the dialect are JSON: the prompt up to a message with which an
 ///    earlier request ended, if it is long enough for the provider to cache it
-///    ([`Facts::prompt_cache`](crate::provider::Facts::prompt_cache)). Equal instructions and tools alone
+///    ([`ProviderSpec::prompt_cache`](crate::provider::ProviderSpec::prompt_cache)). Equal instructions and tools alone
 ///    do not relate requests, because every account soon has them in its cache.
 ///
 /// A request goes to the account that last served a related request well, while that account has room and

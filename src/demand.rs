@@ -9,8 +9,8 @@ use crate::{KeyId, provider::Operation};
 /// What one request asks for, as its caller says it: a request extension, or the argument of
 /// [`KeyPool::acquire`](crate::KeyPool::acquire).
 ///
-/// Whatever is left unsaid is read from the request by the pool's
-/// [`Provider`](crate::provider::Provider), or else taken as "one request".
+/// What you do not set is read from the request by the pool's
+/// [`Provider`](crate::provider::Provider), or counts as one request.
 ///
 /// ```
 /// use tower_key_rotation::Demand;
@@ -37,12 +37,12 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// One request, and nothing more is known.
+    /// One request, of which nothing more is known.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The model: the class of request that the provider meters separately.
+    /// The model: the class of requests that the provider meters separately.
     pub fn model(mut self, model: impl AsRef<str>) -> Self {
         self.model = Some(Arc::from(model.as_ref()));
         self
@@ -56,79 +56,77 @@ impl Demand {
         self
     }
 
-    /// How many tokens the prompt is expected to have.
+    /// How many tokens the prompt is expected to have. By default that is estimated from the request.
     pub fn input_tokens(mut self, tokens: u64) -> Self {
         self.input_tokens = Some(tokens);
         self
     }
 
-    /// How many tokens the answer may have at most.
+    /// How many tokens the answer may have at most. By default that is read from the request.
     pub fn output_tokens(mut self, tokens: u64) -> Self {
         self.output_tokens = Some(tokens);
         self
     }
 
-    /// What it is expected to cost at most, in billionths of a US dollar. By default, and if it is 0, that is
-    /// reckoned from its tokens and the pool's prices, where any limit counts money.
+    /// What it is expected to cost at most, in billionths of a US dollar. By default, and if it is 0, the cost
+    /// is computed from its tokens and the pool's prices, provided that some limit counts money.
     pub fn nano_dollars(mut self, cost: u64) -> Self {
         self.nano_dollars = cost;
         self
     }
 
-    /// Its place among those who wait; 0 by default. Each step up is worth ten seconds of waiting, so
-    /// a request goes before all of lower priority that came less than that much earlier, and
-    /// nobody starves.
+    /// Its priority in the queue; 0 by default. Each step is worth ten seconds of waiting: a request
+    /// overtakes all of lower priority that arrived less than that much earlier, so no request starves.
     pub fn priority(mut self, priority: i8) -> Self {
         self.priority = priority;
         self
     }
 
-    /// On whose behalf it is sent; nobody's by default. While requests wait in line, each tenant of a
-    /// pool is served in proportion to its weight
-    /// ([`KeyPoolBuilder::tenant`](crate::KeyPoolBuilder::tenant)), however many requests it has
-    /// there; priority then orders the requests of one tenant.
+    /// The tenant on whose behalf it is sent; none by default. Requests that wait are served by weighted
+    /// fair queueing over the tenants ([`KeyPoolBuilder::tenant`](crate::KeyPoolBuilder::tenant)), however
+    /// many requests each has in the queue. Priority orders the requests of one tenant.
     pub fn tenant(mut self, name: impl AsRef<str>) -> Self {
         self.tenant = Some(Arc::from(name.as_ref()));
         self
     }
 
-    /// What it has in common with other requests that begin as it does, such as the id of a
-    /// conversation: they stay on one account, whose provider has their beginning in its cache; see
-    /// [`Affinity`](crate::Affinity). By default that is read from the request.
+    /// What it shares with other requests that begin alike, such as the id of a conversation: they stay on
+    /// one account, which has their beginning in its prompt cache. See [`Affinity`](crate::Affinity). By
+    /// default the conversation is recognised by its messages.
     pub fn affinity(mut self, name: impl AsRef<str>) -> Self {
         self.affinity = Some(Arc::from(name.as_ref()));
         self
     }
 
-    /// What its usage is booked under, beside its key and model: a team, a feature, a customer; nothing
-    /// by default. Of a longer one, the [`Ledger`](crate::usage::Ledger) keeps 256 bytes.
+    /// What its usage is recorded under, besides its key and model: a team, a feature, a customer; none by
+    /// default. Of a longer tag the [`Ledger`](crate::usage::Ledger) keeps 256 bytes.
     pub fn tag(mut self, tag: impl AsRef<str>) -> Self {
         self.tag = Some(Arc::from(tag.as_ref()));
         self
     }
 
-    /// When it was first asked for; now, by default. It is its place in the line, and `max_wait` is
-    /// counted from then on: for another attempt of a request that was refused.
+    /// When it first asked for a key; now, by default. Its place in the queue and its `max_wait` count from
+    /// then. Use it for another attempt at a request that was refused.
     pub fn since(mut self, since: Instant) -> Self {
         self.since = Some(since);
         self
     }
 
-    /// When the caller gives up. A request that is unlikely to be answered by then is not sent: the
-    /// time that answers of its model usually take is measured. The pool's `max_wait` still holds.
+    /// When the caller gives up. A request that is unlikely to be answered by then is not sent; the pool
+    /// measures how long answers of each model take. The pool's `max_wait` still holds.
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// A key this request must not be sent with. May be called several times.
+    /// A key that must not be used for this request. May be called several times.
     pub fn exclude(mut self, key: KeyId) -> Self {
         self.excluded.push(key);
         self
     }
 
-    /// The only key this request may be sent with: it waits for that one, whatever room the others
-    /// have. A key that the pool has not is [`Reason::NoKey`](crate::Reason::NoKey).
+    /// The only key that may be used for this request: it waits for that key even if others are free. If
+    /// the pool does not have the key, the request fails with [`Reason::NoKey`](crate::Reason::NoKey).
     pub fn pinned(mut self, key: KeyId) -> Self {
         self.pinned = Some(key);
         self
@@ -140,18 +138,4 @@ impl Demand {
     pub(crate) fn known_operation(&self) -> Operation<'_> {
         self.operation.as_deref().map_or(Operation::UNKNOWN, Operation::named)
     }
-}
-
-/// What a request asks for, as read from the request itself without copying it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Estimate<'a> {
-    /// The model named in the body or the path.
-    pub model: Option<std::borrow::Cow<'a, str>>,
-    /// Tokens of the prompt.
-    pub input_tokens: u64,
-    /// The most tokens that the answer may have; 0 where the request says nothing.
-    pub output_tokens: u64,
-    /// Whether the answer is asked for as a stream of events.
-    pub stream: bool,
 }

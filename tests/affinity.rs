@@ -149,7 +149,7 @@ async fn it_can_be_off_and_ends_when_it_is_told_to() {
 
 #[tokio::test(start_paused = true)]
 async fn by_default_it_lasts_as_long_as_the_provider_says() {
-    let facts = OpenAi::default().facts().clone();
+    let facts = OpenAi::default().spec().clone();
     let cache = PromptCache::new().lifetime(Duration::from_secs(50));
     let pool = tower_key_rotation::KeyPool::builder(facts.prompt_cache(cache))
         .key(tower_key_rotation::ApiKey::new("sk-a"))

@@ -1,4 +1,4 @@
-//! Token limits that are kept though nobody knows how many tokens a prompt has before it is sent.
+//! Token limits are kept although the tokens of a prompt are not known before it is sent.
 #![cfg(all(feature = "sandbox", feature = "retry"))]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -32,7 +32,7 @@ fn accounts(
         let account = Account::new(name).limit(limit.clone());
         pool = pool.account(account.key(ApiKey::new(secret).id(format!("k{i}"))));
     }
-    // No headers tell what is left: estimates have to do.
+    // No header reports what is left: the pool relies on its estimates.
     (
         sandbox
             .hide_limits()
@@ -126,7 +126,7 @@ fn all(sandbox: &Sandbox) -> u64 {
 }
 
 /// Texts that have more tokens than their bytes suggest, fewer, and now more and now fewer: whatever the
-/// first estimate was worth, the limit is used, and nobody is refused once some answers have come.
+/// first estimate was worth, the limit is used, and no request is refused once some answers have come.
 #[tokio::test(start_paused = true)]
 async fn input_limits_are_used_up_whatever_a_token_is() {
     let limit = Limit::input_tokens(20_000).per_minute();
@@ -198,7 +198,7 @@ async fn a_tokenizer_is_right_from_the_first_request_on() {
 /// Where the cap does not count, a cap beyond the whole limit is no reason to refuse anything, and
 /// answers are reserved at their usual length.
 #[tokio::test(start_paused = true)]
-async fn a_cap_that_does_not_count_holds_nobody_back() {
+async fn a_cap_that_does_not_count_delays_no_request() {
     let limit = Limit::output_tokens(4_000).per_minute();
     let (sandbox, pool) = anthropic(&limit);
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());

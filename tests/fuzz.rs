@@ -10,6 +10,7 @@
 use std::{
     io::Write,
     panic::AssertUnwindSafe,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -17,32 +18,15 @@ use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use serde_json::{Value, json};
 use tower_key_rotation::{
-    Anthropic, ApiKey, AzureOpenAi, Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Gemini,
-    Generic, GitHub, Groq, KeyPool, Mistral, OpenAi, OpenRouter, Perplexity, Place, Rule, Together,
-    Verdict, XAi,
-    provider::{Answer, Call, Match, Provider, Reading, Ruling, Wait},
+    ApiKey, Generic, KeyPool, OpenAi, Place, Rule, Verdict,
+    provider::{
+        Answer, Builtin, Call, EventScanner, Framing, LimitReading, Match, Provider, Ruling,
+        Scanned, Wait,
+    },
 };
 
-fn all() -> [Box<dyn Provider>; 17] {
-    [
-        Box::new(OpenAi::default()),
-        Box::new(Anthropic::default()),
-        Box::new(Gemini::default()),
-        Box::new(AzureOpenAi::new("https://r.openai.azure.com")),
-        Box::new(Bedrock::region("us-east-1")),
-        Box::new(Cerebras::default()),
-        Box::new(Cohere::default()),
-        Box::new(DeepSeek::default()),
-        Box::new(Fireworks::default()),
-        Box::new(GitHub::default()),
-        Box::new(Groq::default()),
-        Box::new(Mistral::default()),
-        Box::new(OpenRouter::default()),
-        Box::new(Perplexity::default()),
-        Box::new(Together::default()),
-        Box::new(XAi::default()),
-        Box::new(Generic::new("https://api.example.com")),
-    ]
+fn all() -> [Arc<dyn Provider>; 17] {
+    Builtin::ALL.map(|dialect| dialect.provider("https://api.example.com"))
 }
 
 fn iterations() -> usize {
@@ -127,7 +111,7 @@ fn now(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds % (1 << 40))
 }
 
-fn readings(provider: &dyn Provider, answer: &Answer<'_>) -> Vec<Reading> {
+fn readings(provider: &dyn Provider, answer: &Answer<'_>) -> Vec<LimitReading> {
     let mut readings = Vec::new();
     provider.readings(answer, &mut |reading| readings.push(reading));
     readings
@@ -142,7 +126,7 @@ fn header_values() {
         .for_each(|(status, at, noise)| {
             let headers = headers(noise);
             let status = StatusCode::from_u16(200 + status % 400).unwrap();
-            let answer = Answer { status, headers: &headers, body: b"", now: now(*at) };
+            let answer = Answer::new(status, &headers, now(*at));
             for provider in providers.iter() {
                 let found = readings(&**provider, &answer);
                 assert!(found.len() <= 13, "{found:?}");
@@ -165,7 +149,7 @@ fn refusals() {
             // Below 400 it is an event within an answer.
             let status = StatusCode::from_u16(200 + status % 400).unwrap();
             for body in [body.as_slice(), &text(body)] {
-                let answer = Answer { status, headers: &headers, body, now: now(*at) };
+                let answer = Answer::new(status, &headers, now(*at)).with_body(body);
                 for provider in providers.iter() {
                     let ruling = provider.classify(&answer);
                     assert!(!ruling.rule.is_empty() && ruling.verdict != Verdict::Accepted);
@@ -205,15 +189,11 @@ fn compressed_refusals_say_what_plain_ones_do() {
             for provider in providers.iter() {
                 headers.clear();
                 let now = SystemTime::UNIX_EPOCH;
-                let said = provider.classify(&Answer {
-                    status,
-                    headers: &headers,
-                    body: plain.as_bytes(),
-                    now,
-                });
+                let said = provider
+                    .classify(&Answer::new(status, &headers, now).with_body(plain.as_bytes()));
                 headers.insert("content-encoding", HeaderValue::from_static("gzip"));
                 let again =
-                    provider.classify(&Answer { status, headers: &headers, body: &packed, now });
+                    provider.classify(&Answer::new(status, &headers, now).with_body(&packed));
                 assert_eq!(again, said, "{plain}");
             }
         },
@@ -232,12 +212,8 @@ fn a_refusal_that_breaks_off_kills_no_key() {
             let (headers, now) = (HeaderMap::new(), SystemTime::UNIX_EPOCH);
             for provider in providers.iter() {
                 let judge = |body: &str| {
-                    provider.classify(&Answer {
-                        status,
-                        headers: &headers,
-                        body: body.as_bytes(),
-                        now,
-                    })
+                    provider
+                        .classify(&Answer::new(status, &headers, now).with_body(body.as_bytes()))
                 };
                 let (said, cut) = (judge(&whole), judge(part));
                 let dead = |ruling: &Ruling| ruling.verdict == Verdict::KeyRejected;
@@ -261,8 +237,7 @@ fn durations_as_go_prints_them() {
                 headers.insert("x-ratelimit-remaining-tokens", HeaderValue::from_static("0"));
                 headers.insert("x-ratelimit-reset-tokens", told.parse().unwrap());
                 let status = StatusCode::OK;
-                let answer =
-                    Answer { status, headers: &headers, body: b"", now: SystemTime::UNIX_EPOCH };
+                let answer = Answer::new(status, &headers, SystemTime::UNIX_EPOCH);
                 let reset = readings(&openai, &answer)[0].reset.unwrap();
                 // What floating point makes of it.
                 assert!(reset.abs_diff(wait) < Duration::from_micros(1), "{told}: {reset:?}");
@@ -288,12 +263,7 @@ fn dates_in_every_spelling() {
                 headers.insert("date", httpdate::fmt_http_date(now(sent)).parse().unwrap());
                 headers.insert("x-ratelimit-remaining", HeaderValue::from_static("0"));
                 headers.insert(name, value.parse().unwrap());
-                let answer = Answer {
-                    status: StatusCode::TOO_MANY_REQUESTS,
-                    headers: &headers,
-                    body: b"",
-                    now: now(*ours),
-                };
+                let answer = Answer::new(StatusCode::TOO_MANY_REQUESTS, &headers, now(*ours));
                 self::wait(generic.classify(&answer).verdict)
             };
             let expected = Some(Duration::from_secs(wait));
@@ -333,7 +303,7 @@ fn rules() {
             let headers = HeaderMap::new();
             let judge = |body: &[u8]| {
                 let (status, now) = (StatusCode::BAD_REQUEST, SystemTime::UNIX_EPOCH);
-                pool.classify(&Answer { status, headers: &headers, body, now }).rule
+                pool.classify(&Answer::new(status, &headers, now).with_body(body)).rule
             };
             // In an object `*` is a name like any other, here of the only member.
             let whole = json!({"a": {name.clone(): value}}).to_string();
@@ -353,13 +323,69 @@ fn requests() {
             let path = format!("/model/{path}");
             let uri = Uri::try_from(path).unwrap_or_default();
             for body in [noise.as_slice(), &text(noise)] {
-                let call = Call { method: &Method::POST, uri: &uri, headers: &headers, body };
+                let call = Call::new(&Method::POST, &uri, &headers).with_body(body);
                 for provider in providers.iter() {
                     let estimate = provider.estimate(&call);
                     assert!(estimate.input_tokens <= body.len() as u64 + 1_000, "{estimate:?}");
-                    let facts = provider.facts();
-                    assert!(facts.carrier_of(&uri) < facts.carriers().len());
+                    let facts = provider.spec();
+                    assert!(facts.auth_scheme_of(&uri) < facts.auth_schemes().len());
                 }
+            }
+        },
+    );
+}
+
+/// The events of a body, in whatever pieces it comes.
+fn events<'p>(framing: Framing, pieces: impl Iterator<Item = &'p [u8]>) -> Vec<Vec<u8>> {
+    let (mut scanner, mut found) = (EventScanner::new(framing), Vec::new());
+    let shown = |scanned: Scanned<'_>| match scanned {
+        Scanned::Event(event) => [event.name.as_bytes(), b"|", event.data].concat(),
+        _ => b"unread".to_vec(),
+    };
+    for piece in pieces {
+        let mut from = 0;
+        let ended = scanner.feed(piece, |scanned, part| {
+            assert!(from <= part.start && part.start < part.end && part.end <= piece.len());
+            from = part.end;
+            found.push(shown(scanned));
+        });
+        assert!(from <= ended && ended <= piece.len());
+    }
+    scanner.finish(|scanned| found.push(shown(scanned)));
+    found
+}
+
+#[test]
+fn events_do_not_depend_on_the_cut() {
+    const WORDS: [&[u8]; 16] = [
+        b"data:",
+        b"data: ",
+        b"event: e",
+        b": c",
+        b"\n",
+        b"\r",
+        b"\r\n",
+        b"\n\n",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b"\"",
+        b"\\",
+        b",",
+        b"x",
+    ];
+    bolero::check!().with_iterations(iterations()).with_type::<(u8, Vec<u8>)>().for_each(
+        |(size, noise)| {
+            let words = noise.iter().flat_map(|byte| match WORDS.get(usize::from(*byte) % 20) {
+                Some(word) => word.to_vec(),
+                None => vec![*byte],
+            });
+            let body: Vec<u8> = words.collect();
+            let size = 1 + usize::from(*size) % 8;
+            for framing in [Framing::Events, Framing::List] {
+                let whole = events(framing, [body.as_slice()].into_iter());
+                assert_eq!(events(framing, body.chunks(size)), whole, "by {size}");
             }
         },
     );

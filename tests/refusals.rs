@@ -39,7 +39,7 @@ fn pool(provider: impl Provider, keys: usize) -> KeyPoolBuilder {
 
 fn request(provider: &dyn Provider) -> Request<Full<Bytes>> {
     let body = Full::from(r#"{"model":"m","messages":[]}"#);
-    Request::post(format!("{}/v1/chat/completions", provider.facts().origin)).body(body).unwrap()
+    Request::post(format!("{}/v1/chat/completions", provider.spec().origin)).body(body).unwrap()
 }
 
 /// Sends one request to a provider that refuses it, and returns the response that the caller gets.

@@ -189,7 +189,7 @@ async fn a_callers_credentials_are_removed_and_keys_go_to_their_origin_only() {
             pool_of(
                 Generic::new("https://maps.example.com")
                     .header(HeaderName::from_static("x-custom"))
-                    .query_carrier("key"),
+                    .key_parameter("key"),
             ),
             "https://maps.example.com/geo",
             "x-custom",
@@ -225,9 +225,12 @@ async fn a_callers_credentials_are_removed_and_keys_go_to_their_origin_only() {
                 ready(Ok::<_, Infallible>(Response::new(Body::default())))
             });
             let parameter =
-                if pool.provider().facts().query_carrier.is_some() { "key" } else { "alt" };
+                if pool.provider().spec().key_parameter.is_some() { "key" } else { "alt" };
             let value = if parameter == "key" { CALLERS } else { "sse" };
-            let mut request = Request::get(format!("{target}?a=1&{parameter}={value}"))
+            // The same name, escaped.
+            let escaped = if parameter == "key" { "%6bey" } else { "%61lt" };
+            let query = format!("a=1&{parameter}={value}&{escaped}={value}");
+            let mut request = Request::get(format!("{target}?{query}"))
                 .header("x-other", "kept")
                 .header("x-custom", if carrier == "x-custom" { CALLERS } else { "-" });
             for name in CARRIERS {

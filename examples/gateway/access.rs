@@ -203,6 +203,9 @@ impl Drop for Access {
         if let Some(led) = self.way.0.get() {
             led.times.given_up();
         }
+        if let Some(last) = &mut self.last {
+            last.finish();
+        }
         log(format_args!("{self}"));
     }
 }

@@ -12,7 +12,7 @@ use tower_key_rotation::{
     provider::{Answer, Ruling},
 };
 
-use super::config::{Config, Dialect, Problems};
+use super::config::{Config, Dialect, Problems, Served};
 
 /// As much of a body is looked at as of a real refusal's.
 const MOST: u64 = 64 * 1024;
@@ -39,7 +39,7 @@ fn judge(words: &[String], config: Option<Config>, now: SystemTime) -> Result<St
             None => body = read(word).map_err(|error| format!("{word}: {}", error.kind()))?,
         }
     }
-    let answer = Answer { status, headers: &headers, body: &body, now };
+    let answer = Answer::new(status, &headers, now).with_body(&body);
     let ruling = pool.classify(&answer);
     let by = match ruling.blame {
         Blame::Told => format!("told by {}", teller(&pool, &answer, &ruling)),
@@ -53,11 +53,11 @@ fn judge(words: &[String], config: Option<Config>, now: SystemTime) -> Result<St
 
 /// Which part of a refusal tells: without it, another rule would have fired.
 fn teller(pool: &KeyPool, answer: &Answer<'_>, ruling: &Ruling) -> &'static str {
-    let &Answer { status, headers, now, .. } = answer;
+    let (status, headers, now) = (answer.status(), answer.headers(), answer.now());
     let fires = |answer: &Answer<'_>| pool.classify(answer).rule == ruling.rule;
-    if !fires(&Answer { status, headers, body: b"", now }) {
+    if !fires(&Answer::new(status, headers, now)) {
         "the body"
-    } else if !fires(&Answer { status, headers: &HeaderMap::new(), body: b"", now }) {
+    } else if !fires(&Answer::new(status, &HeaderMap::new(), now)) {
         "a header"
     } else {
         "the status"

@@ -2,88 +2,71 @@
 //!
 //! Callers hang up once they have read `[DONE]`, and do not wait for the end of the connection.
 
-use std::mem;
+use tower_key_rotation::provider::{EventScanner, Framing, Provider, Scanned, StreamEvent};
 
-use tower_key_rotation::provider::{Provider, StreamEvent};
-
-/// As much of an event is kept: the last ones of answers are short, and so are errors.
+/// So many bytes of an event are kept: the last ones of answers are short, and so are errors.
 const MOST: usize = 4 * 1024;
 
-/// Finds the events of a stream, however it is cut.
-#[derive(Debug, Default)]
+/// Keeps the last event of a stream, however the stream is cut.
+#[derive(Debug)]
 pub(crate) struct LastEvent {
-    /// The beginning of a line whose end has not come.
-    line: Vec<u8>,
-    next: Event,
-    last: Event,
+    scanner: EventScanner,
+    /// Whether the last line has come to its end.
+    is_line_whole: bool,
+    name: String,
+    data: Vec<u8>,
 }
 
-#[derive(Debug, Default)]
-struct Event {
-    name: Vec<u8>,
-    data: Vec<u8>,
+impl Default for LastEvent {
+    fn default() -> Self {
+        let scanner = EventScanner::new(Framing::Events);
+        Self { scanner, is_line_whole: false, name: String::new(), data: Vec::new() }
+    }
 }
 
 impl LastEvent {
     /// Takes in what was passed on.
     pub(crate) fn feed(&mut self, piece: &[u8]) {
-        for part in piece.split_inclusive(|byte| *byte == b'\n') {
-            push(&mut self.line, part);
-            if part.ends_with(b"\n") {
-                self.end_line();
-            }
-        }
+        let Self { scanner, is_line_whole, name, data } = self;
+        scanner.feed(piece, |scanned, _| keep(scanned, name, data));
+        *is_line_whole = piece.last().map_or(*is_line_whole, |byte| b"\r\n".contains(byte));
     }
 
-    fn end_line(&mut self) {
-        let line = self.line.trim_ascii_end();
-        if line.is_empty() {
-            self.end_event();
-        } else if let Some(name) = value(line, b"event:") {
-            self.next.name = name.to_vec();
-        } else if let Some(data) = value(line, b"data:") {
-            push(&mut self.next.data, data);
-        }
-        self.line.clear();
-    }
-
-    fn end_event(&mut self) {
-        if !self.next.is_empty() {
-            self.last = mem::take(&mut self.next);
+    /// Nothing more is passed on. An event that lacks only its blank line counts.
+    pub(crate) fn finish(&mut self) {
+        let Self { scanner, is_line_whole, name, data } = self;
+        if *is_line_whole {
+            scanner.finish(|scanned| keep(scanned, name, data));
         }
     }
 
     /// Whether it ends an answer.
     pub(crate) fn is_end(&self, provider: &dyn Provider) -> bool {
-        self.last().is_some_and(|event| provider.is_end(&event))
+        provider.is_end(&self.event())
     }
 
     /// Whether it tells of an error: the provider's, or that the stream has stopped.
     pub(crate) fn is_error(&self, provider: &dyn Provider) -> bool {
-        self.last().is_some_and(|event| provider.is_error(&event))
+        provider.is_error(&self.event())
     }
 
-    fn last(&self) -> Option<StreamEvent<'_>> {
-        // One that lacks but its blank line was read all the same.
-        let event = if self.next.is_empty() { &self.last } else { &self.next };
-        let name = std::str::from_utf8(&event.name).unwrap_or_default();
-        (!event.is_empty()).then_some(StreamEvent { name, data: &event.data })
+    /// Without a name and data before the first.
+    fn event(&self) -> StreamEvent<'_> {
+        StreamEvent::new(&self.name, &self.data)
     }
 }
 
-impl Event {
-    fn is_empty(&self) -> bool {
-        self.name.is_empty() && self.data.is_empty()
-    }
-}
-
-/// What goes beyond the most is left out: it is no event that is looked for.
-fn push(kept: &mut Vec<u8>, bytes: &[u8]) {
-    kept.extend_from_slice(&bytes[..bytes.len().min(MOST.saturating_sub(kept.len()))]);
-}
-
-fn value<'a>(line: &'a [u8], field: &[u8]) -> Option<&'a [u8]> {
-    line.strip_prefix(field).map(<[u8]>::trim_ascii_start)
+fn keep(scanned: Scanned<'_>, name: &mut String, data: &mut Vec<u8>) {
+    let (new_name, new_data) = match scanned {
+        Scanned::Event(event) => (event.name, event.data),
+        Scanned::Unread { name } => (name, &[][..]),
+        _ => return,
+    };
+    name.clear();
+    name.push_str(new_name);
+    data.clear();
+    // What goes beyond is left out: it is no event that is looked for.
+    data.extend_from_slice(&new_data[..new_data.len().min(MOST)]);
 }
 
 #[cfg(test)]
@@ -96,6 +79,7 @@ mod tests {
     fn read(text: &str, size: usize) -> (bool, bool) {
         let (mut last, provider) = (LastEvent::default(), OpenAi::default());
         text.as_bytes().chunks(size).for_each(|piece| last.feed(piece));
+        last.finish();
         (last.is_end(&provider), last.is_error(&provider))
     }
 

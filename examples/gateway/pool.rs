@@ -12,7 +12,9 @@ use tower_key_rotation::{
 use wildmatch::WildMatch;
 
 use super::{
-    config::{Admission, Base, Budget, Dialect, Kinship, PoolConfig, Strategy, Streams, Tenant},
+    config::{
+        Admission, Base, Budget, Dialect, Kinship, PoolConfig, Served, Strategy, Streams, Tenant,
+    },
     times::{self, Timed},
     upstream::{Upstream, UpstreamError},
     usage::Opened,

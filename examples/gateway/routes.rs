@@ -20,7 +20,7 @@ use tower_key_rotation::Snapshot;
 use super::{
     access::logged,
     act::act,
-    config::{Config, Problems},
+    config::{Config, Problems, Served},
     forward::forward,
     guard::Guard,
     model::read_model,

@@ -2,7 +2,8 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use super::{Amount, Limit, NANOS_A_DOLLAR};
+use super::declared::{Amount, Limit, Metered, Window};
+use crate::money::Dollars;
 
 const PERIODS: [(&[&str], u64); 4] = [
     (&["s", "sec", "second"], 1),
@@ -40,6 +41,29 @@ impl FromStr for Limit {
             None => Ok(limit),
         });
         limit.map_err(|problem| LimitError { text: text.to_owned(), problem })
+    }
+}
+
+/// `500 requests/min burst 40`: the form that [`str::parse`] reads.
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.metered {
+            Metered::Concurrent => return write!(f, "{} concurrent", self.amount),
+            Metered::Spend => write!(f, "${}", Dollars(self.amount))?,
+            metered => write!(f, "{} {metered}", self.amount)?,
+        }
+        f.write_str("/")?;
+        write_period(f, self.period)?;
+        match &self.window {
+            Window::Rolling => {}
+            Window::Fixed { zone: None } => f.write_str(" fixed")?,
+            Window::Fixed { zone: Some(zone) } => write!(f, " {zone}")?,
+        }
+        match (self.burst, self.metered) {
+            (None, _) => Ok(()),
+            (Some(burst), Metered::Spend) => write!(f, " burst ${}", Dollars(burst)),
+            (Some(burst), _) => write!(f, " burst {burst}"),
+        }
     }
 }
 
@@ -81,31 +105,25 @@ fn per(amount: Amount, text: &str) -> Result<Limit, String> {
     })
 }
 
-/// An amount of money with up to nine places after the point, in nano-dollars.
+/// An amount of money with up to nine places after the point, in billionths of a dollar.
 fn dollars(text: &str) -> Result<u64, String> {
-    let text = text.trim();
-    let problem = || format!("{text:?} is not an amount of dollars");
-    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
-    if part.is_empty() || part.len() > 9 || !part.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(problem());
-    }
-    let part: u64 = format!("{part:0<9}").parse().map_err(|_| problem())?;
-    let whole = number(whole).map_err(|_| problem())?;
-    whole.checked_mul(NANOS_A_DOLLAR).and_then(|nanos| nanos.checked_add(part)).ok_or_else(problem)
-}
-
-/// The inverse of [`dollars`].
-pub(super) fn write_dollars(f: &mut fmt::Formatter<'_>, nanos: u64) -> fmt::Result {
-    let (whole, part) = (nanos / NANOS_A_DOLLAR, nanos % NANOS_A_DOLLAR);
-    match part {
-        0 => write!(f, "${whole}"),
-        _ => write!(f, "${whole}.{}", format!("{part:09}").trim_end_matches('0')),
-    }
+    let amount = match text.trim().split_once('.') {
+        Some((whole, part)) => Dollars::parse_exact(&[&without_groups(whole), ".", part].concat()),
+        None => Dollars::parse_exact(&without_groups(text)),
+    };
+    amount
+        .map(|Dollars(nanos)| nanos)
+        .map_err(|_| format!("{:?} is not an amount of dollars", text.trim()))
 }
 
 fn number(text: &str) -> Result<u64, String> {
-    let digits: String = text.trim().chars().filter(|c| !matches!(c, '_' | ',')).collect();
+    let digits = without_groups(text);
     digits.parse().map_err(|_| format!("{:?} is not a whole number", text.trim()))
+}
+
+/// Without the `_` and `,` between groups of digits.
+fn without_groups(text: &str) -> String {
+    text.trim().chars().filter(|c| !matches!(c, '_' | ',')).collect()
 }
 
 fn amount(amount: u64, what: &str) -> Result<Amount, String> {
@@ -127,7 +145,7 @@ fn period(text: &str) -> Result<Duration, String> {
 }
 
 /// The inverse of [`period`]; a period without a name is written in seconds.
-pub(super) fn write_period(f: &mut fmt::Formatter<'_>, period: Duration) -> fmt::Result {
+fn write_period(f: &mut fmt::Formatter<'_>, period: Duration) -> fmt::Result {
     match PERIODS.iter().find(|&&(_, seconds)| Duration::from_secs(seconds) == period) {
         Some((names, _)) => f.write_str(names[0]),
         None => write!(f, "{} s", period.as_secs_f64()),
@@ -139,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn a_limit_is_written_as_it_is_read() {
         for text in [
             "500 requests/min",
             "200000 tokens/min burst 20000",
@@ -188,6 +206,8 @@ mod tests {
             ("$x/day", "not an amount of dollars"),
             ("$5", "needs a time"),
             ("$1.0000000001/day", "not an amount of dollars"),
+            ("$1.5_0/day", "not an amount of dollars"),
+            ("$1e3/day", "not an amount of dollars"),
             ("$99999999999999999999/day", "not an amount of dollars"),
         ] {
             let error = text.parse::<Limit>().unwrap_err().to_string();

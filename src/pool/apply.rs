@@ -34,15 +34,15 @@ impl Lease {
     /// what the request is for, and not on where it is redirected.
     fn apply_redirected<B>(&mut self, request: &mut Request<B>) -> bool {
         self.shared.carriers.strip(request);
-        let facts = self.shared.provider.facts();
-        let carrier = facts.carrier_of(request.uri());
+        let spec = self.shared.provider.spec();
+        let scheme = spec.auth_scheme_of(request.uri());
         if !self.endpoint().redirect(request) {
             return false;
         }
         let credential = self.credential();
         let headers = request.headers_mut();
-        credential.insert(facts.carriers(), carrier, headers);
-        for (name, value) in &facts.headers {
+        credential.insert(spec.auth_schemes(), scheme, headers);
+        for (name, value) in &spec.headers {
             if !headers.contains_key(name) {
                 headers.insert(name, value.clone());
             }

@@ -226,7 +226,7 @@ impl KeyPoolBuilder {
     }
 
     /// Who counts the tokens of prompts; by default they are estimated from their bytes
-    /// ([`Facts::tokens`](crate::provider::Facts::tokens)).
+    /// ([`ProviderSpec::tokens`](crate::provider::ProviderSpec::tokens)).
     ///
     /// Either way the count is corrected by what answers tell: the ratio of what prompts of a model really
     /// had to what they were taken for, between a quarter and four. What a
@@ -244,7 +244,7 @@ impl KeyPoolBuilder {
         let mut problems = Vec::new();
         self.check(&mut problems);
         let declared = Declared::check(self.accounts, &*self.provider, &mut problems);
-        let origin = self.origin.as_deref().unwrap_or(&self.provider.facts().origin);
+        let origin = self.origin.as_deref().unwrap_or(&self.provider.spec().origin);
         let origin = Endpoint::parse_origin(origin).map_err(|problem| problems.push(problem));
         let (Ok(origin), []) = (origin, problems.as_slice()) else {
             return Err(BuildError::new(problems));
@@ -252,7 +252,7 @@ impl KeyPoolBuilder {
         let clock = Clock::start();
         let seed = self.seed.unwrap_or_else(|| fastrand::Rng::new().u64(..));
         let mut affinity = self.setup.affinity.clone();
-        affinity.lifetime.get_or_insert(self.provider.facts().prompt_cache.lifetime);
+        affinity.lifetime.get_or_insert(self.provider.spec().prompt_cache.lifetime);
         let wall = clock.timestamp();
         let setup = Setup { seed, wall, affinity: affinity.clone(), ..self.setup };
         let plan = Plan::of(&declared, wall);
@@ -263,7 +263,7 @@ impl KeyPoolBuilder {
             let saved = saved.of(core.credentials.iter().flatten());
             core.engine.restore(clock.now(), &saved);
         }
-        let name = self.name.as_deref().unwrap_or(&self.provider.facts().name);
+        let name = self.name.as_deref().unwrap_or(&self.provider.spec().name);
         let carriers = Carriers::new(&*self.provider);
         let shared = Shared {
             name: Arc::from(name),

@@ -161,7 +161,7 @@ impl KeyPool {
         let mut change = self.change();
         let (account, key) = change.declared.find_key(id.as_ref())?;
         let key = &mut change.declared.accounts[account].keys[key];
-        let carriers = self.provider().facts().carriers();
+        let carriers = self.provider().spec().auth_schemes();
         let credential = key.credential.with_secret(secret.into(), carriers);
         let credential = credential.map_err(|what| wrong(format!("key {:?}: {what}", key.id())))?;
         let old = mem::replace(&mut key.credential, Arc::new(credential));

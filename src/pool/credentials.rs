@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::{
     KeyId,
     endpoint::Endpoint,
-    provider::{Carrier, Provider},
+    provider::{AuthScheme, Provider},
 };
 
 /// The headers in which any of the known providers takes a key.
@@ -50,16 +50,16 @@ impl Credential {
         account: Arc<str>,
         endpoint: Option<Endpoint>,
         secret: &SecretString,
-        carriers: &[Carrier],
+        carriers: &[AuthScheme],
     ) -> Result<Self, &'static str> {
         let (kept, secret) = (secret.clone(), secret.expose_secret());
         if secret.trim().is_empty() {
             return Err("its secret is empty");
         }
-        let header = |carrier: &Carrier| {
+        let header = |carrier: &AuthScheme| {
             let value = match carrier {
-                Carrier::Bearer => bearer(secret),
-                Carrier::Header(_) => HeaderValue::from_str(secret),
+                AuthScheme::Bearer => bearer(secret),
+                AuthScheme::Header(_) => HeaderValue::from_str(secret),
             };
             let mut value = value.map_err(
                 |_| "its secret has bytes that no HTTP header can carry; look for line breaks",
@@ -78,7 +78,7 @@ impl Credential {
     pub(super) fn with_secret(
         &self,
         secret: String,
-        carriers: &[Carrier],
+        carriers: &[AuthScheme],
     ) -> Result<Self, &'static str> {
         let account = Arc::clone(&self.account);
         let endpoint = self.endpoint.as_deref().cloned();
@@ -100,7 +100,7 @@ impl Credential {
     }
 
     /// Sets the key in one of the provider's ways. Every credential is assumed to be gone already.
-    pub(crate) fn insert(&self, carriers: &[Carrier], at: usize, headers: &mut HeaderMap) {
+    pub(crate) fn insert(&self, carriers: &[AuthScheme], at: usize, headers: &mut HeaderMap) {
         let mut ways = carriers.iter().zip(&self.values);
         if let Some((carrier, value)) = ways.clone().nth(at).or_else(|| ways.next()) {
             headers.insert(carrier.name(), value.clone());
@@ -149,13 +149,13 @@ pub(crate) struct Carriers {
 impl Carriers {
     /// Those of all known providers, and those of one.
     pub(crate) fn new(provider: &dyn Provider) -> Self {
-        let own = provider.facts().carriers().iter().map(Carrier::name);
+        let own = provider.spec().auth_schemes().iter().map(AuthScheme::name);
         let mut headers = CARRIERS.to_vec();
         headers.extend(own.filter(|name| !CARRIERS.contains(*name)).cloned());
         Self {
             lengths: headers.iter().fold(0, |lengths, name| lengths | length(name)),
             headers: headers.into_boxed_slice(),
-            parameter: provider.facts().query_carrier.as_deref().map(Box::from),
+            parameter: provider.spec().key_parameter.as_deref().map(Box::from),
         }
     }
 
@@ -192,7 +192,9 @@ fn length(name: &HeaderName) -> u64 {
 /// The URI without a query parameter, if it has it.
 fn without_parameter(uri: &Uri, parameter: &str) -> Option<Uri> {
     let query = uri.query()?;
-    let is_it = |pair: &&str| pair.split('=').next() == Some(parameter);
+    // The name may be escaped: `%6bey` is `key`.
+    let is_it =
+        |pair: &&str| form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| name == parameter);
     if !query.split('&').any(|pair| is_it(&pair)) {
         return None;
     }
@@ -209,6 +211,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_parameter_with_an_escaped_name_goes_too() {
+        for name in ["%6bey", "%6Bey", "k%65%79", "%6b%65%79"] {
+            let uri = format!("https://h/p?a=%3D&{name}=s&b").parse().unwrap();
+            let without = without_parameter(&uri, "key").map(|uri| uri.to_string());
+            assert_eq!(without.as_deref(), Some("https://h/p?a=%3D&b"), "{name}");
+        }
+        let uri = "https://h/p?%6bey".parse().unwrap();
+        assert_eq!(without_parameter(&uri, "key").unwrap(), "https://h/p");
+    }
+
+    #[test]
     fn only_the_named_parameter_goes() {
         let without =
             |uri: &str| without_parameter(&uri.parse().unwrap(), "key").map(|u| u.to_string());
@@ -220,6 +233,7 @@ mod tests {
         assert_eq!(without("https://h/p?key=s&key=t&b").as_deref(), Some("https://h/p?b"));
         assert_eq!(without("https://h/p?key").as_deref(), Some("https://h/p"));
         assert_eq!(without("https://h/p?monkey=1"), None);
+        assert_eq!(without("https://h/p?a=%6b&k%2By=1"), None);
         assert_eq!(without("https://h/p"), None);
     }
 }

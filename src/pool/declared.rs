@@ -10,7 +10,7 @@ use crate::{
     Account, ApiKey, BuildError, KeyId, Limit,
     endpoint::Endpoint,
     engine::MOST_LIMITS,
-    provider::{Carrier, Provider},
+    provider::{AuthScheme, Provider},
 };
 
 use super::{
@@ -88,7 +88,7 @@ impl Declared {
         provider: &dyn Provider,
         problems: &mut Vec<String>,
     ) -> Self {
-        let carriers = provider.facts().carriers();
+        let carriers = provider.spec().auth_schemes();
         let (names, ids, limits) = (HashSet::new(), HashMap::new(), Arc::default());
         let mut check = Check { problems, carriers, names, ids, limits };
         let mut accounts: Vec<_> =
@@ -164,7 +164,7 @@ impl Declared {
 /// What has been seen so far.
 struct Check<'a> {
     problems: &'a mut Vec<String>,
-    carriers: &'a [Carrier],
+    carriers: &'a [AuthScheme],
     names: HashSet<Arc<str>>,
     /// Each key's account.
     ids: HashMap<KeyId, Arc<str>>,
@@ -236,7 +236,7 @@ pub(super) fn declare(
     key: ApiKey,
     id: KeyId,
     account: &Arc<str>,
-    carriers: &[Carrier],
+    carriers: &[AuthScheme],
     whats: &mut Vec<String>,
 ) -> Option<DeclaredKey> {
     let ApiKey { secret, weight, limits, expires, endpoint, .. } = key;

@@ -125,7 +125,7 @@ impl Lease {
     /// blame. Otherwise it counts for as little as one answer proves.
     pub fn observe(&mut self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Ruling {
         let now = Instant::now();
-        let answer = Answer { status, headers, body, now: self.shared.clock.wall(now) };
+        let answer = Answer::new(status, headers, self.shared.clock.wall(now)).with_body(body);
         let is_error = status.is_client_error() || status.is_server_error();
         let ruling = if is_error { self.shared.classify(&answer) } else { Ruling::accepted() };
         self.take_in(now, Some(&ruling), &answer);
@@ -141,7 +141,7 @@ impl Lease {
         // The head was of another mind: what it said of limits and waits was not said of this.
         let (status, headers) = (StatusCode::OK, &HeaderMap::new());
         let now = self.shared.clock.wall(Instant::now());
-        let ruling = self.shared.classify(&Answer { status, headers, body: event.data, now });
+        let ruling = self.shared.classify(&Answer::new(status, headers, now).with_body(event.data));
         self.judge(&ruling);
         Some(ruling)
     }
@@ -181,7 +181,7 @@ impl Lease {
     /// Takes in the head of a response whose verdict its body has yet to tell.
     pub(crate) fn observe_head(&mut self, status: StatusCode, headers: &HeaderMap) {
         let now = Instant::now();
-        let answer = Answer { status, headers, body: b"", now: self.shared.clock.wall(now) };
+        let answer = Answer::new(status, headers, self.shared.clock.wall(now));
         self.take_in(now, None, &answer);
     }
 
@@ -233,8 +233,8 @@ impl Lease {
             Some(ruling) => self.hear(ruling.verdict),
             None => self.heard = Heard::Head,
         }
-        let header = self.provider().facts().processing_time.as_ref();
-        let processed = processing_time(answer.headers, header);
+        let header = self.provider().spec().processing_time.as_ref();
+        let processed = processing_time(answer.headers(), header);
         let Some(grant) = &mut self.grant else { return };
         let judged = self.shared.with_at(now, |core, now| {
             core.engine.answered(now, grant, processed);

@@ -81,10 +81,10 @@ pub(crate) use trail::{Closed, Refusal};
 pub(crate) use wanted::Wanted;
 
 use crate::{
-    Demand, Estimate, Exhausted, KeyId, Snapshot,
+    Demand, Exhausted, KeyId, Snapshot,
     affinity::Kin,
     engine::{Ask, Engine, KeyIx, Time},
-    provider::{self, Answer, Call, Provider, Ruling},
+    provider::{Answer, Call, Estimate, Provider, Ruling},
 };
 use shared::Shared;
 
@@ -273,10 +273,10 @@ impl KeyPool {
     pub(crate) fn estimate<'a>(&self, call: &Call<'a>) -> Estimate<'a> {
         let Shared { provider, tokenizer, .. } = &*self.shared;
         let mut estimate = provider.estimate(call);
-        if let (Some(tokenizer), true) = (tokenizer, provider.facts().reads_bodies) {
+        if let (Some(tokenizer), true) = (tokenizer, provider.spec().reads_bodies) {
             let model = estimate.model.as_deref();
             let count = |text: &str| tokenizer.count(model, text);
-            let counted = provider::count(call.body, provider.facts().tokens, count);
+            let counted = call.json().count(provider.spec().tokens, count);
             estimate.input_tokens = counted.unwrap_or(estimate.input_tokens);
         }
         estimate
@@ -295,7 +295,7 @@ impl KeyPool {
         }
         let call = call.filter(|_| affinity.prompts)?;
         let model = demand.model.as_deref().or(estimate.model.as_deref());
-        provider.facts().kin(hash_keys, call, model)
+        provider.spec().kin(hash_keys, call, model)
     }
 
     /// Removes every header that may hold a key.

@@ -85,7 +85,7 @@ impl Lease {
             return Charge::default();
         }
         let model = self.grant.as_ref().and_then(|grant| grant.model.as_deref());
-        let dialect = &self.provider().facts().name;
+        let dialect = &self.provider().spec().name;
         self.shared.prices.charge(dialect, model.unwrap_or_default(), usage, Tariff::Standard)
     }
 

@@ -18,10 +18,7 @@ use crate::{
     Affinity, Event, Exhausted, Reason,
     endpoint::Endpoint,
     engine::{Ask, Engine, Grant, Time, WaiterId},
-    provider::{
-        Answer, Provider, Rule, Ruling, Tokenizer,
-        rule::{Seen, judge},
-    },
+    provider::{Answer, Provider, Rule, Ruling, Tokenizer},
     usage::{Prices, UsageSink},
 };
 
@@ -114,10 +111,7 @@ impl Shared {
 
     /// Judges a refusal: by the user's own rules, and else as the provider does.
     pub(crate) fn classify(&self, answer: &Answer<'_>) -> Ruling {
-        let by_user = match self.rules.as_slice() {
-            [] => None,
-            rules => judge(rules, &Seen::new(answer, self.provider.facts())),
-        };
+        let by_user = self.provider.spec().judge_by(&self.rules, answer);
         by_user.unwrap_or_else(|| self.provider.classify(answer))
     }
 

@@ -3,10 +3,10 @@
 use tokio::time::Instant;
 
 use crate::{
-    Attempt, Demand, Estimate, KeyId, KeyPool, Usage, Verdict,
+    Attempt, Demand, KeyId, KeyPool, Usage, Verdict,
     affinity::Kin,
     engine::{Among, Ask, Before, Cost, Engine, Prior, Time, rank},
-    provider::Operation,
+    provider::{Estimate, Operation},
     usage::Tariff,
 };
 
@@ -101,7 +101,7 @@ impl KeyPool {
     /// What so many tokens cost at most, unless a cache keeps them for an hour; and whether nobody knows.
     fn price(&self, model: Option<&str>, input: u64, output: u64) -> (u64, bool) {
         let Shared { prices, provider, .. } = &*self.shared;
-        let (dialect, model) = (&provider.facts().name, model.unwrap_or_default());
+        let (dialect, model) = (&provider.spec().name, model.unwrap_or_default());
         let plain = Usage::tokens(input, output);
         let cached = Usage { input: 0, cache_write: input, ..plain };
         let [plain, cached] =

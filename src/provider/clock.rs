@@ -3,23 +3,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderValue, header};
+use http::HeaderValue;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-
-use super::Answer;
 
 /// The longest wait that is believed: a year. What says more is broken.
 const LONGEST: Duration = Duration::from_secs(366 * 86_400);
-
-/// When the response was sent, by its own `date`; else when it arrived.
-pub(crate) fn sent(answer: &Answer<'_>) -> SystemTime {
-    answer
-        .headers
-        .get(header::DATE)
-        .and_then(text)
-        .and_then(|date| httpdate::parse_http_date(date).ok())
-        .unwrap_or(answer.now)
-}
 
 /// A header's value as text. `µs` is why this is not `to_str`, which takes ASCII only.
 pub(crate) fn text(value: &HeaderValue) -> Option<&str> {
@@ -129,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn times_beyond_all_calendars_say_nothing() {
+    fn a_time_beyond_the_calendar_is_ignored() {
         let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 60);
         assert_eq!(until_midnight(&pacific().unwrap(), far), None);
         assert_eq!(until_next_month(far), None);

@@ -16,21 +16,22 @@ use super::clock;
 /// How much of a refusal is unpacked at most; the rest is left out.
 pub(crate) const MOST: usize = 64 * 1024;
 
-/// So much is unpacked of any body: more than any answer has, and an end to what was made to be endless.
+/// The most that is unpacked of any body, in bytes: more than any answer has. It stops bodies that were made
+/// to unpack without end.
 const ENDLESS: usize = 256 * 1024 * 1024;
 
-/// So much of a body is unpacked at a time.
+/// How much of a body is unpacked at a time, in bytes.
 const STEP: usize = 512;
 
-/// So much may come out of it; of brotli it could be far more.
+/// The most that may come out of such a step, in bytes; brotli could make far more of it.
 const MOST_OF_STEP: usize = 1024 * 1024;
 
 const BROTLI_BUFFER: usize = 4_096;
 
 /// The body without its compression: gzip, deflate or brotli, as `content-encoding` says.
 ///
-/// What is not compressed, or with anything else, or not at all in spite of the header, stays as it
-/// is. Of a body that breaks off, all that can be is unpacked.
+/// A body stays as it is if it is not compressed, if it is compressed in another way, or if it is not
+/// compressed in spite of its header. A body that breaks off is unpacked as far as possible.
 pub(crate) fn unpacked<'b>(headers: &HeaderMap, body: &'b [u8]) -> Cow<'b, [u8]> {
     let Encoding::Packed(mut decoder) = Encoding::of(headers) else { return Cow::Borrowed(body) };
     let mut bytes = Vec::new();
@@ -44,7 +45,7 @@ pub(crate) fn unpacked<'b>(headers: &HeaderMap, body: &'b [u8]) -> Cow<'b, [u8]>
     if bytes.is_empty() || !is_text(&bytes) { Cow::Borrowed(body) } else { Cow::Owned(bytes) }
 }
 
-/// What is no text was not packed so. A character that is cut off at the end is no fault of it.
+/// If the result is no text, the body was not packed so. A character may be cut off at the end.
 fn is_text(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
@@ -54,7 +55,7 @@ fn is_text(bytes: &[u8]) -> bool {
 pub(crate) enum Encoding {
     Plain,
     Packed(Decoder),
-    /// In a way that is not read here.
+    /// In a way that is not supported.
     Other,
 }
 
@@ -110,7 +111,7 @@ impl Write for Part {
 
 enum State {
     Gzip(MultiGzDecoder<Part>),
-    /// Which of the two it is, its first bytes tell.
+    /// Its first byte decides which of the two it is.
     Deflate,
     Zlib(ZlibDecoder<Part>),
     Bare(DeflateDecoder<Part>),
@@ -123,12 +124,12 @@ impl Decoder {
         self.left == ENDLESS
     }
 
-    /// Tells what is in a piece of a body. False if nothing more can be read.
-    pub(crate) fn feed(&mut self, piece: &[u8], mut tell: impl FnMut(&[u8])) -> bool {
+    /// Unpacks a piece of a body and calls `report` with what comes out. False if nothing more can be read.
+    pub(crate) fn feed(&mut self, piece: &[u8], mut report: impl FnMut(&[u8])) -> bool {
         for step in piece.chunks(STEP) {
             let is_good = self.left > 0 && self.state.write(step).is_ok();
             let Some(Part(part)) = self.state.part() else { continue };
-            tell(part);
+            report(part);
             self.left = self.left.saturating_sub(part.len());
             part.clear();
             if !is_good {
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn every_encoding() {
+    fn every_encoding_is_unpacked() {
         let mut zlib = write::ZlibEncoder::new(Vec::new(), Compression::best());
         zlib.write_all(TEXT).unwrap();
         let mut bare = write::DeflateEncoder::new(Vec::new(), Compression::best());
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_gives_the_same() {
+    fn unpacking_does_not_depend_on_the_cut() {
         let mut zlib = write::ZlibEncoder::new(Vec::new(), Compression::best());
         zlib.write_all(TEXT).unwrap();
         let zlib = zlib.finish().unwrap();
@@ -264,7 +265,7 @@ mod tests {
 
     /// A server flushes each event: it can be read before the next has come.
     #[test]
-    fn what_was_flushed_is_there_at_once() {
+    fn flushed_bytes_are_unpacked_at_once() {
         let mut encoder = write::GzEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(TEXT).unwrap();
         encoder.flush().unwrap();
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_ends_the_reading() {
+    fn a_damaged_body_is_not_read_further() {
         let mut packed = gzip(&TEXT.repeat(100));
         let middle = packed.len() / 2;
         packed[middle..].fill(0xff);
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_brings_so_much_at_most() {
+    fn a_step_gives_no_more_than_its_bound() {
         let mut part = Part::default();
         let much = vec![0; MOST_OF_STEP + 1];
         assert!(part.write_all(&much).is_err());
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_what_it_says_stays() {
+    fn a_body_that_is_not_packed_as_declared_stays_as_it_is() {
         for encoding in ["gzip", "deflate", "br", "zstd", "gzip, br", ""] {
             assert_eq!(unpack(encoding, TEXT), TEXT, "{encoding}");
             assert_eq!(unpack(encoding, b""), b"", "{encoding}");
@@ -299,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_breaks_off_gives_what_came() {
+    fn a_packed_body_that_breaks_off_is_unpacked_as_far_as_it_came() {
         let packed = gzip(&TEXT.repeat(50));
         let part = unpack("gzip", &packed[..packed.len() - 12]);
         assert!(part.starts_with(TEXT), "{}", String::from_utf8_lossy(&part));

@@ -22,7 +22,7 @@ pub(crate) fn wait(text: &str) -> Option<Duration> {
 }
 
 /// When something is back, counted from `from`: a wait, or a time (RFC 3339, or since 1970 in
-/// seconds or milliseconds, told apart by size).
+/// seconds or milliseconds, distinguished by size).
 pub(crate) fn reset(text: &str, from: impl FnOnce() -> SystemTime) -> Option<Duration> {
     match number(text) {
         Some(millis) if millis >= EPOCH_MILLIS => since_1970(millis / 1e3, from()),
@@ -67,7 +67,7 @@ fn seconds_f64(seconds: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok().and_then(believed)
 }
 
-/// Digits with at most one point. Not what else `f64` reads: signs, exponents, `inf`, `NaN`.
+/// Digits with at most one point. Signs, exponents, `inf` and `NaN`, which `f64` reads too, are refused.
 fn number(text: &str) -> Option<f64> {
     let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if plain { text.parse().ok() } else { None }
@@ -110,7 +110,7 @@ mod tests {
     const S: u64 = 1_000 * MS;
 
     #[test]
-    fn waits() {
+    fn waits_are_read_in_every_spelling() {
         for (text, nanos) in [
             ("6m0s", 360 * S),
             ("1m0s", 60 * S),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_wait() {
+    fn a_text_that_is_no_wait_is_refused() {
         for text in [
             "",
             " ",

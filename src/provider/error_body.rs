@@ -1,68 +1,58 @@
 //! Bodies of refusals, in whatever shape: `{"error": {...}}`, the same in an array (Gemini's
 //! OpenAI-compatible path), `{"error": "text"}`, a bare object, plain text, an HTML page, nothing.
 
-use std::borrow::Cow;
-
-use http::header;
+use http::{HeaderMap, header};
 use serde_json::{Map, Value};
 
-use super::{Answer, decode, mend};
+use super::decode;
+use crate::json;
 
-/// What a refusal's body says. What it does not say is empty.
-#[derive(Debug)]
-pub(crate) struct ErrorBody<'a> {
-    /// An array around it is taken off. Null where it is no JSON object.
-    document: Value,
-    text: Cow<'a, str>,
-    html: bool,
+/// What the body of a refusal says. What it does not say is empty.
+#[derive(Clone, Debug)]
+pub(super) enum ErrorBody {
+    /// A JSON object. If the body is an array, it is the first element.
+    Json(Value),
+    /// Plain text.
+    Text(String),
+    /// A web page. No provider refuses with one: a proxy in between did.
+    Page,
 }
 
-impl<'a> ErrorBody<'a> {
-    pub(crate) fn read(answer: &Answer<'a>) -> Self {
-        let body = decode::unpacked(answer.headers, answer.body);
-        let document = match mend::parse(&body) {
-            Some(Value::Array(items)) => items.into_iter().next().unwrap_or_default(),
-            Some(value) => value,
-            None => Value::Null,
+impl ErrorBody {
+    pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Self {
+        let body = decode::unpacked(headers, body);
+        let document = match json::parse_partial(&body) {
+            Some(Value::Array(items)) => items.into_iter().next(),
+            document => document,
         };
-        let is_json = document.is_object();
-        let html = !is_json && is_html(answer, &body);
-        // Neither a page nor JSON is a message.
-        let text = match body {
-            _ if is_json || html => Cow::Borrowed(""),
-            Cow::Borrowed(body) => String::from_utf8_lossy(body),
-            Cow::Owned(body) => Cow::Owned(String::from_utf8_lossy(&body).into_owned()),
+        match document {
+            Some(document @ Value::Object(_)) => Self::Json(document),
+            _ if is_html(headers, &body) => Self::Page,
+            _ => Self::Text(String::from_utf8_lossy(&body).into_owned()),
+        }
+    }
+
+    /// The sentence for people, or the whole body if it is plain text. `Message` is Bedrock's.
+    pub(super) fn message(&self) -> &str {
+        let text = match self {
+            Self::Json(_) | Self::Page => "",
+            Self::Text(text) => text,
         };
-        Self { document: if is_json { document } else { Value::Null }, text, html }
-    }
-
-    /// Whether it is a web page. No dialect's refusals are: it comes from something in between.
-    pub(crate) fn is_html(&self) -> bool {
-        self.html
-    }
-
-    /// Whether it is a JSON object.
-    pub(crate) fn is_json(&self) -> bool {
-        !self.document.is_null()
-    }
-
-    /// The sentence for people, or the whole body where it is plain text. In capitals: Bedrock.
-    pub(crate) fn message(&self) -> &str {
         ["message", "Message", "error", "detail"]
             .into_iter()
             .map(|name| self.field(name))
             .find(|text| !text.is_empty())
-            .unwrap_or(&self.text)
+            .unwrap_or(text)
     }
 
-    /// Whether its type or code is one of these, where they are text.
-    pub(crate) fn is(&self, names: &[&str]) -> bool {
+    /// Whether its type or code is one of these texts.
+    pub(super) fn is(&self, names: &[&str]) -> bool {
         ["type", "code", "error_type"].into_iter().any(|name| names.contains(&self.field(name)))
     }
 
-    /// The status of a failure that it tells itself: OpenRouter's and Google's number in `code`, Groq's
+    /// The status that the body itself reports: OpenRouter's and Google's number in `code`, Groq's
     /// `status_code`.
-    pub(crate) fn told_status(&self) -> Option<u16> {
+    pub(super) fn status(&self) -> Option<u16> {
         let number = |name| {
             let status = self.error()?.get(name)?.as_u64()?.try_into().ok()?;
             (400..=599).contains(&status).then_some(status)
@@ -71,8 +61,9 @@ impl<'a> ErrorBody<'a> {
     }
 
     /// The values at a JSON pointer in which `*` is any element or member.
-    pub(crate) fn find(&self, pointer: &str) -> Vec<&Value> {
-        let mut found = vec![&self.document];
+    pub(super) fn find(&self, pointer: &str) -> Vec<&Value> {
+        let Self::Json(document) = self else { return Vec::new() };
+        let mut found = vec![document];
         for step in pointer.split('/').skip(1) {
             found = match step {
                 "*" => found.into_iter().flat_map(children).collect(),
@@ -86,16 +77,22 @@ impl<'a> ErrorBody<'a> {
     }
 
     /// The object that describes the error: the one inside `error`, or in the response or the choice of
-    /// an event, or else the outermost.
+    /// an event; otherwise the outermost.
     fn error(&self) -> Option<&Map<String, Value>> {
+        let Self::Json(document) = self else { return None };
         let places = ["/error", "/response/error", "/choices/0/error"];
-        let inner = places.into_iter().find_map(|place| self.document.pointer(place)?.as_object());
-        inner.or(self.document.as_object())
+        let inner = places.into_iter().find_map(|place| document.pointer(place)?.as_object());
+        inner.or(document.as_object())
     }
 
     fn field(&self, name: &str) -> &str {
         self.error().and_then(|error| error.get(name)?.as_str()).unwrap_or_default()
     }
+}
+
+/// Whether a text is a JSON pointer.
+pub(super) fn is_pointer(text: &str) -> bool {
+    text.is_empty() || text.starts_with('/')
 }
 
 fn child<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
@@ -114,31 +111,22 @@ fn children(value: &Value) -> Vec<&Value> {
     }
 }
 
-fn is_html(answer: &Answer<'_>, body: &[u8]) -> bool {
-    let declared = answer.headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
+fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
+    let declared = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
     declared.is_some_and(|value| value.starts_with(b"text/html"))
         || body.trim_ascii_start().starts_with(b"<")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
-    use http::{HeaderMap, StatusCode};
-
     use super::*;
 
-    fn with<T>(body: &[u8], look: impl FnOnce(&ErrorBody<'_>) -> T) -> T {
-        look(&ErrorBody::read(&Answer {
-            status: StatusCode::BAD_REQUEST,
-            headers: &HeaderMap::new(),
-            body,
-            now: SystemTime::UNIX_EPOCH,
-        }))
+    fn with<T>(body: &[u8], look: impl FnOnce(&ErrorBody) -> T) -> T {
+        look(&ErrorBody::read(&HeaderMap::new(), body))
     }
 
     #[test]
-    fn every_shape_gives_its_message() {
+    fn the_message_is_found_in_every_shape() {
         for (body, message) in [
             (r#"{"error":{"message":"no"}}"#, "no"),
             (r#"[{"error":{"message":"no"}}]"#, "no"),
@@ -164,16 +152,16 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_no_code_but_may_be_a_status() {
+    fn a_numeric_code_is_read_as_a_status() {
         with(br#"{"error":{"code":429,"type":"t","status":"S"}}"#, |read| {
             assert!(read.is(&["s", "t"]) && !read.is(&["S", "429"]));
-            assert_eq!(read.told_status(), Some(429));
+            assert_eq!(read.status(), Some(429));
         });
         with(br#"{"error":{"code":"x","status_code":503}}"#, |read| {
-            assert_eq!(read.told_status(), Some(503));
+            assert_eq!(read.status(), Some(503));
         });
         for body in ["{}", r#"{"code":"429"}"#, r#"{"code":200}"#, r#"{"code":-1}"#, "429"] {
-            with(body.as_bytes(), |read| assert_eq!(read.told_status(), None, "{body}"));
+            with(body.as_bytes(), |read| assert_eq!(read.status(), None, "{body}"));
         }
     }
 
@@ -183,7 +171,7 @@ mod tests {
             br#"{"type":"response.failed","response":{"error":{"code":"c","message":"m"}}}"#;
         with(event, |read| assert!(read.is(&["c"]) && read.message() == "m"));
         let event = br#"{"choices":[{"error":{"code":502,"message":"m"}}],"code":"x"}"#;
-        with(event, |read| assert!(read.told_status() == Some(502) && read.message() == "m"));
+        with(event, |read| assert!(read.status() == Some(502) && read.message() == "m"));
     }
 
     #[test]

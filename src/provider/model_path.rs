@@ -1,13 +1,14 @@
-//! Models that stand in the path of a request.
+//! Models that the path of a request names.
 
 use std::borrow::Cow;
 
 use http::Uri;
 use percent_encoding::percent_decode_str;
 
-/// Where in a path the model stands.
+/// Where a path names the model.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum ModelPath {
+#[non_exhaustive]
+pub enum ModelPath {
     /// In the last part, before a colon and what is to be done:
     /// `/v1beta/models/gemini-2.5-flash:streamGenerateContent`.
     BeforeColon {
@@ -16,6 +17,7 @@ pub(super) enum ModelPath {
     },
     /// Behind this part: `/openai/deployments/my-gpt/chat/completions`.
     Behind {
+        /// The part of the path before the model.
         part: &'static str,
         /// How the end of the path differs when the answer is a stream.
         stream: Option<&'static str>,
@@ -25,7 +27,7 @@ pub(super) enum ModelPath {
 }
 
 impl ModelPath {
-    /// The model, and whether the answer is a stream, where the path tells.
+    /// The model, and whether the answer is a stream if the path says so.
     pub(super) fn read<'a>(&self, uri: &'a Uri) -> Option<(Cow<'a, str>, Option<bool>)> {
         let path = uri.path();
         let (model, is_stream) = match self {
@@ -57,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn in_front_of_what_is_done() {
+    fn a_model_is_found_before_a_colon() {
         let path = ModelPath::BeforeColon { stream: "streamGenerateContent" };
         let some = |model: &str, stream| Some((model.to_owned(), Some(stream)));
         assert_eq!(read(&path, "/v1beta/models/m:generateContent"), some("m", false));
@@ -67,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_part() {
+    fn a_model_is_found_behind_a_part_of_the_path() {
         let path = ModelPath::Behind { part: "model", stream: Some("-stream") };
         let some = |model: &str, stream| Some((model.to_owned(), Some(stream)));
         assert_eq!(read(&path, "/model/a.b-v1%3A0/converse"), some("a.b-v1:0", false));

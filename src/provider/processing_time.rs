@@ -1,4 +1,4 @@
-//! How long a provider worked on an answer, as it tells itself.
+//! How long a provider worked on an answer, by its own header.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ const MOST: f64 = 3_600_000.0;
 
 /// Milliseconds: a number alone, or the last `dur=` of a `server-timing`.
 pub(crate) fn processing_time(headers: &HeaderMap, name: Option<&HeaderName>) -> Option<Duration> {
-    let told = headers.get(name?)?.to_str().ok()?;
-    let number = match told.parse() {
+    let text = headers.get(name?)?.to_str().ok()?;
+    let number = match text.parse() {
         Ok(number) => number,
-        Err(_) => last_duration(told)?,
+        Err(_) => last_duration(text)?,
     };
     (0.0..=MOST).contains(&number).then(|| Duration::from_secs_f64(number / 1_000.0))
 }
 
-fn last_duration(told: &str) -> Option<f64> {
-    let number = told.rsplit_once("dur=").map_or(told, |(_, last)| last);
+fn last_duration(text: &str) -> Option<f64> {
+    let number = text.rsplit_once("dur=").map_or(text, |(_, last)| last);
     number.split([',', ';']).next()?.trim().parse().ok()
 }
 
@@ -29,10 +29,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_server_timings_are_read_and_nonsense_is_not() {
+    fn numbers_and_server_timings_are_read_and_other_texts_are_not() {
         let name = HeaderName::from_static("server-timing");
-        let read = |told: &'static str| {
-            let headers = HeaderMap::from_iter([(name.clone(), HeaderValue::from_static(told))]);
+        let read = |text: &'static str| {
+            let headers = HeaderMap::from_iter([(name.clone(), HeaderValue::from_static(text))]);
             processing_time(&headers, Some(&name)).map(|time| time.as_millis())
         };
         assert_eq!(read("5654"), Some(5_654));

@@ -13,11 +13,11 @@ use http::HeaderName;
 #[must_use]
 #[non_exhaustive]
 pub struct PromptCache {
-    /// From how many tokens on a beginning is kept.
+    /// The shortest beginning that is kept, in tokens.
     pub least_tokens: usize,
-    /// For how long it is surely kept after its last use.
+    /// How long it is kept at least after its last use.
     pub lifetime: Duration,
-    /// The header by which callers tell which conversation a request is of, where the provider has one.
+    /// The header in which callers name the conversation of a request, if the provider has one.
     pub header: Option<HeaderName>,
 }
 
@@ -27,19 +27,19 @@ impl PromptCache {
         Self { least_tokens: 1_024, lifetime: Duration::from_secs(300), header: None }
     }
 
-    /// From how many tokens on a beginning is kept.
+    /// The shortest beginning that is kept, in tokens.
     pub const fn least_tokens(mut self, tokens: usize) -> Self {
         self.least_tokens = tokens;
         self
     }
 
-    /// For how long it is surely kept after its last use.
+    /// How long it is kept at least after its last use.
     pub const fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self
     }
 
-    /// The header by which callers tell which conversation a request is of.
+    /// The header in which callers name the conversation of a request.
     pub fn header(mut self, name: HeaderName) -> Self {
         self.header = Some(name);
         self

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::{Answer, clock, duration};
+use super::{clock, duration, exchange::Answer};
 
 const RETRY_AFTER: HeaderName = http::header::RETRY_AFTER;
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
@@ -13,13 +13,13 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// with answers too.
 ///
 /// `retry-after` (seconds, whole or not, or an HTTP date), or `retry-after-ms` where that says the same
-/// more exactly; else the larger of the two, for there are gateways that send a 0 beside the truth. A
-/// wait of 0 and a date that has passed say
-/// nothing, as does a header that is malformed, negative, absurd or sent twice.
+/// more exactly. If they disagree, the larger counts, as some gateways send a 0 beside the true value. A
+/// wait of 0 and a date in the past are ignored, as is a header that is malformed, negative, longer than a
+/// year or sent twice.
 pub(crate) fn retry_after(answer: &Answer<'_>) -> Option<Duration> {
     let seconds = only(answer, &RETRY_AFTER).and_then(|text| {
         duration::wait(text)
-            .or_else(|| clock::until(httpdate::parse_http_date(text).ok()?, clock::sent(answer)))
+            .or_else(|| clock::until(httpdate::parse_http_date(text).ok()?, answer.sent_at()))
     });
     let millis = only(answer, &RETRY_AFTER_MS).and_then(duration::millis);
     let exact = millis.zip(seconds).filter(|(millis, seconds)| {
@@ -30,9 +30,9 @@ pub(crate) fn retry_after(answer: &Answer<'_>) -> Option<Duration> {
     wait.filter(|wait| !wait.is_zero())
 }
 
-/// The one value of a header; of two, who knows which is meant.
+/// The one value of a header; `None` if it is sent twice, as either can be meant.
 fn only<'a>(answer: &Answer<'a>, name: &HeaderName) -> Option<&'a str> {
-    let mut values = answer.headers.get_all(name).iter();
+    let mut values = answer.headers().get_all(name).iter();
     let first = values.next()?;
     if values.next().is_some() { None } else { clock::text(first) }
 }
@@ -50,12 +50,8 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        let answer = Answer {
-            status: StatusCode::TOO_MANY_REQUESTS,
-            headers: &map,
-            body: b"",
-            now: SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 - 100), // see below
-        };
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 - 100); // see below
+        let answer = Answer::new(StatusCode::TOO_MANY_REQUESTS, &map, now);
         retry_after(&answer).map(|wait| wait.as_millis() as u64)
     }
 
@@ -71,12 +67,12 @@ mod tests {
         assert_eq!(read(&[("retry-after-ms", "20000")]), Some(20_000));
         assert_eq!(read(&[("retry-after-ms", "0.5"), ("retry-after", "1")]), Some(1_000));
         assert_eq!(read(&[DATE, AT]), Some(30_000), "by the provider's clock");
-        assert_eq!(read(&[AT]), Some(100_000), "by ours where it tells none");
+        assert_eq!(read(&[AT]), Some(100_000), "by ours if it has none");
         assert_eq!(read(&[("date", "yesterday"), AT]), Some(100_000));
     }
 
     #[test]
-    fn the_more_exact_of_two_counts_if_they_agree_and_else_the_larger() {
+    fn of_two_waits_the_more_exact_counts_if_they_agree_and_otherwise_the_larger() {
         assert_eq!(read(&[("retry-after", "1"), ("retry-after-ms", "5")]), Some(5));
         assert_eq!(read(&[("retry-after", "20"), ("retry-after-ms", "5")]), Some(20_000));
         assert_eq!(read(&[("retry-after", "1"), ("retry-after-ms", "0")]), Some(1_000));
@@ -86,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_not_believed() {
+    fn a_wait_that_is_no_wait_is_ignored() {
         for value in [
             "",
             "0",

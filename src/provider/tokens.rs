@@ -1,30 +1,37 @@
-//! How many tokens a text has: by its size, about, or by a [`Tokenizer`], exactly.
+//! How many tokens a text has: estimated by its size, or counted by a [`Tokenizer`].
 
 use std::{fmt, sync::Arc};
 
-/// How many tokens a prompt has by its size, about.
+/// About how many tokens a prompt of a size has.
 ///
-/// It need not be right for every text: how far off it is for the prompts of a model is measured
+/// It need not be right for every text: the pool learns a correction for each model from real usage
 /// ([`KeyPool`](crate::KeyPool)).
 ///
 /// ```
-/// use tower_key_rotation::provider::{Facts, TokenSize};
+/// use tower_key_rotation::provider::{ProviderSpec, TokenSize};
 ///
-/// let facts = Facts::new("tiny", "https://api.example.com")
+/// let spec = ProviderSpec::new("tiny", "https://api.example.com")
 ///     .reads_bodies()
-///     .tokens(TokenSize { per_1000_bytes: 400, ..TokenSize::USUAL });
-/// # let _ = facts;
+///     .tokens(TokenSize::new(400, 1_000));
+/// # let _ = spec;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TokenSize {
     /// Tokens in 1,000 bytes of text (UTF-8, as in the body, but without escapes).
     pub per_1000_bytes: u64,
-    /// Tokens of a picture, or of anything else that is attached, however many bytes it has.
+    /// Tokens of a picture or another attachment, whatever its size in bytes.
     pub per_attachment: u64,
 }
 
 impl TokenSize {
-    /// Four bytes are a token, and a picture is a thousand: of providers that say nothing of it.
+    /// So many tokens in 1,000 bytes of text, and in an attachment.
+    #[must_use]
+    pub const fn new(per_1000_bytes: u64, per_attachment: u64) -> Self {
+        Self { per_1000_bytes, per_attachment }
+    }
+
+    /// Four bytes are a token, and a picture is a thousand tokens: for providers that do not say.
     pub const USUAL: Self = Self { per_1000_bytes: 250, per_attachment: 1_000 };
 
     /// English text has about four characters per token
@@ -53,11 +60,23 @@ impl TokenSize {
     pub const DEEPSEEK: Self = Self { per_1000_bytes: 300, ..Self::USUAL };
 }
 
+/// How the output cap of a request (`max_tokens`) counts against limits on tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OutputCap {
+    /// Whole, when the request arrives.
+    Reserved,
+    /// Not at all: what is really produced counts.
+    Produced,
+    /// The provider does not say, or not always the same.
+    Unknown,
+}
+
 /// Counts the tokens of texts, in place of an estimate by their bytes: see
 /// [`KeyPoolBuilder::tokenizer`](crate::KeyPoolBuilder::tokenizer).
 ///
-/// It is called on the path of every request, once for each text of its prompt and for its tools: it must
-/// not block. It need not be exact: what its counts are off by is measured, as with estimates.
+/// It is called on the path of every request, once for each text of its prompt and for its tools. It must
+/// not block. It need not be exact: the pool learns a correction, as for estimates.
 ///
 /// ```
 /// use tower_key_rotation::provider::Tokenizer;

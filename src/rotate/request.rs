@@ -81,7 +81,7 @@ impl RequestContext {
         let kin = self.pool.kin(demand, Some(&call), &estimate);
         let operation = match &demand.operation {
             Some(_) => demand.known_operation(),
-            None => self.pool.provider().operation(call.method, call.uri),
+            None => self.pool.provider().operation(call.method(), call.uri()),
         };
         let ask = |tried: &[_]| {
             let (estimate, kin, since, may_wait) = (&estimate, kin.as_ref(), self.since, true);
@@ -143,12 +143,8 @@ fn insert_usage<A: 'static>(provider: &dyn Provider, request: &mut Request<A>) -
 
 /// A request as a provider reads it, with the bytes of its body if that is buffered.
 fn call<A: 'static>(request: &Request<A>) -> Call<'_> {
-    Call {
-        method: request.method(),
-        uri: request.uri(),
-        headers: request.headers(),
-        body: replay_body(request).and_then(ReplayBody::bytes).map_or(&[], |bytes| bytes),
-    }
+    let body = replay_body(request).and_then(ReplayBody::bytes).map_or(&[][..], |bytes| bytes);
+    Call::new(request.method(), request.uri(), request.headers()).with_body(body)
 }
 
 /// The body of a request, if it is of this crate. A body of any other type is not looked at.

@@ -1,21 +1,26 @@
 //! Server-sent events: lines that end in CR, LF or CRLF, and blank lines between events.
 
-use std::mem;
+use std::{mem, ops::Range};
 
 use memchr::memchr2;
 
-use super::{LONGEST, Seen, StreamEvent, held::Held};
+use super::{
+    held::Held,
+    words::{LONGEST, Scanned, StreamEvent},
+};
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// Finds the events of a stream. More lenient than the standard in one point: the last event needs
+/// Finds the events of a stream. It is more lenient than the standard in one point: the last event needs
 /// no blank line after it.
 #[derive(Debug, Default)]
-pub(crate) struct Events {
+pub(super) struct Events {
     /// The beginning of a line whose end has not come.
     line: Held,
     /// Whether that line ended in a CR, of which an LF may follow.
     after_cr: bool,
+    /// Whether a line of the next event has come since the last blank line.
+    is_within: bool,
     /// Whether the first line has been read, before which a byte order mark may stand.
     begun: bool,
     name: Held,
@@ -33,10 +38,17 @@ enum Field<'a> {
 }
 
 impl Events {
-    pub(super) fn feed(&mut self, mut piece: &[u8], mut tell: impl FnMut(Seen<'_>)) {
+    pub(super) fn feed(
+        &mut self,
+        whole: &[u8],
+        mut report: impl FnMut(Scanned<'_>, Range<usize>),
+    ) -> usize {
+        let mut piece = whole;
         if !piece.is_empty() && mem::take(&mut self.after_cr) {
             piece = piece.strip_prefix(b"\n").unwrap_or(piece);
         }
+        // Up to where all events have ended.
+        let mut ended = if self.is_within { 0 } else { whole.len() - piece.len() };
         // The data of the event so far, while it is one line that lies in this piece.
         let mut here = None;
         while let Some(at) = memchr2(b'\n', b'\r', piece) {
@@ -44,22 +56,28 @@ impl Events {
             self.after_cr = piece[at] == b'\r' && rest.is_empty();
             let lf = if piece[at] == b'\r' { rest.strip_prefix(b"\n") } else { None };
             piece = lf.unwrap_or(rest);
+            let end = whole.len() - piece.len();
+            let mut report = |scanned: Scanned<'_>| report(scanned, ended..end);
             if self.line.is_empty() {
-                self.take(line, line.len() > LONGEST, &mut here, &mut tell);
+                self.take(line, line.len() > LONGEST, &mut here, &mut report);
             } else {
                 self.line.push(line);
-                self.take_held(&mut here, &mut tell);
+                self.take_held(&mut here, &mut report);
+            }
+            if !self.is_within {
+                ended = end;
             }
         }
         self.line.push(piece);
         self.keep(here.take());
+        ended
     }
 
-    pub(super) fn finish(&mut self, mut tell: impl FnMut(Seen<'_>)) {
+    pub(super) fn finish(&mut self, mut report: impl FnMut(Scanned<'_>)) {
         if !self.line.is_empty() {
-            self.take_held(&mut None, &mut tell);
+            self.take_held(&mut None, &mut report);
         }
-        self.tell(None, &mut tell);
+        self.end_event(None, &mut report);
     }
 
     /// How many bytes are held.
@@ -69,12 +87,12 @@ impl Events {
     }
 
     /// Takes a line that came in several pieces.
-    fn take_held(&mut self, here: &mut Option<&[u8]>, tell: &mut impl FnMut(Seen<'_>)) {
+    fn take_held(&mut self, here: &mut Option<&[u8]>, report: &mut impl FnMut(Scanned<'_>)) {
         let mut line = mem::take(&mut self.line);
         // Its data does not lie in the piece: it is kept at once.
         let mut held = None;
         self.keep(here.take());
-        self.take(line.bytes(), line.is_too_long(), &mut held, tell);
+        self.take(line.bytes(), line.is_too_long(), &mut held, report);
         self.keep(held);
         line.clear();
         self.line = line;
@@ -85,13 +103,15 @@ impl Events {
         mut line: &'a [u8],
         is_too_long: bool,
         here: &mut Option<&'a [u8]>,
-        tell: &mut impl FnMut(Seen<'_>),
+        report: &mut impl FnMut(Scanned<'_>),
     ) {
         if !mem::replace(&mut self.begun, true) {
             line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
         }
-        match field(line) {
-            Field::Blank => self.tell(here.take(), tell),
+        let field = field(line);
+        self.is_within = !matches!(field, Field::Blank);
+        match field {
+            Field::Blank => self.end_event(here.take(), report),
             Field::Name(name) if !is_too_long => {
                 self.name.clear();
                 self.name.push(name);
@@ -120,14 +140,14 @@ impl Events {
         self.lines += 1;
     }
 
-    /// The event has ended: its data is `here`, or else what was kept.
-    fn tell(&mut self, here: Option<&[u8]>, tell: &mut impl FnMut(Seen<'_>)) {
+    /// The event has ended: its data is `here`, or what was kept.
+    fn end_event(&mut self, here: Option<&[u8]>, report: &mut impl FnMut(Scanned<'_>)) {
         let data = here.unwrap_or_else(|| self.data.bytes());
+        let name = std::str::from_utf8(self.name.bytes()).unwrap_or_default();
         if self.data.is_too_long() {
-            tell(Seen::Unread);
+            report(Scanned::Unread { name });
         } else if !data.is_empty() {
-            let name = std::str::from_utf8(self.name.bytes()).unwrap_or_default();
-            tell(Seen::Event(StreamEvent { name, data }));
+            report(Scanned::Event(StreamEvent::new(name, data)));
         }
         self.name.clear();
         self.data.clear();

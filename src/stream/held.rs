@@ -1,8 +1,8 @@
 //! Bytes of an event whose end has not come.
 
-use super::LONGEST;
+use super::words::LONGEST;
 
-/// At most [`LONGEST`] bytes. What goes beyond is not kept, but known.
+/// At most [`LONGEST`] bytes. It remembers whether more came.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     bytes: Vec<u8>,

@@ -1,18 +1,19 @@
 //! The elements of one JSON array, as they arrive; or one object, as if it were its only element.
 
-use memchr::memchr2;
+use std::ops::Range;
 
-use super::{LONGEST, Seen, StreamEvent, held::Held};
+use super::{
+    held::Held,
+    words::{LONGEST, Scanned, StreamEvent},
+};
+use crate::json::{Mark, Walker};
 
-/// Finds the elements. It counts brackets and knows strings, and checks nothing else: what is no
-/// JSON gives elements that nobody can read.
+/// Finds the elements. It does not check that they are JSON: what is not gives elements that cannot be
+/// parsed.
 #[derive(Debug, Default)]
-pub(crate) struct List {
+pub(super) struct List {
     root: Root,
-    /// How many brackets are open.
-    depth: usize,
-    in_string: bool,
-    after_backslash: bool,
+    walker: Walker,
     in_element: bool,
     /// The beginning of an element whose end has not come.
     held: Held,
@@ -24,97 +25,82 @@ enum Root {
     Unknown,
     Array,
     Object,
-    /// Neither, or ended: nothing more is looked at.
+    /// Neither, or ended: the rest is ignored.
     Over,
 }
 
 impl List {
-    pub(super) fn feed(&mut self, piece: &[u8], mut tell: impl FnMut(Seen<'_>)) {
-        let mut at = 0;
+    pub(super) fn feed(
+        &mut self,
+        piece: &[u8],
+        mut report: impl FnMut(Scanned<'_>, Range<usize>),
+    ) -> usize {
+        let (mut at, mut ended) = (0, 0);
         if self.root == Root::Unknown {
-            let Some(start) = piece.iter().position(|byte| !is_before_json(*byte)) else { return };
+            let Some(start) = piece.iter().position(|byte| !is_before_json(*byte)) else {
+                return 0;
+            };
             at = start;
-            self.root = match piece[start] {
-                b'[' => Root::Array,
-                b'{' => Root::Object,
+            self.root = match piece.get(start) {
+                Some(b'[') => Root::Array,
+                Some(b'{') => Root::Object,
                 _ => {
-                    tell(Seen::Unread);
+                    report(Scanned::Unread { name: "" }, 0..piece.len());
+                    ended = piece.len();
                     Root::Over
                 }
             };
         }
         // Where the element that is being read begins in this piece.
         let mut from = 0;
-        while at < piece.len() && self.root != Root::Over {
-            if self.in_string {
-                at = self.through_string(piece, at);
-                continue;
-            }
-            match piece[at] {
-                b'"' => self.in_string = true,
-                b'{' | b'[' => from = if self.opens() { at } else { from },
-                b'}' | b']' => {
-                    self.depth = self.depth.saturating_sub(1);
-                    if self.in_element && self.depth == self.outside() {
-                        self.tell(&piece[from..=at], &mut tell);
+        while self.root != Root::Over {
+            let Some((found, mark)) = self.walker.next(piece, at) else { break };
+            at = found + 1;
+            match mark {
+                Mark::Open if !self.in_element && self.walker.depth() > self.outside() => {
+                    self.in_element = true;
+                    from = found;
+                }
+                Mark::Close => {
+                    if self.in_element && self.walker.depth() == self.outside() {
+                        let end = piece.get(from..at).unwrap_or_default();
+                        self.end_element(end, |scanned| report(scanned, from..at));
+                        (from, ended) = (at, at);
                     }
-                    if self.depth == 0 {
+                    if self.walker.depth() == 0 {
                         self.root = Root::Over;
                     }
                 }
                 _ => {}
             }
-            at += 1;
         }
         if self.in_element {
-            self.held.push(&piece[from..]);
+            self.held.push(piece.get(from..).unwrap_or_default());
         }
+        ended
     }
 
     pub(super) fn unfinished(&self) -> &[u8] {
         self.held.bytes()
     }
 
-    /// Where to go on: behind the string, or the end of the piece.
-    fn through_string(&mut self, piece: &[u8], at: usize) -> usize {
-        if std::mem::take(&mut self.after_backslash) {
-            return at + 1;
-        }
-        let Some(found) = memchr2(b'"', b'\\', &piece[at..]) else { return piece.len() };
-        match piece[at + found] {
-            b'"' => self.in_string = false,
-            _ => self.after_backslash = true,
-        }
-        at + found + 1
-    }
-
-    /// Takes an opening bracket. Whether an element begins with it.
-    fn opens(&mut self) -> bool {
-        let is_outside = self.depth < self.outside();
-        let begins = !is_outside && !self.in_element;
-        self.in_element |= begins;
-        self.depth += 1;
-        begins
-    }
-
     /// How many brackets are open around an element.
-    fn outside(&self) -> usize {
-        usize::from(self.root == Root::Array)
+    fn outside(&self) -> u32 {
+        u32::from(self.root == Root::Array)
     }
 
     /// The element has ended: its last part, or all of it, is `here`.
-    fn tell(&mut self, here: &[u8], tell: &mut impl FnMut(Seen<'_>)) {
+    fn end_element(&mut self, here: &[u8], report: impl FnOnce(Scanned<'_>)) {
         self.in_element = false;
-        let event = |data| Seen::Event(StreamEvent { name: "", data });
+        let event = |data| Scanned::Event(StreamEvent::data(data));
+        let unread = Scanned::Unread { name: "" };
         if !self.held.is_empty() {
             self.held.push(here);
             let is_whole = !self.held.is_too_long();
-            tell(if is_whole { event(self.held.bytes()) } else { Seen::Unread });
+            report(if is_whole { event(self.held.bytes()) } else { unread });
             self.held.clear();
-        } else if here.len() <= LONGEST {
-            tell(event(here));
         } else {
-            tell(Seen::Unread);
+            report(if here.len() <= LONGEST { event(here) } else { unread });
         }
     }
 }

@@ -1,90 +1,86 @@
-//! Cutting the bodies of answers into events, however they arrive.
+//! Cutting the bodies of responses into events.
 //!
-//! A [`Scanner`] is fed the pieces of a body in order and tells each event once it is whole. It
-//! passes nothing on and holds nothing back: the bytes go their own way. An event that lies in one
-//! piece is told from there, without a copy; of one that does not, up to 64 KiB are kept, and one that
-//! is longer is skipped to its end. So memory is bounded, and what is told does not depend on how the
-//! body was cut.
+//! An [`EventScanner`] is the only code that does this. It is fed the pieces of a body in order and
+//! reports each event once it is whole. It neither holds back nor changes the body. An event that lies
+//! in one piece is reported from there, without a copy. Of an event that spans pieces, up to 64 KiB are
+//! kept; a longer one is skipped to its end. So memory is bounded, and the events do not depend on how
+//! the body was cut.
 
 mod events;
 mod held;
 mod list;
 #[cfg(test)]
 mod tests;
+mod words;
+
+use std::ops::Range;
 
 use events::Events;
 use list::List;
+pub(crate) use words::LONGEST;
+pub use words::{Framing, Scanned, StreamEvent};
 
-/// The longest line of an event, its data in all, and the longest element of a list.
-pub(crate) const LONGEST: usize = 64 * 1024;
-
-/// An event of a stream: a server-sent event, or an element of a JSON array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamEvent<'a> {
-    /// The name that its `event` line gives it; empty without one.
-    pub name: &'a str,
-    /// Its data: JSON, in all dialects that are built in, but for `[DONE]`.
-    pub data: &'a [u8],
-}
-
-/// How a body is cut into events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Framing {
-    /// Server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
-    Events,
-    /// The elements of one JSON array, as they arrive; or one object alone.
-    List,
-    /// A JSON object that is no stream. It is an event by itself if its first member is `error`;
-    /// otherwise nothing of it is waited for.
-    Whole,
-}
-
-/// Finds the events of a body.
+/// Finds the events of a body, in whatever pieces it arrives.
+///
+/// ```
+/// use tower_key_rotation::provider::{EventScanner, Framing, Scanned};
+///
+/// let mut scanner = EventScanner::new(Framing::Events);
+/// let mut found = Vec::new();
+/// for piece in ["data: {\"a\":1}\n\nda", "ta: [DONE]\n\n"] {
+///     scanner.feed(piece.as_bytes(), |scanned, _part| {
+///         if let Scanned::Event(event) = scanned {
+///             found.push(String::from_utf8_lossy(event.data).into_owned());
+///         }
+///     });
+/// }
+/// assert_eq!(found, [r#"{"a":1}"#, "[DONE]"]);
+/// ```
 #[derive(Debug)]
-pub(crate) enum Scanner {
+pub struct EventScanner(Kind);
+
+#[derive(Debug)]
+enum Kind {
     Events(Events),
     List(List),
 }
 
-/// What a scanner comes upon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Seen<'a> {
-    Event(StreamEvent<'a>),
-    /// An event that is too long to be held, or a body that is not framed as it should be.
-    Unread,
-}
+impl EventScanner {
+    /// A scanner at the beginning of a body.
+    #[must_use]
+    pub fn new(framing: Framing) -> Self {
+        Self(match framing {
+            Framing::Events => Kind::Events(Events::default()),
+            Framing::List | Framing::Whole => Kind::List(List::default()),
+        })
+    }
 
-impl Scanner {
-    pub(crate) fn new(framing: Framing) -> Self {
-        match framing {
-            Framing::Events => Self::Events(Events::default()),
-            Framing::List | Framing::Whole => Self::List(List::default()),
+    /// Takes the next piece of the body, and calls `report` with each event that ends in it, and with
+    /// the part of `piece` that belongs to the event. An event that began in an earlier piece begins at
+    /// 0; one whose blank line ends in CR can have an LF in the next piece.
+    ///
+    /// Returns up to where `piece` consists of events that have ended, comments included.
+    pub fn feed(&mut self, piece: &[u8], report: impl FnMut(Scanned<'_>, Range<usize>)) -> usize {
+        match &mut self.0 {
+            Kind::Events(events) => events.feed(piece, report),
+            Kind::List(list) => list.feed(piece, report),
         }
     }
 
-    /// Tells the events that end in this piece.
-    pub(crate) fn feed(&mut self, piece: &[u8], tell: impl FnMut(Seen<'_>)) {
-        match self {
-            Self::Events(events) => events.feed(piece, tell),
-            Self::List(list) => list.feed(piece, tell),
-        }
-    }
-
-    /// The body has ended: tells an event that lacks but its end.
-    pub(crate) fn finish(&mut self, tell: impl FnMut(Seen<'_>)) {
-        match self {
-            Self::Events(events) => events.finish(tell),
+    /// Takes the end of the body: the last server-sent event needs no blank line behind it.
+    pub fn finish(&mut self, report: impl FnMut(Scanned<'_>)) {
+        match &mut self.0 {
+            Kind::Events(events) => events.finish(report),
             // An element without its end cannot be read.
-            Self::List(_) => {}
+            Kind::List(_) => {}
         }
     }
 
     /// The element of a list whose end has not come.
     pub(crate) fn unfinished(&self) -> &[u8] {
-        match self {
-            Self::Events(_) => &[],
-            Self::List(list) => list.unfinished(),
+        match &self.0 {
+            Kind::Events(_) => &[],
+            Kind::List(list) => list.unfinished(),
         }
     }
 }

@@ -12,7 +12,7 @@
 //! ```
 //! use tower_key_rotation::{OpenAi, provider::Provider, usage::UsageReader};
 //!
-//! let mut reader = UsageReader::new(OpenAi::default().facts().usage);
+//! let mut reader = UsageReader::new(OpenAi::default().spec().usage);
 //! // The answer may be cut into pieces anywhere.
 //! for piece in ["data: {\"choices\":[],\"usa", "ge\":{\"prompt_tokens\":9,\"completion_tokens\":7,",
 //!     "\"total_tokens\":16,\"prompt_tokens_details\":{\"cached_tokens\":4}}}\n\n"] {
@@ -29,6 +29,7 @@ mod output_estimate;
 mod price;
 mod reader;
 mod reported;
+mod shape;
 mod sink;
 #[cfg(test)]
 mod tests;
@@ -40,5 +41,6 @@ pub use ledger::{
 pub(crate) use output_estimate::OutputEstimate;
 pub use price::{Charge, PriceError, Prices, Tariff};
 pub use reader::UsageReader;
+pub use shape::{Cost, UsageHeaders, UsageShape};
 pub use sink::{UsageRecord, UsageSink};
 pub use tokens::Usage;

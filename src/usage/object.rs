@@ -1,17 +1,20 @@
-//! Reading what a response tells of its usage, by the shapes of its dialect.
+//! Reading the usage that a response reports, by the shapes of its dialect.
 
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::reported::{Overlap, ReportedUsage};
-use crate::provider::{Cost, UsageHeaders, UsageShape};
+use super::{
+    reported::{Overlap, ReportedUsage},
+    shape::{Cost, UsageHeaders, UsageShape},
+};
+use crate::money::{Dollars, NANOS_PER_DOLLAR};
 
 /// Whether an object has what only this shape has.
 pub(super) fn is_marked(object: &Value, shape: &UsageShape) -> bool {
     shape.mark.is_none_or(|mark| follow(object, mark).is_some())
 }
 
-/// An object in a shape; none if it tells no tokens.
+/// An object in a shape; `None` if it reports no tokens.
 pub(super) fn read(object: &Value, shape: &UsageShape) -> Option<ReportedUsage> {
     let figure = |places: &[&str]| places.iter().find_map(|place| count(follow(object, place)?));
     let told = ReportedUsage {
@@ -32,7 +35,7 @@ pub(super) fn read(object: &Value, shape: &UsageShape) -> Option<ReportedUsage> 
     (told.input.is_some() || told.output.is_some()).then_some(told)
 }
 
-/// What headers tell; none if it is no tokens.
+/// What headers report; `None` if they report no tokens.
 pub(super) fn in_headers(headers: &HeaderMap, names: &UsageHeaders) -> Option<ReportedUsage> {
     let figure = |name: &str| headers.get(name)?.to_str().ok()?.parse().ok();
     let told = ReportedUsage {
@@ -49,12 +52,16 @@ pub(super) fn in_headers(headers: &HeaderMap, names: &UsageHeaders) -> Option<Re
 fn nano_dollars(object: &Value, cost: Cost) -> Option<u64> {
     match cost {
         Cost::Dollars(place) => {
-            let nanos = follow(object, place)?.as_f64()? * 1e9;
-            (0.0..1e18).contains(&nanos).then(|| nanos.round() as u64)
+            let Value::Number(dollars) = follow(object, place)? else { return None };
+            let Dollars(nanos) = Dollars::parse(&dollars.to_string()).ok()?;
+            (nanos < MOST_NANO_DOLLARS).then_some(nanos)
         }
         Cost::Ticks(place) => count(follow(object, place)?).map(|ticks| ticks.div_ceil(10)),
     }
 }
+
+/// A billion dollars: no request costs that.
+const MOST_NANO_DOLLARS: u64 = 1_000_000_000 * NANOS_PER_DOLLAR;
 
 /// The value at a path. (`Value::pointer` allocates for each step.)
 fn follow<'v>(object: &'v Value, path: &str) -> Option<&'v Value> {

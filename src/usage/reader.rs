@@ -1,4 +1,4 @@
-//! Finding what an answer tells of its usage, in whatever pieces it comes.
+//! Finding the usage in an answer, in whatever pieces it comes.
 
 use std::sync::LazyLock;
 
@@ -6,8 +6,13 @@ use http::HeaderMap;
 use memchr::{memchr, memmem::Finder};
 use serde_json::Value;
 
-use super::{object, reported::ReportedUsage, tokens::Usage};
-use crate::provider::{UsageHeaders, UsageShape};
+use super::{
+    object,
+    reported::ReportedUsage,
+    shape::{UsageHeaders, UsageShape},
+    tokens::Usage,
+};
+use crate::json::Walker;
 
 /// What nearly every dialect's usage begins with: `"usage": {...}`, `"usageMetadata": {...}`. Inside a
 /// text the quotes would be escaped, so that content is passed over without being parsed.
@@ -22,15 +27,15 @@ const LONGEST: usize = 8 * 1024;
 ///
 /// It takes JSON, server-sent events and JSON arrays alike, of any length and cut in any way, and
 /// holds no more than 8 KiB. Content is searched for one word, at the speed of memory; only what
-/// follows the name of a shape's [`member`](UsageShape::member) is parsed. Of several that an answer
-/// tells, the last counts, figure by figure.
+/// follows the name of a shape's [`member`](UsageShape::member) is parsed. If an answer reports a figure
+/// several times, the last counts.
 #[derive(Clone, Debug)]
 pub struct UsageReader {
     shapes: &'static [UsageShape],
     /// What all names of members begin with, the quote before them included.
     opening: &'static [u8],
     state: State,
-    /// Beside, so that a reader is small until something was found.
+    /// Boxed, so that a reader is small until something is found.
     found: Option<Box<Found>>,
 }
 
@@ -47,7 +52,7 @@ struct Found {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// So many bytes of the opening were the last that came.
+    /// The last bytes that came are so many bytes of the opening.
     Seeking(usize),
     /// So many bytes of this name came.
     Name(&'static str, usize),
@@ -55,19 +60,12 @@ enum State {
     Colon(&'static str),
     /// Behind the colon.
     Value(&'static str),
-    Object(&'static str, Nesting),
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Nesting {
-    depth: u32,
-    in_string: bool,
-    after_backslash: bool,
+    Object(&'static str, Walker),
 }
 
 impl UsageReader {
     /// A reader for one answer in one of these shapes: those of a dialect are
-    /// [`Facts::usage`](crate::provider::Facts::usage).
+    /// [`ProviderSpec::usage`](crate::provider::ProviderSpec::usage).
     #[must_use]
     pub fn new(shapes: &'static [UsageShape]) -> Self {
         let is_usage = shapes.iter().all(|shape| shape.member.as_bytes().starts_with(&USAGE[1..]));
@@ -79,7 +77,7 @@ impl UsageReader {
         }
     }
 
-    /// Takes what headers tell. What the body tells goes before it.
+    /// Takes what headers report. The body takes precedence.
     #[must_use]
     pub fn headers(mut self, names: &UsageHeaders, headers: &HeaderMap) -> Self {
         if let Some(told) = object::in_headers(headers, names) {
@@ -97,8 +95,8 @@ impl UsageReader {
                     rest = self.seek(rest);
                     continue;
                 }
-                State::Object(name, nesting) => {
-                    rest = self.collect(rest, name, nesting);
+                State::Object(name, walker) => {
+                    rest = self.collect(rest, name, walker);
                     continue;
                 }
                 _ => rest = after,
@@ -117,20 +115,20 @@ impl UsageReader {
                     let object = &mut self.found_mut().object;
                     object.clear();
                     object.push(byte);
-                    State::Object(name, Nesting::object())
+                    State::Object(name, Walker::inside_value())
                 }
                 _ => self.anew(byte),
             };
         }
     }
 
-    /// What the answer has told so far; none if it has told nothing.
+    /// What the answer has reported so far; `None` if it has reported nothing.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         self.found.as_ref()?.told.as_ref().map(ReportedUsage::disjoint)
     }
 
-    /// How often the answer has told.
+    /// How often the answer has reported its usage.
     pub(crate) fn times(&self) -> u32 {
         self.found.as_ref().map_or(0, |found| found.times)
     }
@@ -145,8 +143,8 @@ impl UsageReader {
         self.found.get_or_insert_default()
     }
 
-    /// Looks for the opening. What is behind it is left; or else nothing, but its beginning may have been
-    /// the end of the piece.
+    /// Looks for the opening, and returns what is behind it. If there is none, the piece may still end with
+    /// the beginning of one.
     fn seek<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
         let length = self.opening.len();
         let at = if length == USAGE.len() { FINDER.find(piece) } else { memchr(b'"', piece) };
@@ -188,22 +186,17 @@ impl UsageReader {
     }
 
     /// Takes what belongs to the object that is being read, and leaves what is behind it.
-    fn collect<'p>(
-        &mut self,
-        piece: &'p [u8],
-        name: &'static str,
-        mut nesting: Nesting,
-    ) -> &'p [u8] {
+    fn collect<'p>(&mut self, piece: &'p [u8], name: &'static str, mut walker: Walker) -> &'p [u8] {
         let object = &mut self.found.get_or_insert_default().object;
         let room = &piece[..piece.len().min(LONGEST - object.len())];
-        let end = room.iter().position(|byte| nesting.ends_with(*byte));
-        let (part, rest) = piece.split_at(end.map_or(room.len(), |end| end + 1));
+        let end = walker.close_to(0, room);
+        let (part, rest) = piece.split_at(end.unwrap_or(room.len()));
         // Doubled as it grows, but never beyond the longest, which is a power of two.
         let held = object.len();
         object.reserve_exact((held + part.len()).next_power_of_two() - held);
         object.extend_from_slice(part);
         self.state = match end {
-            None if object.len() < LONGEST => State::Object(name, nesting),
+            None if object.len() < LONGEST => State::Object(name, walker),
             // It is given up.
             None => State::Seeking(0),
             Some(_) => {
@@ -226,32 +219,5 @@ impl UsageReader {
             found.told.get_or_insert(told).update(&told);
             found.times = found.times.wrapping_add(1);
         }
-    }
-}
-
-impl Nesting {
-    /// Behind the bracket that an object begins with.
-    fn object() -> Self {
-        Self { depth: 1, ..Self::default() }
-    }
-
-    /// Whether this is the last byte of it.
-    fn ends_with(&mut self, byte: u8) -> bool {
-        if self.in_string {
-            match byte {
-                _ if self.after_backslash => self.after_backslash = false,
-                b'\\' => self.after_backslash = true,
-                b'"' => self.in_string = false,
-                _ => {}
-            }
-            return false;
-        }
-        match byte {
-            b'"' => self.in_string = true,
-            b'{' | b'[' => self.depth += 1,
-            b'}' | b']' => self.depth -= 1,
-            _ => {}
-        }
-        self.depth == 0
     }
 }

@@ -169,7 +169,7 @@ fn proven_by_words(recording: &Recording) -> Option<Proven> {
 /// A refusal blames no more than what its words prove.
 fn proves(ruling: &Ruling, proven: Option<Proven>) -> Result<(), String> {
     let found = ruling.verdict.is_refusal().then_some((ruling.place, ruling.blame));
-    // A caller's fault blames nobody, whatever the words say.
+    // A caller's fault blames no key, whatever the words say.
     if found.is_none() || proven.is_none_or(|proven| proven == found) {
         return Ok(());
     }
@@ -186,7 +186,7 @@ fn size(recording: &Recording, ruling: &Ruling) -> Result<(), String> {
     }
 }
 
-/// A wait that the headers or the body tell is found.
+/// A wait in the headers or the body is found.
 fn wait(recording: &Recording, ruling: &Ruling) -> Found {
     let Verdict::RateLimited { retry_after, .. } = ruling.verdict else { return Ok(1) };
     let number = |name: &str| {

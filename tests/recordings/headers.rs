@@ -1,11 +1,11 @@
-//! Headers that tell limits, read a second time: one name after the other, with the plainest parsing.
+//! Headers that report limits, read a second time: one name after the other, with the plainest parsing.
 
 use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 use tower_key_rotation::{
     limit::Metered::{self, InputTokens, OutputTokens, Requests, Tokens},
-    provider::{Answer, Provider, Reading},
+    provider::{Answer, LimitReading, Provider},
 };
 
 use crate::{coverage::Found, recording::Recording};
@@ -62,7 +62,7 @@ fn lines(provider: &str) -> &'static [Line] {
                 None,
             ),
         ],
-        // The unit of the reset is anybody's guess.
+        // The unit of the reset is not known.
         "azure" => &[
             (Requests, "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "", MINUTE),
             (Tokens, "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "", MINUTE),
@@ -111,14 +111,13 @@ fn lines(provider: &str) -> &'static [Line] {
     }
 }
 
-/// What one limit is told to be: limit, remaining, milliseconds to the reset.
+/// What is reported of one limit: limit, remaining, milliseconds to the reset.
 type Told = (Metered, Option<u64>, Option<u64>, Option<u64>, Option<u64>);
 
 pub(crate) fn check(provider: &dyn Provider, recording: &Recording) -> Found {
     let status = StatusCode::from_u16(recording.status).unwrap();
     let mut found = Vec::new();
-    let answer =
-        Answer { status, headers: &recording.headers, body: &recording.body, now: recording.now };
+    let answer = Answer::new(status, &recording.headers, recording.now).with_body(&recording.body);
     provider.readings(&answer, &mut |reading| found.push(told(recording, &reading)));
     let mut expected = if recording.status == 401 { Vec::new() } else { again(recording) };
     found.sort();
@@ -130,7 +129,7 @@ pub(crate) fn check(provider: &dyn Provider, recording: &Recording) -> Found {
     }
 }
 
-fn told(recording: &Recording, reading: &Reading) -> Told {
+fn told(recording: &Recording, reading: &LimitReading) -> Told {
     let period = reading.period.map(|period| period.as_secs());
     let period = period.filter(|_| recording.provider != "github");
     let reset = reading.reset.map(|reset| reset.as_millis() as u64);

@@ -8,10 +8,11 @@ use crate::{coverage::Found, recording::Recording};
 
 pub(crate) fn check(provider: &dyn Provider, recording: &Recording) -> Found {
     let Recording { method, uri, asked, .. } = recording;
-    let call = Call { method, uri, headers: &HeaderMap::new(), body: asked };
+    let headers = HeaderMap::new();
+    let call = Call::new(method, uri, &headers).with_body(asked);
     let estimate = provider.estimate(&call);
     let body: Value = serde_json::from_slice(asked).unwrap_or_default();
-    let facts = provider.facts();
+    let facts = provider.spec();
     if facts.name == "github" || facts.name == "generic" {
         return Ok(0);
     }

@@ -1,10 +1,10 @@
 //! Usage as the dialect's shapes find it, as a search through all of the body does, and as the library's
-//! own reader tells it.
+//! own reader reads it.
 
 use serde_json::{Map, Value};
 use tower_key_rotation::{
-    provider::{Provider, UsageShape},
-    usage::UsageReader,
+    provider::Provider,
+    usage::{UsageReader, UsageShape},
 };
 
 use crate::{coverage::Found, recording::Recording};
@@ -16,7 +16,7 @@ type Figures = [Option<u64>; 4];
 type Others = [Option<u64>; 3];
 
 pub(crate) fn check(provider: &dyn Provider, recording: &Recording) -> Found {
-    let facts = provider.facts();
+    let facts = provider.spec();
     if recording.is_refusal() || facts.usage.is_empty() {
         return Ok(0);
     }
@@ -52,7 +52,7 @@ pub(crate) fn check(provider: &dyn Provider, recording: &Recording) -> Found {
     Ok(usize::from(by_shape.iter().any(Option::is_some)))
 }
 
-/// The library's own reader, however the body is cut, tells the same with each token in one kind.
+/// The library's own reader, however the body is cut, finds the same with each token in one kind.
 fn by_reader(
     provider: &dyn Provider,
     recording: &Recording,
@@ -60,7 +60,7 @@ fn by_reader(
     figures: Figures,
     others: Others,
 ) -> Result<(), String> {
-    let facts = provider.facts();
+    let facts = provider.spec();
     let header = |name| recording.headers.get(name)?.to_str().ok()?.parse().ok();
     let headers = facts.usage_headers.map(|names| [header(names.input), header(names.output)]);
     let [in_header, out_header] = headers.unwrap_or_default();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tower_key_rotation::{
     AzureOpenAi, Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Generic, Groq, Mistral,
     OpenRouter, Perplexity, Together, XAi,
-    provider::{Facts, Provider},
+    provider::{Provider, ProviderSpec},
     usage::{Charge, Prices, Tariff, UsageReader},
 };
 
@@ -28,11 +28,11 @@ fn prices(names: &[&str]) -> Prices {
     prices
 }
 
-fn of(provider: &impl Provider) -> Facts {
-    provider.facts().clone()
+fn of(provider: &impl Provider) -> ProviderSpec {
+    provider.spec().clone()
 }
 
-fn charge(facts: &Facts, prices: &Prices, answer: &Value) -> Charge {
+fn charge(facts: &ProviderSpec, prices: &Prices, answer: &Value) -> Charge {
     let mut reader = UsageReader::new(facts.usage);
     reader.feed(answer.to_string().as_bytes());
     let usage = reader.usage().unwrap_or_else(|| panic!("no usage in {answer}"));
@@ -52,8 +52,9 @@ fn each_dialect_costs_the_sum_made_by_hand() {
     let azure = AzureOpenAi::new("https://my-resource.openai.azure.com");
     let bedrock = Bedrock::region("us-east-1");
     let (anthropic, openai, gemini) = (Anthropic::default(), OpenAi::default(), Gemini::default());
-    let custom = Facts::from(Generic::new("https://llm.example.com")).usage(openai.facts().usage);
-    let cases: Vec<(Facts, &str, Value, u64)> = vec![
+    let custom =
+        ProviderSpec::from(Generic::new("https://llm.example.com")).usage(openai.spec().usage);
+    let cases: Vec<(ProviderSpec, &str, Value, u64)> = vec![
         (of(&openai), "m", chat.clone(), CHAT),
         (of(&azure), "azure/m", chat.clone(), CHAT),
         (
@@ -180,10 +181,10 @@ fn each_dialect_costs_the_sum_made_by_hand() {
 fn no_token_is_charged_twice() {
     let prices = Prices::builtin();
     let cost = |provider: &dyn Provider, model: &str, answer: Value| {
-        let mut reader = UsageReader::new(provider.facts().usage);
+        let mut reader = UsageReader::new(provider.spec().usage);
         reader.feed(answer.to_string().as_bytes());
         let usage = reader.usage().unwrap();
-        let charge = prices.charge(&provider.facts().name, model, &usage, Tariff::Standard);
+        let charge = prices.charge(&provider.spec().name, model, &usage, Tariff::Standard);
         assert_eq!(charge.unpriced_tokens, 0, "{answer}");
         charge.nano_dollars
     };

@@ -152,16 +152,13 @@ const BLOCKED: &str = "<!DOCTYPE html><html><title>Attention Required!</title></
 const UPSTREAM: &str = "upstream connect error or disconnect/reset before headers";
 
 fn judged(provider: &dyn Provider, status: u16, headers: &HeaderMap, body: &str) -> Ruling {
-    provider.classify(&Answer {
-        status: StatusCode::from_u16(status).unwrap(),
-        headers,
-        body: body.as_bytes(),
-        now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_768_507_200 - 3_600), // an hour slow
-    })
+    let status = StatusCode::from_u16(status).unwrap();
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_768_507_200 - 3_600); // an hour slow
+    provider.classify(&Answer::new(status, headers, now).with_body(body.as_bytes()))
 }
 
 fn check(provider: &dyn Provider, rows: &[Row]) {
-    let dialect = &provider.facts().name;
+    let dialect = &provider.spec().name;
     let mut problems = Vec::new();
     for (name, status, headers, body, expected, rule) in rows {
         let mut map = HeaderMap::new();
@@ -179,7 +176,7 @@ fn check(provider: &dyn Provider, rows: &[Row]) {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
-/// A status and nothing else blames nobody by name, and no more of a key than its use for one operation and
+/// A status alone is no proof, and blames no more of a key than its use for one operation and
 /// model.
 fn statuses_alone_prove_little(provider: &dyn Provider) {
     for status in 400..=599 {
@@ -205,7 +202,7 @@ fn table(provider: &dyn Provider, rows: &[Row]) -> Shown {
     check(provider, rows);
     check(provider, BARE);
     statuses_alone_prove_little(provider);
-    let facts = provider.facts();
+    let facts = provider.spec();
     let own = facts.rules.iter().filter(|rule| {
         rule.name().split_once('/').is_some_and(|(dialect, _)| dialect == facts.name)
     });
@@ -222,7 +219,7 @@ const TELL_SIZES: [&str; 4] = ["anthropic", "groq", "openai", "openrouter"];
 
 /// So many rows there are, and what they show of each dialect: every verdict that it has words for.
 #[test]
-fn every_verdict_of_every_dialect() {
+fn every_row_of_every_dialect_has_its_verdict() {
     let all = [
         anthropic::shown(),
         azure::shown(),

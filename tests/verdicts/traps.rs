@@ -152,7 +152,7 @@ fn headers() {
     );
 }
 
-/// Error events within a 200: a status that the body tells counts, and else what else there is.
+/// Error events within a 200: a status in the body counts; without one, the other words.
 #[test]
 fn events() {
     check(

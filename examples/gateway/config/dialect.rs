@@ -1,130 +1,41 @@
-//! How a provider is spoken to.
+//! How a provider is spoken to: the built-in dialects, and what the gateway makes of each.
 
-use tower_key_rotation::{
-    Anthropic, AzureOpenAi, Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Gemini, Generic,
-    GitHub, Groq, KeyPool, KeyPoolBuilder, Mistral, OpenAi, OpenRouter, Perplexity, Together, XAi,
-};
+use std::borrow::Cow;
 
-/// How a provider is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    OpenAi,
-    Anthropic,
-    Gemini,
-    Azure,
-    Bedrock,
-    Cerebras,
-    Cohere,
-    DeepSeek,
-    Fireworks,
-    GitHub,
-    Groq,
-    Mistral,
-    OpenRouter,
-    Perplexity,
-    Together,
-    XAi,
-    Generic,
-}
+pub(crate) use tower_key_rotation::provider::Builtin as Dialect;
+use tower_key_rotation::{KeyPool, KeyPoolBuilder};
 
-impl Dialect {
-    const ALL: [Self; 17] = [
-        Self::OpenAi,
-        Self::Anthropic,
-        Self::Gemini,
-        Self::Azure,
-        Self::Bedrock,
-        Self::Cerebras,
-        Self::Cohere,
-        Self::DeepSeek,
-        Self::Fireworks,
-        Self::GitHub,
-        Self::Groq,
-        Self::Mistral,
-        Self::OpenRouter,
-        Self::Perplexity,
-        Self::Together,
-        Self::XAi,
-        Self::Generic,
-    ];
-
-    pub(crate) fn read(text: &str) -> Result<Self, String> {
-        let known = || Self::ALL.map(Self::name).join(", ");
-        Self::ALL
-            .into_iter()
-            .find(|dialect| dialect.name() == text)
-            .ok_or_else(|| format!("{text:?} is none of {}", known()))
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::OpenAi => "openai",
-            Self::Anthropic => "anthropic",
-            Self::Gemini => "gemini",
-            Self::Azure => "azure",
-            Self::Bedrock => "bedrock",
-            Self::Cerebras => "cerebras",
-            Self::Cohere => "cohere",
-            Self::DeepSeek => "deepseek",
-            Self::Fireworks => "fireworks",
-            Self::GitHub => "github",
-            Self::Groq => "groq",
-            Self::Mistral => "mistral",
-            Self::OpenRouter => "openrouter",
-            Self::Perplexity => "perplexity",
-            Self::Together => "together",
-            Self::XAi => "xai",
-            Self::Generic => "generic",
-        }
-    }
+/// What the gateway makes of a dialect.
+pub(crate) trait Served: Sized {
+    fn read(text: &str) -> Result<Self, String>;
 
     /// A pool that speaks so, with an origin of its own.
-    pub(crate) fn pool(self, origin: &str) -> KeyPoolBuilder {
-        match self {
-            Self::OpenAi => KeyPool::builder(OpenAi::default()),
-            Self::Anthropic => KeyPool::builder(Anthropic::default()),
-            Self::Gemini => KeyPool::builder(Gemini::default()),
-            Self::Azure => KeyPool::builder(AzureOpenAi::new(origin.to_owned())),
-            Self::Bedrock => KeyPool::builder(Bedrock::endpoint(origin.to_owned())),
-            Self::Cerebras => KeyPool::builder(Cerebras::default()),
-            Self::Cohere => KeyPool::builder(Cohere::default()),
-            Self::DeepSeek => KeyPool::builder(DeepSeek::default()),
-            Self::Fireworks => KeyPool::builder(Fireworks::default()),
-            Self::GitHub => KeyPool::builder(GitHub::default()),
-            Self::Groq => KeyPool::builder(Groq::default()),
-            Self::Mistral => KeyPool::builder(Mistral::default()),
-            Self::OpenRouter => KeyPool::builder(OpenRouter::default()),
-            Self::Perplexity => KeyPool::builder(Perplexity::default()),
-            Self::Together => KeyPool::builder(Together::default()),
-            Self::XAi => KeyPool::builder(XAi::default()),
-            Self::Generic => KeyPool::builder(Generic::new(origin.to_owned())),
-        }
-        .origin(origin)
-    }
+    fn pool(self, origin: &str) -> KeyPoolBuilder;
 
     /// None where every resource, region or API has its own.
-    pub(super) fn default_base(self) -> Option<&'static str> {
-        Some(match self {
-            Self::OpenAi => "https://api.openai.com",
-            Self::Anthropic => "https://api.anthropic.com",
-            Self::Gemini => "https://generativelanguage.googleapis.com",
-            Self::Cerebras => "https://api.cerebras.ai",
-            Self::Cohere => "https://api.cohere.com",
-            Self::DeepSeek => "https://api.deepseek.com",
-            Self::Fireworks => "https://api.fireworks.ai",
-            Self::GitHub => "https://api.github.com",
-            Self::Groq => "https://api.groq.com",
-            Self::Mistral => "https://api.mistral.ai",
-            Self::OpenRouter => "https://openrouter.ai",
-            Self::Perplexity => "https://api.perplexity.ai",
-            Self::Together => "https://api.together.xyz",
-            Self::XAi => "https://api.x.ai",
-            Self::Azure | Self::Bedrock | Self::Generic => return None,
-        })
+    fn default_base(self) -> Option<Cow<'static, str>>;
+
+    /// The models that come here when the configuration does not say: those that no other provider has.
+    fn default_models(self) -> &'static [&'static str];
+
+    /// The path of the provider's OpenAI-compatible endpoint, which `/v1` stands for.
+    fn unified_path(self) -> &'static str;
+}
+
+impl Served for Dialect {
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse::<Self>().map_err(|error| error.to_string())
     }
 
-    /// The models that come here when the configuration does not say: those that nobody else has.
-    pub(super) fn default_models(self) -> &'static [&'static str] {
+    fn pool(self, origin: &str) -> KeyPoolBuilder {
+        KeyPool::builder(self.provider(origin.to_owned())).origin(origin)
+    }
+
+    fn default_base(self) -> Option<Cow<'static, str>> {
+        self.origin()
+    }
+
+    fn default_models(self) -> &'static [&'static str] {
         match self {
             Self::OpenAi => &[
                 "gpt-*",
@@ -159,18 +70,11 @@ impl Dialect {
             Self::Perplexity => &["sonar*"],
             Self::XAi => &["grok-*"],
             Self::Generic => &["*"],
-            Self::Azure
-            | Self::Bedrock
-            | Self::Cerebras
-            | Self::GitHub
-            | Self::Groq
-            | Self::OpenRouter
-            | Self::Together => &[],
+            _ => &[],
         }
     }
 
-    /// The path of the provider's OpenAI-compatible endpoint, which `/v1` stands for.
-    pub(crate) fn unified_path(self) -> &'static str {
+    fn unified_path(self) -> &'static str {
         match self {
             Self::Gemini => "/v1beta/openai",
             Self::Azure | Self::Bedrock | Self::Groq => "/openai/v1",
@@ -178,15 +82,7 @@ impl Dialect {
             Self::Fireworks => "/inference/v1",
             Self::OpenRouter => "/api/v1",
             Self::Perplexity => "",
-            Self::OpenAi
-            | Self::Anthropic
-            | Self::Cerebras
-            | Self::DeepSeek
-            | Self::GitHub
-            | Self::Mistral
-            | Self::Together
-            | Self::XAi
-            | Self::Generic => "/v1",
+            _ => "/v1",
         }
     }
 }

@@ -6,7 +6,7 @@ use tower_key_rotation::{Account, ApiKey};
 
 use super::{
     Admission, Base, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect, Listen,
-    PoolConfig, Problems, Streams, UsageConfig, check_reach, secret,
+    PoolConfig, Problems, Served, Streams, UsageConfig, check_reach, secret,
 };
 
 const KEY_VARIABLES: [(&str, Dialect); 3] = [
@@ -50,7 +50,7 @@ pub(super) fn load(listen: Listen, around: &Surroundings<'_>) -> Result<Config, 
     let mut pools = Vec::new();
     for (name, dialect) in KEY_VARIABLES {
         let keys = around.list(name, &mut problems);
-        let base = dialect.default_base().and_then(|base| Base::read(base).ok());
+        let base = dialect.default_base().and_then(|base| Base::read(&base).ok());
         if let Some(base) = base.filter(|_| !keys.is_empty()) {
             pools.push(pool(dialect, base, keys));
         }

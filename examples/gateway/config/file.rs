@@ -10,7 +10,8 @@ use secrecy::SecretString;
 use super::{
     super::args::address,
     Admission, Base, Budget, Config, DEFAULT_LISTEN, DEFAULT_MAX_WAIT, DEFAULT_QUEUE, Dialect,
-    Kinship, Listen, PoolConfig, Problems, Strategy, Streams, Surroundings, Tenant, UsageConfig,
+    Kinship, Listen, PoolConfig, Problems, Served, Strategy, Streams, Surroundings, Tenant,
+    UsageConfig,
     account::{limits, weight},
     check_reach,
     document::{Document, Table, Value},
@@ -190,7 +191,7 @@ fn base(table: &mut Table<'_, '_>, dialect: Option<Dialect>) -> Option<Base> {
     match (table.take("base_url"), dialect) {
         (Some(base), _) => base.text(Base::read),
         (None, Some(dialect)) => {
-            let base = dialect.default_base().and_then(|base| Base::read(base).ok());
+            let base = dialect.default_base().and_then(|base| Base::read(&base).ok());
             if base.is_none() {
                 let name = dialect.name();
                 table.report(format_args!("base_url is missing: provider {name:?} needs one"));
@@ -203,7 +204,7 @@ fn base(table: &mut Table<'_, '_>, dialect: Option<Dialect>) -> Option<Base> {
 
 fn models(table: &mut Table<'_, '_>, dialect: Option<Dialect>) -> Vec<String> {
     let Some(models) = table.take("models") else {
-        let defaults = dialect.map(Dialect::default_models).unwrap_or_default();
+        let defaults = dialect.map(Served::default_models).unwrap_or_default();
         return defaults.iter().map(ToString::to_string).collect();
     };
     let models = models.list().unwrap_or_default();

@@ -16,7 +16,7 @@ use std::{fmt, net::SocketAddr, time::Duration};
 use secrecy::SecretString;
 use tower_key_rotation::{Account, Limit, Rule};
 
-pub(crate) use dialect::Dialect;
+pub(crate) use dialect::{Dialect, Served};
 pub(crate) use environment::Surroundings;
 #[cfg(test)]
 pub(crate) use file::read as read_file;

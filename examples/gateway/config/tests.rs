@@ -3,8 +3,8 @@ mod rules;
 use std::{fs, path::Path, time::Duration};
 
 use super::{
-    super::args::Args, Admission, Config, Dialect, Kinship, Listen, Problems, Strategy, Streams,
-    Surroundings, file,
+    super::args::Args, Admission, Config, Dialect, Kinship, Listen, Problems, Served, Strategy,
+    Streams, Surroundings, file,
 };
 
 const SAMPLE: &str = include_str!("../keys.toml");

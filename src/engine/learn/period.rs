@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use crate::provider::{Reading, Refill};
+use crate::provider::{LimitReading, Refill};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// What providers count by.
@@ -18,7 +18,7 @@ const FAR: f64 = 3.0;
 ///
 /// Of an allowance that refills all the time, what was used and the time until it is back show the
 /// rate. Of one that comes back at once, the time until then is no longer than the period.
-pub(in crate::engine) fn of(reading: &Reading) -> Option<Duration> {
+pub(in crate::engine) fn of(reading: &LimitReading) -> Option<Duration> {
     if reading.period.is_some() {
         return reading.period.filter(|period| !period.is_zero());
     }
@@ -47,7 +47,7 @@ fn may_be_window(reset: Duration, period: Duration) -> bool {
 }
 
 /// Whether a response shows that a limit does not refill all the time within a period.
-pub(in crate::engine) fn contradicts(reading: &Reading, period: Duration) -> bool {
+pub(in crate::engine) fn contradicts(reading: &LimitReading, period: Duration) -> bool {
     let far = |shown: RangeInclusive<f64>| {
         let period = period.as_secs_f64();
         period > shown.end() * FAR || period * FAR < *shown.start()
@@ -60,7 +60,7 @@ pub(in crate::engine) fn contradicts(reading: &Reading, period: Duration) -> boo
 ///
 /// Of one used unit it is told within a little, if it is among those that take their time; of more
 /// units within a factor of two. The usual periods are much further apart.
-fn shown(reading: &Reading) -> Option<RangeInclusive<f64>> {
+fn shown(reading: &LimitReading) -> Option<RangeInclusive<f64>> {
     let (limit, reset) = (reading.limit?, reading.reset?);
     let used = limit.checked_sub(reading.remaining?)?;
     if used == 0 || reset.is_zero() || (used == 1 && reset < ROUNDED) {
@@ -79,11 +79,11 @@ mod tests {
     use crate::{Scope, limit::Metered};
 
     fn rolling(limit: u64, remaining: u64, millis: u64) -> Option<u64> {
-        let reading = Reading {
+        let reading = LimitReading {
             limit: Some(limit),
             remaining: Some(remaining),
             reset: Some(Duration::from_millis(millis)),
-            ..Reading::new(Metered::Requests, Scope::Model, Refill::Rolling)
+            ..LimitReading::new(Metered::Requests, Scope::Model, Refill::Rolling)
         };
         of(&reading).map(|period| period.as_secs())
     }
@@ -111,11 +111,11 @@ mod tests {
 
     #[test]
     fn what_does_not_refill_all_the_time_is_found_out() {
-        let reading = |used: u64, reset: u64| Reading {
+        let reading = |used: u64, reset: u64| LimitReading {
             limit: Some(60),
             remaining: Some(60 - used),
             reset: Some(Duration::from_millis(reset)),
-            ..Reading::new(Metered::Requests, Scope::Model, Refill::Rolling)
+            ..LimitReading::new(Metered::Requests, Scope::Model, Refill::Rolling)
         };
         // A minute's window at its beginning looks like an hour's bucket.
         assert_eq!(of(&reading(2, 58_500)), None);
@@ -132,12 +132,12 @@ mod tests {
     #[test]
     fn a_fixed_window_is_at_least_as_long_as_it_lasts() {
         let fixed = |reset: u64, period: Option<u64>| {
-            of(&Reading {
+            of(&LimitReading {
                 limit: Some(60),
                 remaining: Some(10),
                 reset: Some(Duration::from_secs(reset)),
                 period: period.map(Duration::from_secs),
-                ..Reading::new(Metered::Requests, Scope::Account, Refill::Fixed)
+                ..LimitReading::new(Metered::Requests, Scope::Account, Refill::Fixed)
             })
             .map(|period| period.as_secs())
         };

@@ -15,7 +15,7 @@ use crate::{
     },
     event::Event,
     limit::Window as Edges,
-    provider::{Reading, Refill},
+    provider::{LimitReading, Refill},
 };
 
 /// Larger amounts are nobody's limit.
@@ -26,7 +26,7 @@ impl Engine {
     ///
     /// It lowers our own view of what is left of the same limit, and never raises it. A lower limit than
     /// was declared for the same time is believed. A limit that nobody declared is kept from now on.
-    pub(crate) fn read(&mut self, now: Time, grant: &Grant, reading: &Reading) {
+    pub(crate) fn read(&mut self, now: Time, grant: &Grant, reading: &LimitReading) {
         let (Some(amount), Some(remaining)) = (reading.limit, reading.remaining) else { return };
         if amount == 0 || amount > MOST {
             return;
@@ -61,7 +61,7 @@ impl Engine {
         &mut self,
         now: Time,
         grant: &Grant,
-        reading: &Reading,
+        reading: &LimitReading,
         amount: u64,
         told: &Told<'_>,
     ) -> bool {
@@ -170,7 +170,7 @@ impl Found {
 
 /// Whether a response speaks of this limit: providers tell of daily limits under the names of those
 /// per minute, but hardly ever with the same amount.
-fn is_about(meter: &Meter, reading: &Reading) -> bool {
+fn is_about(meter: &Meter, reading: &LimitReading) -> bool {
     let lasts_longer = meter.source == Source::Told
         && meter.limit.window != Edges::Rolling
         && reading.reset > Some(meter.limit.period() + Duration::from_secs(1));
@@ -181,7 +181,7 @@ fn is_about(meter: &Meter, reading: &Reading) -> bool {
 }
 
 /// What was taken for a limit that refills all the time comes back at once, as its figures show.
-fn window_instead(meter: &Meter, reading: &Reading) -> Option<Limit> {
+fn window_instead(meter: &Meter, reading: &LimitReading) -> Option<Limit> {
     let is_rolling = meter.source == Source::Told && meter.limit.window == Edges::Rolling;
     if !is_rolling || !period::contradicts(reading, meter.limit.period()) {
         return None;
@@ -194,7 +194,7 @@ fn is_period(one: Duration, other: Duration) -> bool {
     one.max(other) < one.min(other).mul_f32(1.1)
 }
 
-fn limit_of(reading: &Reading, amount: u64, period: Duration) -> Limit {
+fn limit_of(reading: &LimitReading, amount: u64, period: Duration) -> Limit {
     let window = match reading.refill {
         Refill::Rolling => Edges::Rolling,
         Refill::Fixed => Edges::Fixed { zone: None },

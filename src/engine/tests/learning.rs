@@ -8,12 +8,12 @@ fn learning(accounts: usize, limits: &[Limit]) -> Engine {
     engine_with(accounts, limits, Setup::new(7, Timestamp::UNIX_EPOCH))
 }
 
-fn told(metered: Metered, limit: u64, remaining: u64, reset: f64) -> Reading {
-    Reading {
+fn told(metered: Metered, limit: u64, remaining: u64, reset: f64) -> LimitReading {
+    LimitReading {
         limit: Some(limit),
         remaining: Some(remaining),
         reset: Some(Duration::from_secs_f64(reset)),
-        ..Reading::new(metered, Scope::Model, Refill::Rolling)
+        ..LimitReading::new(metered, Scope::Model, Refill::Rolling)
     }
 }
 
@@ -56,7 +56,7 @@ fn what_is_told_for_a_model_leaves_the_others_alone() {
 fn what_is_told_for_an_account_holds_for_every_model() {
     let mut engine = learning(1, &[]);
     let grant = admit(&mut engine, at(0.0)).unwrap();
-    let reading = Reading {
+    let reading = LimitReading {
         period: Some(Duration::from_secs(3_600)),
         scope: Scope::Account,
         refill: Refill::Fixed,

@@ -187,11 +187,11 @@ fn a_window_that_ends_sooner_is_used_sooner() {
     let mut engine = engine(1, &[Limit::requests(1).per_hour().fixed()]);
     let grant = admit(&mut engine, at(1.0)).unwrap();
     assert!(admit(&mut engine, at(1.0)).is_none());
-    let reading = Reading {
+    let reading = LimitReading {
         limit: Some(1),
         remaining: Some(0),
         reset: Some(Duration::from_secs(9)),
-        ..Reading::new(crate::limit::Metered::Requests, Scope::Model, Refill::Fixed)
+        ..LimitReading::new(crate::limit::Metered::Requests, Scope::Model, Refill::Fixed)
     };
     engine.read(at(1.0), &grant, &reading);
     assert!(admit(&mut engine, at(10.2)).is_none());

@@ -21,7 +21,7 @@ use super::*;
 use crate::{
     Account as Declared, Affinity, ApiKey, Blame, KeyId, Limit, Place, Reason, Scope, Usage,
     Verdict,
-    provider::{Reading, Refill},
+    provider::{LimitReading, Refill},
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -269,10 +269,10 @@ fn requests_are_spread_evenly_and_by_weight() {
 fn headers_lower_our_view_and_never_raise_it() {
     let mut engine = engine(1, &[Limit::requests(60).per_minute().burst(20)]);
     let grant = admit(&mut engine, at(0.0)).unwrap();
-    let reading = |limit, remaining| Reading {
+    let reading = |limit, remaining| LimitReading {
         limit: Some(limit),
         remaining: Some(remaining),
-        ..Reading::new(crate::limit::Metered::Requests, Scope::Model, Refill::Rolling)
+        ..LimitReading::new(crate::limit::Metered::Requests, Scope::Model, Refill::Rolling)
     };
     let left =
         |engine: &Engine| engine.snapshot(at(0.0), "p".into()).accounts[0].meters[0].remaining;

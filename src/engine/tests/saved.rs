@@ -65,12 +65,12 @@ fn a_window_that_was_told_ends_when_it_was_told_to() {
     let limits = [Limit::requests(5).per_hour().fixed()];
     let mut first = begun(9.0, 1, &limits);
     let grant = admit(&mut first, at(0.0)).unwrap();
-    let reading = Reading {
+    let reading = LimitReading {
         limit: Some(5),
         remaining: Some(1),
         period: Some(Duration::from_secs(3_600)),
         reset: Some(Duration::from_secs(1_800)),
-        ..Reading::new(crate::limit::Metered::Requests, Scope::Account, Refill::Fixed)
+        ..LimitReading::new(crate::limit::Metered::Requests, Scope::Account, Refill::Fixed)
     };
     first.read(at(1.0), &grant, &reading);
     let saved = first.save(at(1.0));

@@ -8,9 +8,10 @@ use crate::{
     Blame, Place, Scope,
     limit::Metered,
     provider::{
-        Carrier, Facts, Framing, Limits, Line, Match, OutputCap, Provider, Refill, Rule, TokenSize,
-        UsageShape, Wait, operation::Operations, refusal_body::ErrorShape,
+        AuthScheme, Framing, LimitHeader, Limits, Match, OutputCap, Provider, ProviderSpec, Refill,
+        Rule, TokenSize, Wait, error_shape::ErrorShape, operation::Operations,
     },
+    usage::UsageShape,
 };
 
 /// Anthropic: messages and the rest of `https://api.anthropic.com/v1`, the OpenAI-compatible
@@ -35,11 +36,11 @@ use crate::{
 #[non_exhaustive]
 pub struct Anthropic {}
 
-static FACTS: LazyLock<Facts> = LazyLock::new(|| {
-    Facts::new("anthropic", "https://api.anthropic.com")
-        .carrier(Carrier::Header(HeaderName::from_static("x-api-key")))
+static SPEC: LazyLock<ProviderSpec> = LazyLock::new(|| {
+    ProviderSpec::new("anthropic", "https://api.anthropic.com")
+        .auth(AuthScheme::Header(HeaderName::from_static("x-api-key")))
         .processing_time(HeaderName::from_static("x-envoy-upstream-service-time"))
-        .carrier_on("/chat/completions", Carrier::Bearer)
+        .auth_on("/chat/completions", AuthScheme::Bearer)
         .header(
             HeaderName::from_static("anthropic-version"),
             HeaderValue::from_static("2023-06-01"),
@@ -58,8 +59,8 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
 });
 
 impl Provider for Anthropic {
-    fn facts(&self) -> &Facts {
-        &FACTS
+    fn spec(&self) -> &ProviderSpec {
+        &SPEC
     }
 }
 
@@ -67,12 +68,12 @@ impl Provider for Anthropic {
 /// path sends OpenAI's headers, but the limit without its word.
 fn limits() -> Limits {
     Limits::of(Scope::Model, Refill::Rolling)
-        .line(Line::requests("anthropic-ratelimit-requests-{}"))
-        .line(Line::tokens("anthropic-ratelimit-tokens-{}"))
-        .line(Line::of(Metered::InputTokens, "anthropic-ratelimit-input-tokens-{}"))
-        .line(Line::of(Metered::OutputTokens, "anthropic-ratelimit-output-tokens-{}"))
-        .line(Line::requests("x-ratelimit-{}-requests").limit_in("x-ratelimit-requests"))
-        .line(Line::tokens("x-ratelimit-{}-tokens").limit_in("x-ratelimit-tokens"))
+        .header(LimitHeader::requests("anthropic-ratelimit-requests-{}"))
+        .header(LimitHeader::tokens("anthropic-ratelimit-tokens-{}"))
+        .header(LimitHeader::of(Metered::InputTokens, "anthropic-ratelimit-input-tokens-{}"))
+        .header(LimitHeader::of(Metered::OutputTokens, "anthropic-ratelimit-output-tokens-{}"))
+        .header(LimitHeader::requests("x-ratelimit-{}-requests").limit_in("x-ratelimit-requests"))
+        .header(LimitHeader::tokens("x-ratelimit-{}-tokens").limit_in("x-ratelimit-tokens"))
 }
 
 /// <https://docs.claude.com/en/api/errors>

@@ -8,9 +8,10 @@ use super::openai;
 use crate::{
     Blame, Place, Scope,
     provider::{
-        Carrier, Facts, Limits, Line, Provider, Refill, Rule, TokenSize, UsageShape, Wait,
+        AuthScheme, LimitHeader, Limits, Provider, ProviderSpec, Refill, Rule, TokenSize, Wait,
         limits::MINUTE, model_path::ModelPath,
     },
+    usage::UsageShape,
 };
 
 /// Azure OpenAI, or Azure AI Foundry: one resource, by its endpoint.
@@ -20,7 +21,7 @@ use crate::{
 ///   (<https://learn.microsoft.com/azure/ai-services/openai/reference>)
 /// - Limits hold for a deployment, within the quota of a subscription and region. Both keys of a resource
 ///   share everything: put them on one [`Account`](crate::Account). The model is the deployment that the
-///   path names, or else the body. Tokens are estimated with `max_tokens` when a request arrives.
+///   path names, or the body. Tokens are estimated with `max_tokens` when a request arrives.
 ///   (<https://learn.microsoft.com/azure/ai-services/openai/how-to/quota>)
 /// - Prompts of 1,024 tokens or more are cached, for a subscription, for 5 to 10 minutes.
 ///   (<https://learn.microsoft.com/azure/ai-foundry/openai/how-to/prompt-caching>)
@@ -31,49 +32,49 @@ use crate::{
 /// use tower_key_rotation::{AzureOpenAi, provider::Provider};
 ///
 /// let azure = AzureOpenAi::new("https://my-resource.openai.azure.com");
-/// assert_eq!(azure.facts().origin, "https://my-resource.openai.azure.com");
+/// assert_eq!(azure.spec().origin, "https://my-resource.openai.azure.com");
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct AzureOpenAi {
-    facts: Facts,
+    spec: ProviderSpec,
 }
 
 impl AzureOpenAi {
     /// The resource with this endpoint: `https://{resource}.openai.azure.com`,
     /// `https://{resource}.services.ai.azure.com` or `https://{resource}.cognitiveservices.azure.com`.
     pub fn new(endpoint: impl Into<Cow<'static, str>>) -> Self {
-        let facts = openai::like("azure", "")
+        let spec = openai::like("azure", "")
             .tokens(TokenSize::OPENAI)
             .at(endpoint)
-            .carrier(Carrier::Header(HeaderName::from_static("api-key")))
-            .carrier_on("/anthropic/", Carrier::Header(HeaderName::from_static("x-api-key")))
-            .query_carrier("subscription-key")
+            .auth(AuthScheme::Header(HeaderName::from_static("api-key")))
+            .auth_on("/anthropic/", AuthScheme::Header(HeaderName::from_static("x-api-key")))
+            .key_parameter("subscription-key")
             .limits(limits())
             .waits([Wait::retry_after(), Wait::text("retry after ")])
             .rules(rules())
             .model_path(ModelPath::Behind { part: "deployments", stream: None })
             .usage(&[UsageShape::CHAT, UsageShape::MESSAGES_MARKED, UsageShape::RESPONSES]);
-        Self { facts }
+        Self { spec }
     }
 }
 
 impl Provider for AzureOpenAi {
-    fn facts(&self) -> &Facts {
-        &self.facts
+    fn spec(&self) -> &ProviderSpec {
+        &self.spec
     }
 }
 
 fn limits() -> Limits {
     Limits::of(Scope::Model, Refill::Fixed)
-        .line(
-            Line::requests("x-ratelimit-{}-requests")
+        .header(
+            LimitHeader::requests("x-ratelimit-{}-requests")
                 .without_reset()
                 .per(MINUTE)
                 .period_in("x-ratelimit-renewalperiod-requests"),
         )
-        .line(
-            Line::tokens("x-ratelimit-{}-tokens")
+        .header(
+            LimitHeader::tokens("x-ratelimit-{}-tokens")
                 .without_reset()
                 .per(MINUTE)
                 .period_in("x-ratelimit-renewalperiod-tokens"),

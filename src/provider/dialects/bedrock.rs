@@ -7,9 +7,10 @@ use http::HeaderName;
 use crate::{
     Blame, Place, Scope,
     provider::{
-        Facts, Framing, Limits, Match, OutputCap, Provider, Refill, Rule, UsageHeaders, UsageShape,
-        model_path::ModelPath, operation::Operations, refusal_body::ErrorShape,
+        Framing, Limits, Match, OutputCap, Provider, ProviderSpec, Refill, Rule,
+        error_shape::ErrorShape, model_path::ModelPath, operation::Operations,
     },
+    usage::{UsageHeaders, UsageShape},
 };
 
 /// AWS Bedrock with an API key: one region's runtime, converse and invoke alike.
@@ -18,13 +19,13 @@ use crate::{
 ///   one for twelve hours at most. Requests that are signed (SigV4) are not for this crate.
 ///   (<https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys.html>)
 /// - Limits hold for an AWS account, region and model; all keys of the account share them. Prompt and
-///   `max_tokens` count when the request arrives; what is read from a cache does not. No header tells
+///   `max_tokens` count when the request arrives; what is read from a cache does not. No header reports
 ///   them.
 ///   (<https://docs.aws.amazon.com/bedrock/latest/userguide/quotas-token-burndown.html>)
 /// - Streams of converse and invoke are `application/vnd.amazon.eventstream`, whose frames are not taken
 ///   apart here: errors in them pass unseen. What converse used is read all the same; that of invoke is
 ///   packed in Base64, and is not known.
-/// - `x-amzn-bedrock-invocation-latency` tells how long an answer took there.
+/// - `x-amzn-bedrock-invocation-latency` reports how long the provider worked on an answer.
 /// - `x-amzn-errortype` names the error; a 403 may mean four things.
 ///   (<https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html>)
 ///
@@ -32,29 +33,29 @@ use crate::{
 /// use tower_key_rotation::{Bedrock, provider::Provider};
 ///
 /// let bedrock = Bedrock::region("eu-central-1");
-/// assert_eq!(bedrock.facts().origin, "https://bedrock-runtime.eu-central-1.amazonaws.com");
+/// assert_eq!(bedrock.spec().origin, "https://bedrock-runtime.eu-central-1.amazonaws.com");
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Bedrock {
-    facts: Facts,
+    spec: ProviderSpec,
 }
 
 impl Bedrock {
     /// The runtime of a region, such as `us-east-1`.
     pub fn region(region: &str) -> Self {
-        let facts = FACTS.clone();
-        Self { facts: facts.at(format!("https://bedrock-runtime.{region}.amazonaws.com")) }
+        let spec = SPEC.clone();
+        Self { spec: spec.at(format!("https://bedrock-runtime.{region}.amazonaws.com")) }
     }
 
     /// Another endpoint, such as `https://bedrock-mantle.us-east-1.api.aws`.
     pub fn endpoint(endpoint: impl Into<std::borrow::Cow<'static, str>>) -> Self {
-        Self { facts: FACTS.clone().at(endpoint) }
+        Self { spec: SPEC.clone().at(endpoint) }
     }
 }
 
-static FACTS: LazyLock<Facts> = LazyLock::new(|| {
-    Facts::new("bedrock", "")
+static SPEC: LazyLock<ProviderSpec> = LazyLock::new(|| {
+    ProviderSpec::new("bedrock", "")
         .limits(Limits::of(Scope::Model, Refill::Rolling))
         .rules(rules())
         .operations(Operations::Collections)
@@ -71,8 +72,8 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
 });
 
 impl Provider for Bedrock {
-    fn facts(&self) -> &Facts {
-        &self.facts
+    fn spec(&self) -> &ProviderSpec {
+        &self.spec
     }
 }
 

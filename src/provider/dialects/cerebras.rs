@@ -6,17 +6,18 @@ use super::openai;
 use crate::{
     Place, Scope,
     provider::{
-        Facts, Limits, Line, Provider, Refill, Rule, UsageShape, Wait,
+        LimitHeader, Limits, Provider, ProviderSpec, Refill, Rule, Wait,
+        error_shape::ErrorShape,
         limits::{DAY, HOUR, MINUTE},
-        refusal_body::ErrorShape,
     },
+    usage::UsageShape,
 };
 
 /// Cerebras: `https://api.cerebras.ai/v1`, in OpenAI's dialect.
 ///
 /// - The key travels as `authorization: Bearer <key>`.
 /// - Limits hold for an organisation, per model, each of a minute, an hour and a day; they refill all the
-///   time. Prompt and `max_completion_tokens` count when the request arrives. Resets were told until
+///   time. Prompt and `max_completion_tokens` count when the request arrives. Resets were reported until
 ///   2025, in seconds with a fraction. (<https://inference-docs.cerebras.ai/support/rate-limits>)
 /// - Prompts are cached in blocks of 128 tokens, for an organisation, for five minutes at least.
 ///   (<https://inference-docs.cerebras.ai/capabilities/prompt-caching>)
@@ -26,7 +27,7 @@ use crate::{
 #[non_exhaustive]
 pub struct Cerebras {}
 
-static FACTS: LazyLock<Facts> = LazyLock::new(|| {
+static SPEC: LazyLock<ProviderSpec> = LazyLock::new(|| {
     openai::like("cerebras", "https://api.cerebras.ai")
         .limits(limits())
         .rules(rules())
@@ -35,19 +36,19 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
 });
 
 impl Provider for Cerebras {
-    fn facts(&self) -> &Facts {
-        &FACTS
+    fn spec(&self) -> &ProviderSpec {
+        &SPEC
     }
 }
 
 fn limits() -> Limits {
     Limits::of(Scope::Model, Refill::Rolling)
-        .line(Line::requests("x-ratelimit-{}-requests-minute").per(MINUTE))
-        .line(Line::requests("x-ratelimit-{}-requests-hour").per(HOUR))
-        .line(Line::requests("x-ratelimit-{}-requests-day").per(DAY))
-        .line(Line::tokens("x-ratelimit-{}-tokens-minute").per(MINUTE))
-        .line(Line::tokens("x-ratelimit-{}-tokens-hour").per(HOUR))
-        .line(Line::tokens("x-ratelimit-{}-tokens-day").per(DAY))
+        .header(LimitHeader::requests("x-ratelimit-{}-requests-minute").per(MINUTE))
+        .header(LimitHeader::requests("x-ratelimit-{}-requests-hour").per(HOUR))
+        .header(LimitHeader::requests("x-ratelimit-{}-requests-day").per(DAY))
+        .header(LimitHeader::tokens("x-ratelimit-{}-tokens-minute").per(MINUTE))
+        .header(LimitHeader::tokens("x-ratelimit-{}-tokens-hour").per(HOUR))
+        .header(LimitHeader::tokens("x-ratelimit-{}-tokens-day").per(DAY))
 }
 
 fn rules() -> Vec<Rule> {

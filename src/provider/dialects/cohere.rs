@@ -7,27 +7,28 @@ use http::HeaderName;
 use crate::{
     Place, Scope,
     provider::{
-        Facts, Framing, Limits, Line, Provider, Refill, Rule, UsageShape, Wait, limits::MINUTE,
-        operation::Operations, refusal_body::ErrorShape,
+        Framing, LimitHeader, Limits, Provider, ProviderSpec, Refill, Rule, Wait,
+        error_shape::ErrorShape, limits::MINUTE, operation::Operations,
     },
+    usage::UsageShape,
 };
 
 /// Cohere: `https://api.cohere.com`, versions 1 and 2 and the OpenAI-compatible `/compatibility/v1`.
 ///
 /// - The key travels as `authorization: Bearer <key>`.
 /// - Limits are calls per minute, for each endpoint and model; trial keys of one organisation share
-///   1,000 calls a month. Only trial keys are told theirs in headers, and nobody when they are back.
+///   1,000 calls a month. Headers report the limits of trial keys only, and never when they are back.
 ///   (<https://docs.cohere.com/docs/rate-limits>)
 /// - A billing cap is each key's own.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Cohere {}
 
-static FACTS: LazyLock<Facts> = LazyLock::new(|| {
-    Facts::new("cohere", "https://api.cohere.com")
+static SPEC: LazyLock<ProviderSpec> = LazyLock::new(|| {
+    ProviderSpec::new("cohere", "https://api.cohere.com")
         .limits(
             Limits::of(Scope::Model, Refill::Fixed)
-                .line(Line::requests("x-trial-endpoint-call-{}").per(MINUTE)),
+                .header(LimitHeader::requests("x-trial-endpoint-call-{}").per(MINUTE)),
         )
         .rules(rules())
         .operations(Operations::Collections)
@@ -40,8 +41,8 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
 });
 
 impl Provider for Cohere {
-    fn facts(&self) -> &Facts {
-        &FACTS
+    fn spec(&self) -> &ProviderSpec {
+        &SPEC
     }
 }
 

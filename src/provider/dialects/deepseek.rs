@@ -7,14 +7,15 @@ use http::HeaderName;
 use super::openai;
 use crate::{
     Scope,
-    provider::{Carrier, Facts, Limits, OutputCap, Provider, Refill, Rule, TokenSize, UsageShape},
+    provider::{AuthScheme, Limits, OutputCap, Provider, ProviderSpec, Refill, Rule, TokenSize},
+    usage::UsageShape,
 };
 
 /// DeepSeek: `https://api.deepseek.com`, in OpenAI's dialect, and in Anthropic's on `/anthropic`.
 ///
 /// - The key travels as `authorization: Bearer <key>`, on `/anthropic` in `x-api-key`.
 /// - The only limit is on requests at once, for an account and model, whatever the key; one is free when
-///   an answer has ended, and no header tells it.
+///   an answer has ended, and no header reports it.
 ///   (<https://api-docs.deepseek.com/quick_start/rate_limit>)
 /// - Errors name `invalid_request_error` in `code` whatever they are about.
 ///   (<https://api-docs.deepseek.com/quick_start/error_codes>)
@@ -22,9 +23,9 @@ use crate::{
 #[non_exhaustive]
 pub struct DeepSeek {}
 
-static FACTS: LazyLock<Facts> = LazyLock::new(|| {
+static SPEC: LazyLock<ProviderSpec> = LazyLock::new(|| {
     openai::like("deepseek", "https://api.deepseek.com")
-        .carrier_on("/anthropic/", Carrier::Header(HeaderName::from_static("x-api-key")))
+        .auth_on("/anthropic/", AuthScheme::Header(HeaderName::from_static("x-api-key")))
         .limits(Limits::of(Scope::Model, Refill::Rolling))
         .rules([
             Rule::quota_exhausted("deepseek/no-balance")
@@ -43,7 +44,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
 });
 
 impl Provider for DeepSeek {
-    fn facts(&self) -> &Facts {
-        &FACTS
+    fn spec(&self) -> &ProviderSpec {
+        &SPEC
     }
 }

@@ -7,15 +7,16 @@ use crate::{
     Blame, Place, Scope,
     limit::Metered,
     provider::{
-        Facts, Limits, Line, OutputCap, Provider, Refill, Rule, UsageShape, limits::MINUTE,
+        LimitHeader, Limits, OutputCap, Provider, ProviderSpec, Refill, Rule, limits::MINUTE,
     },
+    usage::UsageShape,
 };
 
 /// Fireworks: `https://api.fireworks.ai/inference/v1`, in OpenAI's dialect.
 ///
 /// - The key travels as `authorization: Bearer <key>`.
 /// - Limits hold for an account, service accounts included, in rolling minutes, and adapt to its traffic:
-///   what headers tell is the least that is granted. No time is told.
+///   headers report the least that is granted, and no time.
 ///   (<https://docs.fireworks.ai/guides/quotas_usage/rate-limits>)
 /// - A bad key is a 403, an account that has not paid a 412.
 ///   (<https://docs.fireworks.ai/guides/inference-error-codes>)
@@ -23,7 +24,7 @@ use crate::{
 #[non_exhaustive]
 pub struct Fireworks {}
 
-static FACTS: LazyLock<Facts> = LazyLock::new(|| {
+static SPEC: LazyLock<ProviderSpec> = LazyLock::new(|| {
     openai::like("fireworks", "https://api.fireworks.ai")
         .limits(limits())
         .rules(rules())
@@ -32,18 +33,18 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
 });
 
 impl Provider for Fireworks {
-    fn facts(&self) -> &Facts {
-        &FACTS
+    fn spec(&self) -> &ProviderSpec {
+        &SPEC
     }
 }
 
 fn limits() -> Limits {
-    let of = |metered, template| Line::of(metered, template).per(MINUTE);
+    let of = |metered, template| LimitHeader::of(metered, template).per(MINUTE);
     Limits::of(Scope::Account, Refill::Rolling)
-        .line(of(Metered::Requests, "x-ratelimit-{}-requests"))
-        .line(of(Metered::InputTokens, "x-ratelimit-{}-tokens-prompt"))
-        .line(of(Metered::InputTokens, "x-ratelimit-{}-tokens-cache-adjusted-prompt"))
-        .line(of(Metered::OutputTokens, "x-ratelimit-{}-tokens-generated"))
+        .header(of(Metered::Requests, "x-ratelimit-{}-requests"))
+        .header(of(Metered::InputTokens, "x-ratelimit-{}-tokens-prompt"))
+        .header(of(Metered::InputTokens, "x-ratelimit-{}-tokens-cache-adjusted-prompt"))
+        .header(of(Metered::OutputTokens, "x-ratelimit-{}-tokens-generated"))
 }
 
 fn rules() -> Vec<Rule> {

@@ -5,11 +5,12 @@ use std::{borrow::Cow, sync::LazyLock};
 use http::HeaderName;
 
 use crate::{
-    Blame, Estimate, Place, Scope,
+    Blame, Place, Scope,
     provider::{
-        Call, Carrier, Facts, Framing, Limits, Match, Provider, Refill, Rule, TokenSize,
-        UsageShape, Wait, model_path::ModelPath, operation::Operations, refusal_body::ErrorShape,
+        AuthScheme, Call, Estimate, Framing, Limits, Match, Provider, ProviderSpec, Refill, Rule,
+        TokenSize, Wait, error_shape::ErrorShape, model_path::ModelPath, operation::Operations,
     },
+    usage::UsageShape,
 };
 
 /// Google's Gemini API: `https://generativelanguage.googleapis.com/v1beta`, the OpenAI-compatible
@@ -19,7 +20,7 @@ use crate::{
 ///   Callers' own `?key=` is removed. (<https://ai.google.dev/gemini-api/docs/openai>)
 /// - Limits hold for a Google Cloud project, per model, never per key. Minutes are counted whole; days
 ///   end at midnight in California. (<https://ai.google.dev/gemini-api/docs/rate-limits>)
-/// - No header tells a limit: what is known comes from the bodies of refusals. A bad key is a 400.
+/// - No header reports a limit: limits are known from the bodies of refusals only. A bad key is a 400.
 /// - `streamGenerateContent` sends one JSON array, and events only with `alt=sse`.
 ///   (<https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent>)
 /// - A POST may be repeated, as Google's SDKs do.
@@ -27,11 +28,11 @@ use crate::{
 #[non_exhaustive]
 pub struct Gemini {}
 
-static FACTS: LazyLock<Facts> = LazyLock::new(|| {
-    Facts::new("gemini", "https://generativelanguage.googleapis.com")
-        .carrier(Carrier::Header(HeaderName::from_static("x-goog-api-key")))
-        .carrier_on("/openai/", Carrier::Bearer)
-        .query_carrier("key")
+static SPEC: LazyLock<ProviderSpec> = LazyLock::new(|| {
+    ProviderSpec::new("gemini", "https://generativelanguage.googleapis.com")
+        .auth(AuthScheme::Header(HeaderName::from_static("x-goog-api-key")))
+        .auth_on("/openai/", AuthScheme::Bearer)
+        .key_parameter("key")
         .processing_time(HeaderName::from_static("server-timing"))
         .limits(Limits::of(Scope::Model, Refill::Fixed))
         .rules(rules())
@@ -46,14 +47,14 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
 });
 
 impl Provider for Gemini {
-    fn facts(&self) -> &Facts {
-        &FACTS
+    fn spec(&self) -> &ProviderSpec {
+        &SPEC
     }
 
     /// The model is in the path (`/v1beta/models/gemini-2.5-flash:generateContent`), on the compatible
     /// paths in the body. One model, one name.
     fn estimate<'a>(&self, call: &Call<'a>) -> Estimate<'a> {
-        let mut estimate = FACTS.estimate(call);
+        let mut estimate = SPEC.estimate(call);
         if let Some(Cow::Borrowed(model)) = &mut estimate.model {
             *model = model.strip_prefix("models/").unwrap_or(model);
         }
@@ -88,7 +89,7 @@ fn rules() -> Vec<Rule> {
             "API key expired",
             "Your API key was reported as leaked",
         ]),
-        // A request that carried no key, or something else in its place.
+        // A request that carried no key, or another text in its place.
         Rule::caller_fault("gemini/no-key-sent")
             .status(401)
             .json(REASON, Match::is(["CREDENTIALS_MISSING", "ACCESS_TOKEN_TYPE_UNSUPPORTED"])),
@@ -132,13 +133,13 @@ fn rules() -> Vec<Rule> {
         Rule::quota_exhausted("gemini/no-credit")
             .status([402, 429])
             .says(["prepayment credits are depleted"]),
-        // A model that is not in the project's plan: no wait helps, though one is told. "Quota exceeded
+        // A model that is not in the project's plan: no wait helps, although the body has one. "Quota exceeded
         // for metric: ..., limit: 0", and then no `quotaValue`.
         Rule::quota_exhausted("gemini/limit-zero")
             .status(429)
             .says(["limit: 0"])
             .place(Place::Model),
-        // Here too the told delay, of seconds, misleads.
+        // Here too the delay in the body, of seconds, is misleading.
         Rule::quota_exhausted("gemini/daily-quota")
             .status(429)
             .json("/error/details/*/violations/*/quotaId", Match::contains(["PerDay"]))

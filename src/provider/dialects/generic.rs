@@ -6,7 +6,10 @@ use http::HeaderName;
 
 use crate::{
     Blame, Scope,
-    provider::{Carrier, Facts, Limits, Line, Match, Provider, Refill, Rule, Wait, limits::MINUTE},
+    provider::{
+        AuthScheme, LimitHeader, Limits, Match, Provider, ProviderSpec, Refill, Rule, Wait,
+        limits::MINUTE,
+    },
 };
 
 /// Any API that takes a key in a header and refuses with the usual status codes.
@@ -20,7 +23,7 @@ use crate::{
 /// | status | verdict |
 /// | --- | --- |
 /// | 429 | rate limited |
-/// | 403 | rate limited with `retry-after`, with nothing remaining, or for a "secondary rate limit" (GitHub); else permission refused |
+/// | 403 | rate limited with `retry-after`, with nothing remaining, or for a "secondary rate limit" (GitHub); otherwise permission refused |
 /// | 402 | quota exhausted |
 /// | 401, and 400 where the message is about the API key | key rejected |
 /// | 404 where the message speaks of access | permission refused |
@@ -28,71 +31,71 @@ use crate::{
 /// | 408, other 5xx | transient |
 /// | other 4xx | the caller's fault |
 ///
-/// A request is repeated after a broken connection only if its method is idempotent. Whatever differs can
-/// be said with [`Facts`], of which this is made:
+/// A request is repeated after a broken connection only if its method is idempotent. For an API that
+/// differs, start from the [`ProviderSpec`] of this dialect:
 ///
 /// ```
 /// use http::HeaderName;
-/// use tower_key_rotation::{Generic, provider::{Facts, Provider, Rule}};
+/// use tower_key_rotation::{Generic, provider::{ProviderSpec, Provider, Rule}};
 ///
 /// let maps = Generic::new("https://maps.example.com")
 ///     .name("maps")
 ///     .header(HeaderName::from_static("x-api-key"))
-///     .query_carrier("key");
-/// assert_eq!(maps.facts().origin, "https://maps.example.com");
+///     .key_parameter("key");
+/// assert_eq!(maps.spec().origin, "https://maps.example.com");
 ///
-/// let maps = Facts::from(maps)
+/// let maps = ProviderSpec::from(maps)
 ///     .rules([Rule::quota_exhausted("maps/daily").status(403).says(["daily limit"])]);
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Generic {
-    facts: Facts,
+    spec: ProviderSpec,
 }
 
 impl Generic {
     /// An API at this origin: scheme, host and port. It is called `generic`, and its key travels as
     /// `authorization: Bearer <key>`, unless said otherwise.
     pub fn new(origin: impl Into<Cow<'static, str>>) -> Self {
-        Self { facts: Facts::new("generic", origin).limits(limits()).rules(rules()) }
+        Self { spec: ProviderSpec::new("generic", origin).limits(limits()).rules(rules()) }
     }
 
     /// What the API is called in metrics and messages.
     pub fn name(self, name: impl Into<Cow<'static, str>>) -> Self {
-        Self { facts: self.facts.named(name) }
+        Self { spec: self.spec.named(name) }
     }
 
     /// The header that carries the key, alone, in place of `authorization: Bearer`.
     pub fn header(self, name: HeaderName) -> Self {
-        Self { facts: self.facts.carrier(Carrier::Header(name)) }
+        Self { spec: self.spec.auth(AuthScheme::Header(name)) }
     }
 
     /// The query parameter in which callers may send keys of their own, to be removed.
-    pub fn query_carrier(self, parameter: impl Into<Cow<'static, str>>) -> Self {
-        Self { facts: self.facts.query_carrier(parameter) }
+    pub fn key_parameter(self, parameter: impl Into<Cow<'static, str>>) -> Self {
+        Self { spec: self.spec.key_parameter(parameter) }
     }
 }
 
-impl From<Generic> for Facts {
+impl From<Generic> for ProviderSpec {
     fn from(generic: Generic) -> Self {
-        generic.facts
+        generic.spec
     }
 }
 
 impl Provider for Generic {
-    fn facts(&self) -> &Facts {
-        &self.facts
+    fn spec(&self) -> &ProviderSpec {
+        &self.spec
     }
 }
 
 fn limits() -> Limits {
     Limits::of(Scope::Account, Refill::Fixed)
-        .line(Line::requests("x-ratelimit-{}"))
-        .line(Line::requests("ratelimit-{}"))
-        .line(Line::requests("x-ratelimit-{}-requests"))
-        .line(Line::requests("ratelimit-{}-requests"))
-        .line(Line::tokens("x-ratelimit-{}-tokens"))
-        .line(Line::tokens("ratelimit-{}-tokens"))
+        .header(LimitHeader::requests("x-ratelimit-{}"))
+        .header(LimitHeader::requests("ratelimit-{}"))
+        .header(LimitHeader::requests("x-ratelimit-{}-requests"))
+        .header(LimitHeader::requests("ratelimit-{}-requests"))
+        .header(LimitHeader::tokens("x-ratelimit-{}-tokens"))
+        .header(LimitHeader::tokens("ratelimit-{}-tokens"))
         .ietf()
 }
 

@@ -7,10 +7,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::{
     Place, Scope,
     provider::{
-        Facts, Limits, Line, Match, Provider, Refill, Rule, Wait,
+        LimitHeader, Limits, Match, Provider, ProviderSpec, Refill, Rule, Wait,
+        error_shape::ErrorShape,
         limits::{HOUR, MINUTE},
         model_path::ModelPath,
-        refusal_body::ErrorShape,
     },
 };
 
@@ -20,18 +20,18 @@ use crate::{
 ///   `x-github-api-version` are added where the caller sends none.
 ///   (<https://docs.github.com/rest/using-the-rest-api/getting-started-with-the-rest-api>)
 /// - Limits are a user's or an installation's: two tokens of one user share them. They come back whole, at
-///   a time that is told. Searches are metered apart from the rest, so the kind of request (`core`,
+///   a time in the headers. Searches are metered apart from the rest, so the kind of request (`core`,
 ///   `search`, `code_search`, `graphql`) stands here for the model. Secondary limits hold for
 ///   everything. (<https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>)
-/// - A bad token is told the limits of the address, which are not read.
+/// - A response to a bad token reports the limits of the address, which are ignored.
 /// - A 403 without a limit is about a repository that this token may not touch, and another may: that is
 ///   asked. A request is repeated only if its method is idempotent.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct GitHub {}
 
-static FACTS: LazyLock<Facts> = LazyLock::new(|| {
-    Facts::new("github", "https://api.github.com")
+static SPEC: LazyLock<ProviderSpec> = LazyLock::new(|| {
+    ProviderSpec::new("github", "https://api.github.com")
         .header(header::USER_AGENT, HeaderValue::from_static("tower-key-rotation"))
         .header(header::ACCEPT, HeaderValue::from_static("application/vnd.github+json"))
         .header(
@@ -40,7 +40,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
         )
         .limits(
             Limits::of(Scope::Model, Refill::Fixed)
-                .line(Line::requests("x-ratelimit-{}"))
+                .header(LimitHeader::requests("x-ratelimit-{}"))
                 .period_by(period),
         )
         .rules(rules())
@@ -49,8 +49,8 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
 });
 
 impl Provider for GitHub {
-    fn facts(&self) -> &Facts {
-        &FACTS
+    fn spec(&self) -> &ProviderSpec {
+        &SPEC
     }
 }
 
@@ -76,7 +76,7 @@ fn period(headers: &HeaderMap) -> Option<Duration> {
 
 fn rules() -> Vec<Rule> {
     vec![
-        // "wait for at least one minute before retrying" where nothing else is told
+        // "wait for at least one minute before retrying" if there is no other time
         Rule::rate_limited("github/secondary-limit")
             .status([403, 429])
             .says(["secondary rate limit", "abuse detection"])

@@ -6,17 +6,18 @@ use super::openai;
 use crate::{
     Blame, Place, Scope,
     provider::{
-        Facts, Limits, Line, PromptCache, Provider, Refill, Rule, UsageShape, Wait,
+        LimitHeader, Limits, PromptCache, Provider, ProviderSpec, Refill, Rule, Wait,
         limits::{DAY, MINUTE},
     },
+    usage::UsageShape,
 };
 
 /// Groq: `https://api.groq.com/openai/v1`, in OpenAI's dialect.
 ///
 /// - The key travels as `authorization: Bearer <key>`.
 /// - Limits hold for an organisation, per model, and refill all the time; cached tokens do not count.
-///   `x-ratelimit-*-requests` always tells those of a *day*, `-tokens` those of a *minute*; tokens of a
-///   day are not told. (<https://console.groq.com/docs/rate-limits>)
+///   `x-ratelimit-*-requests` always reports those of a *day*, `-tokens` those of a *minute*; tokens of a
+///   day are not reported. (<https://console.groq.com/docs/rate-limits>)
 /// - Prompts are cached for two hours after their last use.
 ///   (<https://console.groq.com/docs/prompt-caching>)
 /// - A request that is larger than the limit is a 413 with the code of a rate limit.
@@ -24,12 +25,12 @@ use crate::{
 #[non_exhaustive]
 pub struct Groq {}
 
-static FACTS: LazyLock<Facts> = LazyLock::new(|| {
+static SPEC: LazyLock<ProviderSpec> = LazyLock::new(|| {
     openai::like("groq", "https://api.groq.com")
         .limits(
             Limits::of(Scope::Model, Refill::Rolling)
-                .line(Line::requests("x-ratelimit-{}-requests").per(DAY))
-                .line(Line::tokens("x-ratelimit-{}-tokens").per(MINUTE)),
+                .header(LimitHeader::requests("x-ratelimit-{}-requests").per(DAY))
+                .header(LimitHeader::tokens("x-ratelimit-{}-tokens").per(MINUTE)),
         )
         .rules(rules())
         .without_cache_reads()
@@ -39,8 +40,8 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
 });
 
 impl Provider for Groq {
-    fn facts(&self) -> &Facts {
-        &FACTS
+    fn spec(&self) -> &ProviderSpec {
+        &SPEC
     }
 }
 

@@ -8,25 +8,26 @@ use super::openai;
 use crate::{
     Scope,
     provider::{
-        Facts, Limits, Line, Match, OutputCap, Provider, Refill, Rule, UsageShape,
+        LimitHeader, Limits, Match, OutputCap, Provider, ProviderSpec, Refill, Rule,
+        error_shape::ErrorShape,
         limits::{MINUTE, MONTH, SECOND},
         operation::Operations,
-        refusal_body::ErrorShape,
     },
+    usage::UsageShape,
 };
 
 /// Mistral: `https://api.mistral.ai/v1`.
 ///
 /// - The key travels as `authorization: Bearer <key>`.
-/// - Limits hold for a workspace, per model, in whole minutes. Since 2025 no header tells when they are
+/// - Limits hold for a workspace, per model, in whole minutes. Since 2025 no header reports when they are
 ///   back, and a 429 may come with all tokens left.
 ///   (<https://docs.mistral.ai/deployment/ai-studio/tier>)
-/// - A bad key is told in three shapes, one of them an empty body.
+/// - A bad key is refused in three shapes, one of them an empty body.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Mistral {}
 
-static FACTS: LazyLock<Facts> = LazyLock::new(|| {
+static SPEC: LazyLock<ProviderSpec> = LazyLock::new(|| {
     openai::like("mistral", "https://api.mistral.ai")
         .limits(limits())
         .rules(rules())
@@ -38,8 +39,8 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
 });
 
 impl Provider for Mistral {
-    fn facts(&self) -> &Facts {
-        &FACTS
+    fn spec(&self) -> &ProviderSpec {
+        &SPEC
     }
 }
 
@@ -50,13 +51,13 @@ const USAGE: UsageShape =
 /// Three generations of headers: since August 2025, before, and the bare `ratelimitbysize` of 2024.
 fn limits() -> Limits {
     Limits::of(Scope::Model, Refill::Fixed)
-        .line(Line::requests("x-ratelimit-{}-req-minute").per(MINUTE))
-        .line(Line::requests("x-ratelimit-{}-req-10-second").per(10 * SECOND))
-        .line(Line::tokens("x-ratelimit-{}-tokens-minute").per(MINUTE))
-        .line(Line::tokens("x-ratelimit-{}-tokens-month").per(MONTH))
-        .line(Line::tokens("ratelimitbysize-{}").per(MINUTE))
-        .line(Line::tokens("x-ratelimitbysize-{}-minute").per(MINUTE))
-        .line(Line::tokens("x-ratelimitbysize-{}-month").per(MONTH))
+        .header(LimitHeader::requests("x-ratelimit-{}-req-minute").per(MINUTE))
+        .header(LimitHeader::requests("x-ratelimit-{}-req-10-second").per(10 * SECOND))
+        .header(LimitHeader::tokens("x-ratelimit-{}-tokens-minute").per(MINUTE))
+        .header(LimitHeader::tokens("x-ratelimit-{}-tokens-month").per(MONTH))
+        .header(LimitHeader::tokens("ratelimitbysize-{}").per(MINUTE))
+        .header(LimitHeader::tokens("x-ratelimitbysize-{}-minute").per(MINUTE))
+        .header(LimitHeader::tokens("x-ratelimitbysize-{}-month").per(MONTH))
 }
 
 fn rules() -> Vec<Rule> {

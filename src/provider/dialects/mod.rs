@@ -1,4 +1,4 @@
-//! The dialects: a fact sheet for each provider, with its sources.
+//! The built-in dialects: a spec for each provider, with its sources.
 
 mod anthropic;
 mod azure;

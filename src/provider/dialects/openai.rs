@@ -7,9 +7,10 @@ use http::HeaderName;
 use crate::{
     Blame, Place, Scope,
     provider::{
-        Facts, Framing, Limits, Line, OutputCap, Provider, Refill, Rule, TokenSize, UsageShape,
-        Wait, operation::Operations, refusal_body::ErrorShape,
+        Framing, LimitHeader, Limits, OutputCap, Provider, ProviderSpec, Refill, Rule, TokenSize,
+        Wait, error_shape::ErrorShape, operation::Operations,
     },
+    usage::UsageShape,
 };
 
 /// OpenAI: chat completions, responses, embeddings and the rest of `https://api.openai.com/v1`.
@@ -19,14 +20,14 @@ use crate::{
 ///   of one project share everything: put them on one [`Account`](crate::Account). They refill all the
 ///   time, and `max_tokens` counts when the request arrives.
 ///   (<https://platform.openai.com/docs/guides/rate-limits>)
-/// - `x-ratelimit-*-requests` tells the *daily* allowance on small tiers, so a 429 comes with most
+/// - `x-ratelimit-*-requests` reports the *daily* allowance on small tiers, so a 429 comes with most
 ///   of it left, and no time is known for which it is.
 /// - An error may come in a stream: of chat completions in place of a chunk, of responses in
-///   `response.failed` or `error`. A stream of chat completions tells its usage only if it is asked for.
+///   `response.failed` or `error`. A stream of chat completions reports its usage only on request.
 ///   (<https://platform.openai.com/docs/api-reference/responses-streaming>)
 /// - Prompts of 1,024 tokens or more are cached, for an organisation, and "generally remain active for 5
 ///   to 10 minutes of inactivity". (<https://platform.openai.com/docs/guides/prompt-caching>)
-/// - `openai-processing-ms` tells how long an answer took there.
+/// - `openai-processing-ms` reports how long the provider worked on an answer.
 ///   (<https://platform.openai.com/docs/api-reference/debugging-requests>)
 /// - A POST may be repeated: the official SDKs do so after a broken connection or a 5xx
 ///   (`_base_client.py` of openai-python).
@@ -36,18 +37,18 @@ use crate::{
 #[non_exhaustive]
 pub struct OpenAi {}
 
-static FACTS: LazyLock<Facts> =
+static SPEC: LazyLock<ProviderSpec> =
     LazyLock::new(|| like("openai", "https://api.openai.com").tokens(TokenSize::OPENAI));
 
 impl Provider for OpenAi {
-    fn facts(&self) -> &Facts {
-        &FACTS
+    fn spec(&self) -> &ProviderSpec {
+        &SPEC
     }
 }
 
 /// All that is OpenAI's but its models, for another provider that speaks its dialect.
-pub(super) fn like(name: &'static str, origin: &'static str) -> Facts {
-    Facts::new(name, origin)
+pub(super) fn like(name: &'static str, origin: &'static str) -> ProviderSpec {
+    ProviderSpec::new(name, origin)
         .limits(limits())
         .waits([Wait::retry_after(), Wait::text("try again in "), Wait::reset()])
         .rules(rules())
@@ -61,20 +62,20 @@ pub(super) fn like(name: &'static str, origin: &'static str) -> Facts {
         .error_shape(ErrorShape::OpenAi)
 }
 
-/// Resets are durations such as `6m0s` or `20ms`, to the whole allowance. A project tells its limits
+/// Resets are durations such as `6m0s` or `20ms`, to the whole allowance. A project reports its limits
 /// only where it has some of its own. Images (`-input-images`) are not metered here.
 fn limits() -> Limits {
     Limits::of(Scope::Model, Refill::Rolling)
-        .line(Line::requests("x-ratelimit-{}-requests"))
-        .line(Line::tokens("x-ratelimit-{}-tokens"))
-        .line(Line::requests("x-ratelimit-{}-project-requests"))
-        .line(Line::tokens("x-ratelimit-{}-project-tokens"))
+        .header(LimitHeader::requests("x-ratelimit-{}-requests"))
+        .header(LimitHeader::tokens("x-ratelimit-{}-tokens"))
+        .header(LimitHeader::requests("x-ratelimit-{}-project-requests"))
+        .header(LimitHeader::tokens("x-ratelimit-{}-project-tokens"))
 }
 
 /// <https://platform.openai.com/docs/guides/error-codes>
 fn rules() -> Vec<Rule> {
     vec![
-        // No money, or a limit on it reached, mostly told with 429 and without a time to wait;
+        // No money, or a limit on it reached, mostly with 429 and without a time to wait;
         // `billing_hard_limit_reached` comes with 400, from images.
         Rule::quota_exhausted("openai/insufficient-quota").code([
             "insufficient_quota",
@@ -93,11 +94,11 @@ fn rules() -> Vec<Rule> {
             .status(400)
             .begins(["Incorrect API key provided"]),
         Rule::key_rejected("openai/invalid-key").status(401).code(["invalid_api_key"]),
-        // Nobody sent one, so none was rejected.
+        // No key was sent, so none was rejected.
         Rule::caller_fault("openai/no-key-sent")
             .status(401)
             .begins(["You didn't provide an API key"]),
-        // The caller's own `OpenAI-Organization` or `OpenAI-Project` is of somebody else, or of nobody:
+        // The caller's own `OpenAI-Organization` or `OpenAI-Project` does not belong to this key, or does not exist:
         // "No such organization: org-typo."
         Rule::caller_fault("openai/organization-mismatch").status([400, 401, 403, 404]).code([
             "mismatched_organization",
@@ -138,7 +139,7 @@ fn rules() -> Vec<Rule> {
             .place(Place::KeyModel)
             .blame(Blame::Inferred),
         Rule::caller_fault("openai/unknown-model").status([400, 404]).code(["model_not_found"]),
-        // Of responses, mostly told in the midst of a stream.
+        // Of responses, mostly inside a stream.
         Rule::caller_fault("openai/prompt").status(400).code(PROMPT),
         Rule::caller_fault("openai/context-length").status(400).code(["context_length_exceeded"]),
         // One request larger than the whole limit: "Request too large for gpt-4.1-nano in

@@ -6,14 +6,15 @@ use super::openai;
 use crate::{
     Blame, Place, Scope,
     provider::{
-        Facts, Framing, Limits, Line, Match, OutputCap, Provider, Refill, Rule, UsageShape, Wait,
+        Framing, LimitHeader, Limits, Match, OutputCap, Provider, ProviderSpec, Refill, Rule, Wait,
     },
+    usage::UsageShape,
 };
 
 /// OpenRouter: `https://openrouter.ai/api/v1`, in OpenAI's dialect.
 ///
 /// - The key travels as `authorization: Bearer <key>`. `HTTP-Referer` and `X-Title` are the caller's.
-/// - Limits are an account's, whatever the key; credit may be capped per key. Headers tell them with
+/// - Limits are an account's, whatever the key; credit may be capped per key. Headers report them with
 ///   OpenRouter's own 429 only (of free models), the reset in milliseconds since 1970.
 ///   (<https://openrouter.ai/docs/api-reference/limits>)
 /// - An error may stand in a 200: in place of an answer, in a chunk, or beside the part of an answer.
@@ -24,9 +25,11 @@ use crate::{
 #[non_exhaustive]
 pub struct OpenRouter {}
 
-static FACTS: LazyLock<Facts> = LazyLock::new(|| {
+static SPEC: LazyLock<ProviderSpec> = LazyLock::new(|| {
     openai::like("openrouter", "https://openrouter.ai")
-        .limits(Limits::of(Scope::Model, Refill::Fixed).line(Line::requests("x-ratelimit-{}")))
+        .limits(
+            Limits::of(Scope::Model, Refill::Fixed).header(LimitHeader::requests("x-ratelimit-{}")),
+        )
         .waits([
             Wait::retry_after(),
             Wait::reset(),
@@ -39,8 +42,8 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
 });
 
 impl Provider for OpenRouter {
-    fn facts(&self) -> &Facts {
-        &FACTS
+    fn spec(&self) -> &ProviderSpec {
+        &SPEC
     }
 }
 
@@ -54,7 +57,7 @@ fn rules() -> Vec<Rule> {
             .json(SOURCE, Match::is(["openrouter_in_flight_budget"]))
             .place(Place::Account),
         // "This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can
-        // only afford 30104": a smaller one may be served, or this one by an account with more. It may tell
+        // only afford 30104": a smaller one may be served, or this one by an account with more. It may report
         // the source of the limit, too.
         Rule::too_large("openrouter/can-only-afford")
             .status(402)

@@ -5,20 +5,21 @@ use std::sync::LazyLock;
 use super::openai;
 use crate::{
     Blame, Place, Scope,
-    provider::{Facts, Limits, OutputCap, Provider, Refill, Rule, UsageShape},
+    provider::{Limits, OutputCap, Provider, ProviderSpec, Refill, Rule},
+    usage::UsageShape,
 };
 
 /// Perplexity: `https://api.perplexity.ai`, in OpenAI's dialect.
 ///
 /// - The key travels as `authorization: Bearer <key>`.
-/// - Limits go by what the account has spent, and leak like a bucket; no header tells them, nor a time to
+/// - Limits go by what the account has spent, and leak like a bucket; no header reports them, nor a time to
 ///   wait. (<https://docs.perplexity.ai/guides/rate-limits-usage-tiers>)
 /// - A 401 may mean that there is no credit, and may be a page.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Perplexity {}
 
-static FACTS: LazyLock<Facts> = LazyLock::new(|| {
+static SPEC: LazyLock<ProviderSpec> = LazyLock::new(|| {
     openai::like("perplexity", "https://api.perplexity.ai")
         .limits(Limits::of(Scope::Account, Refill::Rolling))
         .rules([
@@ -39,7 +40,7 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
 });
 
 impl Provider for Perplexity {
-    fn facts(&self) -> &Facts {
-        &FACTS
+    fn spec(&self) -> &ProviderSpec {
+        &SPEC
     }
 }

@@ -6,15 +6,16 @@ use super::openai;
 use crate::{
     Blame, Place, Scope,
     provider::{
-        Facts, Limits, Line, OutputCap, Provider, Refill, Rule, UsageShape, limits::SECOND,
+        LimitHeader, Limits, OutputCap, Provider, ProviderSpec, Refill, Rule, limits::SECOND,
     },
+    usage::UsageShape,
 };
 
 /// Together: `https://api.together.xyz/v1`, in OpenAI's dialect.
 ///
 /// - The key travels as `authorization: Bearer <key>`.
-/// - Limits hold for an account, per kind of model, and are kept second by second: headers tell so many
-///   per second, and may tell more remaining than that. `retry-after` comes with successes too; it
+/// - Limits hold for an account, per kind of model, and are kept second by second: headers report so many
+///   per second, and may report more remaining than that. `retry-after` comes with successes too; it
 ///   is read from refusals only. (<https://docs.together.ai/docs/rate-limits>)
 /// - `credit_limit` in an error's type is a rate limit all the same.
 ///   (<https://docs.together.ai/docs/error-codes>)
@@ -22,12 +23,12 @@ use crate::{
 #[non_exhaustive]
 pub struct Together {}
 
-static FACTS: LazyLock<Facts> = LazyLock::new(|| {
+static SPEC: LazyLock<ProviderSpec> = LazyLock::new(|| {
     openai::like("together", "https://api.together.xyz")
         .limits(
             Limits::of(Scope::Model, Refill::Rolling)
-                .line(Line::requests("x-ratelimit-{}").per(SECOND))
-                .line(Line::tokens("x-ratelimit-{}-tokens").per(SECOND)),
+                .header(LimitHeader::requests("x-ratelimit-{}").per(SECOND))
+                .header(LimitHeader::tokens("x-ratelimit-{}-tokens").per(SECOND)),
         )
         .rules(rules())
         .output_cap(OutputCap::Unknown)
@@ -35,8 +36,8 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
 });
 
 impl Provider for Together {
-    fn facts(&self) -> &Facts {
-        &FACTS
+    fn spec(&self) -> &ProviderSpec {
+        &SPEC
     }
 }
 

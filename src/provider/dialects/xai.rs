@@ -8,18 +8,19 @@ use super::openai;
 use crate::{
     Blame, Place, Scope,
     provider::{
-        Facts, Limits, Line, Match, OutputCap, PromptCache, Provider, Refill, Rule, UsageShape,
-        refusal_body::ErrorShape,
+        LimitHeader, Limits, Match, OutputCap, PromptCache, Provider, ProviderSpec, Refill, Rule,
+        error_shape::ErrorShape,
     },
+    usage::UsageShape,
 };
 
 /// xAI: `https://api.x.ai/v1`, in OpenAI's dialect.
 ///
 /// - The key travels as `authorization: Bearer <key>`.
-/// - Limits hold for a team, per model. Headers tell them on some paths, and never when they are back.
+/// - Limits hold for a team, per model. Headers report them on some paths, and never when they are back.
 ///   (<https://docs.x.ai/docs/key-information/consumption-and-rate-limits>)
 /// - `x-grok-conv-id` says which conversation a request is of, so that its prompt is found in a cache;
-///   how long that is kept is not told.
+///   how long that is kept is not documented.
 ///   (<https://docs.x.ai/developers/advanced-api-usage/prompt-caching/best-practices>)
 /// - Errors are `{"code": "prose", "error": "prose"}`; a bad key is a 400.
 ///   (<https://docs.x.ai/docs/key-information/debugging>)
@@ -29,12 +30,12 @@ use crate::{
 #[non_exhaustive]
 pub struct XAi {}
 
-static FACTS: LazyLock<Facts> = LazyLock::new(|| {
+static SPEC: LazyLock<ProviderSpec> = LazyLock::new(|| {
     openai::like("xai", "https://api.x.ai")
         .limits(
             Limits::of(Scope::Model, Refill::Rolling)
-                .line(Line::requests("x-ratelimit-{}-requests"))
-                .line(Line::tokens("x-ratelimit-{}-tokens")),
+                .header(LimitHeader::requests("x-ratelimit-{}-requests"))
+                .header(LimitHeader::tokens("x-ratelimit-{}-tokens")),
         )
         .rules(rules())
         .output_cap(OutputCap::Unknown)
@@ -44,8 +45,8 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
 });
 
 impl Provider for XAi {
-    fn facts(&self) -> &Facts {
-        &FACTS
+    fn spec(&self) -> &ProviderSpec {
+        &SPEC
     }
 }
 

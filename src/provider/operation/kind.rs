@@ -1,15 +1,165 @@
-//! The kinds of requests that providers tell apart, and how they are reached.
+//! What a request does: its kind, how it reaches what it is about, and what follows from both.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use http::Method;
 
-use super::Operation;
+/// What a request does, in the kinds of requests that its provider distinguishes.
+///
+/// Two operations with one [`name`](Self::name) are one and the same to a permission. They may still
+/// differ in whether they [create](Self::creates) or [name](Self::names) something, and are unequal
+/// then.
+///
+/// There are few [kinds](Kind), but callers choose the names of others: bound what is kept for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Operation<'a> {
+    pub(super) kind: Kind,
+    pub(super) access: Access,
+    pub(super) generates: bool,
+    pub(super) is_free: bool,
+    pub(super) creates: bool,
+    pub(super) names: bool,
+    /// Of others; empty for known kinds.
+    pub(super) segment: &'a str,
+}
+
+impl<'a> Operation<'a> {
+    /// What a request does of which nothing is known. It is displayed as `-`.
+    pub const UNKNOWN: Operation<'static> = Operation::of_segment("-", Access::Write);
+
+    /// An operation of no known kind.
+    pub(super) const fn of_segment(segment: &'a str, access: Access) -> Self {
+        let (generates, is_free, creates, names) = (false, false, false, false);
+        Self { kind: Kind::Other, access, generates, is_free, creates, names, segment }
+    }
+
+    /// The operation with a [`name`](Self::name), as far as a name says: an operation of its own if the name
+    /// is not known.
+    #[must_use]
+    pub fn named(name: &'a str) -> Self {
+        let known = OPERATIONS.iter().position(|known| *known == name);
+        let Some(slot) = known else {
+            let accesses = [Access::Read, Access::Delete];
+            let with_suffix = accesses
+                .into_iter()
+                .find_map(|access| Some((name.strip_suffix(access.suffix())?, access)));
+            let (segment, access) = with_suffix.unwrap_or((name, Access::Write));
+            return Self::of_segment(segment, access);
+        };
+        let (kind, access) = (ALL[slot / 3], ACCESSES[slot % 3]);
+        let generates = kind.asks_a_model() && access == Access::Write;
+        Self { kind, access, generates, ..Self::of_segment("", access) }
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether it reads, writes or deletes.
+    #[must_use]
+    pub const fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Its name: `chat`, `files`, `files.read`, `files.delete`. Others are named by a segment of their
+    /// path, of at most 64 bytes, or `-` where that is too long or not plain. What has no suffix writes.
+    #[must_use]
+    pub fn name(&self) -> Cow<'a, str> {
+        match (self.slot(), self.access) {
+            (Some(slot), _) => Cow::Borrowed(OPERATIONS[slot]),
+            (None, Access::Write) => Cow::Borrowed(self.segment),
+            (None, access) => Cow::Owned([self.segment, access.suffix()].concat()),
+        }
+    }
+
+    /// Whether a model works for it at once, which is charged: it is metered in tokens or money.
+    ///
+    /// Batches do not: what they generate is charged when they run
+    /// (<https://developers.openai.com/api/docs/guides/batch>, 2026-11). Nor does cancelling or reading
+    /// what was generated.
+    #[must_use]
+    pub const fn generates(&self) -> bool {
+        self.generates
+    }
+
+    /// Whether it is known that nothing is charged for it, in tokens or money. Requests may still be
+    /// limited.
+    ///
+    /// What neither [generates](Self::generates) nor is free may be charged in some other way, or
+    /// nothing is known of it.
+    ///
+    /// - Reading and deleting what an account keeps, of all known kinds.
+    /// - Counting tokens
+    ///   (<https://platform.claude.com/docs/en/build-with-claude/token-counting>,
+    ///   <https://docs.aws.amazon.com/bedrock/latest/userguide/count-tokens.html>, 2026-11).
+    /// - Moderations: "Moderation models are free models"
+    ///   (<https://developers.openai.com/api/docs/models/omni-moderation-latest>, 2026-11). Mistral's
+    ///   are not known to be.
+    /// - Files, whole or in parts
+    ///   (<https://platform.claude.com/docs/en/build-with-claude/files>,
+    ///   <https://ai.google.dev/gemini-api/docs/files>, 2026-11): they are charged as part of a prompt.
+    /// - Administration.
+    #[must_use]
+    pub const fn is_free(&self) -> bool {
+        self.is_free
+    }
+
+    /// Whether the account keeps something new for it, whose id stands in the answer. No
+    /// other account knows that id.
+    ///
+    /// Responses are kept unless the body says `"store": false`; chat completions only where it says
+    /// `"store": true`, so they do not count
+    /// (<https://platform.openai.com/docs/api-reference/responses/create>, 2026-11).
+    #[must_use]
+    pub const fn creates(&self) -> bool {
+        self.creates
+    }
+
+    /// Whether the path names something that one account keeps, by its id: `/v1/files/file-abc`.
+    ///
+    /// Models are not kept, except one that is deleted. What a body or query names is not seen here.
+    #[must_use]
+    pub const fn names(&self) -> bool {
+        self.names
+    }
+
+    /// The segment of its path that an operation of no known kind goes by, or `-` or `/`.
+    #[must_use]
+    pub const fn segment(&self) -> Option<&'a str> {
+        match self.kind {
+            Kind::Other => Some(self.segment),
+            _ => None,
+        }
+    }
+
+    /// How many [`slot`](Self::slot)s there are.
+    pub(crate) const SLOTS: usize = Kind::Other.index() * 3;
+
+    /// A number for each known kind and access. Others are distinguished by their
+    /// [`segment`](Self::segment) and access.
+    pub(crate) const fn slot(&self) -> Option<usize> {
+        match self.kind {
+            Kind::Other => None,
+            kind => Some(kind.index() * 3 + self.access as usize),
+        }
+    }
+}
+
+impl fmt::Display for Operation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.slot() {
+            Some(slot) => f.write_str(OPERATIONS[slot]),
+            None => write!(f, "{}{}", self.segment, self.access.suffix()),
+        }
+    }
+}
 
 /// Defines [`Kind`] with the name of each kind, and the names of all known operations.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
-        /// What a request is about, as providers tell kinds of requests apart.
+        /// What a request is about, in the kinds of requests that providers distinguish.
         ///
         /// Keys are granted permissions by these kinds, limits and outages differ by them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,18 +187,18 @@ kinds! {
     Chat = "chat",
     /// Completions of a text, the older kind, and of code.
     Completions = "completions",
-    /// OpenAI's responses, which are kept unless told otherwise.
+    /// OpenAI's responses, which are kept unless the request says otherwise.
     Responses = "responses",
     /// Anthropic's messages.
     Messages = "messages",
-    /// Whatever else generates from a prompt: Gemini's `generateContent`, Bedrock's `converse` and
+    /// Everything that generates from a prompt in another way: Gemini's `generateContent`, Bedrock's `converse` and
     /// `invoke`, Cohere's `generate`.
     ///
     /// Bedrock's two are one kind, because one permission is for both: `bedrock:InvokeModel`, or for
     /// streams `bedrock:InvokeModelWithResponseStream`
     /// (<https://docs.aws.amazon.com/bedrock/latest/userguide/inference-prereq.html>, 2026-11).
     Generate = "generate",
-    /// Gemini's interactions, which are kept unless told otherwise.
+    /// Gemini's interactions, which are kept unless the request says otherwise.
     Interactions = "interactions",
     /// Embeddings.
     Embeddings = "embeddings",
@@ -147,7 +297,7 @@ pub enum Access {
 }
 
 /// In the order of their numbers.
-pub(super) const ACCESSES: [Access; 3] = [Access::Read, Access::Write, Access::Delete];
+const ACCESSES: [Access; 3] = [Access::Read, Access::Write, Access::Delete];
 
 impl Access {
     pub(super) fn of(method: &Method) -> Self {

@@ -3,17 +3,18 @@
 use http::Method;
 
 use super::{
-    Access, Kind, Operation,
+    kind::{Access, Kind, Operation},
     segments::{Segments, Word, has_dot_segments},
     words::{collection, is_kept, is_part_of, keeps, verb},
 };
 
-/// How a dialect tells its operations apart.
+/// How a dialect distinguishes its operations.
 ///
 /// Providers of models share one table, because no segment means two things to two of them. What one
 /// of them does differently stands here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::provider) enum Operations {
+#[non_exhaustive]
+pub enum Operations {
     /// By the collections that providers of models have.
     Collections,
     /// As these, but a conversation is charged, and moderations may be

@@ -127,7 +127,7 @@ pub(super) fn has_dot_segments(path: &str) -> bool {
     if !may_have {
         return false;
     }
-    // Dots of a segment that has nothing else so far.
+    // Dots of a segment that consists of dots so far.
     let mut dots = Some(0);
     for byte in percent_decode_str(path).chain([b'/']) {
         dots = match (byte, dots) {

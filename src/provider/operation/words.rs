@@ -1,6 +1,6 @@
 //! What the segments of documented paths mean.
 
-use super::{Kind, segments::Segments};
+use super::{kind::Kind, segments::Segments};
 
 /// The kind of a collection, by its segment. Providers document each of them (2026-11), except for the
 /// names of some kinds: they are here so that no unknown path can pass for a known operation.

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{Estimate, TokenSize, count, with_usage};
+use super::{Estimate, RequestBody, TokenSize};
 
 fn estimate(body: &[u8]) -> Estimate<'_> {
-    super::estimate(body, TokenSize::USUAL)
+    RequestBody::read(body).estimate(TokenSize::USUAL)
 }
 
 fn read(body: &str) -> (Option<String>, u64, bool) {
@@ -20,7 +20,9 @@ fn known(model: &str, output: u64, stream: bool) -> (Option<String>, u64, bool) 
 #[test]
 fn usage_is_asked_for_in_one_place() {
     let put = |body: &str| {
-        with_usage(body.as_bytes()).map(|body| String::from_utf8_lossy(&body).into_owned())
+        RequestBody::read(body.as_bytes())
+            .with_usage()
+            .map(|body| String::from_utf8_lossy(&body).into_owned())
     };
     let asked = r#"{"include_usage":true}"#;
     for (body, expected) in [
@@ -51,7 +53,7 @@ fn usage_is_asked_for_in_one_place() {
 }
 
 #[test]
-fn every_name_of_the_output_cap() {
+fn every_name_of_the_output_cap_is_read() {
     for body in [
         r#"{"model":"m","max_tokens":7}"#,
         r#"{"max_completion_tokens":7,"model":"m"}"#,
@@ -90,7 +92,7 @@ fn only_the_outermost_members_count() {
 }
 
 #[test]
-fn other_types_are_unknown_and_harm_nothing_else() {
+fn a_member_of_another_type_leaves_the_rest_readable() {
     let body = r#"{"model":7,"max_tokens":"many","n":null,"stream":"yes","x":1}"#;
     assert_eq!(read(body), (None, 0, false));
     let body =
@@ -100,7 +102,7 @@ fn other_types_are_unknown_and_harm_nothing_else() {
 }
 
 #[test]
-fn what_is_no_json_object_is_unknown() {
+fn a_body_that_is_no_json_object_is_unknown() {
     for body in [
         "",
         " ",
@@ -134,7 +136,7 @@ fn a_body_that_breaks_off_gives_what_came_before() {
 }
 
 #[test]
-fn nesting_has_no_bound() {
+fn deep_nesting_is_read() {
     let deep = format!(r#"{{"x":{}{},"model":"m"}}"#, "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(read(&deep), known("m", 0, false));
     let deep = r#"{"generationConfig":"#.repeat(100_000);
@@ -150,11 +152,11 @@ fn a_model_is_borrowed_unless_it_is_escaped() {
 }
 
 #[test]
-fn tokens_are_by_the_bytes_of_the_prompt() {
+fn tokens_are_estimated_by_the_bytes_of_the_prompt() {
     assert_eq!(estimate(br#"{"a":123,"model":"mmmmmmmm","prompt":"123456"}"#).input_tokens, 2);
     let prompt = format!(r#"{{"prompt":"{}"}}"#, "word ".repeat(8_000));
     assert_eq!(estimate(prompt.as_bytes()).input_tokens, 10_001);
-    let tokens = super::estimate(prompt.as_bytes(), TokenSize::DEEPSEEK).input_tokens;
+    let tokens = RequestBody::read(prompt.as_bytes()).estimate(TokenSize::DEEPSEEK).input_tokens;
     assert_eq!(tokens, 12_001);
     // Some write what is not ASCII as escapes, which makes no more tokens of it.
     let plain = format!(r#"{{"prompt":"{}"}}"#, "\u{4e2d}".repeat(1_000));
@@ -174,7 +176,7 @@ fn tools_are_a_part_of_the_prompt_and_settings_are_not() {
 }
 
 #[test]
-fn a_picture_is_not_counted_by_its_bytes() {
+fn a_picture_has_a_fixed_number_of_tokens() {
     let picture = "iVBORw0KGgo/+A".repeat(100_000);
     for body in [
         format!(
@@ -206,7 +208,7 @@ fn a_picture_is_not_counted_by_its_bytes() {
 #[test]
 fn texts_are_counted_one_by_one() {
     let words = |text: &str| text.split_whitespace().count() as u64;
-    let count = |body: &str| count(body.as_bytes(), TokenSize::USUAL, words);
+    let count = |body: &str| RequestBody::read(body.as_bytes()).count(TokenSize::USUAL, words);
     assert_eq!(count(r#"{"model":"not this","prompt":"one\ntwo \u4e2d"}"#), Some(3));
     let picture = "iVBORw0KGgo/+A".repeat(1_000);
     let body = format!(

@@ -1,12 +1,12 @@
 //! What a rule compares.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::RangeInclusive};
 
 use http::HeaderName;
 use serde_json::Value;
 
-use super::{Seen, Statuses};
-use crate::provider::clock;
+use super::seen::Seen;
+use crate::provider::{clock, error_body::ErrorBody};
 
 /// What a header or a value of a JSON body must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,26 +72,28 @@ pub(super) enum Condition {
 }
 
 impl Condition {
-    pub(super) fn holds(&self, seen: &Seen<'_>) -> bool {
+    pub(super) fn holds(&self, seen: Seen<'_>) -> bool {
+        let error = || seen.answer.error();
         match self {
-            Self::Status(statuses) => seen.status.is_none_or(|status| statuses.contain(status)),
+            // An error event that reports no status can have any.
+            Self::Status(statuses) => {
+                seen.answer.failure().is_none_or(|status| statuses.contain(status))
+            }
             Self::Header(name, value) => {
-                let values = seen.answer.headers.get_all(name).into_iter();
+                let values = seen.answer.headers().get_all(name).into_iter();
                 value.any(values.filter_map(clock::text).map(Cow::Borrowed))
             }
             Self::Json(pointer, value) => {
-                let found = seen.body.find(pointer);
+                let found = error().find(pointer);
                 value.any(found.into_iter().filter_map(scalar))
             }
-            Self::Code(codes) => seen.body.is(codes),
-            Self::Says(phrases) => {
-                phrases.iter().any(|phrase| contains(seen.body.message(), phrase))
-            }
+            Self::Code(codes) => error().is(codes),
+            Self::Says(phrases) => phrases.iter().any(|phrase| contains(error().message(), phrase)),
             Self::Begins(phrases) => {
-                seen.body.is_json()
-                    && phrases.iter().any(|phrase| begins(seen.body.message(), phrase))
+                matches!(error(), ErrorBody::Json(_))
+                    && phrases.iter().any(|phrase| begins(error().message(), phrase))
             }
-            Self::Page => seen.body.is_html(),
+            Self::Page => matches!(error(), ErrorBody::Page),
             Self::UsedUp => seen.is_used_up(),
         }
     }
@@ -133,12 +135,46 @@ fn contains(text: &str, phrase: &str) -> bool {
     })
 }
 
+/// One or more statuses, or ranges of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statuses(Vec<RangeInclusive<u16>>);
+
+impl Statuses {
+    fn contain(&self, status: u16) -> bool {
+        self.0.iter().any(|range| range.contains(&status))
+    }
+}
+
+impl From<u16> for Statuses {
+    fn from(status: u16) -> Self {
+        Self(vec![status..=status])
+    }
+}
+
+impl From<RangeInclusive<u16>> for Statuses {
+    fn from(range: RangeInclusive<u16>) -> Self {
+        Self(vec![range])
+    }
+}
+
+impl<const N: usize> From<[u16; N]> for Statuses {
+    fn from(statuses: [u16; N]) -> Self {
+        statuses.into_iter().map(|status| status..=status).collect()
+    }
+}
+
+impl FromIterator<RangeInclusive<u16>> for Statuses {
+    fn from_iter<I: IntoIterator<Item = RangeInclusive<u16>>>(ranges: I) -> Self {
+        Self(ranges.into_iter().collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn phrases_in_any_case_and_numbers_whole() {
+    fn phrases_match_in_any_case_and_numbers_as_a_whole() {
         for (text, phrase, is_in) in [
             ("Credit is LOW.", "is low", true),
             ("Credit is LOW.", "is high", false),

@@ -1,8 +1,8 @@
-//! Rules: what a refusal looks like, and what it says.
+//! Rules: what a refusal looks like, and what it means.
 //!
-//! A dialect has a list of [`Rule`]s. The first that matches a response gives the verdict, and its
-//! name is told together with it ([`Ruling`]), so that nobody has to guess why a key was benched. A
-//! user's own rules go before the dialect's:
+//! A dialect has a list of [`Rule`]s. The first that matches a response gives the verdict. The name of
+//! the rule is reported with the verdict ([`Ruling`]), so an operator sees why a key rests. Your own
+//! rules precede the dialect's:
 //!
 //! ```
 //! # use std::time::Duration;
@@ -10,7 +10,7 @@
 //! # use tower_key_rotation::provider::{Match, Rule, Wait};
 //! let pool = KeyPool::builder(OpenAi::default())
 //!     .key(ApiKey::new("sk-not-a-real-key"))
-//!     // A proxy of ours refuses with 403 what is too much.
+//!     // Our proxy refuses with 403 if it is busy.
 //!     .rule(
 //!         Rule::rate_limited("our-proxy/busy")
 //!             .status(403)
@@ -26,99 +26,33 @@
 //!
 //! # What is compared
 //!
-//! A status of 400 or above is the response's own. One below says nothing of a failure: the body is
-//! then an error event in the midst of a 200, and a status that it tells itself (`"code": 429`)
-//! counts in its place. Where it tells none, every status fits, if the rule has something else to go
-//! by.
+//! A status of 400 or above is the response's own. A status below that says nothing about a failure: the
+//! body is then an error event inside a 200, and the status in it (`"code": 429`) counts. If it has none,
+//! every status matches, provided that the rule has another condition.
 //!
 //! Bodies are unpacked first (gzip, deflate, brotli), up to 64 KiB. In JSON, an array around the whole
 //! is taken off, as on Gemini's OpenAI-compatible path.
 
-mod common;
 mod condition;
-mod judge;
+mod ruling;
+mod seen;
 mod wait;
 
-use std::{borrow::Cow, ops::RangeInclusive};
+use std::borrow::Cow;
 
 use http::HeaderName;
 
 use self::condition::Condition;
-pub(crate) use self::judge::{Seen, judge};
+pub(super) use self::seen::Seen;
 pub use self::{
-    condition::Match,
+    condition::{Match, Statuses},
+    ruling::Ruling,
     wait::{Wait, WaitError},
 };
+use super::error_body::is_pointer;
 use crate::verdict::{Blame, Place, Verdict};
 
-/// A verdict, about which place it is, how well that is proven, and the name of the rule that says so.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Ruling {
-    /// What the response says.
-    pub verdict: Verdict,
-    /// The narrowest place that its words prove something of.
-    pub place: Place,
-    /// Whether it names what is wrong, or it was concluded from little more than the status.
-    pub blame: Blame,
-    /// Why: the rule's name, such as `openai/insufficient-quota`.
-    pub rule: Cow<'static, str>,
-}
-
-impl Ruling {
-    /// A verdict and its reason, about the place that such a verdict is usually about, and told.
-    #[must_use]
-    pub fn new(verdict: Verdict, rule: impl Into<Cow<'static, str>>) -> Self {
-        let (place, blame) = (verdict.usual_place(), Blame::Told);
-        Self { verdict, place, blame, rule: rule.into() }
-    }
-
-    /// The same about another place.
-    #[must_use]
-    pub fn of(mut self, place: Place) -> Self {
-        self.place = place;
-        self
-    }
-
-    /// The same, but concluded and not told.
-    #[must_use]
-    pub fn inferred(mut self) -> Self {
-        self.blame = Blame::Inferred;
-        self
-    }
-
-    /// Whether the request could as well be at fault itself: before a key is blamed, the same request is
-    /// to be shown to another one.
-    #[must_use]
-    pub fn needs_second_opinion(&self) -> bool {
-        self.verdict.needs_contrast()
-    }
-
-    /// For what was not refused.
-    pub(crate) fn accepted() -> Self {
-        Self::new(Verdict::Accepted, "accepted")
-    }
-
-    /// For a stream that ended before anything came that anybody waits for: about this request alone.
-    pub(crate) fn empty() -> Self {
-        Self::new(Verdict::Transient, Self::EMPTY).of(Place::Operation).inferred()
-    }
-
-    /// The name of that rule.
-    pub(crate) const EMPTY: &'static str = "empty-stream";
-
-    /// For what was sent, and whose caller broke off the body.
-    pub(crate) fn broken_off() -> Self {
-        Self::new(Verdict::CallerFault, "body-broken-off")
-    }
-
-    /// For what was sent, and failed without a response.
-    pub(crate) fn unanswered() -> Self {
-        Self::new(Verdict::Transient, "no-answer").inferred()
-    }
-}
-
-/// What a refusal looks like, and what it says. See the [module](self).
+/// What a refusal looks like, and what it means. See the [module](self).
 ///
 /// A rule begins with its verdict and its name, which should be short and never change, such as
 /// `openai/insufficient-quota`. It matches when all its conditions do; one without conditions
@@ -128,13 +62,13 @@ impl Ruling {
 pub struct Rule {
     name: Cow<'static, str>,
     says: Says,
-    /// The usual one of the verdict, or of the dialect, where it is not said.
+    /// If unset, the usual place of the verdict or of the dialect.
     place: Option<Place>,
     blame: Blame,
-    /// Of the dialect, where there are none.
+    /// If empty, those of the dialect.
     waits: Vec<Wait>,
     conditions: Vec<Condition>,
-    /// What stands before the largest size.
+    /// The words before the largest size.
     size: Option<Cow<'static, str>>,
     /// What is wrong with it.
     problem: Option<String>,
@@ -270,13 +204,13 @@ impl Rule {
         self
     }
 
-    /// If the headers tell that something is used up (nothing is left of a limit).
+    /// If the headers report that nothing is left of a limit.
     pub fn used_up(mut self) -> Self {
         self.conditions.push(Condition::UsedUp);
         self
     }
 
-    /// The narrowest place that its words prove something of.
+    /// The narrowest place about which its words prove something.
     pub fn place(mut self, place: Place) -> Self {
         self.place = Some(place);
         self
@@ -284,7 +218,7 @@ impl Rule {
 
     /// Whether the response names what is wrong, as it does by default, or it is concluded from little more
     /// than the status. What is only concluded leaves no request without a key. A refusal for its rate
-    /// whose headers tell that a limit is used up is told in any case.
+    /// whose headers report a used-up limit is always [told](Blame::Told).
     pub fn blame(mut self, blame: Blame) -> Self {
         self.blame = blame;
         self
@@ -298,8 +232,8 @@ impl Rule {
     }
 
     /// Where the time to wait is found. May be called several times: the first that finds a time
-    /// counts. Without any, limits are looked for as the dialect does, and else `retry-after` alone.
-    /// It matters to limits, quotas and overloads only.
+    /// counts. Without any, a rate limit uses those of the dialect, and other verdicts `retry-after` alone.
+    /// It matters for rate limits, quotas and overloads only.
     pub fn wait(mut self, wait: Wait) -> Self {
         if let Some(problem) = wait.problem() {
             self.report(format_args!("{problem}"));
@@ -315,7 +249,7 @@ impl Rule {
     }
 
     /// Whether it blames a key, or what a key may do.
-    fn is_about_a_key(&self) -> bool {
+    pub(super) fn is_about_a_key(&self) -> bool {
         matches!(self.says, Says::KeyRejected | Says::PermissionRefused)
     }
 
@@ -324,40 +258,47 @@ impl Rule {
     }
 }
 
-fn is_pointer(text: &str) -> bool {
-    text.is_empty() || text.starts_with('/')
+/// The ruling of the first rule that matches; `None` if none does. `waits` are those of the dialect.
+pub(super) fn judge(rules: &[Rule], seen: Seen<'_>, waits: &[Wait]) -> Option<Ruling> {
+    rules.iter().find(|rule| rule.matches(seen)).map(|rule| rule.ruling(seen, waits))
 }
 
-/// One or more statuses, or ranges of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Statuses(Vec<RangeInclusive<u16>>);
-
-impl Statuses {
-    fn contain(&self, status: u16) -> bool {
-        self.0.iter().any(|range| range.contains(&status))
+impl Rule {
+    fn matches(&self, seen: Seen<'_>) -> bool {
+        let is_known =
+            self.conditions.iter().any(Condition::is_evidence) || seen.answer.failure().is_some();
+        is_known && self.conditions.iter().all(|condition| condition.holds(seen))
     }
-}
 
-impl From<u16> for Statuses {
-    fn from(status: u16) -> Self {
-        Self(vec![status..=status])
-    }
-}
-
-impl From<RangeInclusive<u16>> for Statuses {
-    fn from(range: RangeInclusive<u16>) -> Self {
-        Self(vec![range])
-    }
-}
-
-impl<const N: usize> From<[u16; N]> for Statuses {
-    fn from(statuses: [u16; N]) -> Self {
-        statuses.into_iter().map(|status| status..=status).collect()
-    }
-}
-
-impl FromIterator<RangeInclusive<u16>> for Statuses {
-    fn from_iter<I: IntoIterator<Item = RangeInclusive<u16>>>(ranges: I) -> Self {
-        Self(ranges.into_iter().collect())
+    fn ruling(&self, seen: Seen<'_>, waits: &[Wait]) -> Ruling {
+        let wait = |usual: &[Wait]| {
+            let waits = if self.waits.is_empty() { usual } else { &self.waits };
+            waits.iter().find_map(|wait| wait.find(seen))
+        };
+        let retry_after = [Wait::retry_after()];
+        let verdict = match self.says {
+            Says::RateLimited => Verdict::RateLimited { retry_after: wait(waits) },
+            Says::QuotaExhausted => Verdict::QuotaExhausted { retry_after: wait(&retry_after) },
+            Says::Overloaded => Verdict::Overloaded { retry_after: wait(&retry_after) },
+            Says::KeyRejected => Verdict::KeyRejected,
+            Says::PermissionRefused => Verdict::PermissionRefused,
+            Says::TooLarge => {
+                let size = self.size.as_deref();
+                Verdict::TooLarge { limit: size.and_then(|words| seen.number_after(words)) }
+            }
+            Says::Transient => Verdict::Transient,
+            Says::CallerFault => Verdict::CallerFault,
+        };
+        let usual = match self.says {
+            Says::RateLimited => Place::from(seen.limits().scope()),
+            _ => verdict.usual_place(),
+        };
+        let place = self.place.unwrap_or(usual);
+        let blame = match self.says {
+            // A header names the limit.
+            Says::RateLimited if seen.is_used_up() => Blame::Told,
+            _ => self.blame,
+        };
+        Ruling { verdict, place, blame, rule: self.name.clone() }
     }
 }

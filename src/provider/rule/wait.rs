@@ -1,19 +1,19 @@
-//! Where a refusal tells how long to wait.
+//! Where a refusal says how long to wait.
 
 use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
 use http::HeaderName;
 use jiff::tz::TimeZone;
 
-use super::{Seen, is_pointer};
-use crate::provider::{clock, duration, retry_after::retry_after};
+use super::seen::Seen;
+use crate::provider::{clock, duration, error_body::is_pointer, retry_after::retry_after};
 
-/// Where a refusal tells how long to wait, or what to take for it.
+/// Where a refusal says how long to wait, or a fixed wait.
 ///
 /// | text | code | time |
 /// | --- | --- | --- |
 /// | `retry-after` | [`Wait::retry_after`] | `retry-after` and `retry-after-ms`, as they are meant |
-/// | `reset` | [`Wait::reset`] | the latest reset of what the headers tell to be used up |
+/// | `reset` | [`Wait::reset`] | the latest reset of all limits that the headers report as used up |
 /// | `header x-reset` | [`Wait::header`] | a wait or a time in a header |
 /// | `json /error/retry_in` | [`Wait::json`] | a wait or a time in a JSON body |
 /// | `text try again in` | [`Wait::text`] | the wait behind a phrase of the message |
@@ -24,7 +24,7 @@ use crate::provider::{clock, duration, retry_after::retry_after};
 ///
 /// A wait is `6m0s`, `20ms`, `1h29m16.8s` or a number of seconds; a time is in RFC 3339, or since 1970
 /// in seconds or milliseconds, and measured against the response's own `date`. What is zero, past,
-/// negative or more than a year away tells nothing.
+/// negative or more than a year away is ignored.
 #[derive(Clone, Debug)]
 pub struct Wait(Where);
 
@@ -128,21 +128,22 @@ impl Wait {
     }
 
     /// The time that it finds, never zero.
-    pub(super) fn find(&self, seen: &Seen<'_>) -> Option<Duration> {
-        let sent = || clock::sent(seen.answer);
+    pub(super) fn find(&self, seen: Seen<'_>) -> Option<Duration> {
+        let (sent, error) = (|| seen.answer.sent_at(), || seen.answer.error());
         let found = match &self.0 {
             Where::RetryAfter => retry_after(seen.answer),
             Where::Reset => seen.reset_of_used_up(),
             Where::Header(name) => {
-                let values = seen.answer.headers.get_all(name).into_iter().filter_map(clock::text);
+                let values =
+                    seen.answer.headers().get_all(name).into_iter().filter_map(clock::text);
                 values.filter_map(|text| duration::reset(text, sent)).max()
             }
             Where::Json(pointer) => {
-                let values = seen.body.find(pointer).into_iter();
+                let values = error().find(pointer).into_iter();
                 values.filter_map(|value| duration::of_json(value, sent)).max()
             }
-            Where::Text(phrase) => duration::after_phrase(seen.body.message(), phrase),
-            Where::Date => clock::until_day_in(seen.body.message(), sent()),
+            Where::Text(phrase) => duration::after_phrase(error().message(), phrase),
+            Where::Date => clock::until_day_in(error().message(), sent()),
             Where::After(wait) => clock::believed(*wait),
             Where::Midnight(zone) => clock::until_midnight(zone, sent()),
             Where::NextMonth => clock::until_next_month(sent()),

@@ -1,11 +1,11 @@
-//! How keys travel, what requests ask for, what may be repeated, and what we refuse with.
+//! How keys are sent, what requests ask for, what may be repeated, and our own refusals.
 
 use http::{Method, Uri};
 
 use super::*;
 use crate::{
-    Estimate, Exhausted, Reason,
-    provider::{Call, Carrier},
+    Exhausted, Reason,
+    provider::{AuthScheme, Call},
 };
 
 fn uri(text: &str) -> Uri {
@@ -15,36 +15,36 @@ fn uri(text: &str) -> Uri {
 fn estimate<'a>(provider: &dyn Provider, uri: &'a Uri, body: &'a [u8]) -> Estimate<'a> {
     let headers = HeaderMap::new();
     // The answer borrows from URI and body only, but `Call` has one lifetime for all.
-    let call = Call { method: &Method::POST, uri, headers: &headers, body };
+    let call = Call::new(&Method::POST, uri, &headers).with_body(body);
     let Estimate { model, input_tokens, output_tokens, stream } = provider.estimate(&call);
     let model = model.map(|model| model.into_owned().into());
     Estimate { model, input_tokens, output_tokens, stream }
 }
 
 #[test]
-fn each_path_has_its_carrier() {
+fn each_path_has_its_auth_scheme() {
     let carrier = |provider: &dyn Provider, path: &str| {
-        let facts = provider.facts();
-        facts.carriers()[facts.carrier_of(&uri(&format!("{}{path}", facts.origin)))].clone()
+        let spec = provider.spec();
+        spec.auth_schemes()[spec.auth_scheme_of(&uri(&format!("{}{path}", spec.origin)))].clone()
     };
-    let header = |name| Carrier::Header(HeaderName::from_static(name));
+    let header = |name| AuthScheme::Header(HeaderName::from_static(name));
     let anthropic = Anthropic::default();
     let gemini = Gemini::default();
-    assert_eq!(carrier(&OpenAi::default(), "/v1/responses"), Carrier::Bearer);
+    assert_eq!(carrier(&OpenAi::default(), "/v1/responses"), AuthScheme::Bearer);
     assert_eq!(carrier(&anthropic, "/v1/messages?beta=true"), header("x-api-key"));
-    assert_eq!(carrier(&anthropic, "/v1/chat/completions"), Carrier::Bearer);
+    assert_eq!(carrier(&anthropic, "/v1/chat/completions"), AuthScheme::Bearer);
     assert_eq!(carrier(&gemini, "/v1beta/models/m:generateContent"), header("x-goog-api-key"));
-    assert_eq!(carrier(&gemini, "/v1beta/openai/chat/completions"), Carrier::Bearer);
+    assert_eq!(carrier(&gemini, "/v1beta/openai/chat/completions"), AuthScheme::Bearer);
 
     let generic = Generic::new("https://maps.example.com");
-    assert_eq!(carrier(&generic, "/"), Carrier::Bearer);
+    assert_eq!(carrier(&generic, "/"), AuthScheme::Bearer);
     let generic =
-        generic.header(HeaderName::from_static("x-key")).query_carrier("key").name("maps");
+        generic.header(HeaderName::from_static("x-key")).key_parameter("key").name("maps");
     assert_eq!(carrier(&generic, "/"), header("x-key"));
-    assert_eq!(generic.facts().name, "maps");
-    assert_eq!(generic.facts().query_carrier.as_deref(), Some("key"));
-    assert_eq!(gemini.facts().query_carrier.as_deref(), Some("key"));
-    assert_eq!(anthropic.facts().query_carrier, None);
+    assert_eq!(generic.spec().name, "maps");
+    assert_eq!(generic.spec().key_parameter.as_deref(), Some("key"));
+    assert_eq!(gemini.spec().key_parameter.as_deref(), Some("key"));
+    assert_eq!(anthropic.spec().key_parameter, None);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn gemini_reads_the_model_from_the_path() {
 }
 
 #[test]
-fn a_body_is_one_request_to_generic() {
+fn generic_counts_a_body_as_one_request() {
     let body = br#"{"model":"volvo","max_tokens":7}"#;
     let generic = Generic::new("https://cars.example.com");
     assert_eq!(estimate(&generic, &uri("/v1/cars"), body), Estimate::default());
@@ -77,11 +77,11 @@ fn a_body_is_one_request_to_generic() {
 }
 
 #[test]
-fn only_what_is_no_model_fears_to_repeat_a_post() {
+fn only_generic_dialects_do_not_repeat_a_post() {
     for provider in all() {
-        let name = &*provider.facts().name;
-        let fears = matches!(name, "generic" | "github");
-        assert_eq!(provider.may_repeat(&Method::POST), !fears, "{name}");
+        let name = &*provider.spec().name;
+        let is_generic = matches!(name, "generic" | "github");
+        assert_eq!(provider.may_repeat(&Method::POST), !is_generic, "{name}");
         assert!(provider.may_repeat(&Method::GET), "{name}");
     }
     let generic = Generic::new("https://api.example.com");
@@ -101,7 +101,7 @@ fn only_what_is_no_model_fears_to_repeat_a_post() {
 }
 
 #[test]
-fn a_refusal_of_ours_has_the_shape_of_the_provider() {
+fn our_refusals_have_the_shape_of_the_providers_errors() {
     let busy = Exhausted::new(Reason::Busy, Some(Duration::from_millis(4_200)));
     let says = "every account is at its limits; try again in 5 s";
     let (openai, anthropic) = (OpenAi::default(), Anthropic::default());
@@ -141,17 +141,15 @@ fn a_refusal_of_ours_has_the_shape_of_the_provider() {
 
 /// A pool of pools: what one answers, the next understands.
 #[test]
-fn our_own_refusals_are_read_as_meant() {
+fn our_refusals_are_classified_by_their_own_dialect() {
     const FIVE: Duration = Duration::from_secs(5);
     let busy = Exhausted::new(Reason::Busy, Some(Duration::from_secs(5)));
     let headers = headers(&[("retry-after", "5")]);
     for provider in all() {
-        let Ruling { verdict, .. } = provider.classify(&Answer {
-            status: busy.status(),
-            headers: &headers,
-            body: &provider.refusal_body(&busy),
-            now: SystemTime::UNIX_EPOCH,
-        });
+        let Ruling { verdict, .. } = provider.classify(
+            &Answer::new(busy.status(), &headers, SystemTime::UNIX_EPOCH)
+                .with_body(&provider.refusal_body(&busy)),
+        );
         assert!(
             matches!(verdict, crate::Verdict::RateLimited { retry_after: Some(FIVE), .. }),
             "{provider:?}: {verdict:?}"

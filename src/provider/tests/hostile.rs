@@ -1,4 +1,4 @@
-//! Whatever a provider or caller sends, nothing panics.
+//! Nothing that a provider or a caller sends causes a panic.
 
 use fastrand::Rng;
 use http::{HeaderName, Method, Uri};
@@ -109,10 +109,10 @@ fn noise_never_panics_and_no_wait_is_absurd() {
         let statuses = [400, 401, 402, 403, 404, 408, 413, 429, 429, 429, 500, 503, 529, 999];
         let status = StatusCode::from_u16(statuses[rng.usize(..statuses.len())]).unwrap();
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(rng.u64(..1 << 60));
-        let answer = Answer { status, headers: &headers, body: &body, now };
+        let answer = Answer::new(status, &headers, now).with_body(&body);
         let path = String::from_utf8_lossy(&junk(&mut rng)).replace('%', "");
         let uri = Uri::try_from(format!("/v1beta/models/{path}")).unwrap_or_default();
-        let call = Call { method: &Method::POST, uri: &uri, headers: &headers, body: &body };
+        let call = Call::new(&Method::POST, &uri, &headers).with_body(&body);
         for provider in &providers {
             let Ruling { verdict, .. } = provider.classify(&answer);
             if let crate::Verdict::RateLimited { retry_after: Some(wait), .. }
@@ -126,22 +126,19 @@ fn noise_never_panics_and_no_wait_is_absurd() {
                 assert!(believed(reset).is_some(), "{answer:?}: {reset:?}");
             });
             let _ = provider.estimate(&call);
-            let facts = provider.facts();
-            assert!(facts.carrier_of(&uri) < facts.carriers().len());
+            let spec = provider.spec();
+            assert!(spec.auth_scheme_of(&uri) < spec.auth_schemes().len());
         }
     }
 }
 
 #[test]
-fn a_body_as_deep_as_it_is_long_is_no_way_to_the_end_of_the_stack() {
+fn a_deeply_nested_body_does_not_overflow_the_stack() {
     let body = br#"{"error":["#.repeat(6_553);
     for provider in all() {
-        let answer = Answer {
-            status: StatusCode::TOO_MANY_REQUESTS,
-            headers: &HeaderMap::new(),
-            body: &body,
-            now: SystemTime::UNIX_EPOCH,
-        };
+        let headers = HeaderMap::new();
+        let answer = Answer::new(StatusCode::TOO_MANY_REQUESTS, &headers, SystemTime::UNIX_EPOCH)
+            .with_body(&body);
         assert_eq!(provider.classify(&answer).verdict.name(), "rate_limited", "{provider:?}");
     }
 }

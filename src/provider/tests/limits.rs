@@ -1,4 +1,4 @@
-//! Whose each limit is, how it comes back and per how long.
+//! For what each limit holds, how it comes back and its period.
 
 use super::*;
 use crate::limit::Metered::{self, InputTokens, OutputTokens, Requests, Tokens};
@@ -8,8 +8,8 @@ type Whole = (Metered, Scope, Refill, Option<u64>, Option<u64>, Option<u64>, Opt
 
 fn whole(provider: &dyn Provider, pairs: &[(&'static str, &str)]) -> Vec<Whole> {
     let all = readings(provider, StatusCode::OK, &headers(pairs));
-    let told = |reading: Reading| {
-        let Reading { metered, scope, refill, period, limit, remaining, reset } = reading;
+    let told = |reading: LimitReading| {
+        let LimitReading { metered, scope, refill, period, limit, remaining, reset } = reading;
         let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
         (metered, scope, refill, seconds(period), limit, remaining, seconds(reset))
     };
@@ -18,7 +18,7 @@ fn whole(provider: &dyn Provider, pairs: &[(&'static str, &str)]) -> Vec<Whole> 
 
 /// Whose a limit is, how it comes back and per how long: as each provider documents it.
 #[test]
-fn every_dialect_says_what_its_limits_are() {
+fn every_dialect_reports_scope_refill_and_period() {
     use crate::Scope::{Account, Model};
     use Refill::{Fixed, Rolling};
     const NOON: (&str, &str) = ("date", "Thu, 15 Jan 2026 20:00:00 GMT");
@@ -184,7 +184,7 @@ fn every_dialect_says_what_its_limits_are() {
 }
 
 #[test]
-fn a_clock_of_ours_that_is_wrong_moves_no_reset() {
+fn resets_do_not_depend_on_our_clock() {
     let headers = headers(&[
         ("date", "Thu, 15 Jan 2026 20:00:00 GMT"),
         ("x-ratelimit-limit", "5000"),
@@ -193,7 +193,7 @@ fn a_clock_of_ours_that_is_wrong_moves_no_reset() {
     ]);
     for skew in [0, NOW - 86_400, NOW + 86_400] {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(skew);
-        let answer = Answer { status: StatusCode::OK, headers: &headers, body: b"", now };
+        let answer = Answer::new(StatusCode::OK, &headers, now);
         let mut resets = Vec::new();
         GitHub::default().readings(&answer, &mut |reading| resets.push(reading.reset));
         assert_eq!(resets, [Some(Duration::from_secs(90))], "{skew}");

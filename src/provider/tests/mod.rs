@@ -1,35 +1,29 @@
 mod dialects;
-mod facts;
 mod hostile;
 mod limits;
 mod readings;
+mod spec;
 mod streams;
 mod usage;
 
-use http::HeaderValue;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use super::*;
+use crate::{Scope, Usage};
 
-fn all() -> Vec<Box<dyn Provider>> {
-    vec![
-        Box::new(OpenAi::default()),
-        Box::new(Anthropic::default()),
-        Box::new(Gemini::default()),
-        Box::new(AzureOpenAi::new("https://r.openai.azure.com")),
-        Box::new(Bedrock::region("us-east-1")),
-        Box::new(Cerebras::default()),
-        Box::new(Cohere::default()),
-        Box::new(DeepSeek::default()),
-        Box::new(Fireworks::default()),
-        Box::new(GitHub::default()),
-        Box::new(Groq::default()),
-        Box::new(Mistral::default()),
-        Box::new(OpenRouter::default()),
-        Box::new(Perplexity::default()),
-        Box::new(Together::default()),
-        Box::new(XAi::default()),
-        Box::new(Generic::new("https://api.example.com")),
-    ]
+/// All dialects, those without an origin of their own at one.
+fn all() -> Vec<Arc<dyn Provider>> {
+    let origin = |dialect| match dialect {
+        Builtin::Azure => "https://r.openai.azure.com",
+        Builtin::Bedrock => "https://bedrock-runtime.us-east-1.amazonaws.com",
+        _ => "https://api.example.com",
+    };
+    Builtin::ALL.map(|dialect| dialect.provider(origin(dialect))).into()
 }
 
 /// 2026-01-15T20:00:00Z
@@ -43,10 +37,10 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
     map
 }
 
-fn readings(provider: &dyn Provider, status: StatusCode, headers: &HeaderMap) -> Vec<Reading> {
+fn readings(provider: &dyn Provider, status: StatusCode, headers: &HeaderMap) -> Vec<LimitReading> {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
     let mut all = Vec::new();
-    let answer = Answer { status, headers, body: b"", now };
+    let answer = Answer::new(status, headers, now);
     provider.readings(&answer, &mut |reading| all.push(reading));
     all
 }

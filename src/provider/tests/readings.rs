@@ -1,4 +1,4 @@
-//! What the headers of a response say about limits.
+//! What the headers of a response report about limits.
 
 use super::*;
 use crate::limit::Metered::{self, InputTokens, OutputTokens, Requests, Tokens};
@@ -141,12 +141,12 @@ fn generic() {
 }
 
 #[test]
-fn gemini_tells_nothing() {
+fn gemini_reports_no_limits() {
     assert_eq!(read(&Gemini::default(), &[("x-ratelimit-remaining-requests", "5")]), []);
 }
 
 #[test]
-fn a_rejected_key_is_told_another_limit_than_its_own() {
+fn limits_in_a_401_are_ignored() {
     let headers = headers(&[
         ("x-ratelimit-limit", "60"),
         ("x-ratelimit-remaining", "55"),
@@ -159,7 +159,7 @@ fn a_rejected_key_is_told_another_limit_than_its_own() {
 }
 
 #[test]
-fn not_limited_and_nonsense_are_the_same() {
+fn unlimited_and_malformed_figures_are_ignored() {
     for value in [
         "-1",
         "9223372036854767616",
@@ -187,7 +187,7 @@ fn not_limited_and_nonsense_are_the_same() {
 }
 
 #[test]
-fn a_header_sent_twice_is_read_with_caution() {
+fn of_a_header_sent_twice_the_lower_figure_counts() {
     let twice = [
         ("x-ratelimit-remaining-tokens", "5"),
         ("x-ratelimit-remaining-tokens", "3"),

@@ -14,7 +14,7 @@ fn read(provider: &dyn Provider, answer: &Value) -> Option<[u64; 4]> {
 }
 
 #[test]
-fn every_dialect_tells_what_it_used() {
+fn usage_is_read_from_every_dialect() {
     let chat = json!({"usage": {
         "prompt_tokens": 9, "completion_tokens": 8,
         "prompt_tokens_details": {"cached_tokens": 7},
@@ -48,7 +48,7 @@ fn every_dialect_tells_what_it_used() {
         _ => chat.clone(),
     };
     for provider in all() {
-        let name = &*provider.facts().name;
+        let name = &*provider.spec().name;
         let expected = match name {
             "github" | "generic" => None,
             // Reasoning beside the answer.
@@ -76,10 +76,10 @@ fn every_dialect_tells_what_it_used() {
     assert_eq!(read(&Cohere::default(), &billed), Some([3, 0, 0, 0]));
 }
 
-/// Each of these would be counted twice, or left out, by whoever takes one dialect for the other.
+/// Each of these would be counted twice or not at all by the shape of another dialect.
 #[test]
-fn what_the_figures_include() {
-    let shape = |provider: &dyn Provider| provider.facts().usage[0];
+fn figures_include_what_the_shape_says() {
+    let shape = |provider: &dyn Provider| provider.spec().usage[0];
     for (provider, cache_in_input, reasoning_in_output) in [
         (&OpenAi::default() as &dyn Provider, true, true),
         (&Anthropic::default(), false, true),
@@ -91,12 +91,12 @@ fn what_the_figures_include() {
         let includes = (shape.input_has_cache, shape.output_has_reasoning);
         assert_eq!(includes, (cache_in_input, reasoning_in_output), "{provider:?}");
     }
-    assert!(XAi::default().facts().usage[1].output_has_reasoning, "not so in its responses");
+    assert!(XAi::default().spec().usage[1].output_has_reasoning, "not so in its responses");
 }
 
 /// AWS's frames, with lengths and checksums around headers and JSON.
 #[test]
-fn what_converse_used_is_found_between_its_frames() {
+fn usage_of_converse_is_found_between_its_frames() {
     let frame = |kind: &str, payload: &str| {
         let mut headers = vec![11];
         headers.extend(b":event-type\x07");

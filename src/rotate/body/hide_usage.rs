@@ -3,26 +3,29 @@
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
-use memchr::memchr2;
 
 use crate::{
     KeyPool,
-    provider::Framing,
-    stream::{LONGEST, Scanner, Seen},
+    provider::{EventScanner, Framing, Provider, Scanned},
+    stream::LONGEST,
 };
 
 /// Passes a stream on event by event, without the event that holds nothing but the usage.
 pub(in crate::rotate) struct HideUsage {
     pool: KeyPool,
+    scanner: EventScanner,
     /// An event whose end has not come yet: at most 64 KiB.
     held: BytesMut,
     /// All that is still to come is passed on.
     is_done: bool,
+    /// The event that was left out ended in a CR, of which an LF can follow.
+    is_after_cr: bool,
 }
 
 impl HideUsage {
     pub(in crate::rotate) fn new(pool: KeyPool) -> Self {
-        Self { pool, held: BytesMut::new(), is_done: false }
+        let scanner = EventScanner::new(Framing::Events);
+        Self { pool, scanner, held: BytesMut::new(), is_done: false, is_after_cr: false }
     }
 
     pub(in crate::rotate) fn holds_nothing(&self) -> bool {
@@ -30,72 +33,61 @@ impl HideUsage {
     }
 
     /// Takes in a piece of the stream. Returns what can be passed on now.
-    pub(in crate::rotate) fn pass(&mut self, piece: Bytes) -> Bytes {
+    pub(in crate::rotate) fn pass(&mut self, mut piece: Bytes) -> Bytes {
         if self.is_done {
+            if std::mem::take(&mut self.is_after_cr) && piece.starts_with(b"\n") {
+                piece = piece.slice(1..);
+            }
             return piece;
         }
-        let all = if self.held.is_empty() {
-            piece
-        } else {
-            self.held.extend_from_slice(&piece);
-            self.held.split().freeze()
-        };
-        let mut from = 0;
-        while let Some(length) = event(&all[from..]) {
-            if self.is_usage_alone(&all[from..from + length]) {
-                self.is_done = true;
-                let rest = all.slice(from + length..);
-                return if from == 0 { rest } else { [&all[..from], &rest].concat().into() };
+        let (provider, mut hidden) = (self.pool.provider(), None);
+        let ended = self.scanner.feed(&piece, |scanned, part| {
+            if hidden.is_none() && is_usage_alone(provider, scanned) {
+                hidden = Some(part);
             }
-            from += length;
-        }
-        if all.len() - from > LONGEST {
+        });
+        if let Some(part) = hidden {
             self.is_done = true;
-            return all;
+            self.is_after_cr = part.end == piece.len() && piece.ends_with(b"\r");
+            // An event from the beginning of the piece on has begun in what is held.
+            let held = self.held.split().freeze();
+            let held = if part.start == 0 { Bytes::new() } else { held };
+            return joined(&[held, piece.slice(..part.start), piece.slice(part.end..)]);
         }
-        self.held.extend_from_slice(&all[from..]);
-        all.slice(..from)
+        let held = if ended == 0 { Bytes::new() } else { self.held.split().freeze() };
+        self.held.extend_from_slice(&piece[ended..]);
+        if self.held.len() > LONGEST {
+            self.is_done = true;
+            return joined(&[held, piece.slice(..ended), self.held.split().freeze()]);
+        }
+        joined(&[held, piece.slice(..ended)])
     }
 
     /// What is still to be passed on when the stream has ended.
     pub(in crate::rotate) fn rest(&mut self) -> Option<Bytes> {
         let rest = self.held.split().freeze();
-        Some(rest).filter(|rest| !rest.is_empty() && !self.is_usage_alone(rest))
+        let (provider, mut is_hidden) = (self.pool.provider(), false);
+        self.scanner.finish(|scanned| is_hidden = is_usage_alone(provider, scanned));
+        Some(rest).filter(|rest| !rest.is_empty() && !is_hidden)
     }
+}
 
-    fn is_usage_alone(&self, text: &[u8]) -> bool {
-        let mut is_usage_alone = false;
-        let mut look = |seen: Seen<'_>| {
-            if let Seen::Event(event) = seen {
-                is_usage_alone |= self.pool.provider().is_usage_alone(&event);
-            }
-        };
-        let mut scanner = Scanner::new(Framing::Events);
-        scanner.feed(text, &mut look);
-        scanner.finish(&mut look);
-        is_usage_alone
+fn is_usage_alone(provider: &dyn Provider, scanned: Scanned<'_>) -> bool {
+    matches!(scanned, Scanned::Event(event) if provider.is_usage_alone(&event))
+}
+
+/// All parts as one; without a copy if no more than one of them has something in it.
+fn joined(parts: &[Bytes]) -> Bytes {
+    let mut full = parts.iter().filter(|part| !part.is_empty());
+    match (full.next(), full.next()) {
+        (None, _) => Bytes::new(),
+        (Some(only), None) => only.clone(),
+        (Some(_), Some(_)) => parts.concat().into(),
     }
 }
 
 impl fmt::Debug for HideUsage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HideUsage").field("is_done", &self.is_done).finish_non_exhaustive()
-    }
-}
-
-/// The length of the first event, its blank line included; none if its end has not come yet.
-fn event(text: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        let end = at + memchr2(b'\n', b'\r', &text[at..])?;
-        let is_blank = end == at;
-        at = match (text[end], text.get(end + 1)) {
-            (b'\r', None) => return None,
-            (b'\r', Some(b'\n')) => end + 2,
-            _ => end + 1,
-        };
-        if is_blank {
-            return Some(at);
-        }
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     Lease, Ruling,
     provider::Framing,
-    stream::{Scanner, Seen},
+    stream::{EventScanner, Scanned},
     usage::OutputEstimate,
 };
 
@@ -21,7 +21,7 @@ pub(in crate::rotate) struct Watch {
 /// How errors in a body are found. Boxed, so that the watch of a body without errors is small.
 #[derive(Debug)]
 struct Scan {
-    scanner: Scanner,
+    scanner: EventScanner,
     framing: Framing,
 }
 
@@ -40,7 +40,7 @@ pub(in crate::rotate) enum Stage {
 
 impl Watch {
     pub(in crate::rotate) fn new(framing: Framing) -> Self {
-        let scan = Scan { scanner: Scanner::new(framing), framing };
+        let scan = Scan { scanner: EventScanner::new(framing), framing };
         Self { scan: Some(Box::new(scan)), stage: Stage::Prelude, ..Self::none() }
     }
 
@@ -90,9 +90,9 @@ impl Watch {
         if matches!(stage, Stage::Failed(_) | Stage::Over) {
             return;
         }
-        scanner.feed(piece, |seen| {
+        scanner.feed(piece, |seen, _| {
             stage.take(seen, is_of_stream, lease);
-            if let (Stage::Begun, true, Seen::Event(event)) = (&*stage, is_of_stream, seen) {
+            if let (Stage::Begun, true, Scanned::Event(event)) = (&*stage, is_of_stream, seen) {
                 running.event(event.data.len());
                 *has_ended |= lease.provider().is_end(&event);
             }
@@ -137,8 +137,8 @@ impl Watch {
 }
 
 impl Stage {
-    fn take(&mut self, seen: Seen<'_>, is_of_stream: bool, lease: &mut Lease) {
-        let Seen::Event(event) = seen else { return self.begin(lease) };
+    fn take(&mut self, seen: Scanned<'_>, is_of_stream: bool, lease: &mut Lease) {
+        let Scanned::Event(event) = seen else { return self.begin(lease) };
         match self {
             Self::Failed(_) | Self::Over => {}
             Self::Prelude => match lease.observe_event(&event) {

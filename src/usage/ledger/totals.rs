@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::usage::{price::dollars, sink::UsageRecord};
+use crate::{money::Dollars, usage::sink::UsageRecord};
 
 /// Sums over requests. They are integers, so parts add up to their whole exactly. Each sum stops at the
 /// largest `u64`.
@@ -83,7 +83,7 @@ impl Totals {
     /// The cost in US dollars, with all nine decimal places: `0.000036000`.
     #[must_use]
     pub fn dollars(&self) -> String {
-        dollars(self.nano_dollars)
+        format!("{:#}", Dollars(self.nano_dollars))
     }
 
     /// The name and value of each figure, in the order of the fields, for instance to write them to a

@@ -9,7 +9,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use amount::dollars;
 pub use charge::{Charge, Tariff};
 pub use prices::Prices;
 pub use table::PriceError;

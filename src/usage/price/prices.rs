@@ -85,7 +85,7 @@ impl Prices {
 
     /// What some usage of a model costs. A cost that the provider reported takes precedence over prices.
     ///
-    /// `dialect` is the name of the pool's dialect ([`Facts::name`](crate::provider::Facts::name)).
+    /// `dialect` is the name of the pool's dialect ([`ProviderSpec::name`](crate::provider::ProviderSpec::name)).
     #[must_use]
     pub fn charge(&self, dialect: &str, model: &str, usage: &Usage, tariff: Tariff) -> Charge {
         if let Some(nano_dollars) = usage.nano_dollars {

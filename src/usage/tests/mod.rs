@@ -9,22 +9,22 @@ use super::*;
 use crate::{
     Anthropic, Bedrock, Cohere, DeepSeek, Gemini, Groq, Mistral, OpenAi, OpenRouter, Perplexity,
     XAi,
-    provider::{Facts, Provider, UsageShape},
+    provider::{Provider, ProviderSpec},
 };
 
-fn facts(dialect: &str) -> Facts {
+fn facts(dialect: &str) -> ProviderSpec {
     match dialect {
-        "Anthropic" => Anthropic::default().facts().clone(),
-        "Bedrock" => Bedrock::region("r").facts().clone(),
-        "Cohere" => Cohere::default().facts().clone(),
-        "DeepSeek" => DeepSeek::default().facts().clone(),
-        "Gemini" => Gemini::default().facts().clone(),
-        "Groq" => Groq::default().facts().clone(),
-        "Mistral" => Mistral::default().facts().clone(),
-        "OpenAI" => OpenAi::default().facts().clone(),
-        "OpenRouter" => OpenRouter::default().facts().clone(),
-        "Perplexity" => Perplexity::default().facts().clone(),
-        "xAI" => XAi::default().facts().clone(),
+        "Anthropic" => Anthropic::default().spec().clone(),
+        "Bedrock" => Bedrock::region("r").spec().clone(),
+        "Cohere" => Cohere::default().spec().clone(),
+        "DeepSeek" => DeepSeek::default().spec().clone(),
+        "Gemini" => Gemini::default().spec().clone(),
+        "Groq" => Groq::default().spec().clone(),
+        "Mistral" => Mistral::default().spec().clone(),
+        "OpenAI" => OpenAi::default().spec().clone(),
+        "OpenRouter" => OpenRouter::default().spec().clone(),
+        "Perplexity" => Perplexity::default().spec().clone(),
+        "xAI" => XAi::default().spec().clone(),
         _ => panic!("{dialect}"),
     }
 }

@@ -37,12 +37,10 @@ size_after = "at most "
             HeaderName::from_static("x-proxy"),
             HeaderValue::from_static(header),
         )]);
-        pool.classify(&Answer {
-            status: StatusCode::from_u16(status).unwrap(),
-            headers: &headers,
-            body: body.as_bytes(),
-            now: SystemTime::UNIX_EPOCH,
-        })
+        pool.classify(
+            &Answer::new(StatusCode::from_u16(status).unwrap(), &headers, SystemTime::UNIX_EPOCH)
+                .with_body(body.as_bytes()),
+        )
     };
     let fired = |status, header, body: &str| {
         let ruling = rule(status, header, body);
@@ -127,7 +125,7 @@ fn every_dialect_has_a_place_and_a_path() {
         let dialect = Dialect::read(name).unwrap();
         let pool =
             dialect.pool("https://api.example.com").key(ApiKey::new("none")).build().unwrap();
-        let facts = pool.provider().facts();
+        let facts = pool.provider().spec();
         assert_eq!(facts.name, name);
         match dialect.default_base() {
             Some(base) => assert_eq!(facts.origin, base),

@@ -7,7 +7,7 @@ use fastrand::Rng;
 use crate::{
     Affinity, KeyId, Scope, Usage,
     affinity::Kin,
-    provider::{Reading, Refill},
+    provider::{LimitReading, Refill},
 };
 
 use super::{
@@ -303,11 +303,11 @@ impl Play {
         let (metered, amount) = (meter.limit.metered(), meter.limit.amount());
         let remaining = rng.u64(0..=amount);
         let reset = [0, SECOND / 10, 3 * SECOND, 50 * SECOND, 5_000 * SECOND][rng.usize(0..5)];
-        let reading = Reading {
+        let reading = LimitReading {
             limit: Some(amount),
             remaining: Some(remaining),
             reset: Some(Duration::from_nanos(reset)),
-            ..Reading::new(metered, Scope::Model, Refill::Rolling)
+            ..LimitReading::new(metered, Scope::Model, Refill::Rolling)
         };
         self.engine.read(self.time(), grant, &reading);
         self.world.read(self.now, *id, Told::new(metered, amount, remaining, reset));

@@ -1,12 +1,22 @@
-//! Where answers tell the tokens they used, and what their figures include: what
-//! [`UsageReader`](crate::usage::UsageReader) goes by.
+//! Where answers report their usage, and what their figures include.
 
-/// Where an answer tells the tokens it used, and what the figures include.
+/// Where an answer reports the tokens it used, and what the figures include.
 ///
-/// The object with the figures is the value of a [`member`](Self::member), wherever it stands. All other
-/// places are paths in that object, of names of members: `/tokens/input_tokens`. Of several the first
-/// counts that leads to a number. In a stream the last figure counts that is not null; none are ever
-/// added up.
+/// The figures are in an object, which is the value of a [`member`](Self::member) at any place in the
+/// answer. All other places are paths in that object, made of names of members:
+/// `/tokens/input_tokens`. If several are given, the first that leads to a number counts. In a stream
+/// the last figure counts that is not null; figures are never added up.
+///
+/// ```
+/// use tower_key_rotation::usage::UsageShape;
+///
+/// const SHAPE: UsageShape = {
+///     let mut shape = UsageShape::new("usage");
+///     shape.input = &["/tokens_in"];
+///     shape.output = &["/tokens_out"];
+///     shape
+/// };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UsageShape {
@@ -37,7 +47,7 @@ pub struct UsageShape {
     pub total: &'static [&'static str],
     /// What it cost, where the provider says so.
     pub cost: &'static [Cost],
-    /// Whether a stream tells it only if `stream_options.include_usage` asks for it.
+    /// Whether a stream reports it only if `stream_options.include_usage` asks for it.
     pub on_request: bool,
 }
 
@@ -51,7 +61,7 @@ pub enum Cost {
     Ticks(&'static str),
 }
 
-/// Headers that tell the tokens an answer used.
+/// Headers that report the tokens an answer used. A name that is empty stands for no header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UsageHeaders {
@@ -65,29 +75,43 @@ pub struct UsageHeaders {
     pub output: &'static str,
 }
 
-/// How the output cap of a request (`max_tokens`) counts against limits on tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OutputCap {
-    /// Whole, when the request arrives.
-    Reserved,
-    /// Not at all: what is really produced counts.
-    Produced,
-    /// The provider does not say, or not always the same.
-    Unknown,
+impl UsageHeaders {
+    /// Headers without any for the cache.
+    #[must_use]
+    pub const fn new(input: &'static str, output: &'static str) -> Self {
+        Self { input, cache_read: "", cache_write: "", output }
+    }
 }
 
 impl UsageShape {
+    /// A shape that finds no figures yet; its figures do not include each other.
+    #[must_use]
+    pub const fn new(member: &'static str) -> Self {
+        Self {
+            member,
+            mark: None,
+            input: &[],
+            other_input: &[],
+            cache_read: &[],
+            cache_write: &[],
+            cache_write_hour: &[],
+            input_has_cache: false,
+            output: &[],
+            reasoning: &[],
+            output_has_reasoning: false,
+            total: &[],
+            cost: &[],
+            on_request: false,
+        }
+    }
+
     /// Chat completions as OpenAI has them; also completions and embeddings.
     /// <https://platform.openai.com/docs/api-reference/chat/object>
     ///
     /// Many speak so and have names of their own for caches, reasoning and costs. No two of them mean
     /// different things by one name, so that all are known here.
     pub const CHAT: Self = Self {
-        member: "usage",
-        mark: None,
         input: &["/prompt_tokens"],
-        other_input: &[],
         cache_read: &[
             "/prompt_tokens_details/cached_tokens",
             "/prompt_cache_hit_tokens",
@@ -95,7 +119,6 @@ impl UsageShape {
             "/num_cached_tokens",
         ],
         cache_write: &["/prompt_tokens_details/cache_write_tokens"],
-        cache_write_hour: &[],
         input_has_cache: true,
         output: &["/completion_tokens"],
         reasoning: &["/completion_tokens_details/reasoning_tokens", "/reasoning_tokens"],
@@ -107,9 +130,10 @@ impl UsageShape {
             Cost::Ticks("/cost_in_usd_ticks"),
         ],
         on_request: true,
+        ..Self::new("usage")
     };
 
-    /// The same from those that tell it in every stream.
+    /// The same from providers that report it in every stream.
     pub const CHAT_TOLD: Self = Self { on_request: false, ..Self::CHAT };
 
     /// Responses as OpenAI has them; also images and transcriptions.
@@ -126,20 +150,14 @@ impl UsageShape {
     /// Anthropic's messages: caches beside the prompt, thinking inside the answer.
     /// <https://docs.claude.com/en/docs/build-with-claude/prompt-caching#tracking-cache-performance>
     pub const MESSAGES: Self = Self {
-        member: "usage",
-        mark: None,
         input: &["/input_tokens"],
-        other_input: &[],
         cache_read: &["/cache_read_input_tokens"],
         cache_write: &["/cache_creation_input_tokens"],
         cache_write_hour: &["/cache_creation/ephemeral_1h_input_tokens"],
-        input_has_cache: false,
         output: &["/output_tokens"],
         reasoning: &["/output_tokens_details/thinking_tokens"],
         output_has_reasoning: true,
-        total: &[],
-        cost: &[],
-        on_request: false,
+        ..Self::new("usage")
     };
 
     /// The same where [`RESPONSES`](Self::RESPONSES) may come too.
@@ -149,19 +167,13 @@ impl UsageShape {
     /// Google's generateContent: the cached inside the prompt, thoughts and tools' results beside. A
     /// count is missing where it is zero. <https://ai.google.dev/api/generate-content#UsageMetadata>
     pub const GENERATE: Self = Self {
-        member: "usageMetadata",
-        mark: None,
         input: &["/promptTokenCount"],
         other_input: &["/toolUsePromptTokenCount"],
         cache_read: &["/cachedContentTokenCount"],
-        cache_write: &[],
-        cache_write_hour: &[],
         input_has_cache: true,
         output: &["/candidatesTokenCount"],
         reasoning: &["/thoughtsTokenCount"],
-        output_has_reasoning: false,
         total: &["/totalTokenCount"],
-        cost: &[],
-        on_request: false,
+        ..Self::new("usageMetadata")
     };
 }

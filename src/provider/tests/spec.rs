@@ -1,24 +1,24 @@
-//! What each dialect's fact sheet comes to: where keys go, how they are sent, what requests ask for.
+//! What each dialect's spec means: where keys are sent and how, and what requests ask for.
 
 use http::Uri;
 
 use super::*;
 
 #[test]
-fn every_dialect_has_its_origin_and_carrier() {
-    let facts: Vec<_> = all()
+fn every_dialect_has_its_origin_and_auth_scheme() {
+    let spec: Vec<_> = all()
         .iter()
         .map(|provider| {
-            let facts = provider.facts();
-            let carrier = match &facts.carriers()[0] {
-                Carrier::Bearer => "bearer".to_owned(),
-                Carrier::Header(name) => name.to_string(),
+            let spec = provider.spec();
+            let carrier = match &spec.auth_schemes()[0] {
+                AuthScheme::Bearer => "bearer".to_owned(),
+                AuthScheme::Header(name) => name.to_string(),
             };
-            format!("{} {} {carrier}", facts.name, facts.origin)
+            format!("{} {} {carrier}", spec.name, spec.origin)
         })
         .collect();
     assert_eq!(
-        facts,
+        spec,
         [
             "openai https://api.openai.com bearer",
             "anthropic https://api.anthropic.com x-api-key",
@@ -42,22 +42,22 @@ fn every_dialect_has_its_origin_and_carrier() {
 }
 
 #[test]
-fn paths_that_speak_another_dialect_take_its_carrier() {
+fn paths_of_another_dialect_take_its_auth_scheme() {
     for (provider, path) in [
         (&DeepSeek::default() as &dyn Provider, "/anthropic/v1/messages"),
         (&AzureOpenAi::new("https://r.services.ai.azure.com"), "/anthropic/v1/messages"),
     ] {
-        let facts = provider.facts();
-        let carrier = &facts.carriers()[facts.carrier_of(&path.parse().unwrap())];
-        assert_eq!(*carrier, Carrier::Header(HeaderName::from_static("x-api-key")), "{path}");
-        assert_eq!(facts.carrier_of(&"/v1/chat/completions".parse().unwrap()), 0);
+        let spec = provider.spec();
+        let carrier = &spec.auth_schemes()[spec.auth_scheme_of(&path.parse().unwrap())];
+        assert_eq!(*carrier, AuthScheme::Header(HeaderName::from_static("x-api-key")), "{path}");
+        assert_eq!(spec.auth_scheme_of(&"/v1/chat/completions".parse().unwrap()), 0);
     }
 }
 
 #[test]
-fn required_headers() {
+fn required_headers_are_those_of_the_dialect() {
     let headers = |provider: &dyn Provider| {
-        let headers = provider.facts().headers.iter();
+        let headers = provider.spec().headers.iter();
         let lines = headers.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
         lines.collect::<Vec<_>>()
     };
@@ -70,12 +70,12 @@ fn required_headers() {
             "x-github-api-version: 2022-11-28",
         ]
     );
-    let others = all().into_iter().filter(|p| !matches!(&*p.facts().name, "anthropic" | "github"));
-    others.for_each(|provider| assert!(provider.facts().headers.is_empty(), "{provider:?}"));
+    let others = all().into_iter().filter(|p| !matches!(&*p.spec().name, "anthropic" | "github"));
+    others.for_each(|provider| assert!(provider.spec().headers.is_empty(), "{provider:?}"));
 }
 
 #[test]
-fn models_of_paths_and_bodies() {
+fn models_are_read_from_paths_and_bodies() {
     const CHAT: &[u8] = br#"{"model":"m","stream":true,"max_tokens":7}"#;
     const NOVA: &[u8] = br#"{"messages":[],"inferenceConfig":{"maxTokens":9}}"#;
     let azure = AzureOpenAi::new("https://r.openai.azure.com");
@@ -98,7 +98,7 @@ fn models_of_paths_and_bodies() {
     ] {
         let uri: Uri = path.parse().unwrap();
         let headers = HeaderMap::new();
-        let call = Call { method: &Method::POST, uri: &uri, headers: &headers, body };
+        let call = Call::new(&Method::POST, &uri, &headers).with_body(body);
         let read = provider.estimate(&call);
         assert_eq!(read.model.as_deref(), Some(model), "{path}");
         assert_eq!((read.output_tokens, read.stream), (output, stream), "{path}");
@@ -108,7 +108,7 @@ fn models_of_paths_and_bodies() {
 #[test]
 fn names_of_rules_are_short_and_no_rule_is_wrong() {
     for provider in all() {
-        for rule in &provider.facts().rules {
+        for rule in &provider.spec().rules {
             let name = rule.name();
             let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-/".contains(c);
             assert!(name.chars().all(plain) && name.contains('/') && name.len() <= 40, "{name}");

@@ -1,21 +1,22 @@
-//! What a status says where no rule of the dialect matches: the ground all dialects stand on.
+//! What a status means if no rule of the dialect matches: the rules that all dialects share.
 
 use std::sync::LazyLock;
 
-use super::{Match, Rule};
+use super::rule::{Match, Rule};
 use crate::{Blame, Place};
 
 /// The rules behind those of every dialect.
 ///
-/// - 429 with a page is about our address (Cloudflare's error 1015): everybody waits, no account is
-///   cooled.
+/// - 429 with a page is about our address (Cloudflare's error 1015): all requests wait, and no account
+///   rests.
 /// - 401 with a page counts against the key only with the `www-authenticate` that RFC 9110 demands
 ///   of a 401. Without it the way is at fault.
 ///
 /// The rules named `body/` know the words that many providers share, in a refusal as in an error event
-/// within a 200, which tells no status. Where the body names nothing, a rule named `status/` concludes.
-/// A bare 401 or 403 proves little: it may be the key, what it may do, or the request. Another key is
-/// asked before anything rests.
+/// within a 200 that has no status. If the body names nothing, a rule named `status/` concludes from the
+/// status.
+/// A bare 401 or 403 proves little: the key can be at fault, its permissions, or the request. Another key
+/// is tried before anything rests.
 pub(super) fn rules() -> &'static [Rule] {
     static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         vec![
@@ -38,7 +39,7 @@ pub(super) fn rules() -> &'static [Rule] {
             inferred(Rule::quota_exhausted("status/402").status(402)),
             inferred(Rule::permission_refused("status/403").status(403)),
             inferred(Rule::rate_limited("status/429").status(429)),
-            // A dialect that we do not know well may tell a bad key so.
+            // An API that is not known well may refuse a bad key so.
             inferred(
                 Rule::key_rejected("status/400-about-the-key")
                     .status(400)
@@ -84,7 +85,7 @@ fn google<const N: usize>(rule: Rule, words: [&'static str; N]) -> Rule {
 
 const KEY: [&str; 2] = ["invalid_api_key", "wrong_api_key"];
 
-/// What nobody says but of a key.
+/// What is only ever said about a key.
 const BAD_KEY: [&str; 10] = [
     "api key expired",
     "api key not valid",

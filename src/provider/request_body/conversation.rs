@@ -1,78 +1,39 @@
-//! Which conversation a request goes on with: the beginnings of its prompt that an earlier request may
-//! have ended with, as hashes.
+//! Which conversation a request continues: hashes of the beginnings of its prompt, with one of which an
+//! earlier request can have ended.
 //!
-//! Only what is said is hashed, not how it is written down: the texts in a message, without the marks
-//! that move on from turn to turn (`cache_control`) and the words that merely say what is what. So a
-//! turn is recognised in the next one, where it is history.
+//! Only the texts of a message are hashed, not how they are written. Marks that move from turn to turn
+//! (`cache_control`) and the names of the parts of a message are left out. So a turn is recognised in
+//! the history of the next one.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use memchr::memchr2;
-
-use crate::affinity::Kin;
-
-use super::request_body::{Member, Members};
+use crate::{
+    affinity::Kin,
+    json::{Member, Members, end_of_value},
+};
 
 /// Of longer texts only as much is hashed of the beginning and of the end: pictures are large.
 const MOST_HASHED: usize = 16 * 1_024;
 
-/// What a request is kin by: a conversation that is named in its body, or else the beginnings of its
-/// prompt that have at least so many bytes.
-pub(crate) fn kin(
-    keys: &RandomState,
-    body: &[u8],
-    model: Option<&str>,
-    least: usize,
-) -> Option<Kin> {
-    let mut read = Read::default();
-    Members::of(body).for_each(|member| read.member(&member));
-    if let Some(name) = read.name {
-        return Some(Kin::named(keys, name));
-    }
-    if body.len() < least {
-        return None;
-    }
-    let mut prompt = Prompt { hasher: keys.build_hasher(), bytes: 0 };
-    prompt.text(model.unwrap_or_default().as_bytes());
-    read.instructions.into_iter().flatten().for_each(|value| {
-        prompt.value(value);
-    });
-    let mut kin = Kin::new();
-    let mut is_begun = false;
-    let mut rest = read.turns?.strip_prefix(b"[")?;
-    while let Some(turn) = rest.iter().position(|byte| !is_between(*byte)) {
-        rest = rest.get(turn..)?;
-        // Texts alone are nothing that a conversation is made of, but inputs of embeddings.
-        if rest.first() != Some(&b'{') {
-            break;
-        }
-        is_begun = is_begun || !is_instruction(rest);
-        let Some(end) = prompt.value(rest) else { break };
-        rest = rest.get(end..)?;
-        if is_begun && prompt.bytes >= least {
-            kin.longer(prompt.hasher.finish());
-        }
-    }
-    kin.whole().map(|_| kin)
-}
-
-#[derive(Default)]
-struct Read<'a> {
-    /// What the caller calls the conversation.
+/// What a body says of its conversation.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Conversation<'a> {
+    /// The caller's name for it.
     name: Option<&'a [u8]>,
-    /// What stands before the first turn, in the order in which the provider reads it.
+    /// What is before the first turn, in the order in which the provider reads it.
     instructions: [Option<&'a [u8]>; 2],
     turns: Option<&'a [u8]>,
 }
 
-impl<'a> Read<'a> {
-    fn member(&mut self, member: &Member<'a>) {
+impl<'a> Conversation<'a> {
+    /// Takes in the next member of the body.
+    pub(super) fn member(&mut self, member: &Member<'a>) {
         let value = member.value;
         match member.name {
-            // Of OpenAI, and of those that speak as it does: "requests that share a prefix have the
-            // same"; and a conversation that is kept there, which its account alone knows.
-            b"prompt_cache_key" => self.name = self.name.or_else(|| quoted(value)),
-            b"conversation" => self.name = id(value).or(self.name),
+            // Of OpenAI, and of those with the same API: "requests that share a prefix have the same";
+            // and a conversation that is stored there, which its account alone knows.
+            b"prompt_cache_key" => self.name = self.name.or_else(|| member.text()),
+            b"conversation" => self.name = id(member).or(self.name),
             b"tools" => self.instructions[0] = Some(value),
             b"system" | b"instructions" | b"systemInstruction" | b"system_instruction" => {
                 self.instructions[1] = Some(value);
@@ -81,16 +42,48 @@ impl<'a> Read<'a> {
             _ => {}
         }
     }
+
+    /// By its name.
+    pub(super) fn named(&self, keys: &RandomState) -> Option<Kin> {
+        self.name.map(|name| Kin::named(keys, name))
+    }
+
+    /// By the beginnings of its prompt that have at least `least` bytes.
+    pub(super) fn beginnings(
+        &self,
+        keys: &RandomState,
+        model: Option<&str>,
+        least: usize,
+    ) -> Option<Kin> {
+        let mut prompt = Prompt { hasher: keys.build_hasher(), bytes: 0 };
+        prompt.text(model.unwrap_or_default().as_bytes());
+        self.instructions.into_iter().flatten().for_each(|value| {
+            prompt.value(value);
+        });
+        let mut kin = Kin::new();
+        let mut is_begun = false;
+        let mut rest = self.turns?.strip_prefix(b"[")?;
+        while let Some(turn) = rest.iter().position(|byte| !is_between(*byte)) {
+            rest = rest.get(turn..)?;
+            // A list of texts is no conversation but the inputs of embeddings.
+            if rest.first() != Some(&b'{') {
+                break;
+            }
+            is_begun = is_begun || !is_instruction(rest);
+            let Some(end) = prompt.value(rest) else { break };
+            rest = rest.get(end..)?;
+            if is_begun && prompt.bytes >= least {
+                kin.longer(prompt.hasher.finish());
+            }
+        }
+        kin.whole().map(|_| kin)
+    }
 }
 
 /// `"conv_1"` or `{"id":"conv_1"}`.
-fn id(value: &[u8]) -> Option<&[u8]> {
-    let id = || Members::of(value).find(|member| member.name == b"id").map(|id| id.value);
-    quoted(value).or_else(|| quoted(id()?))
-}
-
-fn quoted(value: &[u8]) -> Option<&[u8]> {
-    value.strip_prefix(b"\"")?.strip_suffix(b"\"").filter(|text| !text.is_empty())
+fn id<'a>(member: &Member<'a>) -> Option<&'a [u8]> {
+    let inner = || Members::of(member.value).find(|member| member.name == b"id")?.text();
+    member.text().or_else(inner)
 }
 
 fn is_instruction(turn: &[u8]) -> bool {
@@ -109,31 +102,9 @@ struct Prompt<H> {
 }
 
 impl<H: Hasher> Prompt<H> {
-    /// Takes in the texts of the value at the front, and says where it ends; `None` if it breaks off.
+    /// Takes in the texts of the value at the front. Returns where it ends; `None` if it breaks off.
     fn value(&mut self, json: &[u8]) -> Option<usize> {
-        let (mut at, mut depth) = (0, 0_usize);
-        loop {
-            match json.get(at)? {
-                b'"' => {
-                    let end = at + string(json.get(at..)?)?;
-                    self.text(json.get(at + 1..end - 1)?);
-                    at = end;
-                }
-                b'{' | b'[' => {
-                    depth += 1;
-                    at += 1;
-                }
-                b'}' | b']' => {
-                    depth = depth.checked_sub(1)?;
-                    at += 1;
-                }
-                // Numbers and words, and what stands between values.
-                _ => at += 1,
-            }
-            if depth == 0 {
-                return Some(at);
-            }
-        }
+        end_of_value(json, |text| self.text(text.bytes))
     }
 
     fn text(&mut self, text: &[u8]) {
@@ -171,26 +142,19 @@ fn is_mark(text: &[u8]) -> bool {
     )
 }
 
-/// Where the string at the front ends, its quotes included.
-fn string(json: &[u8]) -> Option<usize> {
-    let mut at = 1;
-    loop {
-        at += memchr2(b'"', b'\\', json.get(at..)?)?;
-        match json.get(at)? {
-            b'"' => return Some(at + 1),
-            _ => at += 2,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::request_body::RequestBody;
 
     const LEAST: usize = 64;
 
+    fn kin(keys: &RandomState, body: &[u8], model: Option<&str>) -> Option<Kin> {
+        RequestBody::read(body).kin(keys, model, LEAST)
+    }
+
     fn read(keys: &RandomState, body: &str) -> Vec<u64> {
-        let kin = kin(keys, body.as_bytes(), Some("m"), LEAST);
+        let kin = kin(keys, body.as_bytes(), Some("m"));
         kin.iter().flat_map(Kin::iter).collect()
     }
 
@@ -224,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_that_move_on_change_nothing() {
+    fn marks_that_move_with_the_turns_do_not_change_the_hash() {
         let keys = RandomState::new();
         let text = long("a ");
         let marked = format!(
@@ -240,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_short_or_only_instructions_makes_no_kin() {
+    fn a_short_prompt_and_instructions_alone_make_no_kin() {
         let keys = RandomState::new();
         assert!(read(&keys, &chat(&["hello"])).is_empty());
         let system = long("s ");
@@ -263,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_stands_before_the_turns_and_the_model_count() {
+    fn instructions_tools_and_model_are_part_of_the_hash() {
         let keys = RandomState::new();
         let text = long("a ");
         let body = |system: &str, tool: &str| {
@@ -276,13 +240,12 @@ mod tests {
         assert_eq!(one.len(), 1);
         assert_ne!(one, read(&keys, &body("S2", "T")));
         assert_ne!(one, read(&keys, &body("S", "T2")));
-        let of =
-            |model| kin(&keys, chat(&[&text]).as_bytes(), model, LEAST).and_then(|k| k.whole());
+        let of = |model| kin(&keys, chat(&[&text]).as_bytes(), model).and_then(|k| k.whole());
         assert_ne!(of(Some("m")), of(Some("n")));
     }
 
     #[test]
-    fn a_name_goes_before_what_is_said() {
+    fn a_name_takes_precedence_over_the_prompt() {
         let keys = RandomState::new();
         let whole = |body: &str| read(&keys, body);
         let named = whole(r#"{"prompt_cache_key":"c1","messages":[]}"#);

@@ -1,4 +1,4 @@
-//! The answer when no key is left, in the shape of each provider's own errors.
+//! Our own refusals when no key is left, in the shape of each provider's errors.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -7,7 +7,8 @@ use crate::{Exhausted, Reason};
 
 /// What a provider's errors look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ErrorShape {
+#[non_exhaustive]
+pub enum ErrorShape {
     /// `{"error": {"message", "type", "param", "code"}}`
     OpenAi,
     /// The same without the object around it: Cerebras, Mistral.

@@ -1,5 +1,5 @@
-//! What the events of streams say, in the shapes of all dialects: which of them are errors, and
-//! which are nothing that anybody waits for.
+//! What the events of streams mean, in the shapes of all dialects: which are errors, and which have no
+//! content yet.
 //!
 //! Providers that speak each other's dialects send each other's events, so every shape is known here
 //! once, in one file. An error is judged by the same [rules](super::rule) as a response.
@@ -16,7 +16,7 @@ const JSON: &str = "application/json";
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html>).
 const FRAMES: &str = "application/vnd.amazon.eventstream";
 
-/// What an answer of Cohere's ends with that failed.
+/// What a failed answer of Cohere's ends with.
 const COHERE: &str = "ERROR";
 
 /// How the body of a response is framed, if it is in one of these ways.
@@ -34,7 +34,7 @@ pub(crate) fn framing(headers: &HeaderMap, streamed: bool, known: &[Framing]) ->
     framings.iter().copied().find(|framing| known.contains(framing))
 }
 
-/// Whether it is a body in which usage may be told.
+/// Whether it is a body that can report usage.
 pub(crate) fn is_stream_or_json(headers: &HeaderMap) -> bool {
     let is_known = |declared| [JSON, EVENTS, FRAMES].into_iter().any(|known| is(declared, known));
     media_type(headers).is_some_and(is_known)
@@ -51,7 +51,7 @@ fn is(declared: &[u8], media_type: &str) -> bool {
     declared.eq_ignore_ascii_case(media_type.as_bytes())
 }
 
-/// Whether an event tells of an error:
+/// Whether an event is an error:
 ///
 /// - an object in the member `error` of its data: chat completions of OpenAI and all who speak so,
 ///   Anthropic's `{"type": "error", "error": {...}}`, Gemini's, and the same in an array;
@@ -77,7 +77,7 @@ pub(crate) fn is_error(event: &StreamEvent<'_>) -> bool {
     let says = |place, word| value.pointer(place).and_then(Value::as_str) == Some(word);
     ["/error", "/response/error", "/choices/0/error"]
         .into_iter()
-        .any(|place| value.pointer(place).is_some_and(is_told))
+        .any(|place| value.pointer(place).is_some_and(is_present))
         || says("/type", "error")
         || says("/delta/finish_reason", COHERE)
         || says("/finish_reason", COHERE)
@@ -95,7 +95,7 @@ fn may_be_error(data: &[u8]) -> bool {
     memmem::find_iter(data, QUOTED).any(is_value) || memmem::find(data, b"\"ERROR\"").is_some()
 }
 
-fn is_told(error: &Value) -> bool {
+fn is_present(error: &Value) -> bool {
     match error {
         Value::Object(error) => !error.is_empty(),
         Value::String(error) => !error.is_empty(),
@@ -138,8 +138,8 @@ const OPENINGS: &[&str] = &[
     "interaction.status_update",
 ];
 
-/// Whether an event is nothing that anybody waits for: it opens the answer, keeps the connection
-/// alive, or is a chunk in which all is empty.
+/// Whether an event has no content yet: it opens the answer, keeps the connection alive, or is a chunk
+/// in which everything is empty.
 pub(crate) fn is_prelude(event: &StreamEvent<'_>) -> bool {
     if OPENINGS.contains(&event.name) {
         return true;
@@ -162,8 +162,8 @@ pub(crate) fn is_prelude(event: &StreamEvent<'_>) -> bool {
     has_parts && parts.flatten().all(is_empty) && data.get("promptFeedback").is_none_or(is_empty)
 }
 
-/// Whether an event only ends an answer as usual, or tells what it used: in an answer that has nothing else
-/// in it, nothing came that anybody waits for. What ends for another reason, such as a filter's, says so.
+/// Whether an event only ends an answer as usual, or reports its usage: an answer with nothing before it
+/// has no content. An end for another reason, such as a filter's, is content.
 pub(crate) fn is_empty_end(event: &StreamEvent<'_>) -> bool {
     if event.data == b"[DONE]" {
         return true;
@@ -186,7 +186,8 @@ pub(crate) fn is_empty_end(event: &StreamEvent<'_>) -> bool {
     let mut parts = parts.into_iter().flatten().peekable();
     match parts.peek() {
         Some(_) => {
-            let has_feedback = data.get("promptFeedback").is_some_and(|told| !is_empty(told));
+            let has_feedback =
+                data.get("promptFeedback").is_some_and(|feedback| !is_empty(feedback));
             !has_feedback && parts.flatten().all(is_usual_end)
         }
         None => data.contains_key("usage") || data.contains_key("usageMetadata"),
@@ -232,23 +233,21 @@ mod tests {
     use crate::provider::{Answer, OpenAi, Provider, Ruling};
 
     fn event<'a>(name: &'a str, data: &'a str) -> StreamEvent<'a> {
-        StreamEvent { name, data: data.as_bytes() }
+        StreamEvent::new(name, data.as_bytes())
     }
 
     /// The verdict on an error event of OpenAI's dialect.
     fn judged(name: &str, data: &str) -> Ruling {
         let event = event(name, data);
         assert!(is_error(&event), "{data}");
-        OpenAi::default().classify(&Answer {
-            status: StatusCode::OK,
-            headers: &HeaderMap::new(),
-            body: event.data,
-            now: SystemTime::UNIX_EPOCH,
-        })
+        OpenAi::default().classify(
+            &Answer::new(StatusCode::OK, &HeaderMap::new(), SystemTime::UNIX_EPOCH)
+                .with_body(event.data),
+        )
     }
 
     #[test]
-    fn errors_of_all_shapes_say_what_they_would_have_said_in_time() {
+    fn an_error_event_is_judged_like_a_refusal() {
         for (verdict, name, data) in [
             ("transient", "", r#"{"error":{"message":"no","type":"server_error","code":null}}"#),
             ("rate_limited", "", r#"{"error":{"type":"tokens","code":"rate_limit_exceeded"}}"#),
@@ -315,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_framed_as_its_type_says_if_the_dialect_knows_it_so() {
+    fn a_body_is_framed_by_its_type_if_the_dialect_has_errors_there() {
         use Framing::{Events, List, Whole};
         let framed = |declared, streamed, known: &[_]| {
             let value = http::HeaderValue::from_static(declared);
@@ -337,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_speaks_of_errors_is_none() {
+    fn a_mention_of_errors_is_no_error() {
         for data in [
             r#"{"error":null}"#,
             r#"{"error": null,"choices":[]}"#,

@@ -11,25 +11,32 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, StatusCode};
 
-use super::{Answer, Reading, Refill, clock, duration, figures::amount};
-use crate::{Scope, limit::Metered};
+use super::{
+    figures::amount,
+    reading::{LimitReading, Refill},
+};
+use crate::{
+    Scope,
+    limit::Metered,
+    provider::{clock, duration, exchange::Answer},
+};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// The tightest of the policies that count requests. As in `limits`, a 401 tells nothing.
-pub(crate) fn read(answer: &Answer<'_>) -> Option<Reading> {
-    if answer.status == StatusCode::UNAUTHORIZED {
+/// The tightest of the policies that count requests. As in the parent module, nothing is read from a 401.
+pub(super) fn read(answer: &Answer<'_>) -> Option<LimitReading> {
+    if answer.status() == StatusCode::UNAUTHORIZED {
         return None;
     }
-    let headers = answer.headers;
+    let headers = answer.headers();
     items(headers, &RATE_LIMIT)
         .filter_map(|item| reading(headers, item))
         .min_by_key(|reading| (reading.remaining, reading.reset.map(std::cmp::Reverse)))
         .or_else(|| draft_07(headers))
 }
 
-fn reading(headers: &HeaderMap, item: &str) -> Option<Reading> {
+fn reading(headers: &HeaderMap, item: &str) -> Option<LimitReading> {
     let remaining = amount(parameter(item, "r")?)?;
     let policy = policy_of(headers, item);
     // `qu` is the unit of the quota; without one it is requests.
@@ -37,7 +44,7 @@ fn reading(headers: &HeaderMap, item: &str) -> Option<Reading> {
     {
         return None;
     }
-    Some(Reading {
+    Some(LimitReading {
         period: policy.and_then(|policy| seconds(parameter(policy, "w"))),
         limit: policy.and_then(|policy| amount(parameter(policy, "q")?)),
         remaining: Some(remaining),
@@ -46,9 +53,9 @@ fn reading(headers: &HeaderMap, item: &str) -> Option<Reading> {
     })
 }
 
-fn draft_07(headers: &HeaderMap) -> Option<Reading> {
+fn draft_07(headers: &HeaderMap) -> Option<LimitReading> {
     let figure = |name| items(headers, &RATE_LIMIT).find_map(|item| parameter(item, name));
-    Some(Reading {
+    Some(LimitReading {
         limit: figure("limit").and_then(amount),
         remaining: Some(figure("remaining").and_then(amount)?),
         reset: seconds(figure("reset")),
@@ -58,8 +65,8 @@ fn draft_07(headers: &HeaderMap) -> Option<Reading> {
 
 /// The draft leaves open whether a quota comes back at once or bit by bit; at once is the more
 /// cautious reading.
-fn requests() -> Reading {
-    Reading::new(Metered::Requests, Scope::Account, Refill::Fixed)
+fn requests() -> LimitReading {
+    LimitReading::new(Metered::Requests, Scope::Account, Refill::Fixed)
 }
 
 /// The policy that an item names. Hugging Face puts a second name in front of it.
@@ -92,12 +99,8 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, value.parse().unwrap());
         }
-        let reading = read(&Answer {
-            status: StatusCode::OK,
-            headers: &map,
-            body: b"",
-            now: std::time::SystemTime::UNIX_EPOCH,
-        })?;
+        let now = std::time::SystemTime::UNIX_EPOCH;
+        let reading = read(&Answer::new(StatusCode::OK, &map, now))?;
         Some((reading.limit, reading.remaining?, reading.reset.map(|reset| reset.as_secs())))
     }
 
@@ -117,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_in_the_wild() {
+    fn headers_of_real_servers_are_read() {
         let hugging_face = [
             ("ratelimit", "\"api\";r=499;t=112"),
             ("ratelimit-policy", "\"fixed window\";\"api\";q=500;w=300"),
@@ -128,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_counts_no_requests_or_is_malformed_is_ignored() {
+    fn other_units_and_malformed_headers_are_ignored() {
         let bytes = ("ratelimit-policy", "\"default\";q=9;qu=\"content-bytes\"");
         assert_eq!(read_from(&[bytes, ("ratelimit", "\"default\";r=5;t=1")]), None);
         for value in [
