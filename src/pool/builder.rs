@@ -2,7 +2,7 @@
 
 use std::{
     hash::RandomState,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -280,6 +280,7 @@ impl KeyPoolBuilder {
             events: broadcast::Sender::new(KEPT_EVENTS),
             sink: self.sink,
             prices: self.prices,
+            limits_spending: AtomicBool::new(core.engine.limits_spending()),
             salt,
             tokenizer: self.tokenizer,
             core: Mutex::new(core),

@@ -151,10 +151,11 @@ impl KeyGate {
     /// A lease on this key at once, or else what to wait in line for. What was held goes into it.
     pub(crate) fn lease_or_ask(&mut self, wanted: &Wanted<'_>) -> Result<Lease, Box<Ask>> {
         let shared = Arc::clone(&self.pool.shared);
+        let prices = self.pool.prices_of(wanted);
         let grant = shared.with_at(wanted.now, |core, now| {
             core.let_go_of(now, self.held.take());
             let key = self.key(core);
-            let ask = self.pool.ask_among(core, now, wanted, |among| match (among, key) {
+            let ask = self.pool.ask_among(core, now, wanted, prices, |among| match (among, key) {
                 (Among::All, Some(key)) => Among::One(key),
                 (Among::One(only), Some(key)) if only == key => among,
                 _ => Among::None,
@@ -211,8 +212,7 @@ impl fmt::Debug for KeyGate {
 impl KeyPool {
     /// A lease at once on a key that is not busy, or else what to wait in line for.
     pub(crate) fn lease_without(&self, wanted: &Wanted<'_>, busy: &[KeyId]) -> Option<Lease> {
-        let granted = self.shared.with_at(wanted.now, |core, now| {
-            let mut ask = self.ask(core, now, wanted);
+        let granted = self.with_ask(wanted, |core, now, mut ask| {
             exclude(&core.engine, &mut ask, busy.iter());
             core.admit(now, &ask)
         })?;

@@ -3,7 +3,10 @@
 use std::{
     fmt,
     hash::RandomState,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Waker,
     time::Duration,
 };
@@ -52,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) sink: Option<Arc<dyn UsageSink>>,
     pub(crate) prices: Prices,
+    /// Whether any limit counts money, so that requests need a price; as of the last look.
+    pub(crate) limits_spending: AtomicBool,
     /// What goes into the fingerprints of secrets.
     pub(crate) salt: u64,
     pub(crate) tokenizer: Option<Arc<dyn Tokenizer>>,
@@ -135,6 +140,7 @@ impl Shared {
             core.engine.tell_the_time(now);
             let result = act(&mut core, now);
             core.serve(now, None);
+            self.limits_spending.store(core.engine.limits_spending(), Ordering::Relaxed);
             #[cfg(feature = "balance")]
             if core.engine.has_opened() {
                 core.open_gates();

@@ -1,5 +1,7 @@
 //! What a request wants, put into the engine's terms.
 
+use std::sync::atomic::Ordering;
+
 use tokio::time::Instant;
 
 use crate::{
@@ -7,7 +9,7 @@ use crate::{
     affinity::Kin,
     engine::{Among, Ask, Before, Cost, Engine, Prior, Time, rank},
     provider::{Estimate, Operation},
-    usage::Tariff,
+    usage::{ModelPrices, Tariff},
 };
 
 use super::shared::{Core, Shared};
@@ -24,8 +26,25 @@ const MOST: u64 = 1 << 40;
 
 impl KeyPool {
     /// Puts together what a request wants: what its caller says goes before what was read from it.
-    pub(super) fn ask(&self, core: &mut Core, now: Time, wanted: &Wanted<'_>) -> Ask {
-        self.ask_among(core, now, wanted, |among| among)
+    pub(super) fn with_ask<R>(
+        &self,
+        wanted: &Wanted<'_>,
+        act: impl FnOnce(&mut Core, Time, Ask) -> R,
+    ) -> R {
+        let prices = self.prices_of(wanted);
+        self.shared.with_at(wanted.now, |core, now| {
+            let ask = self.ask_among(core, now, wanted, prices, |among| among);
+            act(core, now, ask)
+        })
+    }
+
+    /// What the model of a request costs, if any limit counts money. It is looked up before the pool is
+    /// locked.
+    pub(super) fn prices_of(&self, wanted: &Wanted<'_>) -> Option<ModelPrices> {
+        let Shared { prices, provider, limits_spending, .. } = &*self.shared;
+        let is_priced = wanted.demand.nano_dollars == 0 && limits_spending.load(Ordering::Relaxed);
+        let model = wanted.model().unwrap_or_default();
+        is_priced.then(|| prices.of(&provider.spec().name, model))
     }
 
     /// The same among fewer keys.
@@ -34,13 +53,13 @@ impl KeyPool {
         core: &mut Core,
         now: Time,
         wanted: &Wanted<'_>,
+        prices: Option<ModelPrices>,
         among: impl FnOnce(Among) -> Among,
     ) -> Ask {
         let Wanted { demand, operation, estimate, kin, tried, since, .. } = wanted;
         let Shared { clock, max_wait, provider, .. } = &*self.shared;
         let since = clock.time(*since);
-        let model = demand.model.as_deref().or(estimate.model.as_deref());
-        let lane = core.engine.lane(now, model);
+        let lane = core.engine.lane(now, wanted.model());
         let mut deadline = since.after(*max_wait);
         if !tried.is_empty() {
             // It is among the first in line, and has waited: it is not turned away for a moment.
@@ -54,10 +73,8 @@ impl KeyPool {
         let input = demand.input_tokens.unwrap_or_else(|| needs.input(estimate.input_tokens));
         let output = needs.output(cap, cap_counts);
         let (input, output) = (input.min(MOST), output.min(MOST));
-        let (spend, is_unpriced) = match demand.nano_dollars {
-            0 if core.engine.limits_spending() => self.price(model, input, output),
-            told => (told, false),
-        };
+        let (spend, is_unpriced) =
+            prices.map_or((demand.nano_dollars, false), |prices| most_of(&prices, input, output));
         if is_unpriced {
             core.engine.unpriced(now, lane);
         }
@@ -97,18 +114,14 @@ impl KeyPool {
         }
         ask
     }
+}
 
-    /// What so many tokens cost at most, unless a cache keeps them for an hour; and whether nobody knows.
-    fn price(&self, model: Option<&str>, input: u64, output: u64) -> (u64, bool) {
-        let Shared { prices, provider, .. } = &*self.shared;
-        let (dialect, model) = (&provider.spec().name, model.unwrap_or_default());
-        let plain = Usage::tokens(input, output);
-        let cached = Usage { input: 0, cache_write: input, ..plain };
-        let [plain, cached] =
-            [plain, cached].map(|usage| prices.charge(dialect, model, &usage, Tariff::Standard));
-        let most = plain.nano_dollars.max(cached.nano_dollars);
-        (most, plain.unpriced_tokens > 0)
-    }
+/// What so many tokens cost at most, unless a cache keeps them for an hour; and whether that is not known.
+fn most_of(prices: &ModelPrices, input: u64, output: u64) -> (u64, bool) {
+    let plain = Usage::tokens(input, output);
+    let cached = Usage { input: 0, cache_write: input, ..plain };
+    let [plain, cached] = [plain, cached].map(|usage| prices.charge(&usage, Tariff::Standard));
+    (plain.nano_dollars.max(cached.nano_dollars), plain.unpriced_tokens > 0)
 }
 
 /// Whether it was refused for its rate, without a word for how long.
@@ -183,4 +196,11 @@ pub(crate) struct Wanted<'a> {
     /// When it first asked.
     pub(crate) since: Instant,
     pub(crate) now: Instant,
+}
+
+impl Wanted<'_> {
+    /// The model it is for: what its caller says goes before what was read from it.
+    fn model(&self) -> Option<&str> {
+        self.demand.model.as_deref().or(self.estimate.model.as_deref())
+    }
 }

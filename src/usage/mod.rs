@@ -39,6 +39,7 @@ pub use ledger::{
     Dimension, Dimensions, Interval, Ledger, Query, Report, ReportRow, Totals, UsageRow,
 };
 pub(crate) use output_estimate::OutputEstimate;
+pub(crate) use price::ModelPrices;
 pub use price::{Charge, PriceError, Prices, Tariff};
 pub use reader::UsageReader;
 pub use shape::{Cost, UsageHeaders, UsageShape};

@@ -10,5 +10,6 @@ mod table;
 mod tests;
 
 pub use charge::{Charge, Tariff};
+pub(crate) use prices::ModelPrices;
 pub use prices::Prices;
 pub use table::PriceError;

@@ -8,6 +8,7 @@ use std::{
 use super::{
     builtin,
     charge::{Charge, Tariff},
+    rates::Rates,
     table::{PriceError, Table},
 };
 use crate::usage::tokens::Usage;
@@ -91,9 +92,24 @@ impl Prices {
         if let Some(nano_dollars) = usage.nano_dollars {
             return Charge::nano_dollars(nano_dollars);
         }
+        self.of(dialect, model).charge(usage, tariff)
+    }
+
+    /// The prices of a model now.
+    pub(crate) fn of(&self, dialect: &str, model: &str) -> ModelPrices {
         let file = Arc::clone(&self.file.read().unwrap_or_else(PoisonError::into_inner));
         let in_builtin = || builtin::table().rates(dialect, model).filter(|_| self.has_builtin);
-        match file.rates(dialect, model).or_else(in_builtin) {
+        ModelPrices(file.rates(dialect, model).or_else(in_builtin).cloned())
+    }
+}
+
+/// The prices of one model, if they are known, as they were when they were looked up.
+#[derive(Clone, Debug)]
+pub(crate) struct ModelPrices(Option<Arc<Rates>>);
+
+impl ModelPrices {
+    pub(crate) fn charge(&self, usage: &Usage, tariff: Tariff) -> Charge {
+        match &self.0 {
             Some(rates) => rates.charge(usage, tariff),
             None => Charge::unpriced(usage.total()),
         }

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
+    sync::Arc,
 };
 
 use serde_json::value::RawValue;
@@ -44,7 +45,7 @@ pub(super) struct Table {
 #[derive(Debug)]
 struct Entry {
     provider: Option<Box<str>>,
-    rates: Rates,
+    rates: Arc<Rates>,
 }
 
 impl Table {
@@ -71,7 +72,7 @@ impl Table {
     /// (`groq/llama-3.1-8b-instant`). Otherwise the plain name, if its entry is of that provider or of
     /// none, or if price files have no name for the dialect. Names must match exactly. A date at the end
     /// of a name is part of it, because versions differ in price.
-    pub(super) fn rates(&self, dialect: &str, model: &str) -> Option<&Rates> {
+    pub(super) fn rates(&self, dialect: &str, model: &str) -> Option<&Arc<Rates>> {
         let known = PROVIDERS.iter().find(|(name, _)| *name == dialect).map(|(_, names)| *names);
         let own = [dialect];
         let names = known.unwrap_or(&own);
@@ -90,20 +91,19 @@ impl Entry {
     fn parse(text: &str) -> Result<Self, String> {
         let fields: HashMap<String, &RawValue> =
             serde_json::from_str(text).map_err(|_| "is not an object".to_owned())?;
-        let mut entry = Self { provider: None, rates: Rates::default() };
-        if let Some(provider) = fields.get("litellm_provider") {
-            let provider = serde_json::from_str(provider.get());
-            entry.provider =
-                Some(provider.map_err(|_| "litellm_provider: is not a string".to_owned())?);
+        let (mut provider, mut rates) = (None, Rates::default());
+        if let Some(name) = fields.get("litellm_provider") {
+            let name = serde_json::from_str(name.get());
+            provider = Some(name.map_err(|_| "litellm_provider: is not a string".to_owned())?);
         }
         for (field, value) in &fields {
             // Some files write null for a price that does not exist.
             if let Some(known) = PriceField::parse(field).filter(|_| value.get() != "null") {
                 let price = Price::parse(value.get());
-                entry.rates.set(known, price.map_err(|problem| format!("{field}: {problem}"))?);
+                rates.set(known, price.map_err(|problem| format!("{field}: {problem}"))?);
             }
         }
-        Ok(entry)
+        Ok(Self { provider, rates: Arc::new(rates) })
     }
 }
 
