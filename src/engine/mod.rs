@@ -13,6 +13,7 @@ mod ask;
 mod grant;
 mod ids;
 mod latch;
+mod named;
 mod room;
 mod setup;
 mod time;

@@ -8,16 +8,14 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::engine::ids::TenantIx;
+use crate::engine::{ids::TenantIx, named::Named};
 
-/// Names come from callers, and are kept: more tenants at once, and longer names in bytes, share one.
+/// More tenants at once than this share one.
 const MOST: usize = 1_024;
-const LONGEST_NAME: usize = 256;
 
 #[derive(Debug)]
 pub(crate) struct Tenants {
-    tenants: Vec<Tenant>,
-    by_name: HashMap<Arc<str>, TenantIx>,
+    tenants: Named<Tenant>,
     weights: HashMap<Arc<str>, u32>,
     /// How far whoever was last served had been.
     now: u128,
@@ -25,8 +23,6 @@ pub(crate) struct Tenants {
 
 #[derive(Debug)]
 pub(crate) struct Tenant {
-    /// None for requests that name no tenant.
-    pub(crate) name: Option<Arc<str>>,
     weight: u32,
     /// What it was served with, by its weight.
     served: u128,
@@ -36,49 +32,26 @@ pub(crate) struct Tenant {
 impl Tenants {
     /// Those with weights of their own; all others have a weight of 1.
     pub(crate) fn new(weights: HashMap<Arc<str>, u32>) -> Self {
-        let unnamed = Tenant { name: None, weight: 1, served: 0, waiting: 0 };
-        Self { tenants: vec![unnamed], by_name: HashMap::new(), weights, now: 0 }
+        let mut tenants = Named::new(MOST);
+        tenants.keep(None, Tenant { weight: 1, served: 0, waiting: 0 });
+        Self { tenants, weights, now: 0 }
     }
 
-    /// The tenant of a name, made if need be.
+    /// The tenant of a name, made if need be; the first one is that of requests that name none.
     pub(crate) fn resolve(&mut self, name: Option<&str>) -> TenantIx {
         let Some(name) = name else { return TenantIx::default() };
-        match self.by_name.get(name) {
-            Some(&tenant) => tenant,
-            None => self.open(name),
-        }
-    }
-
-    fn open(&mut self, name: &str) -> TenantIx {
-        let place = self.tenants.len();
-        let is_full = place >= MOST;
-        let free = if is_full { self.forgettable() } else { Some(place) };
-        let Some(place) = free.filter(|_| name.len() <= LONGEST_NAME) else {
-            return TenantIx::default();
-        };
-        let name: Arc<str> = Arc::from(name);
-        let weight = self.weights.get(&name).copied().unwrap_or(1).max(1);
-        let tenant = Tenant { name: Some(Arc::clone(&name)), weight, served: self.now, waiting: 0 };
-        let ix = TenantIx::new(place);
-        match self.tenants.get_mut(place) {
-            Some(old) => {
-                let old = std::mem::replace(old, tenant);
-                old.name.and_then(|name| self.by_name.remove(&name));
-            }
-            None => self.tenants.push(tenant),
-        }
-        self.by_name.insert(name, ix);
-        ix
-    }
-
-    /// One that neither waits nor owes anything.
-    fn forgettable(&self) -> Option<usize> {
-        let mut others = self.tenants.iter().enumerate().skip(1);
-        others.find_map(|(place, t)| (t.waiting == 0 && t.served <= self.now).then_some(place))
+        let Self { tenants, weights, now } = self;
+        // One that neither waits nor owes anything may be forgotten.
+        let worth =
+            |tenant: &Tenant| Some(()).filter(|()| tenant.waiting == 0 && tenant.served <= *now);
+        TenantIx::new(tenants.resolve(name, worth, |name| {
+            let weight = weights.get(name).copied().unwrap_or(1).max(1);
+            Tenant { weight, served: *now, waiting: 0 }
+        }))
     }
 
     pub(crate) fn name(&self, tenant: TenantIx) -> Option<&Arc<str>> {
-        self.tenants[tenant.index()].name.as_ref()
+        self.tenants.name(tenant.index())
     }
 
     /// How far a tenant is: the one that is least so is served next.
@@ -121,13 +94,13 @@ impl Tenants {
 
     /// Who takes up most of the places, by weight.
     pub(crate) fn most_waiting(&self) -> Option<TenantIx> {
-        let waiting = self.tenants.iter().enumerate().filter(|(_, tenant)| tenant.waiting > 0);
+        let waiting = self.tenants.things().enumerate().filter(|(_, tenant)| tenant.waiting > 0);
         waiting
             .max_by_key(|(_, t)| (t.waiting as u64) * (1 << 20) / u64::from(t.weight))
             .map(|(place, _)| TenantIx::new(place))
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Tenant> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Option<&Arc<str>>, &Tenant)> {
         self.tenants.iter()
     }
 }

@@ -6,7 +6,6 @@ use crate::{
     KeyId, Place,
     engine::{
         Engine,
-        budget::Budget,
         evidence::refusal::Refusal,
         ids::{AccountIx, KeyIx},
         lane::Lane,
@@ -34,7 +33,11 @@ impl Engine {
             shadow_held_back: self.shadow.as_ref().map(|shadow| shadow.held_back),
             affinity: self.affinities.state(),
             verdicts: self.counters.verdicts(),
-            budgets: self.budgets.in_use(now).map(|budget| budget_state(now, budget)).collect(),
+            budgets: self
+                .budgets
+                .in_use(now)
+                .map(|(tag, meters)| budget_state(now, tag, meters))
+                .collect(),
             standings: self.standing_states(now).collect(),
             second_opinions: self.opinions.asked(),
             accounts: self
@@ -52,8 +55,8 @@ impl Engine {
     }
 
     fn tenant_states(&self) -> impl Iterator<Item = TenantState> {
-        let waiting = self.tenants.iter().filter(|tenant| tenant.waiting > 0);
-        waiting.map(|tenant| TenantState { name: tenant.name.clone(), waiting: tenant.waiting })
+        let waiting = self.tenants.iter().filter(|(_, tenant)| tenant.waiting > 0);
+        waiting.map(|(name, tenant)| TenantState { name: name.cloned(), waiting: tenant.waiting })
     }
 
     fn account_state(&self, now: Time, account: &Account) -> AccountState {
@@ -206,7 +209,7 @@ fn cooling(standing: &Standing, now: Time) -> Option<Duration> {
     Some(now.until(standing.until())).filter(|left| !left.is_zero())
 }
 
-fn budget_state(now: Time, budget: &Budget) -> BudgetState {
-    let meters = budget.meters.iter().map(|meter| meter_state(now, meter)).collect();
-    BudgetState { tag: Arc::clone(&budget.tag), meters }
+fn budget_state(now: Time, tag: &Arc<str>, meters: &[Meter]) -> BudgetState {
+    let meters = meters.iter().map(|meter| meter_state(now, meter)).collect();
+    BudgetState { tag: Arc::clone(tag), meters }
 }

@@ -7,7 +7,6 @@ use crate::{
     engine::{
         Engine,
         ask::Ask,
-        budget::Budget,
         grant::Grant,
         roster::account::Key,
         time::{SECOND, Time},
@@ -29,15 +28,14 @@ impl Engine {
         let of_account = account.counting_grant(grant).chain(learnt);
         let of_account = of_account.map(|meter| (Whose::Account(Arc::clone(&name)), meter));
         let of_key = meters.iter_mut().map(|meter| (Whose::Key(id.clone()), meter));
-        let budget = grant.budget.map(|at| &mut self.budgets[at]);
-        let of_tag = budget.into_iter().flat_map(|budget| {
-            let Budget { tag, meters, .. } = budget;
-            meters.iter_mut().map(|meter| (Whose::Tag(Arc::clone(tag)), meter))
+        let of_tag = grant.budget.and_then(|at| self.budgets.tagged(at));
+        let of_tag = of_tag.into_iter().flat_map(|(tag, meters)| {
+            meters.iter_mut().map(move |meter| (Whose::Tag(Arc::clone(&tag)), meter))
         });
         for (whose, meter) in of_account.chain(of_key).chain(of_tag) {
             if meter.gets_near(now) {
                 let limit = Limit::clone(&meter.limit);
-                let used_percent = (meter.used_share(now) * 100) >> 16;
+                let used_percent = (meter.used_share(now) * 100 + (1 << 15)) >> 16;
                 let remaining = meter.remaining(now);
                 self.events.push(Event::NearLimit { whose, limit, used_percent, remaining });
             }

@@ -110,5 +110,6 @@ fn tenants_are_bounded_whatever_callers_name() {
         engine.tenant(Some(&format!("tenant-{i}")));
     }
     engine.tenant(Some(&"x".repeat(100_000)));
-    assert!(engine.tenants.iter().count() <= 1_024);
+    // Beside the one without a name, and that of the others.
+    assert!(engine.tenants.iter().count() <= 1_024 + 2);
 }
