@@ -120,14 +120,14 @@ pub enum Event {
     },
     /// More accounts fail than may rest for it at once: none is benched for failures nobody is proven
     /// to blame for, as long as this lasts.
-    PanicBegan {
+    AllFailing {
         /// How many accounts rest already.
         resting: usize,
         /// How many there are.
         total: usize,
     },
     /// Accounts succeed again.
-    PanicEnded,
+    AllFailingEnded,
     /// The provider told a limit that was not declared, or has refused until its rate was found out.
     /// It is kept from now on.
     LimitLearnt {
@@ -179,7 +179,7 @@ pub enum Event {
         tokens: u64,
     },
     /// In shadow mode: requests went out that would have been held back. Told once a second at most.
-    ShadowHeldBack {
+    DryRunHeldBack {
         /// So many since this was last told.
         requests: u64,
         /// So many since the pool was built.

@@ -237,7 +237,7 @@ pub use replay::{Replay, ReplayBody, ReplayBodyLayer};
 pub use retry::QuotaAwareRetry;
 pub use rotate::{KeyRotation, KeyRotationLayer};
 pub use snapshot::{
-    AccountState, AffinityState, BudgetState, KeyState, LaneState, LastRefusal, MeterState,
+    AccountState, AffinityState, BudgetState, KeyState, LastRefusal, MeterState, ModelState,
     Snapshot, StandingState, TenantState,
 };
 #[cfg(feature = "retry")]

@@ -51,7 +51,7 @@ impl Load {
             assert_eq!(state.cooling_for, None, "org-{i} rests");
             assert!(state.keys[0].alive, "k{i} is rejected");
         }
-        assert!(snapshot.lanes.iter().all(|lane| lane.refused.is_empty()));
+        assert!(snapshot.models.iter().all(|lane| lane.refused.is_empty()));
     }
 
     fn used_after(&self, from: usize, i: usize) -> usize {
@@ -174,7 +174,7 @@ async fn a_key_without_access_to_a_model_serves_other_models() {
     let snapshot = pool.snapshot();
     assert!(snapshot.accounts.iter().all(|a| a.keys[0].alive && a.cooling_for.is_none()));
     let refused = |model: &str| {
-        let lane = snapshot.lanes.iter().find(|lane| lane.model.as_deref() == Some(model));
+        let lane = snapshot.models.iter().find(|lane| lane.model.as_deref() == Some(model));
         lane.unwrap().refused.clone()
     };
     assert_eq!(refused("gpt-5").iter().map(|key| key.as_str()).collect::<Vec<_>>(), ["k1"]);

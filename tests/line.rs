@@ -17,7 +17,7 @@ fn pool(limits: impl IntoIterator<Item = Limit>) -> KeyPool {
     let account = Account::new("org-a").key(ApiKey::new("sk-secret").id("a1"));
     let account = limits.into_iter().fold(account, Account::limit);
     let builder = KeyPool::builder(OpenAi::default()).account(account);
-    builder.line(100_000).max_wait(Duration::from_secs(36_000)).build().unwrap()
+    builder.max_queued(100_000).max_wait(Duration::from_secs(36_000)).build().unwrap()
 }
 
 fn waiters(pool: &KeyPool, number: usize) -> Vec<Spawn<Pin<Box<Acquire>>>> {

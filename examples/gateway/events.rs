@@ -61,10 +61,10 @@ fn line(event: &Event) -> String {
         }
         Event::ExhaustionEnded => "no longer exhausted".to_owned(),
         Event::ConfigChanged(changes) => changes.to_string(),
-        Event::PanicBegan { resting, total } => {
+        Event::AllFailing { resting, total } => {
             format!("PANIC: most accounts fail; {resting} of {total} rest, and no more for that")
         }
-        Event::PanicEnded => "accounts succeed again".to_owned(),
+        Event::AllFailingEnded => "accounts succeed again".to_owned(),
         Event::LimitLearnt { account, model, limit } => {
             format!("account {account} has a limit of {limit}{}", of(model))
         }
@@ -75,7 +75,7 @@ fn line(event: &Event) -> String {
             let model = of(model);
             format!("account {account} refuses well within its limits{model}: it is paced")
         }
-        Event::ShadowHeldBack { requests, total } => {
+        Event::DryRunHeldBack { requests, total } => {
             format!("{requests} requests would have been held back, {total} so far")
         }
         Event::UsageIgnored { key, account, tokens } => {

@@ -114,8 +114,8 @@ impl KeyPoolBuilder {
     }
 
     /// How many requests may wait in line; 1,000 by default.
-    pub fn line(mut self, longest: usize) -> Self {
-        self.setup.longest_line = longest;
+    pub fn max_queued(mut self, requests: usize) -> Self {
+        self.setup.longest_line = requests;
         self
     }
 
@@ -143,32 +143,32 @@ impl KeyPoolBuilder {
     ///
     /// A limit that the provider tells in headers is kept like a declared one; a lower one than was
     /// declared for the same time is believed, and told as an event. Where nothing is told, an account
-    /// without limits begins with [`start`](Self::start) requests at once, and one more for each that
+    /// without limits begins with [`initial_concurrency`](Self::initial_concurrency) requests at once, and one more for each that
     /// is accepted. What it has accepted between two refusals is its pace; a little less is sent from
     /// then on, and slowly more while nothing is refused.
-    pub fn learn(mut self, learn: bool) -> Self {
+    pub fn learn_limits(mut self, learn: bool) -> Self {
         self.setup.learns = learn;
         self
     }
 
     /// How many requests at once, for each model, an account gets to begin with, of which no limit is
     /// known; 16 by default.
-    pub fn start(mut self, requests: u64) -> Self {
+    pub fn initial_concurrency(mut self, requests: u64) -> Self {
         self.setup.start = requests;
         self
     }
 
     /// However long a provider says to wait, nothing is out of use for longer; a day by default.
-    pub fn longest_cooldown(mut self, longest: Duration) -> Self {
+    pub fn max_cooldown(mut self, longest: Duration) -> Self {
         self.setup.longest_cooldown = longest;
         self
     }
 
     /// Shadow mode: nothing is held back or refused for want of room, and what would have been is
-    /// counted ([`Snapshot::shadow_held_back`](crate::Snapshot)) and told as an event. To try limits on
+    /// counted ([`Snapshot::dry_run_held_back`](crate::Snapshot)) and told as an event. To try limits on
     /// real traffic before they are kept. Keys are rotated, and dead ones left out, as ever.
-    pub fn shadow(mut self, shadow: bool) -> Self {
-        self.setup.shadow = shadow;
+    pub fn dry_run(mut self, dry_run: bool) -> Self {
+        self.setup.shadow = dry_run;
         self
     }
 
@@ -293,7 +293,9 @@ impl KeyPoolBuilder {
             problems.push(format!("tenant {name:?}: its weight is 0: leave it out instead"));
         }
         if self.setup.start == 0 {
-            problems.push("start: 0 requests at once can never begin: give at least 1".into());
+            problems.push(
+                "initial_concurrency: 0 requests at once can never begin: give at least 1".into(),
+            );
         }
         for rule in &self.rules {
             if let Some(problem) = rule.problem() {

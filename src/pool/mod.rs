@@ -208,7 +208,7 @@ impl KeyPool {
 
     /// How many keys it has, dead ones included.
     #[must_use]
-    pub fn keys(&self) -> usize {
+    pub fn key_count(&self) -> usize {
         self.shared.with(|core, _| core.engine.total_keys())
     }
 

@@ -104,7 +104,7 @@ impl QuotaAwareRetry {
     }
 
     fn has_rotations_left(&self) -> bool {
-        usize::try_from(self.rotations).is_ok_and(|rotations| rotations <= self.pool.keys())
+        usize::try_from(self.rotations).is_ok_and(|rotations| rotations <= self.pool.key_count())
     }
 
     /// The other accounts at once, and then the line: nobody is shown a limit who can wait it out.
@@ -122,7 +122,7 @@ impl QuotaAwareRetry {
         let patience = trail.since() + self.pool.max_wait();
         let answer_by = request.extensions().get::<Demand>().and_then(|demand| demand.deadline);
         let latest = answer_by.map_or(patience, |answer_by| answer_by.min(patience));
-        let keys = u32::try_from(self.pool.keys()).unwrap_or(u32::MAX);
+        let keys = u32::try_from(self.pool.key_count()).unwrap_or(u32::MAX);
         let again = self.rotations.saturating_sub(keys).saturating_sub(1);
         (Instant::now() < latest).then(|| RetryDelay::backoff(again))
     }

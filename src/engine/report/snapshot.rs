@@ -17,7 +17,7 @@ use crate::{
     },
     event::Whereabouts,
     snapshot::{
-        AccountState, BudgetState, KeyState, LaneState, LastRefusal, MeterState, Snapshot,
+        AccountState, BudgetState, KeyState, LastRefusal, MeterState, ModelState, Snapshot,
         StandingState, TenantState,
     },
 };
@@ -29,9 +29,9 @@ impl Engine {
             pool,
             live_keys: self.live_keys,
             waiting: self.waiting,
-            braked_for: cooling(&self.provider, now),
-            panic: self.panic.is_raised(),
-            shadow_held_back: self.shadow.as_ref().map(|shadow| shadow.held_back),
+            overloaded_for: cooling(&self.provider, now),
+            all_failing: self.panic.is_raised(),
+            dry_run_held_back: self.shadow.as_ref().map(|shadow| shadow.held_back),
             affinity: self.affinities.state(),
             verdicts: self.counters.verdicts(),
             budgets: self.budgets.in_use(now).map(|budget| budget_state(now, budget)).collect(),
@@ -41,7 +41,7 @@ impl Engine {
                 .declared()
                 .map(|(_, account)| self.account_state(now, account))
                 .collect(),
-            lanes: self.lanes.iter().map(|lane| self.lane_state(now, lane)).collect(),
+            models: self.lanes.iter().map(|lane| self.model_state(now, lane)).collect(),
             tenants: self.tenant_states().collect(),
         }
     }
@@ -140,7 +140,7 @@ impl Engine {
         keys.filter_map(|key| key.refusal.as_deref()).max_by_key(|refusal| refusal.at)
     }
 
-    fn lane_state(&self, now: Time, lane: &Lane) -> LaneState {
+    fn model_state(&self, now: Time, lane: &Lane) -> ModelState {
         let cooling = self.declared().filter_map(|(ix, account)| {
             let standing = &lane.seat(ix).standing;
             Some((account.name.clone(), cooling(standing, now)?))
@@ -152,7 +152,7 @@ impl Engine {
             (!meters.is_empty()).then(|| (account.name.clone(), meters))
         });
         let overloaded_for = self::cooling(&lane.standing, now);
-        LaneState {
+        ModelState {
             model: lane.model.clone(),
             waiting: lane.line.len(),
             in_flight: lane.in_flight,

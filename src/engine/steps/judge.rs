@@ -137,7 +137,7 @@ impl Engine {
             self.at_fault.contradict(caller, grant.operation);
         }
         if self.panic.lower_after(now, CALM) {
-            self.events.push(Event::PanicEnded);
+            self.events.push(Event::AllFailingEnded);
         }
         let at = grant.at();
         if let Some(place) = self.succeeded(at, grant.sent) {
@@ -353,7 +353,7 @@ impl Engine {
         if 2 * (resting + 1) <= total {
             self.cool(now, grant, Place::Account, None, cause);
         } else if self.panic.raise(now) {
-            self.events.push(Event::PanicBegan { resting, total: self.order.len() });
+            self.events.push(Event::AllFailing { resting, total: self.order.len() });
         }
     }
 
