@@ -47,7 +47,7 @@ pub struct Snapshot {
 }
 
 /// How requests stayed on the account that has their beginning in its cache; see
-/// [`Affinity`](crate::Affinity).
+/// [`Affinity`](crate::pool::Affinity).
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct AffinityState {

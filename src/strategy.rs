@@ -49,7 +49,7 @@ pub enum Look {
     /// The next ones in turn: each comes first for as many requests as it has weight.
     InTurn(usize),
     /// The first ones in the order in which they were declared last, also for requests whose
-    /// [kin](crate::Affinity) are elsewhere.
+    /// [kin](crate::pool::Affinity) are elsewhere.
     AsDeclared(usize),
 }
 

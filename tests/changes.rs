@@ -6,8 +6,10 @@ use std::time::Duration;
 use http::{HeaderMap, Request, StatusCode};
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 use tower_key_rotation::{
-    Account, ApiKey, Changes, Demand, Event, Exhausted, KeyPool, KeyPoolBuilder, Lease, Limit,
-    OpenAi, Reason, Trail, strategy::Sequential,
+    Account, ApiKey, Demand, Exhausted, KeyPool, KeyPoolBuilder, Lease, Limit, OpenAi, Trail,
+    event::Event,
+    pool::{Changes, Reason},
+    strategy::Sequential,
 };
 
 fn key(id: &str) -> ApiKey {

@@ -10,8 +10,10 @@ use std::time::Duration;
 use http::{Request, StatusCode};
 use support::{Answer, accounts, ask, chat, chat_for, client, offer, per_minute, seconds, secret};
 use tower_key_rotation::{
-    AccountState, Event, KeyPool, KeyUsed, Snapshot, Trail, Verdict, sandbox::Fault,
-    sandbox::Sandbox,
+    KeyPool, KeyUsed, Trail, Verdict,
+    event::Event,
+    sandbox::{Fault, Sandbox},
+    snapshot::{AccountState, Snapshot},
 };
 
 /// Three accounts of 60 requests a minute at half their load, with a fault in the middle.

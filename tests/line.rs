@@ -11,7 +11,10 @@ use std::{
 };
 
 use tokio_test::task::{self, Spawn};
-use tower_key_rotation::{Account, ApiKey, Demand, KeyPool, Limit, OpenAi, Reason, pool::Acquire};
+use tower_key_rotation::{
+    Account, ApiKey, Demand, KeyPool, Limit, OpenAi,
+    pool::{Acquire, Reason},
+};
 
 fn pool(limits: impl IntoIterator<Item = Limit>) -> KeyPool {
     let account = Account::new("org-a").key(ApiKey::new("sk-secret").id("a1"));

@@ -16,8 +16,8 @@ use tokio::{
 };
 use tower::{Layer, ServiceExt, retry::Retry};
 use tower_key_rotation::{
-    Account, Affinity, Anthropic, ApiKey, KeyPool, KeyRotation, OpenAi, QuotaAwareRetry,
-    RotationStack,
+    Account, Anthropic, ApiKey, KeyPool, KeyRotation, OpenAi, QuotaAwareRetry, RotationStack,
+    pool::Affinity,
     replay::ReplayBodyService,
     sandbox::{Counts, Dialect as Spoken, Fault, Sandbox, Script},
     strategy::RoundRobin,

@@ -1,6 +1,6 @@
 //! What happens to keys and accounts, told in the log: one line each.
 
-use tower_key_rotation::{Event, KeyPool, pool::EventError};
+use tower_key_rotation::{KeyPool, event::Event, pool::EventError};
 
 use super::access::log;
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::{body::Body, http::Request};
 use tower::{Layer, ServiceBuilder, ServiceExt, retry::Retry, util::MapRequest};
 use tower_key_rotation::{
-    Affinity, BuildError, KeyPool, KeyPoolBuilder, KeyRotation, KeyRotationLayer, QuotaAwareRetry,
+    BuildError, KeyPool, KeyPoolBuilder, KeyRotation, KeyRotationLayer, QuotaAwareRetry,
     ReplayBody, ReplayBodyLayer,
+    pool::Affinity,
     strategy::{Headroom, RoundRobin, Sequential},
 };
 use wildmatch::WildMatch;

@@ -12,7 +12,11 @@ use std::{
 use futures_core::Stream;
 use tower::discover::Change;
 
-use crate::{KeyId, KeyInfo, KeyPool, KeyRotationLayer, KeySet, pool::News, rotate::Options};
+use crate::{
+    KeyId, KeyPool, KeyRotationLayer,
+    pool::{KeyInfo, KeySet, News},
+    rotate::Options,
+};
 
 use super::endpoint::KeyEndpoint;
 

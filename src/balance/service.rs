@@ -13,7 +13,8 @@ use tower_service::Service;
 
 use super::{endpoints::KeyEndpoints, future::BalanceFuture, services::KeyServices};
 use crate::{
-    KeyInfo, KeyPool, KeyRotationLayer,
+    KeyPool, KeyRotationLayer,
+    pool::KeyInfo,
     rotate::{Options, RequestContext, ResponseBody},
 };
 

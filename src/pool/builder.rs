@@ -9,9 +9,10 @@ use std::{
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    Account, Affinity, BuildError, KeyPool, Limit, Saved,
+    Account, BuildError, KeyPool, Limit,
+    affinity::Affinity,
     endpoint::Endpoint,
-    engine::{Engine, Setup},
+    engine::{Engine, Saved, Setup},
     provider::{Provider, Rule, Tokenizer},
     strategy::Strategy,
     usage::{Prices, UsageSink},
@@ -46,8 +47,15 @@ pub struct KeyPoolBuilder {
     tokenizer: Option<Arc<dyn Tokenizer>>,
 }
 
+impl KeyPool {
+    /// Declares a pool of keys for one provider.
+    pub fn builder(provider: impl Provider) -> KeyPoolBuilder {
+        KeyPoolBuilder::new(Arc::new(provider))
+    }
+}
+
 impl KeyPoolBuilder {
-    pub(super) fn new(provider: Arc<dyn Provider>) -> Self {
+    fn new(provider: Arc<dyn Provider>) -> Self {
         Self {
             provider,
             name: None,
@@ -119,7 +127,7 @@ impl KeyPoolBuilder {
         self
     }
 
-    /// Which of the accounts with room a request is sent with; [`Headroom`](crate::Headroom) by
+    /// Which of the accounts with room a request is sent with; [`Headroom`](crate::strategy::Headroom) by
     /// default.
     pub fn strategy(mut self, strategy: impl Strategy) -> Self {
         self.setup.strategy = Arc::new(strategy);
@@ -165,7 +173,7 @@ impl KeyPoolBuilder {
     }
 
     /// Shadow mode: nothing is held back or refused for want of room, and what would have been is
-    /// counted ([`Snapshot::dry_run_held_back`](crate::Snapshot)) and told as an event. To try limits on
+    /// counted ([`Snapshot::dry_run_held_back`](crate::snapshot::Snapshot)) and told as an event. To try limits on
     /// real traffic before they are kept. Keys are rotated, and dead ones left out, as ever.
     pub fn dry_run(mut self, dry_run: bool) -> Self {
         self.setup.shadow = dry_run;
@@ -188,7 +196,7 @@ impl KeyPoolBuilder {
     /// and keys: any limit, such as `"$50/day fixed"`. All limits of a tag hold together.
     ///
     /// It is reserved and settled as they are. A request beyond it is refused at once
-    /// ([`Reason::Budget`](crate::Reason::Budget)) with the time at which there is room again: nobody
+    /// ([`Reason::Budget`](crate::pool::Reason::Budget)) with the time at which there is room again: nobody
     /// waits in line for money.
     pub fn budget(mut self, tag: impl AsRef<str>, limit: Limit) -> Self {
         self.setup.budgets.tags.push((Arc::from(tag.as_ref()), limit));
@@ -202,9 +210,9 @@ impl KeyPoolBuilder {
         self
     }
 
-    /// Whether a request is refused ([`Reason::Unpriced`](crate::Reason::Unpriced)) if spending is limited
+    /// Whether a request is refused ([`Reason::Unpriced`](crate::pool::Reason::Unpriced)) if spending is limited
     /// and nobody knows what its model costs. By default it is sent, counts as nothing, and is told as
-    /// an [event](crate::Event::Unpriced).
+    /// an [event](crate::event::Event::Unpriced).
     pub fn refuse_unpriced(mut self, refuse: bool) -> Self {
         self.setup.budgets.refuse_unpriced = refuse;
         self

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, MutexGuard};
 
-use crate::{Event, engine::Time};
+use crate::{engine::Time, event::Event};
 
 use super::{
     changes::Changes,

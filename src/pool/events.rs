@@ -4,7 +4,7 @@ use std::fmt;
 
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use crate::Event;
+use crate::event::Event;
 
 /// The events of a pool, from the moment of [`KeyPool::events`](crate::KeyPool::events) on.
 ///

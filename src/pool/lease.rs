@@ -6,9 +6,9 @@ use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
 use crate::{
-    KeyId, Ruling, Verdict,
+    KeyId, Verdict,
     engine::{Grant, Judged, Told},
-    provider::{Answer, Provider, StreamEvent, processing_time},
+    provider::{Answer, Provider, Ruling, StreamEvent, processing_time},
 };
 
 use super::{

@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 use crate::{
-    Attempt, Demand, KeyId, KeyPool, Usage, Verdict,
+    Demand, KeyId, KeyPool, Verdict,
     affinity::Kin,
     engine::{Among, Ask, Before, Cost, Engine, Prior, Time, rank},
+    pool::Attempt,
     provider::{Estimate, Operation},
-    usage::{ModelPrices, Tariff},
+    usage::{ModelPrices, Tariff, Usage},
 };
 
 use super::shared::{Core, Shared};

@@ -7,9 +7,11 @@ use tokio::time::Instant;
 use tower::retry::Policy;
 
 use crate::{
-    Attempt, Demand, KeyPool, KeyUsed, Place, Ruling, Trail, Verdict,
-    pool::{Advice, Open},
+    Demand, KeyPool, KeyUsed, Trail, Verdict,
+    pool::{Advice, Attempt, Open},
+    provider::Ruling,
     replay::Replay,
+    verdict::Place,
 };
 
 use super::{budget::Budgets, delay::RetryDelay};

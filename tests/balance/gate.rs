@@ -8,7 +8,9 @@ use tokio_stream::StreamExt;
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 use tower::{Service, ServiceExt, discover::Change, load::Load};
 use tower_key_rotation::{
-    Account, Demand, Exhausted, KeyEndpoint, KeyEndpoints, KeyId, KeyPool, Limit, OpenAi, Reason,
+    Account, Demand, Exhausted, KeyId, KeyPool, Limit, OpenAi,
+    balance::{KeyEndpoint, KeyEndpoints},
+    pool::Reason,
 };
 
 use super::servers::{Body, Server, Servers, keys, request};

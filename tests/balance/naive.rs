@@ -23,7 +23,7 @@ use tower::{
     retry::Policy,
     util::rng::HasherRng,
 };
-use tower_key_rotation::{Exhausted, KeyBalance, KeyEndpoints, QuotaAwareRetry};
+use tower_key_rotation::{Exhausted, KeyBalance, QuotaAwareRetry, balance::KeyEndpoints};
 
 use super::servers::{Body, Server, Servers, keys, offer, request};
 

@@ -14,7 +14,7 @@ use tokio::{
 };
 use tower::{Service, ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 use tower_key_rotation::{
-    Account, Demand, KeyBalance, KeyId, KeyInfo, KeyPool, Limit, OpenAi, QuotaAwareRetry,
+    Account, Demand, KeyBalance, KeyId, KeyPool, Limit, OpenAi, QuotaAwareRetry, pool::KeyInfo,
     rotate::ResponseBody,
 };
 

@@ -6,8 +6,9 @@ use http::StatusCode;
 use tokio::time::{Instant, timeout};
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_key_rotation::{
-    Account, Demand, Exhausted, KeyBalance, KeyId, KeyInfo, KeyPool, KeyPoolBuilder, KeyRotation,
-    KeyRotationLayer, KeyUsed, Limit, OpenAi, QuotaAwareRetry, Reason, Trail,
+    Account, Demand, Exhausted, KeyBalance, KeyId, KeyPool, KeyPoolBuilder, KeyRotation,
+    KeyRotationLayer, KeyUsed, Limit, OpenAi, QuotaAwareRetry, Trail,
+    pool::{KeyInfo, Reason},
 };
 
 use super::servers::{Body, Server, Servers, keys, request};

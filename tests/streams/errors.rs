@@ -3,8 +3,8 @@
 
 use http::StatusCode;
 use tower_key_rotation::{
-    Cohere, DeepSeek, Exhausted, Groq, KeyPool, OpenRouter,
-    provider::{Match, Rule},
+    Exhausted, KeyPool,
+    provider::{Cohere, DeepSeek, Groq, Match, OpenRouter, Rule},
     sandbox::Fault,
 };
 
@@ -64,7 +64,8 @@ async fn a_failing_provider_is_retried_and_no_account_rests() {
         assert!(!read(response.into_body()).await.is_empty());
         assert_eq!(fake.stats().total().streams_finished, 1);
         let snapshot = pool.snapshot();
-        let blamed = |account: &tower_key_rotation::AccountState| account.cooling_for.is_some();
+        let blamed =
+            |account: &tower_key_rotation::snapshot::AccountState| account.cooling_for.is_some();
         assert!(!snapshot.accounts.iter().any(blamed), "{style:?}");
         assert!(snapshot.models.iter().all(|lane| lane.cooling.is_empty()), "{style:?}");
     }

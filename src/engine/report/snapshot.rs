@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    KeyId, Place,
+    KeyId,
     engine::{
         Engine,
         budget::Budget,
@@ -20,6 +20,7 @@ use crate::{
         AccountState, BudgetState, KeyState, LastRefusal, MeterState, ModelState, Snapshot,
         StandingState, TenantState,
     },
+    verdict::Place,
 };
 
 impl Engine {

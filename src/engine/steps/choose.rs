@@ -1,7 +1,6 @@
 //! Choosing an account with room, and a key of it.
 
 use crate::{
-    Place,
     engine::{
         Engine,
         ask::{Among, Ask, Cost},
@@ -13,6 +12,7 @@ use crate::{
         time::Time,
     },
     strategy::{Candidate, Look},
+    verdict::Place,
 };
 
 /// More accounts than any strategy has reason to look at.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Blame, Limit, Place, Verdict,
+    Limit, Verdict,
     engine::{
         Engine,
         evidence::refusal::Refusal,
@@ -16,6 +16,7 @@ use crate::{
         time::{SECOND, Time},
     },
     event::{Event, Whereabouts},
+    verdict::{Blame, Place},
 };
 
 /// Panic is over when nobody had to be spared for so long.
