@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use serde::Serialize;
 
-use crate::{KeyId, Limit, pool::Changes, verdict::Place};
+use crate::{KeyId, Limit, changes::Changes, verdict::Place};
 
 /// Something changed in a pool. It names keys and accounts by their labels.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -187,6 +187,7 @@ mod account;
 mod affinity;
 #[cfg(feature = "balance")]
 pub mod balance;
+mod changes;
 mod demand;
 mod endpoint;
 mod engine;

@@ -107,7 +107,7 @@ impl KeyPool {
         let (kin, operation) = (kin.as_ref(), demand.known_operation());
         let may_wait = true;
         let wanted = Wanted { demand, operation, estimate, kin, may_wait, tried, since, now };
-        self.line_up(self.with_ask(&wanted, |_, _, ask| Box::new(ask)))
+        self.line_up(self.shared.with_ask(&wanted, |_, _, ask| Box::new(ask)))
     }
 
     /// What a refusal says: by the pool's own rules, and else by the provider's. It changes nothing.
@@ -239,7 +239,7 @@ impl KeyPool {
 
     /// A lease at once, or else what to wait in line for.
     pub(crate) fn lease_or_ask(&self, wanted: &Wanted<'_>) -> Result<Lease, Box<Ask>> {
-        let granted = self.with_ask(wanted, |core, now, ask| {
+        let granted = self.shared.with_ask(wanted, |core, now, ask| {
             core.admit(now, &ask).ok_or_else(|| Box::new(ask))
         })?;
         Ok(Lease::new(Arc::clone(&self.shared), granted, Duration::ZERO))
@@ -247,7 +247,7 @@ impl KeyPool {
 
     /// What to tell a request that does not wait in line.
     pub(crate) fn turned_away(&self, wanted: &Wanted<'_>) -> Exhausted {
-        self.with_ask(wanted, |core, now, ask| core.engine.turned_away(now, &ask))
+        self.shared.with_ask(wanted, |core, now, ask| core.engine.turned_away(now, &ask))
     }
 
     /// Waits in line.
