@@ -350,5 +350,5 @@ async fn in_shadow_mode_nothing_is_held_back() {
         assert_eq!(status, 200, "{body}");
     }
     let (_, body) = gateway.json(gateway.get("/-/status")).await;
-    assert_eq!(body["pools"][0]["dry_run_held_back"], 9, "{body}");
+    assert_eq!(body["pools"][0]["shadow_held_back"], 9, "{body}");
 }

@@ -84,7 +84,7 @@ impl Engine {
     fn standing_states(&self, now: Time) -> impl Iterator<Item = StandingState> {
         let account_of = |ix: AccountIx| Some(Arc::clone(&self.accounts[ix.index()].name));
         let key_of = |ix: KeyIx| Some(self.keys[ix.index()].id.clone());
-        let place = Whereabouts::of;
+        let place = Whereabouts::new;
         let provider = std::iter::once((place(Place::Provider), &self.provider));
         let accounts = self.declared().map(move |(ix, account)| {
             (Whereabouts { account: account_of(ix), ..place(Place::Account) }, &account.standing)

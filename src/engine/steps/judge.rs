@@ -232,7 +232,7 @@ impl Engine {
         };
         if standing.cool(now, sent, None, &cause, &mut self.rng) {
             let wait = now.until(standing.until());
-            let place = Whereabouts { model, ..Whereabouts::of(place) };
+            let place = Whereabouts { model, ..Whereabouts::new(place) };
             let (kind, rule) = (cause.kind.name(), cause.rule);
             self.events.push(Event::Resting { place, kind, rule, wait });
         }
