@@ -1,4 +1,5 @@
 //! The subscription to a pool's events, as a stream and call by call.
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use tokio_stream::StreamExt;
 use tokio_test::{assert_pending, assert_ready, task};

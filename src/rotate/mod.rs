@@ -61,5 +61,8 @@ pub use body::ResponseBody;
 pub use future::ResponseFuture;
 #[cfg(feature = "balance")]
 pub(crate) use {
-    exchange::Exchange, options::Options, request::RequestContext, response::turned_away,
+    exchange::Exchange,
+    options::{Options, define_option_setters},
+    request::RequestContext,
+    response::turned_away,
 };
