@@ -28,7 +28,7 @@ use tower::{
     BoxError, Service, ServiceExt, balance::p2c::Balance, discover::ServiceList, load::Constant,
 };
 use tower_key_rotation::{
-    Account, ApiKey, KeyBalance, KeyInfo, KeyPool, KeyRotation, Limit, OpenAi,
+    Account, ApiKey, KeyBalance, KeyPool, KeyRotation, Limit, OpenAi, pool::KeyInfo,
 };
 
 type Body = Full<Bytes>;

@@ -24,8 +24,9 @@ use hyper_util::{
 use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_key_rotation::{
-    Account, ApiKey, AzureOpenAi, KeyBalance, KeyInfo, KeyPool, KeyUsed, Limit, QuotaAwareRetry,
+    Account, ApiKey, AzureOpenAi, KeyBalance, KeyPool, KeyUsed, Limit, QuotaAwareRetry,
     ReplayBodyLayer, Trail,
+    pool::KeyInfo,
     sandbox::{Dialect, Sandbox, Script},
 };
 

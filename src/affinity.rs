@@ -18,7 +18,7 @@ use std::{
 ///    do not relate requests, because every account soon has them in its cache.
 ///
 /// A request goes to the account that last served a related request well, while that account has room and
-/// is not much busier than the one that the [`Strategy`](crate::Strategy) would choose: by no more than a
+/// is not much busier than the one that the [`Strategy`](crate::strategy::Strategy) would choose: by no more than a
 /// quarter and eight requests at once. Otherwise it goes to another account at once. Once that has served
 /// it well, related requests follow, because the longest beginning is cached there now. Requests without
 /// related ones go where the strategy says. A beginning that was not used for as long as the provider
@@ -28,7 +28,7 @@ use std::{
 /// to that order.
 ///
 /// ```
-/// use tower_key_rotation::{Affinity, ApiKey, KeyPool, OpenAi};
+/// use tower_key_rotation::{ApiKey, KeyPool, OpenAi, pool::Affinity};
 ///
 /// let pool = KeyPool::builder(OpenAi::default())
 ///     .key(ApiKey::new("sk-not-a-real-key"))

@@ -91,7 +91,7 @@ impl Demand {
     }
 
     /// What it shares with other requests that begin alike, such as the id of a conversation: they stay on
-    /// one account, which has their beginning in its prompt cache. See [`Affinity`](crate::Affinity). By
+    /// one account, which has their beginning in its prompt cache. See [`Affinity`](crate::pool::Affinity). By
     /// default the conversation is recognised by its messages.
     pub fn affinity(mut self, name: impl AsRef<str>) -> Self {
         self.affinity = Some(Arc::from(name.as_ref()));
@@ -126,7 +126,7 @@ impl Demand {
     }
 
     /// The only key that may be used for this request: it waits for that key even if others are free. If
-    /// the pool does not have the key, the request fails with [`Reason::NoKey`](crate::Reason::NoKey).
+    /// the pool does not have the key, the request fails with [`Reason::NoKey`](crate::pool::Reason::NoKey).
     pub fn pinned(mut self, key: KeyId) -> Self {
         self.pinned = Some(key);
         self

@@ -50,7 +50,7 @@ impl std::error::Error for BuildError {}
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_key_rotation::{Exhausted, Reason};
+/// use tower_key_rotation::{Exhausted, pool::Reason};
 ///
 /// let busy = Exhausted::new(Reason::Busy, Some(Duration::from_secs(7)));
 /// assert_eq!(busy.to_string(), "every account is at its limits; try again in 7 s");

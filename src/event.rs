@@ -1,13 +1,31 @@
-//! What an operator wants to be told.
+//! What happens in a pool that an operator wants to know.
+//!
+//! [`KeyPool::events`](crate::KeyPool::events) is the subscription. An [`Event`] is written as one
+//! sentence for a log, and serialises to JSON for a machine:
+//!
+//! ```
+//! use tower_key_rotation::{KeyId, event::Event};
+//!
+//! let event = Event::KeyDisabled { key: KeyId::new("a1") };
+//! assert_eq!(event.to_string(), "KEY DISABLED: a1 was switched off");
+//! assert_eq!(event.name(), "key_disabled");
+//! # let json = serde_json::to_value(&event).unwrap();
+//! assert_eq!(json, serde_json::json!({"event": "key_disabled", "key": "a1"}));
+//! ```
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::{Changes, KeyId, Limit, Place};
+use crate::{KeyId, Limit, changes::Changes, verdict::Place};
 
-/// Something changed in a pool. It names keys and accounts by their labels.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Something changed in a pool. It names keys and accounts by their labels, and holds no secret.
+///
+/// Its `Display` is one sentence in one line, without a full stop. Names that come from callers are
+/// quoted and escaped in it. In JSON it is an object with its [`name`](Self::name) as `event`, and its
+/// fields: times are in seconds, limits are written as in a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
     /// A place rests: no request is sent there until that is over.
@@ -19,6 +37,7 @@ pub enum Event {
         /// The rule that says so, such as `openai/rate-limit`.
         rule: Arc<str>,
         /// How long from now.
+        #[serde(serialize_with = "seconds")]
         wait: Duration,
     },
     /// A place whose rest was a guess serves again.
@@ -47,28 +66,29 @@ pub enum Event {
         /// The rule that says so.
         rule: Arc<str>,
         /// How long from now it rests.
+        #[serde(serialize_with = "seconds")]
         wait: Duration,
         /// How many keys of the pool are left.
         live: usize,
         /// How many it has.
         total: usize,
     },
-    /// Somebody said that a key is good again ([`KeyPool::revive`](crate::KeyPool::revive)).
+    /// An operator declared a key good again ([`KeyPool::revive`](crate::KeyPool::revive)).
     KeyRevived {
         /// The key.
         key: KeyId,
     },
-    /// Somebody switched a key off ([`KeyPool::disable`](crate::KeyPool::disable)).
+    /// An operator switched a key off ([`KeyPool::disable`](crate::KeyPool::disable)).
     KeyDisabled {
         /// The key.
         key: KeyId,
     },
-    /// Somebody switched a key on again ([`KeyPool::enable`](crate::KeyPool::enable)).
+    /// An operator switched a key on again ([`KeyPool::enable`](crate::KeyPool::enable)).
     KeyEnabled {
         /// The key.
         key: KeyId,
     },
-    /// A key comes to the end of its time ([`ApiKey::expires`](crate::ApiKey::expires)). Told seven days
+    /// A key comes to the end of its time ([`ApiKey::expires`](crate::ApiKey::expires)). Emitted seven days
     /// and one day before, and at once for a key that comes later than that.
     KeyExpires {
         /// The key.
@@ -76,6 +96,7 @@ pub enum Event {
         /// Its account.
         account: Arc<str>,
         /// How long from now.
+        #[serde(serialize_with = "seconds")]
         wait: Duration,
     },
     /// The time of a key is over; it stays out of use until it is replaced.
@@ -90,23 +111,25 @@ pub enum Event {
         total: usize,
     },
     /// Four fifths of what may be spent at once are spent, of a limit on spending or of one of an hour or
-    /// longer. Told again once it has been below half, as at the beginning of the next window.
+    /// longer. Emitted again once it has been below half, as at the beginning of the next window.
     NearLimit {
         /// Whose limit it is.
         whose: Whose,
         /// The limit.
+        #[serde(serialize_with = "text")]
         limit: Limit,
         /// How much of it is spent, in percent.
         used_percent: u64,
         /// How much of it could be spent at once, now.
         remaining: u64,
     },
-    /// A request found no account with room, and no such request would have. Not told again before
+    /// A request found no account with room, and no such request would have. Not emitted again before
     /// [`ExhaustionEnded`](Self::ExhaustionEnded).
     Exhausted {
         /// The model, if the request had one.
         model: Option<Arc<str>>,
         /// How long until there is room, where that is known.
+        #[serde(serialize_with = "seconds_if_known")]
         wait: Option<Duration>,
     },
     /// Requests are admitted at once again, and none found the pool exhausted for ten seconds.
@@ -118,17 +141,17 @@ pub enum Event {
         /// How many it has.
         total: usize,
     },
-    /// More accounts fail than may rest for it at once: none is benched for failures nobody is proven
-    /// to blame for, as long as this lasts.
-    PanicBegan {
+    /// Too many accounts fail at once, so the pool assumes an outage and stops resting accounts, until
+    /// [`AllFailingEnded`](Self::AllFailingEnded).
+    AllFailing {
         /// How many accounts rest already.
         resting: usize,
         /// How many there are.
         total: usize,
     },
     /// Accounts succeed again.
-    PanicEnded,
-    /// The provider told a limit that was not declared, or has refused until its rate was found out.
+    AllFailingEnded,
+    /// The provider reported a limit that was not declared, or refused until its rate was found out.
     /// It is kept from now on.
     LimitLearnt {
         /// The account.
@@ -136,15 +159,18 @@ pub enum Event {
         /// The model, if not all.
         model: Option<Arc<str>>,
         /// The limit.
+        #[serde(serialize_with = "text")]
         limit: Limit,
     },
-    /// The provider told less than was declared. What it told is kept from now on.
+    /// The provider reported a lower limit than was declared. The reported one is kept from now on.
     LimitContradicted {
         /// The account.
         account: Arc<str>,
         /// The limit, as it was declared.
+        #[serde(serialize_with = "text")]
         declared: Limit,
         /// The limit, as it is.
+        #[serde(serialize_with = "text")]
         told: Limit,
     },
     /// The provider has refused requests again and again that were well within the account's limits.
@@ -163,13 +189,13 @@ pub enum Event {
         /// What was wrong, without any secret.
         why: String,
     },
-    /// A request for a model came of which nobody knows the price, though spending is limited. Told once
-    /// for each model.
+    /// A request came for a model without a known price, although spending is limited. Emitted once for
+    /// each model.
     Unpriced {
         /// The model, if the request had one.
         model: Option<Arc<str>>,
     },
-    /// An answer told more tokens than any request has. The estimate counts instead.
+    /// An answer reported more tokens than any request has. The estimate counts instead.
     UsageIgnored {
         /// The key.
         key: KeyId,
@@ -178,17 +204,164 @@ pub enum Event {
         /// The larger of its two figures, for its prompt and for its output.
         tokens: u64,
     },
-    /// In shadow mode: requests went out that would have been held back. Told once a second at most.
-    ShadowHeldBack {
-        /// So many since this was last told.
+    /// In a [dry run](crate::KeyPoolBuilder::dry_run): requests went out that would have been held back.
+    /// Emitted once a second at most.
+    DryRunHeldBack {
+        /// So many since the last such event.
         requests: u64,
         /// So many since the pool was built.
         total: u64,
     },
 }
 
+impl Event {
+    /// A short lower-case name, such as `key_rejected`. It never changes.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Resting { .. } => "resting",
+            Self::Recovered { .. } => "recovered",
+            Self::SizeLimited { .. } => "size_limited",
+            Self::KeyRejected { .. } => "key_rejected",
+            Self::KeyRevived { .. } => "key_revived",
+            Self::KeyDisabled { .. } => "key_disabled",
+            Self::KeyEnabled { .. } => "key_enabled",
+            Self::KeyExpires { .. } => "key_expires",
+            Self::KeyExpired { .. } => "key_expired",
+            Self::NearLimit { .. } => "near_limit",
+            Self::Exhausted { .. } => "exhausted",
+            Self::ExhaustionEnded => "exhaustion_ended",
+            Self::PoolShrunk { .. } => "pool_shrunk",
+            Self::AllFailing { .. } => "all_failing",
+            Self::AllFailingEnded => "all_failing_ended",
+            Self::LimitLearnt { .. } => "limit_learnt",
+            Self::LimitContradicted { .. } => "limit_contradicted",
+            Self::RefusedWithinLimits { .. } => "refused_within_limits",
+            Self::ConfigChanged(_) => "config_changed",
+            Self::ConfigRefused { .. } => "config_refused",
+            Self::Unpriced { .. } => "unpriced",
+            Self::UsageIgnored { .. } => "usage_ignored",
+            Self::DryRunHeldBack { .. } => "dry_run_held_back",
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resting { place, kind, rule, wait } => {
+                write!(f, "{place} rests for {:.1} s: {kind} ({rule})", wait.as_secs_f32())
+            }
+            Self::Recovered { place } => write!(f, "{place} is back"),
+            Self::SizeLimited { account, model, tokens, rule } => {
+                let model = Model(model);
+                write!(
+                    f,
+                    "account {account} gets at most {tokens} tokens at once{model}: size ({rule})"
+                )
+            }
+            Self::KeyRejected { key, account, rule, wait, live, total } => {
+                write!(f, "KEY REJECTED: {key} of account {account} ({rule}), ")?;
+                write!(f, "asked again in {:.1} s; ", wait.as_secs_f32())?;
+                write!(f, "{live} of {total} are left")
+            }
+            Self::KeyRevived { key } => write!(f, "key {key} was said to be good again"),
+            Self::KeyDisabled { key } => write!(f, "KEY DISABLED: {key} was switched off"),
+            Self::KeyEnabled { key } => write!(f, "key {key} was switched on again"),
+            Self::KeyExpires { key, account, wait } => {
+                let days = wait.as_secs_f32() / 86_400.0;
+                write!(f, "key {key} of account {account} expires in {days:.1} days")
+            }
+            Self::KeyExpired { key, account, live, total } => {
+                write!(f, "KEY EXPIRED: {key} of account {account}; ")?;
+                write!(f, "{live} of {total} keys are left")
+            }
+            Self::NearLimit { whose, limit, used_percent, .. } => {
+                write!(f, "{used_percent} % of {limit} are spent by {whose}")
+            }
+            Self::Exhausted { model, wait } => {
+                write!(f, "EXHAUSTED: no account has room{}, ", Model(model))?;
+                match wait {
+                    Some(wait) => write!(f, "for {:.1} s", wait.as_secs_f32()),
+                    None => f.write_str("for an unknown time"),
+                }
+            }
+            Self::ExhaustionEnded => f.write_str("the pool is no longer exhausted"),
+            Self::PoolShrunk { live, total } => write!(f, "{live} of {total} keys are left"),
+            Self::AllFailing { resting, total } => {
+                write!(f, "ALL FAILING: {resting} of {total} accounts rest already, ")?;
+                f.write_str("so no other account rests for failures")
+            }
+            Self::AllFailingEnded => f.write_str("accounts succeed again"),
+            Self::LimitLearnt { account, model, limit } => {
+                write!(f, "account {account} has a limit of {limit}{}", Model(model))
+            }
+            Self::LimitContradicted { account, declared, told } => {
+                write!(f, "account {account} has {told}, not {declared} as declared")
+            }
+            Self::RefusedWithinLimits { account, model } => {
+                let model = Model(model);
+                write!(f, "account {account} refuses well within its limits{model}: it is paced")
+            }
+            Self::ConfigChanged(changes) => changes.fmt(f),
+            Self::ConfigRefused { why } => {
+                write!(f, "the new keys and accounts are refused: {}", OneLine(why))
+            }
+            Self::Unpriced { model } => {
+                write!(f, "the price{} is not known: it counts as nothing", Model(model))
+            }
+            Self::UsageIgnored { key, account, tokens } => {
+                write!(
+                    f,
+                    "an answer to key {key} of account {account} reported {tokens} tokens: ignored"
+                )
+            }
+            Self::DryRunHeldBack { requests, total } => {
+                write!(f, "{requests} requests would have been held back, {total} so far")
+            }
+        }
+    }
+}
+
+/// ` for model "gpt-4o"`, or nothing.
+struct Model<'a>(&'a Option<Arc<str>>);
+
+impl fmt::Display for Model<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The name comes from a caller: quoted and escaped, it cannot begin a line of its own.
+        self.0.as_ref().map_or(Ok(()), |model| write!(f, " for model {model:?}"))
+    }
+}
+
+/// A text of several lines in one.
+struct OneLine<'a>(&'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = self.0.lines().map(str::trim);
+        f.write_str(lines.next().unwrap_or_default())?;
+        lines.try_for_each(|line| write!(f, " {line}"))
+    }
+}
+
+fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    time.as_secs_f64().serialize(serializer)
+}
+
+fn seconds_if_known<S: Serializer>(
+    time: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs_f64()).serialize(serializer)
+}
+
+fn text<S: Serializer>(limit: &Limit, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(limit)
+}
+
 /// Whose a limit is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Whose {
     /// An account's, by its name.
@@ -226,8 +399,17 @@ pub struct Whereabouts {
 }
 
 impl Whereabouts {
-    /// A place of which no name is known yet.
-    pub(crate) fn of(place: Place) -> Self {
+    /// A place without names yet: set those that it has.
+    ///
+    /// ```
+    /// use tower_key_rotation::{event::Whereabouts, verdict::Place};
+    ///
+    /// let mut place = Whereabouts::new(Place::Account);
+    /// place.account = Some("org-a".into());
+    /// assert_eq!(place.to_string(), "account org-a");
+    /// ```
+    #[must_use]
+    pub fn new(place: Place) -> Self {
         Self { place, key: None, account: None, operation: None, model: None }
     }
 }
@@ -242,7 +424,98 @@ impl fmt::Display for Whereabouts {
         if let Some(operation) = &self.operation {
             write!(f, " for {operation}")?;
         }
-        // Names of models come from callers: quoted, they cannot begin a line of their own.
-        self.model.as_ref().map_or(Ok(()), |model| write!(f, " for model {model:?}"))
+        Model(&self.model).fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of each, with names from callers that try to begin a line of their own.
+    fn all() -> Vec<Event> {
+        let (key, account, rule) =
+            (|| KeyId::new("a1"), || Arc::from("org-a"), || Arc::from("openai/rate-limit"));
+        let model = || Some(Arc::from("gpt\nKEY REJECTED: a1"));
+        let (limit, wait) = (|| Limit::requests(60).per_minute(), Duration::from_millis(1_500));
+        let place = || Whereabouts { model: model(), ..Whereabouts::new(Place::ProviderModel) };
+        let tag = Arc::from("team\na");
+        vec![
+            Event::Resting { place: place(), kind: "rate", rule: rule(), wait },
+            Event::Recovered { place: place() },
+            Event::SizeLimited { account: account(), model: model(), tokens: 9, rule: rule() },
+            Event::KeyRejected {
+                key: key(),
+                account: account(),
+                rule: rule(),
+                wait,
+                live: 1,
+                total: 2,
+            },
+            Event::KeyRevived { key: key() },
+            Event::KeyDisabled { key: key() },
+            Event::KeyEnabled { key: key() },
+            Event::KeyExpires { key: key(), account: account(), wait },
+            Event::KeyExpired { key: key(), account: account(), live: 1, total: 2 },
+            Event::NearLimit {
+                whose: Whose::Tag(tag),
+                limit: limit(),
+                used_percent: 80,
+                remaining: 6,
+            },
+            Event::Exhausted { model: model(), wait: Some(wait) },
+            Event::ExhaustionEnded,
+            Event::PoolShrunk { live: 1, total: 2 },
+            Event::AllFailing { resting: 1, total: 2 },
+            Event::AllFailingEnded,
+            Event::LimitLearnt { account: account(), model: model(), limit: limit() },
+            Event::LimitContradicted { account: account(), declared: limit(), told: limit() },
+            Event::RefusedWithinLimits { account: account(), model: model() },
+            Event::ConfigChanged(Arc::new(Changes {
+                keys_added: vec![key()],
+                ..Changes::default()
+            })),
+            Event::ConfigRefused { why: "2 problems:\n  - one\n  - two".into() },
+            Event::Unpriced { model: model() },
+            Event::UsageIgnored { key: key(), account: account(), tokens: 9 },
+            Event::DryRunHeldBack { requests: 1, total: 2 },
+        ]
+    }
+
+    #[test]
+    fn an_event_is_one_line_of_text() {
+        for event in all() {
+            let line = event.to_string();
+            assert!(!line.is_empty() && !line.contains('\n'), "{line}");
+        }
+        let [resting, _, size, rejected, ..] = &all()[..] else { panic!() };
+        assert_eq!(
+            resting.to_string(),
+            r#"the provider for model "gpt\nKEY REJECTED: a1" rests for 1.5 s: rate (openai/rate-limit)"#
+        );
+        assert_eq!(
+            size.to_string(),
+            r#"account org-a gets at most 9 tokens at once for model "gpt\nKEY REJECTED: a1": size (openai/rate-limit)"#
+        );
+        assert_eq!(
+            rejected.to_string(),
+            "KEY REJECTED: a1 of account org-a (openai/rate-limit), asked again in 1.5 s; 1 of 2 are left"
+        );
+    }
+
+    #[test]
+    fn the_json_of_an_event_holds_its_name_its_fields_and_times_in_seconds() {
+        let mut names = std::collections::BTreeSet::new();
+        for event in all() {
+            let json = serde_json::to_value(&event).unwrap();
+            assert_eq!(json["event"], event.name());
+            assert!(names.insert(event.name()), "{} stands for two events", event.name());
+        }
+        let json = serde_json::to_value(&all()[3]).unwrap();
+        let expected = serde_json::json!({
+            "event": "key_rejected", "key": "a1", "account": "org-a", "rule": "openai/rate-limit",
+            "wait": 1.5, "live": 1, "total": 2,
+        });
+        assert_eq!(json, expected);
     }
 }

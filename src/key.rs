@@ -107,8 +107,8 @@ impl ApiKey {
     /// Until when this key is good: no request is sent with it from then on. Never over by default.
     ///
     /// It is told before, seven days and one day ahead
-    /// ([`Event::KeyExpires`](crate::Event::KeyExpires)), and when it comes
-    /// ([`Event::KeyExpired`](crate::Event::KeyExpired)). A `jiff::Timestamp` is taken as well.
+    /// ([`Event::KeyExpires`](crate::event::Event::KeyExpires)), and when it comes
+    /// ([`Event::KeyExpired`](crate::event::Event::KeyExpired)). A `jiff::Timestamp` is taken as well.
     pub fn expires(mut self, at: impl Into<SystemTime>) -> Self {
         self.expires = Some(at.into());
         self

@@ -177,7 +177,7 @@
 //! | feature | default | adds |
 //! | --- | --- | --- |
 //! | `retry` | yes | [`QuotaAwareRetry`], [`RotationStack`], and tower as a dependency |
-//! | `balance` | yes | [`KeyBalance`], [`KeyEndpoints`], [`KeyEndpoint`], and tower as a dependency |
+//! | `balance` | yes | [`KeyBalance`] and the rest of [`balance`], and tower as a dependency |
 //! | `sandbox` | no | [`sandbox`] |
 //! | `full` | no | all of them |
 //!
@@ -187,6 +187,7 @@ mod account;
 mod affinity;
 #[cfg(feature = "balance")]
 pub mod balance;
+mod changes;
 mod demand;
 mod endpoint;
 mod engine;
@@ -212,36 +213,28 @@ mod stack;
 pub mod strategy;
 mod stream;
 pub mod usage;
-mod verdict;
+pub mod verdict;
 
 pub use account::Account;
-pub use affinity::Affinity;
 #[cfg(feature = "balance")]
-pub use balance::{KeyBalance, KeyEndpoint, KeyEndpoints};
+pub use balance::service::KeyBalance;
 pub use demand::Demand;
-pub use engine::Saved;
-pub use error::{BuildError, Exhausted, Reason};
-pub use event::{Event, Whereabouts, Whose};
+pub use error::{BuildError, Exhausted};
 pub use key::{ApiKey, KeyId};
-pub use limit::{Limit, LimitError};
+pub use limit::declared::Limit;
 pub use pool::{
-    Attempt, Changes, Drained, Events, KeyInfo, KeyPool, KeyPoolBuilder, KeySet, KeyUsed, Lease,
-    Trail,
+    builder::KeyPoolBuilder,
+    key_pool::KeyPool,
+    lease::Lease,
+    trail::{KeyUsed, Trail},
 };
-pub use provider::{
-    Anthropic, AzureOpenAi, Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Gemini, Generic,
-    GitHub, Groq, Mistral, OpenAi, OpenRouter, Perplexity, Rule, Ruling, Together, XAi,
+pub use provider::dialects::{
+    anthropic::Anthropic, azure::AzureOpenAi, gemini::Gemini, openai::OpenAi,
 };
-pub use replay::{Replay, ReplayBody, ReplayBodyLayer};
+pub use replay::{body::ReplayBody, layer::ReplayBodyLayer};
 #[cfg(feature = "retry")]
-pub use retry::QuotaAwareRetry;
-pub use rotate::{KeyRotation, KeyRotationLayer};
-pub use snapshot::{
-    AccountState, AffinityState, BudgetState, KeyState, LaneState, LastRefusal, MeterState,
-    Snapshot, StandingState, TenantState,
-};
+pub use retry::policy::QuotaAwareRetry;
+pub use rotate::{layer::KeyRotationLayer, service::KeyRotation};
 #[cfg(feature = "retry")]
 pub use stack::RotationStack;
-pub use strategy::{Headroom, RoundRobin, Sequential, Strategy};
-pub use usage::Usage;
-pub use verdict::{Blame, Place, Scope, Verdict};
+pub use verdict::kinds::Verdict;

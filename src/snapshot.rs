@@ -19,12 +19,14 @@ pub struct Snapshot {
     /// Requests that wait in line.
     pub waiting: usize,
     /// Seconds until the provider is used again, if it rests as a whole.
-    #[serde(serialize_with = "seconds")]
-    pub braked_for: Option<Duration>,
+    #[serde(rename = "braked_for", serialize_with = "seconds")]
+    pub overloaded_for: Option<Duration>,
     /// Whether more accounts fail than may rest for it, so that none does.
-    pub panic: bool,
+    #[serde(rename = "panic")]
+    pub all_failing: bool,
     /// In shadow mode: requests since the pool was built that would have been held back.
-    pub shadow_held_back: Option<u64>,
+    #[serde(rename = "shadow_held_back")]
+    pub dry_run_held_back: Option<u64>,
     /// How requests stayed on the account that has their beginning in its cache.
     pub affinity: AffinityState,
     /// Responses by verdict since the pool was built; one that was accepted and failed later is a failure.
@@ -38,13 +40,14 @@ pub struct Snapshot {
     /// The accounts, in the order they were declared.
     pub accounts: Vec<AccountState>,
     /// The models asked for so far; the first is for requests without one.
-    pub lanes: Vec<LaneState>,
+    #[serde(rename = "lanes")]
+    pub models: Vec<ModelState>,
     /// The tenants that wait in line; none named is the tenant of requests without one.
     pub tenants: Vec<TenantState>,
 }
 
 /// How requests stayed on the account that has their beginning in its cache; see
-/// [`Affinity`](crate::Affinity).
+/// [`Affinity`](crate::pool::Affinity).
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct AffinityState {
@@ -174,7 +177,7 @@ pub struct KeyState {
 /// The state of a model.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
-pub struct LaneState {
+pub struct ModelState {
     /// The model; none for requests without one.
     pub model: Option<Arc<str>>,
     /// Requests that wait in line.

@@ -10,7 +10,8 @@ use http::Request;
 use serde_json::{Value, json};
 use support::{Answer, CHAT, Client, accounts, ask, client, seconds};
 use tower_key_rotation::{
-    Affinity, Demand, KeyUsed, OpenAi,
+    Demand, KeyUsed, OpenAi,
+    pool::Affinity,
     provider::{PromptCache, Provider},
     sandbox::Fault,
 };

@@ -9,8 +9,11 @@ use std::time::Duration;
 use http::Request;
 use support::{Answer, CHAT, accounts, ask, client, seconds};
 use tower_key_rotation::{
-    Demand, Event, Exhausted, KeyPool, Limit, Reason, Snapshot, Whose,
+    Demand, Exhausted, KeyPool, Limit,
+    event::{Event, Whose},
+    pool::Reason,
     sandbox::{Fault, Script},
+    snapshot::Snapshot,
     usage::Prices,
 };
 
@@ -38,7 +41,7 @@ fn reason(answer: &Answer) -> Option<Reason> {
     answer.extensions().get::<Exhausted>().map(Exhausted::reason)
 }
 
-fn events(events: &mut tower_key_rotation::Events) -> Vec<Event> {
+fn events(events: &mut tower_key_rotation::pool::Events) -> Vec<Event> {
     std::iter::from_fn(|| events.try_recv().unwrap()).collect()
 }
 

@@ -23,7 +23,7 @@ use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Layer, Service, ServiceExt};
 use tower_key_rotation::{
     Account, ApiKey, Demand, Exhausted, KeyPool, KeyRotation, KeyRotationLayer, Limit, OpenAi,
-    Snapshot,
+    snapshot::Snapshot,
 };
 
 type Body = Full<Bytes>;

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Full};
 use tokio::time::Instant;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_key_rotation::{
-    Account, ApiKey, Event, KeyPool, KeyRotationLayer, Limit, OpenAi, ReplayBody,
+    Account, ApiKey, KeyPool, KeyRotationLayer, Limit, OpenAi, ReplayBody, event::Event,
 };
 
 /// How long a second request waits after an answer that told so many tokens of prompt.

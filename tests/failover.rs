@@ -10,8 +10,10 @@ use std::time::Duration;
 use http::{Request, StatusCode};
 use support::{Answer, accounts, ask, chat, chat_for, client, offer, per_minute, seconds, secret};
 use tower_key_rotation::{
-    AccountState, Event, KeyPool, KeyUsed, Snapshot, Trail, Verdict, sandbox::Fault,
-    sandbox::Sandbox,
+    KeyPool, KeyUsed, Trail, Verdict,
+    event::Event,
+    sandbox::{Fault, Sandbox},
+    snapshot::{AccountState, Snapshot},
 };
 
 /// Three accounts of 60 requests a minute at half their load, with a fault in the middle.
@@ -51,7 +53,7 @@ impl Load {
             assert_eq!(state.cooling_for, None, "org-{i} rests");
             assert!(state.keys[0].alive, "k{i} is rejected");
         }
-        assert!(snapshot.lanes.iter().all(|lane| lane.refused.is_empty()));
+        assert!(snapshot.models.iter().all(|lane| lane.refused.is_empty()));
     }
 
     fn used_after(&self, from: usize, i: usize) -> usize {
@@ -174,7 +176,7 @@ async fn a_key_without_access_to_a_model_serves_other_models() {
     let snapshot = pool.snapshot();
     assert!(snapshot.accounts.iter().all(|a| a.keys[0].alive && a.cooling_for.is_none()));
     let refused = |model: &str| {
-        let lane = snapshot.lanes.iter().find(|lane| lane.model.as_deref() == Some(model));
+        let lane = snapshot.models.iter().find(|lane| lane.model.as_deref() == Some(model));
         lane.unwrap().refused.clone()
     };
     assert_eq!(refused("gpt-5").iter().map(|key| key.as_str()).collect::<Vec<_>>(), ["k1"]);

@@ -18,11 +18,12 @@ use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use serde_json::{Value, json};
 use tower_key_rotation::{
-    ApiKey, Generic, KeyPool, OpenAi, Place, Rule, Verdict,
+    ApiKey, KeyPool, OpenAi, Verdict,
     provider::{
-        Answer, Builtin, Call, EventScanner, Framing, LimitReading, Match, Provider, Ruling,
-        Scanned, Wait,
+        Answer, Builtin, Call, EventScanner, Framing, Generic, LimitReading, Match, Provider, Rule,
+        Ruling, Scanned, Wait,
     },
+    verdict::Place,
 };
 
 fn all() -> [Arc<dyn Provider>; 17] {

@@ -109,7 +109,7 @@ async fn whoever_would_wait_in_vain_is_told_at_once() {
 #[tokio::test(start_paused = true)]
 async fn the_line_is_bounded() {
     let (sandbox, pool) = accounts(1, |_| vec![Limit::requests(60).per_minute().burst(1)]);
-    let (sandbox, pool) = (sandbox.build(), pool.line(3).build().unwrap());
+    let (sandbox, pool) = (sandbox.build(), pool.max_queued(3).build().unwrap());
     let client = client(&pool, &sandbox);
     let answers = offer(&client, 10, Duration::ZERO, |_| chat()).await;
     assert_eq!(answers.iter().filter(|answer| answer.status() == 200).count(), 1 + 3);

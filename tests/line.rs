@@ -11,13 +11,16 @@ use std::{
 };
 
 use tokio_test::task::{self, Spawn};
-use tower_key_rotation::{Account, ApiKey, Demand, KeyPool, Limit, OpenAi, Reason, pool::Acquire};
+use tower_key_rotation::{
+    Account, ApiKey, Demand, KeyPool, Limit, OpenAi,
+    pool::{Acquire, Reason},
+};
 
 fn pool(limits: impl IntoIterator<Item = Limit>) -> KeyPool {
     let account = Account::new("org-a").key(ApiKey::new("sk-secret").id("a1"));
     let account = limits.into_iter().fold(account, Account::limit);
     let builder = KeyPool::builder(OpenAi::default()).account(account);
-    builder.line(100_000).max_wait(Duration::from_secs(36_000)).build().unwrap()
+    builder.max_queued(100_000).max_wait(Duration::from_secs(36_000)).build().unwrap()
 }
 
 fn waiters(pool: &KeyPool, number: usize) -> Vec<Spawn<Pin<Box<Acquire>>>> {

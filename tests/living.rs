@@ -52,7 +52,7 @@ const KEYS: usize = 100;
 
 /// Does something to each key, one by one, while requests go on, and says whether it is still in use
 /// then. Once nobody uses the old secret any more the provider does not know it any more.
-async fn rotate(change: impl Fn(&KeyPool, usize) -> tower_key_rotation::Drained) {
+async fn rotate(change: impl Fn(&KeyPool, usize) -> tower_key_rotation::pool::Drained) {
     let (sandbox, pool) = (sandbox(KEYS), pool((0..KEYS).map(|i| account(i, "old", OLD))));
     let client = client(&pool, &sandbox);
     let load = load(&client, Duration::from_millis(10), 6_000);

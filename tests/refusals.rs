@@ -24,9 +24,10 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_key_rotation::{
-    Anthropic, ApiKey, Exhausted, Gemini, GitHub, KeyPool, KeyPoolBuilder, KeyRotation, KeyUsed,
-    OpenAi, Place, ReplayBody, RotationStack, Rule, Trail, Verdict,
-    provider::{Match, Provider, Wait},
+    Anthropic, ApiKey, Exhausted, Gemini, KeyPool, KeyPoolBuilder, KeyRotation, KeyUsed, OpenAi,
+    ReplayBody, RotationStack, Trail, Verdict,
+    provider::{GitHub, Match, Provider, Rule, Wait},
+    verdict::Place,
 };
 
 const QUOTA: &[u8] =

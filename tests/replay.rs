@@ -13,7 +13,7 @@ use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt, Channel, Full, StreamBody};
 use tower::{Layer, Service, ServiceExt};
 use tower_key_rotation::{
-    ApiKey, KeyPool, OpenAi, Replay, ReplayBody, ReplayBodyLayer, RotationStack,
+    ApiKey, KeyPool, OpenAi, ReplayBody, ReplayBodyLayer, RotationStack, replay::Replay,
 };
 
 /// What an inner service received: the bytes, the trailers, and the exact length that was announced.

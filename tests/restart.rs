@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use http::{HeaderMap, StatusCode};
-use tower_key_rotation::{Account, ApiKey, Demand, KeyPool, Lease, Limit, OpenAi, Saved};
+use tower_key_rotation::{Account, ApiKey, Demand, KeyPool, Lease, Limit, OpenAi, pool::Saved};
 
 const REJECTED: &[u8] = br#"{"error":{"code":"invalid_api_key","message":"Incorrect API key"}}"#;
 

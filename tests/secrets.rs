@@ -14,9 +14,9 @@ use http::{HeaderName, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, Service, ServiceExt};
 use tower_key_rotation::{
-    Account, Anthropic, ApiKey, Demand, Gemini, Generic, KeyPool, KeyRotationLayer, OpenAi,
-    QuotaAwareRetry, RotationStack,
-    provider::Provider,
+    Account, Anthropic, ApiKey, Demand, Gemini, KeyPool, KeyRotationLayer, OpenAi, QuotaAwareRetry,
+    RotationStack,
+    provider::{Generic, Provider},
     source::{KeyFile, SecretSource},
 };
 

@@ -5,11 +5,13 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tower_key_rotation::Whose;
+use tower_key_rotation::event::Whose;
 
 use tokio::time::{advance, sleep};
 use tower_key_rotation::{
-    Account, ApiKey, Demand, Event, Events, KeyPool, Limit, OpenAi,
+    Account, ApiKey, Demand, KeyPool, Limit, OpenAi,
+    event::Event,
+    pool::Events,
     source::{KeyFile, SecretSource, SourceError},
 };
 

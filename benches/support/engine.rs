@@ -13,7 +13,7 @@ use std::{
 
 use governor::{Quota, RateLimiter};
 use tokio::time::Instant;
-use tower_key_rotation::{Demand, KeyPool, Usage};
+use tower_key_rotation::{Demand, KeyPool, usage::Usage};
 
 use super::pools;
 

@@ -16,8 +16,8 @@ use tokio::{
 };
 use tower::{Layer, ServiceExt, retry::Retry};
 use tower_key_rotation::{
-    Account, Affinity, Anthropic, ApiKey, KeyPool, KeyRotation, OpenAi, QuotaAwareRetry,
-    RotationStack,
+    Account, Anthropic, ApiKey, KeyPool, KeyRotation, OpenAi, QuotaAwareRetry, RotationStack,
+    pool::Affinity,
     replay::ReplayBodyService,
     sandbox::{Counts, Dialect as Spoken, Fault, Sandbox, Script},
     strategy::RoundRobin,
@@ -123,7 +123,7 @@ fn pool(scenario: &Scenario, accounts: usize, way: Way, seed: u64) -> KeyPool {
         Dialect::OpenAi => KeyPool::builder(OpenAi::default()),
         Dialect::Anthropic => KeyPool::builder(Anthropic::default()),
     };
-    let pool = pool.seed(seed).max_wait(Duration::from_secs(120)).line(1 << 20);
+    let pool = pool.seed(seed).max_wait(Duration::from_secs(120)).max_queued(1 << 20);
     let pool = match way {
         Way::Affinity => pool,
         Way::Headroom | Way::Ideal => pool.affinity(Affinity::disabled()),

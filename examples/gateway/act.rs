@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
     http::{Response, StatusCode, request::Parts},
 };
-use tower_key_rotation::{KeyPool, KeyState};
+use tower_key_rotation::{KeyPool, snapshot::KeyState};
 
 use super::{reply, routes::Shared};
 

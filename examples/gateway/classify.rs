@@ -8,8 +8,9 @@ use std::{
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tower_key_rotation::{
-    ApiKey, Blame, KeyPool, Place, Verdict,
+    ApiKey, KeyPool, Verdict,
     provider::{Answer, Ruling},
+    verdict::{Blame, Place},
 };
 
 use super::config::{Config, Dialect, Problems, Served};

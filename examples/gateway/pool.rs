@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::{body::Body, http::Request};
 use tower::{Layer, ServiceBuilder, ServiceExt, retry::Retry, util::MapRequest};
 use tower_key_rotation::{
-    Affinity, BuildError, KeyPool, KeyPoolBuilder, KeyRotation, KeyRotationLayer, QuotaAwareRetry,
+    BuildError, KeyPool, KeyPoolBuilder, KeyRotation, KeyRotationLayer, QuotaAwareRetry,
     ReplayBody, ReplayBodyLayer,
+    pool::Affinity,
     strategy::{Headroom, RoundRobin, Sequential},
 };
 use wildmatch::WildMatch;
@@ -45,7 +46,7 @@ impl Pool {
     ) -> Result<Self, BuildError> {
         let PoolConfig { name, dialect, base, models, max_wait, queue, .. } = config;
         let PoolConfig { admission, budgets, streams, rules, accounts, .. } = config;
-        let keys = dialect.pool(&base.origin()).name(&name).max_wait(max_wait).line(queue);
+        let keys = dialect.pool(&base.origin()).name(&name).max_wait(max_wait).max_queued(queue);
         let keys = budgets.into_iter().fold(admit(keys, admission), limit_tag);
         let keys =
             tenants.iter().fold(keys, |keys, tenant| keys.tenant(&tenant.name, tenant.weight));
@@ -102,9 +103,9 @@ fn admit(keys: KeyPoolBuilder, admission: Admission) -> KeyPoolBuilder {
         Some(Strategy::RoundRobin) => keys.strategy(RoundRobin),
         None => keys,
     };
-    let keys = learn.into_iter().fold(keys, KeyPoolBuilder::learn);
-    let keys = start.into_iter().fold(keys, KeyPoolBuilder::start);
-    keys.shadow(shadow).refuse_unpriced(refuse_unpriced)
+    let keys = learn.into_iter().fold(keys, KeyPoolBuilder::learn_limits);
+    let keys = start.into_iter().fold(keys, KeyPoolBuilder::initial_concurrency);
+    keys.dry_run(shadow).refuse_unpriced(refuse_unpriced)
 }
 
 fn rotation(keys: &KeyPool, streams: Streams) -> KeyRotationLayer {

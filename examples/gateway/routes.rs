@@ -15,7 +15,7 @@ use axum::{
 };
 
 use serde::Serialize;
-use tower_key_rotation::Snapshot;
+use tower_key_rotation::snapshot::Snapshot;
 
 use super::{
     access::logged,

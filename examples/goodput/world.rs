@@ -78,7 +78,8 @@ fn sandbox(scenario: &Scenario, seed: u64) -> Sandbox {
 fn pool(scenario: &Scenario, max_wait: Duration, seed: u64) -> (KeyPool, Duration) {
     loop {
         let before = wall_millis();
-        let pool = KeyPool::builder(OpenAi::default()).seed(seed).max_wait(max_wait).line(1 << 24);
+        let pool =
+            KeyPool::builder(OpenAi::default()).seed(seed).max_wait(max_wait).max_queued(1 << 24);
         let pool = (0..scenario.accounts.len()).fold(pool, |pool, account| {
             let key = ApiKey::new(secret(account));
             let account_of = Account::new(name(account)).key(key);

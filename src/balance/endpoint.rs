@@ -13,8 +13,8 @@ use tower::load::Load;
 use tower_service::Service;
 
 use crate::{
-    KeyId, KeyInfo, KeyPool,
-    pool::KeyGate,
+    KeyId, KeyPool,
+    pool::{KeyGate, KeyInfo},
     rotate::{Exchange, Options, RequestContext, ResponseBody, ResponseFuture},
 };
 

@@ -12,7 +12,11 @@ use std::{
 use futures_core::Stream;
 use tower::discover::Change;
 
-use crate::{KeyId, KeyInfo, KeyPool, KeyRotationLayer, KeySet, pool::News, rotate::Options};
+use crate::{
+    KeyId, KeyPool,
+    pool::{KeyInfo, KeySet, News},
+    rotate::{Options, define_option_setters},
+};
 
 use super::endpoint::KeyEndpoint;
 
@@ -26,6 +30,7 @@ use super::endpoint::KeyEndpoint;
 /// `make` makes the service of each key, with its own client, connection or concurrency limit. It is
 /// called once when a key is inserted, not for each request, and sees no secret. The [`KeyEndpoint`]
 /// around the service puts the key into each request.
+#[must_use = "streams do nothing unless polled"]
 pub struct KeyEndpoints<F> {
     pool: KeyPool,
     options: Options,
@@ -55,13 +60,7 @@ impl<F> KeyEndpoints<F> {
         }
     }
 
-    /// Takes the options of a [`KeyRotationLayer`], such as its timeouts; by default those of
-    /// [`KeyRotationLayer::new`].
-    #[must_use]
-    pub fn rotation(mut self, layer: &KeyRotationLayer) -> Self {
-        self.options = layer.options();
-        self
-    }
+    define_option_setters!();
 
     pub(super) fn pool(&self) -> &KeyPool {
         &self.pool

@@ -15,9 +15,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service;
 
 use crate::{
-    Exhausted, KeyId, KeyInfo, KeyPool, Lease, Reason,
+    Exhausted, KeyId, KeyPool, Lease,
     engine::Ask,
-    pool::{Acquire, Wanted},
+    error::Reason,
+    pool::{Acquire, KeyInfo, Wanted},
     rotate::{Exchange, RequestContext, ResponseBody, turned_away},
 };
 

@@ -14,7 +14,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use tower_key_rotation::{
-//!     ApiKey, AzureOpenAi, KeyBalance, KeyInfo, KeyPool, KeyUsed, QuotaAwareRetry,
+//!     ApiKey, AzureOpenAi, KeyBalance, KeyPool, KeyUsed, QuotaAwareRetry, pool::KeyInfo,
 //! };
 //!
 //! let pool = KeyPool::builder(AzureOpenAi::new("https://us.openai.azure.com"))
@@ -56,7 +56,9 @@
 //! # use std::convert::Infallible;
 //! # use http_body_util::Full;
 //! # use tower::{ServiceBuilder, ServiceExt, balance::p2c::Balance, service_fn};
-//! # use tower_key_rotation::{ApiKey, KeyInfo, KeyEndpoints, KeyPool, OpenAi, QuotaAwareRetry};
+//! # use tower_key_rotation::{
+//! #     ApiKey, KeyPool, OpenAi, QuotaAwareRetry, balance::KeyEndpoints, pool::KeyInfo,
+//! # };
 //! # type Body = Full<bytes::Bytes>;
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -77,14 +79,15 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`KeyBalance`]: crate::KeyBalance
 
 mod endpoint;
 mod endpoints;
 mod future;
-mod service;
+pub(crate) mod service;
 mod services;
 
 pub use endpoint::{KeyEndpoint, QuotaLoad};
 pub use endpoints::KeyEndpoints;
 pub use future::BalanceFuture;
-pub use service::KeyBalance;

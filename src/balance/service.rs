@@ -13,8 +13,9 @@ use tower_service::Service;
 
 use super::{endpoints::KeyEndpoints, future::BalanceFuture, services::KeyServices};
 use crate::{
-    KeyInfo, KeyPool, KeyRotationLayer,
-    rotate::{Options, RequestContext, ResponseBody},
+    KeyPool,
+    pool::KeyInfo,
+    rotate::{Options, RequestContext, ResponseBody, define_option_setters},
 };
 
 /// All endpoints of a pool as one service: of two endpoints that have room for a request, the less
@@ -23,6 +24,7 @@ use crate::{
 /// Clones share their endpoints. It is always ready, because it knows what a request needs only when it
 /// has the request. So a request waits in its future, in the pool's queue, for the pool's `max_wait` at
 /// most.
+#[must_use = "services do nothing unless called"]
 pub struct KeyBalance<F, S> {
     services: KeyServices<F, S>,
     options: Options,
@@ -45,14 +47,10 @@ where
         let options = endpoints.options();
         Self { services: KeyServices::new(endpoints), options }
     }
+}
 
-    /// Takes the options of a [`KeyRotationLayer`], such as its timeouts; by default those of
-    /// [`KeyRotationLayer::new`].
-    #[must_use]
-    pub fn rotation(mut self, layer: &KeyRotationLayer) -> Self {
-        self.options = layer.options();
-        self
-    }
+impl<F, S> KeyBalance<F, S> {
+    define_option_setters!();
 }
 
 impl<F, S, A, B> Service<Request<A>> for KeyBalance<F, S>

@@ -10,7 +10,7 @@ use http::Uri;
 use tower::discover::Change;
 
 use super::endpoints::KeyEndpoints;
-use crate::{KeyId, KeyInfo, KeyPool, Lease, endpoint::Endpoint};
+use crate::{KeyId, KeyPool, Lease, endpoint::Endpoint, pool::KeyInfo};
 
 /// The services of a pool's keys. Clones share them.
 pub(super) struct KeyServices<F, S> {

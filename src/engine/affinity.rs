@@ -3,8 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    Affinity,
-    affinity::Kin,
+    affinity::{Affinity, Kin},
     engine::{
         ask::Bond,
         ids::AccountIx,

@@ -92,8 +92,8 @@ pub(crate) struct Engine {
     /// Whether that is the order of their slots, too: until accounts are rearranged, or take the slot of
     /// one that is gone.
     is_by_slot: bool,
-    by_name: Names<AccountIx>,
-    by_id: Names<KeyIx>,
+    by_name: Names,
+    by_id: Names,
     /// How often declared limits were changed.
     epoch: u32,
     /// Of keys that are good until a date.

@@ -5,7 +5,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use crate::{
-    Affinity, Limit,
+    Limit,
+    affinity::Affinity,
     engine::{DeclaredBudgets, ids::MOST_LIMITS, meter::Meter},
     strategy::{Headroom, Strategy},
 };

@@ -21,11 +21,11 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Place,
     engine::{
         room::Room,
         time::{Time, nanos},
     },
+    verdict::Place,
 };
 
 /// So many at once that trust is whole again.

@@ -16,12 +16,12 @@
 //!     "1500 requests/day America/Los_Angeles".parse::<Limit>()?,
 //!     Limit::requests(1500).per_day().in_zone("America/Los_Angeles"),
 //! );
-//! # Ok::<(), tower_key_rotation::LimitError>(())
+//! # Ok::<(), tower_key_rotation::limit::LimitError>(())
 //! ```
 
-mod declared;
+pub(crate) mod declared;
 mod parse;
 
 pub(crate) use declared::Window;
-pub use declared::{Amount, Limit, Metered};
+pub use declared::{Amount, Metered};
 pub use parse::LimitError;

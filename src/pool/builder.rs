@@ -9,9 +9,10 @@ use std::{
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    Account, Affinity, BuildError, KeyPool, Limit, Saved,
+    Account, BuildError, KeyPool, Limit,
+    affinity::Affinity,
     endpoint::Endpoint,
-    engine::{Engine, Setup},
+    engine::{Engine, Saved, Setup},
     provider::{Provider, Rule, Tokenizer},
     strategy::Strategy,
     usage::{Prices, UsageSink},
@@ -46,8 +47,15 @@ pub struct KeyPoolBuilder {
     tokenizer: Option<Arc<dyn Tokenizer>>,
 }
 
+impl KeyPool {
+    /// Declares a pool of keys for one provider.
+    pub fn builder(provider: impl Provider) -> KeyPoolBuilder {
+        KeyPoolBuilder::new(Arc::new(provider))
+    }
+}
+
 impl KeyPoolBuilder {
-    pub(super) fn new(provider: Arc<dyn Provider>) -> Self {
+    fn new(provider: Arc<dyn Provider>) -> Self {
         Self {
             provider,
             name: None,
@@ -114,12 +122,12 @@ impl KeyPoolBuilder {
     }
 
     /// How many requests may wait in line; 1,000 by default.
-    pub fn line(mut self, longest: usize) -> Self {
-        self.setup.longest_line = longest;
+    pub fn max_queued(mut self, requests: usize) -> Self {
+        self.setup.longest_line = requests;
         self
     }
 
-    /// Which of the accounts with room a request is sent with; [`Headroom`](crate::Headroom) by
+    /// Which of the accounts with room a request is sent with; [`Headroom`](crate::strategy::Headroom) by
     /// default.
     pub fn strategy(mut self, strategy: impl Strategy) -> Self {
         self.setup.strategy = Arc::new(strategy);
@@ -143,32 +151,32 @@ impl KeyPoolBuilder {
     ///
     /// A limit that the provider tells in headers is kept like a declared one; a lower one than was
     /// declared for the same time is believed, and told as an event. Where nothing is told, an account
-    /// without limits begins with [`start`](Self::start) requests at once, and one more for each that
+    /// without limits begins with [`initial_concurrency`](Self::initial_concurrency) requests at once, and one more for each that
     /// is accepted. What it has accepted between two refusals is its pace; a little less is sent from
     /// then on, and slowly more while nothing is refused.
-    pub fn learn(mut self, learn: bool) -> Self {
+    pub fn learn_limits(mut self, learn: bool) -> Self {
         self.setup.learns = learn;
         self
     }
 
     /// How many requests at once, for each model, an account gets to begin with, of which no limit is
     /// known; 16 by default.
-    pub fn start(mut self, requests: u64) -> Self {
+    pub fn initial_concurrency(mut self, requests: u64) -> Self {
         self.setup.start = requests;
         self
     }
 
     /// However long a provider says to wait, nothing is out of use for longer; a day by default.
-    pub fn longest_cooldown(mut self, longest: Duration) -> Self {
+    pub fn max_cooldown(mut self, longest: Duration) -> Self {
         self.setup.longest_cooldown = longest;
         self
     }
 
     /// Shadow mode: nothing is held back or refused for want of room, and what would have been is
-    /// counted ([`Snapshot::shadow_held_back`](crate::Snapshot)) and told as an event. To try limits on
+    /// counted ([`Snapshot::dry_run_held_back`](crate::snapshot::Snapshot)) and told as an event. To try limits on
     /// real traffic before they are kept. Keys are rotated, and dead ones left out, as ever.
-    pub fn shadow(mut self, shadow: bool) -> Self {
-        self.setup.shadow = shadow;
+    pub fn dry_run(mut self, dry_run: bool) -> Self {
+        self.setup.shadow = dry_run;
         self
     }
 
@@ -188,7 +196,7 @@ impl KeyPoolBuilder {
     /// and keys: any limit, such as `"$50/day fixed"`. All limits of a tag hold together.
     ///
     /// It is reserved and settled as they are. A request beyond it is refused at once
-    /// ([`Reason::Budget`](crate::Reason::Budget)) with the time at which there is room again: nobody
+    /// ([`Reason::Budget`](crate::pool::Reason::Budget)) with the time at which there is room again: nobody
     /// waits in line for money.
     pub fn budget(mut self, tag: impl AsRef<str>, limit: Limit) -> Self {
         self.setup.budgets.tags.push((Arc::from(tag.as_ref()), limit));
@@ -202,9 +210,9 @@ impl KeyPoolBuilder {
         self
     }
 
-    /// Whether a request is refused ([`Reason::Unpriced`](crate::Reason::Unpriced)) if spending is limited
+    /// Whether a request is refused ([`Reason::Unpriced`](crate::pool::Reason::Unpriced)) if spending is limited
     /// and nobody knows what its model costs. By default it is sent, counts as nothing, and is told as
-    /// an [event](crate::Event::Unpriced).
+    /// an [event](crate::event::Event::Unpriced).
     pub fn refuse_unpriced(mut self, refuse: bool) -> Self {
         self.setup.budgets.refuse_unpriced = refuse;
         self
@@ -293,7 +301,9 @@ impl KeyPoolBuilder {
             problems.push(format!("tenant {name:?}: its weight is 0: leave it out instead"));
         }
         if self.setup.start == 0 {
-            problems.push("start: 0 requests at once can never begin: give at least 1".into());
+            problems.push(
+                "initial_concurrency: 0 requests at once can never begin: give at least 1".into(),
+            );
         }
         for rule in &self.rules {
             if let Some(problem) = rule.problem() {

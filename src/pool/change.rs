@@ -5,10 +5,9 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use crate::{Account, BuildError, KeyPool, Limit};
+use crate::{Account, BuildError, KeyPool, Limit, changes::Changes};
 
 use super::{
-    changes::Changes,
     declared::{Declared, wrong_limits},
     diff::Plan,
     drained::Drained,

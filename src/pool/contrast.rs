@@ -16,7 +16,7 @@
 
 use std::sync::Arc;
 
-use crate::{Blame, KeyPool, Verdict, engine::Outcome};
+use crate::{KeyPool, Verdict, engine::Outcome, verdict::Blame};
 
 use super::{
     pending::Pending,

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use crate::{
     KeyId, Limit,
+    changes::Changes,
     engine::{Counts, Meter, NewAccount, NewKey, Time},
 };
 
 use super::{
-    changes::Changes,
     credentials::Credential,
     declared::{Declared, DeclaredAccount, DeclaredKey},
 };

@@ -2,10 +2,9 @@
 
 use std::sync::{Arc, MutexGuard};
 
-use crate::{Event, engine::Time};
+use crate::{changes::Changes, engine::Time, event::Event};
 
 use super::{
-    changes::Changes,
     credentials::Credential,
     declared::Declared,
     diff::{Plan, Step},

@@ -1,18 +1,56 @@
-//! Following what happens in a pool.
+//! A subscription to what happens in a pool.
 
-use std::fmt;
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+};
 
-use tokio::sync::broadcast::{self, error::RecvError};
+use futures_core::Stream;
+use tokio::sync::broadcast::{
+    Receiver,
+    error::{RecvError, TryRecvError},
+};
 
-use crate::Event;
+use crate::event::Event;
 
-/// The events of a pool, from the moment of [`KeyPool::events`](crate::KeyPool::events) on.
+/// The events of a pool, from the moment of [`KeyPool::events`](crate::KeyPool::events) on: a `Stream`
+/// that ends with the pool, or call by call with [`recv`](Self::recv).
 ///
-/// At most 256 are kept for a slow reader; older ones are lost, and their number is told.
-#[derive(Debug)]
+/// At most 256 events are kept for a slow reader. Older ones are lost, and the next call gives their
+/// number as [`EventError::Lagged`]. That is the only error of the stream.
+///
+/// ```
+/// # use tower_key_rotation::{ApiKey, KeyPool, OpenAi};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tokio_stream::StreamExt;
+///
+/// # let key = ApiKey::new("sk-not-a-real-key").id("a1");
+/// let pool = KeyPool::builder(OpenAi::default()).key(key).build()?;
+/// let mut events = pool.events();
+/// pool.disable("a1");
+/// drop(pool);
+/// while let Some(event) = events.next().await {
+///     println!("{}", event?); // KEY DISABLED: a1 was switched off
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Events {
-    receiver: broadcast::Receiver<Event>,
+    state: State,
 }
+
+enum State {
+    Idle(Receiver<Event>),
+    /// The stream waits for an event. Tokio's receiver can only be waited for in a future.
+    Waiting(Pin<Box<dyn Future<Output = Received> + Send + Sync>>),
+    /// While the state is changed; after that only if this panicked.
+    Ended,
+}
+
+type Received = (Result<Event, RecvError>, Receiver<Event>);
 
 /// Why there is no event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,19 +64,22 @@ pub enum EventError {
 }
 
 impl Events {
-    pub(super) fn new(receiver: broadcast::Receiver<Event>) -> Self {
-        Self { receiver }
+    pub(super) fn new(receiver: Receiver<Event>) -> Self {
+        Self { state: State::Idle(receiver) }
     }
 
-    /// The next event. Cancel safe: no event is lost when the future is dropped.
+    /// The next event.
     ///
     /// # Errors
     /// [`EventError`] if the pool is gone, or events were lost.
+    ///
+    /// # Cancel safety
+    /// No event is lost if the future is dropped.
     pub async fn recv(&mut self) -> Result<Event, EventError> {
-        self.receiver.recv().await.map_err(|error| match error {
-            RecvError::Closed => EventError::Closed,
-            RecvError::Lagged(lost) => EventError::Lagged(lost),
-        })
+        match &mut self.state {
+            State::Idle(receiver) => receiver.recv().await.map_err(|error| EventError::of(&error)),
+            _ => poll_fn(|cx| self.poll_recv(cx)).await,
+        }
     }
 
     /// The next event if there is one already.
@@ -46,11 +87,62 @@ impl Events {
     /// # Errors
     /// [`EventError`] if the pool is gone, or events were lost.
     pub fn try_recv(&mut self) -> Result<Option<Event>, EventError> {
-        match self.receiver.try_recv() {
-            Ok(event) => Ok(Some(event)),
-            Err(broadcast::error::TryRecvError::Empty) => Ok(None),
-            Err(broadcast::error::TryRecvError::Closed) => Err(EventError::Closed),
-            Err(broadcast::error::TryRecvError::Lagged(lost)) => Err(EventError::Lagged(lost)),
+        match &mut self.state {
+            State::Idle(receiver) => match receiver.try_recv() {
+                Ok(event) => Ok(Some(event)),
+                Err(TryRecvError::Empty) => Ok(None),
+                Err(TryRecvError::Closed) => Err(EventError::Closed),
+                Err(TryRecvError::Lagged(lost)) => Err(EventError::Lagged(lost)),
+            },
+            _ => match self.poll_recv(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(received) => received.map(Some),
+                Poll::Pending => Ok(None),
+            },
+        }
+    }
+
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, EventError>> {
+        loop {
+            self.state = match std::mem::replace(&mut self.state, State::Ended) {
+                State::Ended => return Poll::Ready(Err(EventError::Closed)),
+                State::Idle(mut receiver) => {
+                    State::Waiting(Box::pin(async move { (receiver.recv().await, receiver) }))
+                }
+                State::Waiting(mut waiting) => {
+                    let Poll::Ready((received, receiver)) = waiting.as_mut().poll(cx) else {
+                        self.state = State::Waiting(waiting);
+                        return Poll::Pending;
+                    };
+                    self.state = State::Idle(receiver);
+                    return Poll::Ready(received.map_err(|error| EventError::of(&error)));
+                }
+            };
+        }
+    }
+}
+
+impl Stream for Events {
+    type Item = Result<Event, EventError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(match ready!(self.poll_recv(cx)) {
+            Err(EventError::Closed) => None,
+            received => Some(received),
+        })
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").finish_non_exhaustive()
+    }
+}
+
+impl EventError {
+    fn of(error: &RecvError) -> Self {
+        match error {
+            RecvError::Closed => Self::Closed,
+            RecvError::Lagged(lost) => Self::Lagged(*lost),
         }
     }
 }

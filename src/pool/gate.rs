@@ -24,10 +24,9 @@ use crate::{
 };
 
 use super::{
-    Wanted,
     key_set::{KeyInfo, KeySet},
     shared::Core,
-    wanted::exclude,
+    wanted::{Wanted, exclude},
 };
 
 /// The gate of one key.
@@ -151,15 +150,16 @@ impl KeyGate {
     /// A lease on this key at once, or else what to wait in line for. What was held goes into it.
     pub(crate) fn lease_or_ask(&mut self, wanted: &Wanted<'_>) -> Result<Lease, Box<Ask>> {
         let shared = Arc::clone(&self.pool.shared);
-        let prices = self.pool.prices_of(wanted);
+        let prices = self.pool.shared.prices_of(wanted);
         let grant = shared.with_at(wanted.now, |core, now| {
             core.let_go_of(now, self.held.take());
             let key = self.key(core);
-            let ask = self.pool.ask_among(core, now, wanted, prices, |among| match (among, key) {
-                (Among::All, Some(key)) => Among::One(key),
-                (Among::One(only), Some(key)) if only == key => among,
-                _ => Among::None,
-            });
+            let ask =
+                self.pool.shared.ask_among(core, now, wanted, prices, |among| match (among, key) {
+                    (Among::All, Some(key)) => Among::One(key),
+                    (Among::One(only), Some(key)) if only == key => among,
+                    _ => Among::None,
+                });
             self.like = core.engine.ordinary(ask.lane, ask.operation, ask.cost);
             core.admit(now, &ask).ok_or_else(|| Box::new(ask))
         })?;
@@ -212,7 +212,7 @@ impl fmt::Debug for KeyGate {
 impl KeyPool {
     /// A lease at once on a key that is not busy, or else what to wait in line for.
     pub(crate) fn lease_without(&self, wanted: &Wanted<'_>, busy: &[KeyId]) -> Option<Lease> {
-        let granted = self.with_ask(wanted, |core, now, mut ask| {
+        let granted = self.shared.with_ask(wanted, |core, now, mut ask| {
             exclude(&core.engine, &mut ask, busy.iter());
             core.admit(now, &ask)
         })?;

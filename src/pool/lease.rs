@@ -6,11 +6,13 @@ use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
 use crate::{
-    KeyId, Ruling, Verdict,
+    KeyId, Verdict,
     engine::{Grant, Judged, Told},
-    provider::{Answer, Provider, StreamEvent, processing_time},
+    provider::{Answer, Provider, Ruling, StreamEvent, processing_time},
 };
 
+#[cfg(feature = "balance")]
+use super::key_set::KeyInfo;
 use super::{
     credentials::Credential,
     pending::{Open, Pending},
@@ -84,11 +86,11 @@ impl Lease {
 
     /// What is known of its key but the secret.
     #[cfg(feature = "balance")]
-    pub(crate) fn endpoint_info(&self) -> super::KeyInfo {
+    pub(crate) fn endpoint_info(&self) -> KeyInfo {
         let Credential { id, account, endpoint, .. } = self.credential();
         let set = self.shared.key_set();
         let declared = set.keys().iter().find(|info| info.id == *id);
-        super::KeyInfo {
+        KeyInfo {
             id: id.clone(),
             account: Arc::clone(account),
             weight: declared.map_or(1, |info| info.weight),

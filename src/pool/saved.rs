@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{KeyPool, Saved};
+use crate::{KeyPool, engine::Saved};
 
 use super::credentials::Credential;
 

@@ -3,9 +3,9 @@
 use tokio::time::Instant;
 
 use crate::{
-    Lease, Usage,
+    Lease,
     engine::Cost,
-    usage::{Charge, Tariff, UsageRecord},
+    usage::{Charge, Tariff, Usage, UsageRecord},
 };
 
 use super::{credentials::Credential, lease::Heard};
@@ -16,7 +16,7 @@ const ABSURD: u64 = 100_000_000;
 impl Lease {
     /// Tells what was really used. The first call counts. Without one, what was reserved stays
     /// charged. So it does with more than 100 million tokens, which no request has: that is reported as
-    /// [`Event::UsageIgnored`](crate::Event::UsageIgnored).
+    /// [`Event::UsageIgnored`](crate::event::Event::UsageIgnored).
     pub fn settle(&mut self, usage: Usage) {
         self.settle_as(usage, usage);
     }

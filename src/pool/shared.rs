@@ -18,9 +18,12 @@ use tokio::{
 };
 
 use crate::{
-    Affinity, Event, Exhausted, Reason,
+    Exhausted,
+    affinity::Affinity,
     endpoint::Endpoint,
     engine::{Ask, Engine, Grant, Time, WaiterId},
+    error::Reason,
+    event::Event,
     provider::{Answer, Provider, Rule, Ruling, Tokenizer},
     usage::{Prices, UsageSink},
 };

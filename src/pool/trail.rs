@@ -11,7 +11,12 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
 use tokio::time::Instant;
 
-use crate::{Blame, KeyId, Place, Ruling, Verdict, engine::Taught};
+use crate::{
+    KeyId, Verdict,
+    engine::Taught,
+    provider::Ruling,
+    verdict::{Blame, Place},
+};
 
 use super::{
     lease::Lease,
@@ -32,7 +37,7 @@ pub struct KeyUsed {
     pub place: Place,
     /// Whether it names what is wrong, or it was concluded from little more than the status.
     pub blame: Blame,
-    /// Why: the name of the [`Rule`](crate::Rule) that fired, such as `openai/insufficient-quota`; else
+    /// Why: the name of the [`Rule`](crate::provider::Rule) that fired, such as `openai/insufficient-quota`; else
     /// `accepted`.
     pub rule: Cow<'static, str>,
     /// How long the request waited in line for it.
@@ -55,7 +60,7 @@ impl KeyUsed {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use tower_key_rotation::{KeyId, KeyUsed, Ruling, Verdict};
+    /// use tower_key_rotation::{KeyId, KeyUsed, Verdict, provider::Ruling};
     ///
     /// let mut used = KeyUsed::new(KeyId::new("a1"), "org-a", Ruling::new(Verdict::Accepted, "accepted"));
     /// used.waited = Duration::from_secs(2);
@@ -94,7 +99,7 @@ pub struct Attempt {
     pub place: Place,
     /// Whether it names what is wrong, or it was concluded from little more than the status.
     pub blame: Blame,
-    /// Why: the name of the [`Rule`](crate::Rule) that fired; else `accepted`, or `no-answer`.
+    /// Why: the name of the [`Rule`](crate::provider::Rule) that fired; else `accepted`, or `no-answer`.
     pub rule: Cow<'static, str>,
     /// How long the request waited in line for it.
     pub waited: Duration,

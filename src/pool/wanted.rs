@@ -5,14 +5,17 @@ use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 use crate::{
-    Attempt, Demand, KeyId, KeyPool, Usage, Verdict,
+    Demand, KeyId, Verdict,
     affinity::Kin,
     engine::{Among, Ask, Before, Cost, Engine, Prior, Time, rank},
     provider::{Estimate, Operation},
-    usage::{ModelPrices, Tariff},
+    usage::{ModelPrices, Tariff, Usage},
 };
 
-use super::shared::{Core, Shared};
+use super::{
+    shared::{Core, Shared},
+    trail::Attempt,
+};
 
 /// After so many refusals for its rate without a hint, a request may be at fault itself.
 const SUSPECT: usize = 3;
@@ -24,7 +27,7 @@ const GRACE: u32 = 10;
 /// overflow.
 const MOST: u64 = 1 << 40;
 
-impl KeyPool {
+impl Shared {
     /// Puts together what a request wants: what its caller says goes before what was read from it.
     pub(super) fn with_ask<R>(
         &self,
@@ -32,7 +35,7 @@ impl KeyPool {
         act: impl FnOnce(&mut Core, Time, Ask) -> R,
     ) -> R {
         let prices = self.prices_of(wanted);
-        self.shared.with_at(wanted.now, |core, now| {
+        self.with_at(wanted.now, |core, now| {
             let ask = self.ask_among(core, now, wanted, prices, |among| among);
             act(core, now, ask)
         })
@@ -41,7 +44,7 @@ impl KeyPool {
     /// What the model of a request costs, if any limit counts money. It is looked up before the pool is
     /// locked.
     pub(super) fn prices_of(&self, wanted: &Wanted<'_>) -> Option<ModelPrices> {
-        let Shared { prices, provider, limits_spending, .. } = &*self.shared;
+        let Self { prices, provider, limits_spending, .. } = self;
         let is_priced = wanted.demand.nano_dollars == 0 && limits_spending.load(Ordering::Relaxed);
         let model = wanted.model().unwrap_or_default();
         is_priced.then(|| prices.of(&provider.spec().name, model))
@@ -57,7 +60,7 @@ impl KeyPool {
         among: impl FnOnce(Among) -> Among,
     ) -> Ask {
         let Wanted { demand, operation, estimate, kin, tried, since, .. } = wanted;
-        let Shared { clock, max_wait, provider, .. } = &*self.shared;
+        let Self { clock, max_wait, provider, .. } = self;
         let since = clock.time(*since);
         let lane = core.engine.lane(now, wanted.model());
         let mut deadline = since.after(*max_wait);
@@ -106,7 +109,7 @@ impl KeyPool {
         ask.deadline = core.engine.latest_start(&ask);
         let is_patient = wanted.may_wait && !core.engine.is_shadow();
         if let Some(bond) = ask.bond.as_mut().filter(|_| is_patient) {
-            bond.patient_until = since.after(self.shared.affinity.patience).min(ask.deadline);
+            bond.patient_until = since.after(self.affinity.patience).min(ask.deadline);
         }
         exclude(&core.engine, &mut ask, demand.excluded.iter());
         if !tried.is_empty() {

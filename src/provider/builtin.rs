@@ -4,8 +4,9 @@ use std::{borrow::Cow, error::Error, fmt, str::FromStr, sync::Arc};
 
 use super::{
     dialects::{
-        Anthropic, AzureOpenAi, Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Gemini, Generic,
-        GitHub, Groq, Mistral, OpenAi, OpenRouter, Perplexity, Together, XAi,
+        Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Generic, GitHub, Groq, Mistral, OpenRouter,
+        Perplexity, Together, XAi, anthropic::Anthropic, azure::AzureOpenAi, gemini::Gemini,
+        openai::OpenAi,
     },
     interface::Provider,
 };

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::rule::{Match, Rule};
-use crate::{Blame, Place};
+use crate::verdict::{Blame, Place};
 
 /// The rules behind those of every dialect.
 ///

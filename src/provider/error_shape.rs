@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::{Exhausted, Reason};
+use crate::{Exhausted, error::Reason};
 
 /// What a provider's errors look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,9 +16,9 @@ use super::{
     tokens::OutputCap,
 };
 use crate::{
-    Exhausted, Usage,
+    Exhausted,
     stream::{Framing, StreamEvent},
-    usage::UsageReader,
+    usage::{Usage, UsageReader},
 };
 
 /// A dialect: what is known of a provider, and how the library uses it.

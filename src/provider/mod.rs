@@ -1,7 +1,7 @@
 //! Dialects: how each provider takes a key, reports limits and refuses requests.
 //!
 //! A [`Provider`] translates between a provider's API and this crate. It holds no state and does no
-//! I/O. Its [`ProviderSpec`] is data: how a key is sent, how limits are reported, the [rules](rule) that
+//! I/O. Its [`ProviderSpec`] is data: how a key is sent, how limits are reported, the [rules](Rule) that
 //! judge refusals, and where models, tokens and usage are found.
 //!
 //! | dialect | key | limits hold for | in headers | when they are back |
@@ -37,13 +37,18 @@
 //! assert!(matches!(ruling.verdict, Verdict::QuotaExhausted { .. }));
 //! assert_eq!(ruling.rule, "openai/insufficient-quota");
 //! ```
+//!
+//! [`Anthropic`]: crate::Anthropic
+//! [`AzureOpenAi`]: crate::AzureOpenAi
+//! [`Gemini`]: crate::Gemini
+//! [`OpenAi`]: crate::OpenAi
 
 mod auth;
 mod builtin;
 mod clock;
 mod common_rules;
 mod decode;
-mod dialects;
+pub(crate) mod dialects;
 mod duration;
 mod error_body;
 mod error_shape;
@@ -51,12 +56,12 @@ mod exchange;
 mod interface;
 mod limits;
 mod model_path;
-pub mod operation;
+mod operation;
 mod processing_time;
 mod prompt_cache;
 mod request_body;
 mod retry_after;
-pub mod rule;
+mod rule;
 mod spec;
 mod stream_events;
 #[cfg(test)]
@@ -66,21 +71,25 @@ mod tokens;
 pub use self::{
     auth::AuthScheme,
     builtin::{Builtin, UnknownDialect},
-    dialects::*,
+    dialects::{
+        Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Generic, GitHub, Groq, Mistral, OpenRouter,
+        Perplexity, Together, XAi,
+    },
     error_shape::ErrorShape,
     exchange::{Answer, Call},
     interface::Provider,
     limits::{LimitHeader, LimitReading, Limits, Refill},
     model_path::ModelPath,
-    operation::{Operation, Operations},
+    operation::{Access, Kind, Operation, Operations},
     prompt_cache::PromptCache,
     request_body::Estimate,
-    rule::{Match, Rule, Ruling, Wait, WaitError},
+    rule::{Match, Rule, Ruling, Statuses, Wait, WaitError},
     spec::ProviderSpec,
     tokens::{OutputCap, TokenSize, Tokenizer},
 };
 pub(crate) use self::{
     decode::{Decoder, Encoding, unpacked},
+    operation::OPERATIONS,
     processing_time::processing_time,
 };
 pub use crate::stream::{EventScanner, Framing, Scanned, StreamEvent};

@@ -18,11 +18,11 @@ use super::{
     tokens::{OutputCap, TokenSize},
 };
 use crate::{
-    Scope,
+    Verdict,
     affinity::Kin,
     stream::Framing,
     usage::{UsageHeaders, UsageShape},
-    verdict::Verdict,
+    verdict::Scope,
 };
 
 /// What is known of a provider: how a key is sent, how limits are reported, what refusals look like,
@@ -33,7 +33,7 @@ use crate::{
 /// ```
 /// use std::time::Duration;
 /// use http::HeaderName;
-/// use tower_key_rotation::{ApiKey, KeyPool, Scope};
+/// use tower_key_rotation::{ApiKey, KeyPool, verdict::Scope};
 /// use tower_key_rotation::provider::{AuthScheme, ProviderSpec, Limits, LimitHeader, Refill, Rule};
 ///
 /// let weather = ProviderSpec::new("weather", "https://api.weather.example")

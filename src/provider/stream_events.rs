@@ -230,7 +230,10 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
-    use crate::provider::{Answer, OpenAi, Provider, Ruling};
+    use crate::{
+        OpenAi,
+        provider::{Answer, Provider, Ruling},
+    };
 
     fn event<'a>(name: &'a str, data: &'a str) -> StreamEvent<'a> {
         StreamEvent::new(name, data.as_bytes())

@@ -21,7 +21,7 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A body that may be able to be sent again.
 ///
 /// Implement it for a body of your own to use it with
-/// [`QuotaAwareRetry`](crate::QuotaAwareRetry) and without [`ReplayBodyLayer`](super::ReplayBodyLayer).
+/// [`QuotaAwareRetry`](crate::QuotaAwareRetry) and without [`ReplayBodyLayer`](crate::ReplayBodyLayer).
 pub trait Replay: Sized {
     /// The same body once more, from its beginning; `None` if it cannot be sent again.
     fn replay(&self) -> Option<Self>;
@@ -64,7 +64,7 @@ impl Replay for () {
 }
 
 /// A request body: buffered, or passing through because it is longer than
-/// [`ReplayBodyLayer::max_bytes`](super::ReplayBodyLayer::max_bytes). Only a buffered one can be sent again.
+/// [`ReplayBodyLayer::max_bytes`](crate::ReplayBodyLayer::max_bytes). Only a buffered one can be sent again.
 pub struct ReplayBody {
     kind: Kind,
 }

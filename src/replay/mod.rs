@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use http_body_util::BodyExt;
-//! use tower_key_rotation::{Replay, ReplayBody};
+//! use tower_key_rotation::{ReplayBody, replay::Replay};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
@@ -15,11 +15,13 @@
 //! assert_eq!(again.collect().await.unwrap().to_bytes(), "{}");
 //! # }
 //! ```
+//!
+//! [`ReplayBodyLayer`]: crate::ReplayBodyLayer
 
-mod body;
+pub(crate) mod body;
 mod buffer;
-mod layer;
+pub(crate) mod layer;
 
+pub use body::Replay;
 pub(crate) use body::{BrokenOff, longer_by};
-pub use body::{Replay, ReplayBody};
-pub use layer::{ReplayBodyLayer, ReplayBodyService, ResponseFuture};
+pub use layer::{ReplayBodyService, ResponseFuture};

@@ -44,10 +44,11 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`QuotaAwareRetry`]: crate::QuotaAwareRetry
 
 mod budget;
 mod delay;
-mod policy;
+pub(crate) mod policy;
 
 pub use delay::RetryDelay;
-pub use policy::QuotaAwareRetry;

@@ -7,9 +7,11 @@ use tokio::time::Instant;
 use tower::retry::Policy;
 
 use crate::{
-    Attempt, Demand, KeyPool, KeyUsed, Place, Ruling, Trail, Verdict,
-    pool::{Advice, Open},
+    Demand, KeyPool, KeyUsed, Trail, Verdict,
+    pool::{Advice, Attempt, Open},
+    provider::Ruling,
     replay::Replay,
+    verdict::Place,
 };
 
 use super::{budget::Budgets, delay::RetryDelay};
@@ -104,7 +106,7 @@ impl QuotaAwareRetry {
     }
 
     fn has_rotations_left(&self) -> bool {
-        usize::try_from(self.rotations).is_ok_and(|rotations| rotations <= self.pool.keys())
+        usize::try_from(self.rotations).is_ok_and(|rotations| rotations <= self.pool.key_count())
     }
 
     /// The other accounts at once, and then the line: nobody is shown a limit who can wait it out.
@@ -122,7 +124,7 @@ impl QuotaAwareRetry {
         let patience = trail.since() + self.pool.max_wait();
         let answer_by = request.extensions().get::<Demand>().and_then(|demand| demand.deadline);
         let latest = answer_by.map_or(patience, |answer_by| answer_by.min(patience));
-        let keys = u32::try_from(self.pool.keys()).unwrap_or(u32::MAX);
+        let keys = u32::try_from(self.pool.key_count()).unwrap_or(u32::MAX);
         let again = self.rotations.saturating_sub(keys).saturating_sub(1);
         (Instant::now() < latest).then(|| RetryDelay::backoff(again))
     }

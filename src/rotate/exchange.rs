@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
-use crate::{Lease, Ruling};
+use crate::{Lease, provider::Ruling};
 
 use super::{
     body::{ResponseBody, Stage, Tap},

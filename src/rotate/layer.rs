@@ -1,7 +1,5 @@
 //! The layer.
 
-use std::time::Duration;
-
 use tower_layer::Layer;
 
 use crate::KeyPool;
@@ -28,11 +26,6 @@ impl KeyRotationLayer {
     }
 
     define_option_setters!();
-
-    #[cfg(feature = "balance")]
-    pub(crate) fn options(&self) -> Options {
-        self.options
-    }
 }
 
 impl<S> Layer<S> for KeyRotationLayer {

@@ -14,7 +14,7 @@
 //!
 //! A stream does not count as accepted when its head comes. The head is held back until the first
 //! content, within the bounds of
-//! [`hold_back_timeout`](KeyRotationLayer::hold_back_timeout). A stream that begins with an error is
+//! [`hold_back_timeout`](crate::KeyRotationLayer::hold_back_timeout). A stream that begins with an error is
 //! a refusal like any other, although its response keeps the status 200. So a retry policy must go by
 //! [`KeyUsed::verdict`](crate::KeyUsed::verdict), and not by the status. A later error is passed on, and is
 //! judged too.
@@ -45,21 +45,24 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`KeyRotation`]: crate::KeyRotation
 
 mod body;
 mod exchange;
 mod future;
-mod layer;
+pub(crate) mod layer;
 mod options;
 mod request;
 mod response;
-mod service;
+pub(crate) mod service;
 
 pub use body::ResponseBody;
 pub use future::ResponseFuture;
-pub use layer::KeyRotationLayer;
-pub use service::KeyRotation;
 #[cfg(feature = "balance")]
 pub(crate) use {
-    exchange::Exchange, options::Options, request::RequestContext, response::turned_away,
+    exchange::Exchange,
+    options::{Options, define_option_setters},
+    request::RequestContext,
+    response::turned_away,
 };

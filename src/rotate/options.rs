@@ -5,11 +5,11 @@ use std::time::Duration;
 /// The options of the middleware; each is explained at its setter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
-    pub(super) annotate: bool,
-    pub(super) ask_usage: bool,
-    pub(super) hold_back_timeout: Duration,
-    pub(super) first_token_timeout: Option<Duration>,
-    pub(super) idle_timeout: Option<Duration>,
+    pub(crate) annotate: bool,
+    pub(crate) ask_usage: bool,
+    pub(crate) hold_back_timeout: Duration,
+    pub(crate) first_token_timeout: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
 }
 
 impl Options {
@@ -31,7 +31,7 @@ impl Default for Options {
     }
 }
 
-/// Defines the setters of a type that has a field `options`.
+/// Defines the setters of a layer or a service that has a field `options`.
 macro_rules! define_option_setters {
     () => {
         /// Whether accepted responses carry [`KeyUsed`](crate::KeyUsed) in their extensions; on by
@@ -64,7 +64,7 @@ macro_rules! define_option_setters {
         /// It applies to dialects that put errors into their streams
         /// ([`Provider::framing`](crate::provider::Provider::framing)). Other answers are passed on at
         /// once, and so are streams with another compression than gzip, deflate or brotli.
-        pub fn hold_back_timeout(mut self, timeout: Duration) -> Self {
+        pub fn hold_back_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.hold_back_timeout = timeout;
             self
         }
@@ -79,7 +79,7 @@ macro_rules! define_option_setters {
         /// policy sends the request with another key if it may be repeated. If it is not repeated, the
         /// caller gets the stream as it is, and goes on waiting. If not even a head has come, the
         /// response is a 504 in the provider's error shape.
-        pub fn first_token_timeout(mut self, timeout: Duration) -> Self {
+        pub fn first_token_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.first_token_timeout = Some(timeout);
             self
         }
@@ -90,11 +90,11 @@ macro_rules! define_option_setters {
         /// ends, and it ends with an error event: see [`ResponseBody`](crate::rotate::ResponseBody).
         /// The time counts only while the caller waits for a piece, so a slow reader does not make a
         /// slow provider.
-        pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        pub fn idle_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.idle_timeout = Some(timeout);
             self
         }
     };
 }
 
-pub(super) use define_option_setters;
+pub(crate) use define_option_setters;

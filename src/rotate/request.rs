@@ -9,10 +9,11 @@ use http::{
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::{
-    Demand, Exhausted, KeyPool, Lease, Reason, Trail,
+    Demand, Exhausted, KeyPool, Lease, ReplayBody, Trail,
+    error::Reason,
     pool::Wanted,
     provider::{Call, Provider},
-    replay::{BrokenOff, ReplayBody},
+    replay::BrokenOff,
 };
 
 use super::options::Options;

@@ -1,9 +1,6 @@
 //! The service: it asks the pool for a key and sends the request with it.
 
-use std::{
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};

@@ -8,7 +8,9 @@ use tokio_stream::StreamExt;
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 use tower::{Service, ServiceExt, discover::Change, load::Load};
 use tower_key_rotation::{
-    Account, Demand, Exhausted, KeyEndpoint, KeyEndpoints, KeyId, KeyPool, Limit, OpenAi, Reason,
+    Account, Demand, Exhausted, KeyId, KeyPool, Limit, OpenAi,
+    balance::{KeyEndpoint, KeyEndpoints},
+    pool::Reason,
 };
 
 use super::servers::{Body, Server, Servers, keys, request};
@@ -97,7 +99,7 @@ async fn an_actual_request_takes_the_reservation_of_a_ready_endpoint() {
 async fn a_refused_key_is_unready_before_its_response_is_seen_and_one_probe_reopens_it() {
     let servers = Servers::default();
     servers.set("k1", 429, 10);
-    let pool = keys(1).learn(false).build().unwrap();
+    let pool = keys(1).learn_limits(false).build().unwrap();
     let mut endpoint = endpoints(&pool, &servers).remove(0);
     assert_ready_ok!(readying!(endpoint).poll());
     // A second endpoint is ready too, and is not polled for now.
@@ -155,7 +157,7 @@ async fn a_request_larger_than_the_room_waits_in_the_queue_for_this_key() {
 async fn load_is_utilisation_then_requests_in_flight_and_failures_raise_it() {
     let servers = Servers::default();
     servers.set("k1", 500, 0);
-    let pool = keys(3).learn(false).build().unwrap();
+    let pool = keys(3).learn_limits(false).build().unwrap();
     let mut endpoints = endpoints(&pool, &servers);
     let [failing, busy, idle] = endpoints.as_mut_slice() else { panic!() };
     let _in_flight = busy.ready().await.unwrap().call(request());
@@ -169,7 +171,7 @@ async fn load_is_utilisation_then_requests_in_flight_and_failures_raise_it() {
 async fn a_key_after_a_cooldown_has_the_median_load() {
     let servers = Servers::default();
     servers.set("k1", 429, 0);
-    let pool = keys(5).learn(false).build().unwrap();
+    let pool = keys(5).learn_limits(false).build().unwrap();
     let mut endpoints = endpoints(&pool, &servers);
     endpoints[0].ready().await.unwrap().call(request()).await.unwrap();
     let mut in_flight = Vec::new();

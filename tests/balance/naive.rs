@@ -23,7 +23,7 @@ use tower::{
     retry::Policy,
     util::rng::HasherRng,
 };
-use tower_key_rotation::{Exhausted, KeyBalance, KeyEndpoints, QuotaAwareRetry};
+use tower_key_rotation::{Exhausted, KeyBalance, QuotaAwareRetry, balance::KeyEndpoints};
 
 use super::servers::{Body, Server, Servers, keys, offer, request};
 
@@ -112,7 +112,7 @@ async fn a_retry_by_latency_returns_to_the_refusing_key() {
 async fn a_retry_over_endpoints_goes_to_another_key() {
     for number in [2, 3, 5, 10] {
         let servers = one_refuses(number);
-        let pool = keys(number).learn(false).build().unwrap();
+        let pool = keys(number).learn_limits(false).build().unwrap();
         let client = servers.clone();
         let balance = KeyBalance::new(&pool, move |key| client.client(key));
         let stack = ServiceBuilder::new().retry(QuotaAwareRetry::new(&pool)).service(balance);
@@ -125,7 +125,7 @@ async fn a_retry_over_endpoints_goes_to_another_key() {
 async fn a_retry_over_towers_balance_of_endpoints_goes_to_another_key() {
     for number in [2, 3, 5, 10] {
         let servers = one_refuses(number);
-        let pool = keys(number).learn(false).build().unwrap();
+        let pool = keys(number).learn_limits(false).build().unwrap();
         let client = servers.clone();
         let endpoints = KeyEndpoints::new(&pool, move |key| client.client(key));
         let balance = Balance::from_rng(endpoints, HasherRng::with_hasher(Seeded(7)));
@@ -148,7 +148,7 @@ async fn a_balance_by_latency_prefers_a_key_that_refuses_fast() {
 #[tokio::test(start_paused = true)]
 async fn a_balance_of_keys_avoids_a_key_that_refuses_fast() {
     let servers = one_refuses(5);
-    let pool = keys(5).learn(false).build().unwrap();
+    let pool = keys(5).learn_limits(false).build().unwrap();
     let client = servers.clone();
     let balance = KeyBalance::new(&pool, move |key| client.client(key));
     let stack = ServiceBuilder::new().retry(QuotaAwareRetry::new(&pool)).service(balance);

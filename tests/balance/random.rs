@@ -14,7 +14,7 @@ use tokio::{
 };
 use tower::{Service, ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 use tower_key_rotation::{
-    Account, Demand, KeyBalance, KeyId, KeyInfo, KeyPool, Limit, OpenAi, QuotaAwareRetry,
+    Account, Demand, KeyBalance, KeyId, KeyPool, Limit, OpenAi, QuotaAwareRetry, pool::KeyInfo,
     rotate::ResponseBody,
 };
 
@@ -174,7 +174,7 @@ async fn a_hundred_thousand_random_steps_send_no_request_to_the_wrong_server() {
 
     let snapshot = world.pool.snapshot();
     assert!(snapshot.accounts.iter().all(|account| account.in_flight == 0));
-    assert!(snapshot.lanes.iter().all(|lane| lane.in_flight == 0 && lane.waiting == 0));
+    assert!(snapshot.models.iter().all(|lane| lane.in_flight == 0 && lane.waiting == 0));
     for name in world.keys.keys() {
         world.pool.remove_account(name).unwrap();
     }

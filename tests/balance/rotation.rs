@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use tower::{ServiceBuilder, ServiceExt};
-use tower_key_rotation::{Account, KeyBalance, KeyInfo, Limit, QuotaAwareRetry};
+use tower_key_rotation::{Account, KeyBalance, Limit, QuotaAwareRetry, pool::KeyInfo};
 
 use super::servers::{Servers, key, keys, offer, request};
 

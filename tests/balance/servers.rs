@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use tower::{Service, ServiceExt};
-use tower_key_rotation::{ApiKey, KeyInfo, KeyPool, KeyPoolBuilder, OpenAi};
+use tower_key_rotation::{ApiKey, KeyPool, KeyPoolBuilder, OpenAi, pool::KeyInfo};
 
 pub(crate) type Body = Full<Bytes>;
 

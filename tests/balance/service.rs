@@ -6,8 +6,9 @@ use http::StatusCode;
 use tokio::time::{Instant, timeout};
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_key_rotation::{
-    Account, Demand, Exhausted, KeyBalance, KeyId, KeyInfo, KeyPool, KeyPoolBuilder, KeyRotation,
-    KeyRotationLayer, KeyUsed, Limit, OpenAi, QuotaAwareRetry, Reason, Trail,
+    Account, Demand, Exhausted, KeyBalance, KeyId, KeyPool, KeyPoolBuilder, KeyRotation, KeyUsed,
+    Limit, OpenAi, QuotaAwareRetry, Trail,
+    pool::{KeyInfo, Reason},
 };
 
 use super::servers::{Body, Server, Servers, keys, request};
@@ -28,14 +29,13 @@ fn a_balance_is_clone_send_and_sync() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_balance_takes_the_options_of_a_rotation_layer() {
+async fn a_balance_has_the_setters_of_a_rotation_layer() {
     let servers = Servers::default();
     let pool = keys(1).build().unwrap();
     let balance = balance(&pool, &servers);
     let response = balance.clone().oneshot(request()).await.unwrap();
     assert!(response.extensions().get::<KeyUsed>().is_some());
-    let layer = KeyRotationLayer::new(&pool).annotate(false);
-    let response = balance.rotation(&layer).oneshot(request()).await.unwrap();
+    let response = balance.annotate(false).oneshot(request()).await.unwrap();
     assert!(response.extensions().get::<KeyUsed>().is_none());
 }
 

@@ -7,9 +7,10 @@ use http::{Request, header};
 use tokio::time::sleep;
 use tower::ServiceExt;
 use tower_key_rotation::{
-    Event, Snapshot,
+    event::Event,
     pool::Events,
     sandbox::{Dialect, Sandbox, Script},
+    snapshot::Snapshot,
 };
 
 use crate::gateway::{

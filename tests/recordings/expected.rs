@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 use tower_key_rotation::{
-    Blame, Place,
-    Place::{Account, Key, KeyModel, Model, Operation, Provider, ProviderModel},
     Verdict,
     provider::Ruling,
+    verdict::{
+        Blame,
+        Place::{self, Account, Key, KeyModel, Model, Operation, Provider, ProviderModel},
+    },
 };
 
 use crate::{coverage::Found, recording::Recording};

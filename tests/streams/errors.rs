@@ -3,8 +3,8 @@
 
 use http::StatusCode;
 use tower_key_rotation::{
-    Cohere, DeepSeek, Exhausted, Groq, KeyPool, OpenRouter,
-    provider::{Match, Rule},
+    Exhausted, KeyPool,
+    provider::{Cohere, DeepSeek, Groq, Match, OpenRouter, Rule},
     sandbox::Fault,
 };
 
@@ -14,7 +14,7 @@ use super::*;
 fn cooling_for(pool: &KeyPool, account: &str) -> Option<Duration> {
     let snapshot = pool.snapshot();
     let state = snapshot.accounts.iter().find(|state| &*state.name == account).unwrap();
-    let by_model = snapshot.lanes.iter().find_map(|lane| lane.cooling.get(account).copied());
+    let by_model = snapshot.models.iter().find_map(|lane| lane.cooling.get(account).copied());
     state.cooling_for.or(by_model)
 }
 
@@ -64,9 +64,10 @@ async fn a_failing_provider_is_retried_and_no_account_rests() {
         assert!(!read(response.into_body()).await.is_empty());
         assert_eq!(fake.stats().total().streams_finished, 1);
         let snapshot = pool.snapshot();
-        let blamed = |account: &tower_key_rotation::AccountState| account.cooling_for.is_some();
+        let blamed =
+            |account: &tower_key_rotation::snapshot::AccountState| account.cooling_for.is_some();
         assert!(!snapshot.accounts.iter().any(blamed), "{style:?}");
-        assert!(snapshot.lanes.iter().all(|lane| lane.cooling.is_empty()), "{style:?}");
+        assert!(snapshot.models.iter().all(|lane| lane.cooling.is_empty()), "{style:?}");
     }
 }
 

@@ -3,7 +3,7 @@
 use http_body_util::{Channel, channel};
 use tokio::time::{Instant, advance};
 use tower::util::BoxCloneService;
-use tower_key_rotation::{Generic, sandbox::Fault};
+use tower_key_rotation::{provider::Generic, sandbox::Fault};
 
 use super::*;
 

@@ -17,9 +17,10 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use tower::{Layer, Service, ServiceExt};
 use tower_key_rotation::{
     Account, Anthropic, ApiKey, Gemini, KeyPool, KeyPoolBuilder, KeyRotationLayer, KeyUsed, Limit,
-    OpenAi, ReplayBody, RotationStack, Snapshot, Trail, Verdict,
+    OpenAi, ReplayBody, RotationStack, Trail, Verdict,
     rotate::ResponseBody,
     sandbox::{Dialect, Sandbox, SandboxBuilder, Script},
+    snapshot::Snapshot,
 };
 
 /// The formats in which providers stream.

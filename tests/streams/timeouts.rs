@@ -1,7 +1,7 @@
 //! Streams that are late, and streams that stop.
 
 use tokio::time::Instant;
-use tower_key_rotation::{Exhausted, Reason, sandbox::Fault};
+use tower_key_rotation::{Exhausted, pool::Reason, sandbox::Fault};
 
 use super::*;
 

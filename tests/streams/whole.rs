@@ -1,7 +1,7 @@
 //! Errors inside a 200 that is no stream, for dialects that send such errors.
 
 use http_body_util::Channel;
-use tower_key_rotation::OpenRouter;
+use tower_key_rotation::provider::OpenRouter;
 
 use super::*;
 

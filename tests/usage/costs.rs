@@ -3,9 +3,11 @@
 
 use serde_json::{Value, json};
 use tower_key_rotation::{
-    AzureOpenAi, Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Generic, Groq, Mistral,
-    OpenRouter, Perplexity, Together, XAi,
-    provider::{Provider, ProviderSpec},
+    AzureOpenAi,
+    provider::{
+        Bedrock, Cerebras, Cohere, DeepSeek, Fireworks, Generic, Groq, Mistral, OpenRouter,
+        Perplexity, Provider, ProviderSpec, Together, XAi,
+    },
     usage::{Charge, Prices, Tariff, UsageReader},
 };
 

@@ -18,10 +18,10 @@ use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt};
 use tower_key_rotation::{
     Account, Anthropic, ApiKey, Gemini, KeyPool, KeyPoolBuilder, Limit, OpenAi, ReplayBody,
-    RotationStack, Usage,
+    RotationStack,
     rotate::ResponseBody,
     sandbox::{Dialect, Sandbox, SandboxBuilder, Script},
-    usage::{UsageRecord, UsageSink},
+    usage::{Usage, UsageRecord, UsageSink},
 };
 
 /// Keeps all records.

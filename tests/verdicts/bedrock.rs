@@ -1,4 +1,4 @@
-use tower_key_rotation::Bedrock;
+use tower_key_rotation::provider::Bedrock;
 
 use super::*;
 

@@ -1,4 +1,4 @@
-use tower_key_rotation::Cerebras;
+use tower_key_rotation::provider::Cerebras;
 
 use super::*;
 

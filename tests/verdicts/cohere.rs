@@ -1,4 +1,4 @@
-use tower_key_rotation::Cohere;
+use tower_key_rotation::provider::Cohere;
 
 use super::*;
 

@@ -1,4 +1,4 @@
-use tower_key_rotation::DeepSeek;
+use tower_key_rotation::provider::DeepSeek;
 
 use super::*;
 

@@ -1,4 +1,4 @@
-use tower_key_rotation::Fireworks;
+use tower_key_rotation::provider::Fireworks;
 
 use super::*;
 

@@ -1,4 +1,4 @@
-use tower_key_rotation::Generic;
+use tower_key_rotation::provider::Generic;
 
 use super::*;
 

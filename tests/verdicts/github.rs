@@ -1,4 +1,4 @@
-use tower_key_rotation::GitHub;
+use tower_key_rotation::provider::GitHub;
 
 use super::*;
 

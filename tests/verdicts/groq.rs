@@ -1,4 +1,4 @@
-use tower_key_rotation::Groq;
+use tower_key_rotation::provider::Groq;
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! What comes from proxies, gateways and load balancers, whatever is behind them.
 
-use tower_key_rotation::{Anthropic, Gemini, Generic, OpenAi};
+use tower_key_rotation::{Anthropic, Gemini, OpenAi, provider::Generic};
 
 use super::*;
 

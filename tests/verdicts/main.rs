@@ -30,8 +30,9 @@ use std::{
 
 use http::{HeaderMap, StatusCode};
 use tower_key_rotation::{
-    Blame, Place, Verdict,
+    Verdict,
     provider::{Answer, Provider, Ruling},
+    verdict::{Blame, Place},
 };
 
 /// What it is, status, headers, body; what it says, and the rule that says so.

@@ -1,4 +1,4 @@
-use tower_key_rotation::Mistral;
+use tower_key_rotation::provider::Mistral;
 
 use super::*;
 

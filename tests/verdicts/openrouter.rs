@@ -1,4 +1,4 @@
-use tower_key_rotation::OpenRouter;
+use tower_key_rotation::provider::OpenRouter;
 
 use super::*;
 

@@ -1,4 +1,4 @@
-use tower_key_rotation::Perplexity;
+use tower_key_rotation::provider::Perplexity;
 
 use super::*;
 

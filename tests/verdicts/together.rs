@@ -1,4 +1,4 @@
-use tower_key_rotation::Together;
+use tower_key_rotation::provider::Together;
 
 use super::*;
 

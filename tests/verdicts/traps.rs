@@ -1,7 +1,7 @@
 //! Headers that are absent, doubled, negative, beyond all bounds, in the wrong unit or by a wrong clock,
 //! and several dimensions at once.
 
-use tower_key_rotation::{Anthropic, GitHub, OpenAi};
+use tower_key_rotation::{Anthropic, OpenAi, provider::GitHub};
 
 use super::*;
 

@@ -1,4 +1,4 @@
-use tower_key_rotation::XAi;
+use tower_key_rotation::provider::XAi;
 
 use super::*;
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use http::{Request, Response, response::Builder};
 use http_body_util::Full;
-use tower_key_rotation::{Anthropic, Generic, KeyPool, KeyPoolBuilder, OpenAi};
+use tower_key_rotation::{Anthropic, KeyPool, KeyPoolBuilder, OpenAi, provider::Generic};
 
 use super::plan::{Fault, Outage, Task, What};
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tower_key_rotation::{StandingState, Whereabouts};
+use tower_key_rotation::{event::Whereabouts, snapshot::StandingState};
 
 use super::{
     plan::{END, PEACE, Plan, Seconds, Task, What},

@@ -9,8 +9,10 @@ use http_body_util::{BodyExt, Full};
 use tokio::time::{Instant, sleep};
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tower_key_rotation::{
-    Account, ApiKey, Demand, Exhausted, KeyPool, KeyRotationLayer, Limit, QuotaAwareRetry, Reason,
-    ReplayBody, ReplayBodyLayer, Snapshot, StandingState,
+    Account, ApiKey, Demand, Exhausted, KeyPool, KeyRotationLayer, Limit, QuotaAwareRetry,
+    ReplayBody, ReplayBodyLayer,
+    pool::Reason,
+    snapshot::{Snapshot, StandingState},
 };
 
 use super::{

@@ -14,7 +14,7 @@ mod value;
 use std::{fmt, net::SocketAddr, time::Duration};
 
 use secrecy::SecretString;
-use tower_key_rotation::{Account, Limit, Rule};
+use tower_key_rotation::{Account, Limit, provider::Rule};
 
 pub(crate) use dialect::{Dialect, Served};
 pub(crate) use environment::Surroundings;

@@ -17,8 +17,8 @@ use std::ops::RangeInclusive;
 
 use axum::http::HeaderName;
 use tower_key_rotation::{
-    Blame, Place, Rule,
-    provider::{Match, Wait, rule::Statuses},
+    provider::{Match, Rule, Statuses, Wait},
+    verdict::{Blame, Place},
 };
 
 use super::{

@@ -52,8 +52,8 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use tower_key_rotation::{
-        KeyId, Usage,
-        usage::{Charge, Dimension, Interval, Ledger, Query, UsageRecord, UsageSink},
+        KeyId,
+        usage::{Charge, Dimension, Interval, Ledger, Query, Usage, UsageRecord, UsageSink},
     };
 
     use super::*;

@@ -19,7 +19,8 @@ use std::{
 
 use rusqlite::{Connection, Row, Transaction, params_from_iter, types::Value};
 use tower_key_rotation::{
-    KeyId, KeyPool, Saved,
+    KeyId, KeyPool,
+    pool::Saved,
     usage::{Dimensions, Interval, Ledger, Totals, UsageRow},
 };
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tower_key_rotation::{Demand, KeyPool, Reason, Usage, Verdict};
+use tower_key_rotation::{Demand, KeyPool, Verdict, pool::Reason, usage::Usage};
 
 use super::{Client, Reply, send};
 use crate::{

@@ -56,7 +56,7 @@ fn pool(seed: u64) -> KeyPool {
     let pool = KeyPool::builder(OpenAi::default())
         .seed(seed)
         .max_wait(PATIENCE - LONGEST_ANSWER)
-        .line(1 << 24)
+        .max_queued(1 << 24)
         .accounts((0..ACCOUNTS).map(|account| {
             Account::new(name(account)).key(ApiKey::new(secret(account))).limit(Day::limit())
         }));

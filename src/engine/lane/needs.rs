@@ -6,8 +6,8 @@
 //! needed is given back when the answer tells.
 
 use crate::{
-    Usage,
     engine::{ask::Prior, lane::average::Average},
+    usage::Usage,
 };
 
 /// A ratio of one, and how many tokens of an answer are counted as a token: fractions are not lost.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    Limit, Place,
+    Limit,
     engine::{
         ask::Cost,
         grant::Grant,
@@ -18,6 +18,7 @@ use crate::{
         time::{SECOND, Time},
     },
     limit::Metered,
+    verdict::Place,
 };
 
 /// More limits than any provider tells of for one model.

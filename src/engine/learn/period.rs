@@ -76,7 +76,7 @@ fn shown(reading: &LimitReading) -> Option<RangeInclusive<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Scope, limit::Metered};
+    use crate::{limit::Metered, verdict::Scope};
 
     fn rolling(limit: u64, remaining: u64, millis: u64) -> Option<u64> {
         let reading = LimitReading {

@@ -13,6 +13,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use crate::{
+    Limit,
     engine::{
         ask::Cost,
         latch::Latch,
@@ -22,7 +23,7 @@ use crate::{
         room::Room,
         time::Time,
     },
-    limit::{Limit, Metered, Window as Edges},
+    limit::{Metered, Window as Edges},
 };
 
 /// From this share of what may be spent at once on, in 65,536ths: four fifths.

@@ -1,8 +1,9 @@
 //! All that counts a request on one account, as one: it has room when all of it has.
 
 use crate::{
+    Limit,
     engine::{ask::Cost, ids::Meters, meter::Meter, room::Room, time::Time},
-    limit::{Limit, Metered},
+    limit::Metered,
 };
 
 /// The meters of an account that count a model, and those that were learnt for that model alone.

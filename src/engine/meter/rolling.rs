@@ -5,12 +5,12 @@
 //! the clock than the burst allows. Debt is simply a `paid` far in the future.
 
 use crate::{
+    Limit,
     engine::{
         meter::{Spent, claims::Claims, round_trip::UNMEASURED},
         room::Room,
         time::{Time, nanos},
     },
-    limit::Limit,
 };
 
 const SCALE: u32 = 32;

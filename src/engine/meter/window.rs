@@ -5,12 +5,13 @@ use std::time::Duration;
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
 use crate::{
+    Limit,
     engine::{
         meter::{Spent, round_trip::UNMEASURED},
         room::Room,
         time::{Time, nanos},
     },
-    limit::{Limit, Window as Edges},
+    limit::Window as Edges,
 };
 
 #[derive(Clone, Debug)]

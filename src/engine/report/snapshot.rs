@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    KeyId, Place,
+    KeyId,
     engine::{
         Engine,
         evidence::refusal::Refusal,
@@ -16,9 +16,10 @@ use crate::{
     },
     event::Whereabouts,
     snapshot::{
-        AccountState, BudgetState, KeyState, LaneState, LastRefusal, MeterState, Snapshot,
+        AccountState, BudgetState, KeyState, LastRefusal, MeterState, ModelState, Snapshot,
         StandingState, TenantState,
     },
+    verdict::Place,
 };
 
 impl Engine {
@@ -28,9 +29,9 @@ impl Engine {
             pool,
             live_keys: self.live_keys,
             waiting: self.waiting,
-            braked_for: cooling(&self.provider, now),
-            panic: self.panic.is_raised(),
-            shadow_held_back: self.shadow.as_ref().map(|shadow| shadow.held_back),
+            overloaded_for: cooling(&self.provider, now),
+            all_failing: self.panic.is_raised(),
+            dry_run_held_back: self.shadow.as_ref().map(|shadow| shadow.held_back),
             affinity: self.affinities.state(),
             verdicts: self.counters.verdicts(),
             budgets: self
@@ -44,7 +45,7 @@ impl Engine {
                 .declared()
                 .map(|(_, account)| self.account_state(now, account))
                 .collect(),
-            lanes: self.lanes.iter().map(|lane| self.lane_state(now, lane)).collect(),
+            models: self.lanes.iter().map(|lane| self.model_state(now, lane)).collect(),
             tenants: self.tenant_states().collect(),
         }
     }
@@ -86,7 +87,7 @@ impl Engine {
     fn standing_states(&self, now: Time) -> impl Iterator<Item = StandingState> {
         let account_of = |ix: AccountIx| Some(Arc::clone(&self.accounts[ix.index()].name));
         let key_of = |ix: KeyIx| Some(self.keys[ix.index()].id.clone());
-        let place = Whereabouts::of;
+        let place = Whereabouts::new;
         let provider = std::iter::once((place(Place::Provider), &self.provider));
         let accounts = self.declared().map(move |(ix, account)| {
             (Whereabouts { account: account_of(ix), ..place(Place::Account) }, &account.standing)
@@ -143,7 +144,7 @@ impl Engine {
         keys.filter_map(|key| key.refusal.as_deref()).max_by_key(|refusal| refusal.at)
     }
 
-    fn lane_state(&self, now: Time, lane: &Lane) -> LaneState {
+    fn model_state(&self, now: Time, lane: &Lane) -> ModelState {
         let cooling = self.declared().filter_map(|(ix, account)| {
             let standing = &lane.seat(ix).standing;
             Some((account.name.clone(), cooling(standing, now)?))
@@ -155,7 +156,7 @@ impl Engine {
             (!meters.is_empty()).then(|| (account.name.clone(), meters))
         });
         let overloaded_for = self::cooling(&lane.standing, now);
-        LaneState {
+        ModelState {
             model: lane.model.clone(),
             waiting: lane.line.len(),
             in_flight: lane.in_flight,

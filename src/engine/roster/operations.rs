@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     engine::ids::OpIx,
-    provider::operation::{Access, OPERATIONS, Operation},
+    provider::{Access, OPERATIONS, Operation},
 };
 
 /// So many operations that no dialect knows have a number of their own; all others share one.

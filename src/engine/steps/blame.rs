@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    KeyId, Place,
+    KeyId,
     engine::{
         Engine,
         grant::Grant,
@@ -12,6 +12,7 @@ use crate::{
         standing::{Cause, Kind, Outcome, Standing, Suspicion},
         time::{SECOND, Time},
     },
+    verdict::Place,
 };
 
 /// So close together narrower places agree.

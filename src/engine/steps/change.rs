@@ -20,12 +20,13 @@ use crate::{
 impl Engine {
     /// The account of a name, if it is declared or still leaving.
     pub(crate) fn find_account(&self, name: &str) -> Option<AccountIx> {
-        self.by_name.find(name, |ix| &self.accounts[ix.index()].name)
+        self.by_name.find(name, |slot| &self.accounts[slot].name).map(AccountIx::new)
     }
 
     /// The key of an id, if it is declared or still leaving.
     pub(crate) fn find_key(&self, id: &KeyId) -> Option<KeyIx> {
-        self.by_id.find(id.as_str(), |ix| self.keys[ix.index()].id.as_str())
+        let slot = self.by_id.find(id.as_str(), |slot| self.keys[slot].id.as_str())?;
+        Some(self.keys[slot].ix)
     }
 
     /// How many keys are declared.
@@ -43,7 +44,7 @@ impl Engine {
             return ix;
         }
         let ix = self.free_accounts.pop().unwrap_or(AccountIx::new(self.accounts.len()));
-        self.by_name.insert(&new.name, ix, |ix| &self.accounts[ix.index()].name);
+        self.by_name.insert(&new.name, ix.index(), |slot| &self.accounts[slot].name);
         self.place_last(ix);
         self.note_spending(new.meters.iter());
         let account = Account::new(new);
@@ -72,8 +73,8 @@ impl Engine {
             }
             None => {
                 let ix = self.free_keys.pop().unwrap_or(KeyIx::new(self.keys.len()));
-                let id_of = |ix: KeyIx| self.keys[ix.index()].id.as_str();
-                self.by_id.insert(new.id.as_str(), ix, id_of);
+                let id_of = |slot: usize| self.keys[slot].id.as_str();
+                self.by_id.insert(new.id.as_str(), ix.index(), id_of);
                 self.note_spending(new.meters.iter());
                 let key = Key::new(ix, account, new, &self.accounts[account.index()].way);
                 match self.keys.get_mut(ix.index()) {
@@ -229,7 +230,7 @@ impl Engine {
             key.life = Life::Gone;
             key.meters = Box::default();
             // By now its id may be another key's.
-            self.by_id.remove(key.id.as_str(), ix);
+            self.by_id.remove(key.id.as_str(), ix.index());
             self.free_keys.push(ix.next());
         }
         if self.accounts[account.index()].is_leaving {
@@ -239,7 +240,7 @@ impl Engine {
 
     fn let_go_account(&mut self, ix: AccountIx) {
         let account = &mut self.accounts[ix.index()];
-        if account.in_flight > 0 || !self.by_name.remove(&account.name, ix) {
+        if account.in_flight > 0 || !self.by_name.remove(&account.name, ix.index()) {
             return;
         }
         account.meters = Vec::new();

@@ -1,7 +1,6 @@
 //! Choosing an account with room, and a key of it.
 
 use crate::{
-    Place,
     engine::{
         Engine,
         ask::{Among, Ask, Cost},
@@ -13,6 +12,7 @@ use crate::{
         time::Time,
     },
     strategy::{Candidate, Look},
+    verdict::Place,
 };
 
 /// More accounts than any strategy has reason to look at.
@@ -179,7 +179,8 @@ impl Engine {
         self.strategy.load(&Candidate {
             account: &state.name,
             weight: state.weight,
-            used_share: state.quota(self.lanes[lane].seat(account)).used_share(now),
+            used_share: state.quota(self.lanes[lane].seat(account)).used_share(now) as f64
+                / 65_536.0,
             in_flight: state.in_flight,
             served: state.served,
         })

@@ -3,7 +3,7 @@
 use std::{fmt::Write, sync::Arc, time::Duration};
 
 use crate::{
-    Exhausted, Place, Reason,
+    Exhausted,
     engine::{
         Engine,
         ask::Ask,
@@ -12,6 +12,8 @@ use crate::{
         standing::{Cause, Kind, Standing},
         time::Time,
     },
+    error::Reason,
+    verdict::Place,
 };
 
 /// What holds a key.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    Exhausted, Reason,
+    Exhausted,
     engine::{
         Engine,
         ask::{Among, Ask},
@@ -15,6 +15,7 @@ use crate::{
         standing::Standing,
         time::Time,
     },
+    error::Reason,
     limit::Metered,
 };
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Blame, Limit, Place, Verdict,
+    Limit, Verdict,
     engine::{
         Engine,
         evidence::refusal::Refusal,
@@ -16,6 +16,7 @@ use crate::{
         time::{SECOND, Time},
     },
     event::{Event, Whereabouts},
+    verdict::{Blame, Place},
 };
 
 /// Panic is over when nobody had to be spared for so long.
@@ -137,7 +138,7 @@ impl Engine {
             self.at_fault.contradict(caller, grant.operation);
         }
         if self.panic.lower_after(now, CALM) {
-            self.events.push(Event::PanicEnded);
+            self.events.push(Event::AllFailingEnded);
         }
         let at = grant.at();
         if let Some(place) = self.succeeded(at, grant.sent) {
@@ -231,7 +232,7 @@ impl Engine {
         };
         if standing.cool(now, sent, None, &cause, &mut self.rng) {
             let wait = now.until(standing.until());
-            let place = Whereabouts { model, ..Whereabouts::of(place) };
+            let place = Whereabouts { model, ..Whereabouts::new(place) };
             let (kind, rule) = (cause.kind.name(), cause.rule);
             self.events.push(Event::Resting { place, kind, rule, wait });
         }
@@ -353,7 +354,7 @@ impl Engine {
         if 2 * (resting + 1) <= total {
             self.cool(now, grant, Place::Account, None, cause);
         } else if self.panic.raise(now) {
-            self.events.push(Event::PanicBegan { resting, total: self.order.len() });
+            self.events.push(Event::AllFailing { resting, total: self.order.len() });
         }
     }
 

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use crate::{
-    Place,
     engine::{
         Engine,
         grant::Grant,
@@ -15,6 +14,7 @@ use crate::{
         time::{SECOND, Time},
     },
     event::Whereabouts,
+    verdict::Place,
 };
 
 impl Engine {

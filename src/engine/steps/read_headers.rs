@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    Limit, Scope,
+    Limit,
     engine::{
         Engine,
         grant::Grant,
@@ -16,6 +16,7 @@ use crate::{
     event::Event,
     limit::Window as Edges,
     provider::{LimitReading, Refill},
+    verdict::Scope,
 };
 
 /// Larger amounts are nobody's limit.

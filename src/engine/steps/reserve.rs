@@ -1,7 +1,7 @@
 //! Reserving for one request, and the end of that.
 
 use crate::{
-    Usage, Verdict,
+    Verdict,
     engine::{
         Engine,
         ask::{Ask, Cost},
@@ -12,6 +12,7 @@ use crate::{
         time::Time,
     },
     event::Event,
+    usage::Usage,
 };
 
 impl Engine {

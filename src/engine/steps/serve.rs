@@ -1,7 +1,7 @@
 //! Waiting in line, and being served.
 
 use crate::{
-    Exhausted, Reason,
+    Exhausted,
     engine::{
         Engine,
         ask::Ask,
@@ -12,6 +12,7 @@ use crate::{
         steps::choose::Passing,
         time::Time,
     },
+    error::Reason,
 };
 
 impl Engine {

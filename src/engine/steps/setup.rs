@@ -74,9 +74,9 @@ impl Engine {
     pub(crate) fn reserve(&mut self, accounts: usize, keys: usize) {
         self.accounts.reserve_exact(accounts);
         self.order.reserve_exact(accounts);
-        self.by_name.reserve(accounts, |ix| &self.accounts[ix.index()].name);
+        self.by_name.reserve(accounts, |slot| &self.accounts[slot].name);
         self.keys.reserve_exact(keys);
-        self.by_id.reserve(keys, |ix| self.keys[ix.index()].id.as_str());
+        self.by_id.reserve(keys, |slot| self.keys[slot].id.as_str());
         self.lanes.iter_mut().for_each(|lane| lane.reserve(accounts));
     }
 

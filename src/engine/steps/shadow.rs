@@ -30,7 +30,7 @@ impl Engine {
             let (told, before) = shadow.told.unwrap_or_default();
             if shadow.told.is_none() || now.since(told) >= SECOND {
                 shadow.told = Some((now, shadow.held_back));
-                self.events.push(Event::ShadowHeldBack {
+                self.events.push(Event::DryRunHeldBack {
                     requests: shadow.held_back - before,
                     total: shadow.held_back,
                 });

@@ -1,7 +1,7 @@
 //! Limits on spending: whether a request may be paid for.
 
 use crate::{
-    Exhausted, Reason,
+    Exhausted,
     engine::{
         Engine,
         ask::Ask,
@@ -10,6 +10,7 @@ use crate::{
         room::Room,
         time::Time,
     },
+    error::Reason,
     event::Event,
     limit::Metered,
 };

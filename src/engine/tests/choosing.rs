@@ -57,7 +57,7 @@ fn in_shadow_mode_nothing_is_held_back_and_all_that_would_be_is_counted() {
         }
     }
     let snapshot = engine.snapshot(at(110.0), "p".into());
-    assert_eq!(snapshot.shadow_held_back, Some(300), "of 500, two accounts of one a second");
+    assert_eq!(snapshot.dry_run_held_back, Some(300), "of 500, two accounts of one a second");
     let told = engine.take_events().iter().filter(|event| is_shadow(event)).count();
     assert!((90..=100).contains(&told), "once a second, not {told} times");
     let mut grants: Vec<_> = (0..4).filter_map(|_| admit(&mut engine, at(200.0))).collect();
@@ -68,7 +68,7 @@ fn in_shadow_mode_nothing_is_held_back_and_all_that_would_be_is_counted() {
 }
 
 fn is_shadow(event: &Event) -> bool {
-    matches!(event, Event::ShadowHeldBack { .. })
+    matches!(event, Event::DryRunHeldBack { .. })
 }
 
 #[test]
@@ -82,11 +82,11 @@ fn when_most_accounts_fail_it_is_told_and_none_is_benched_for_it() {
         }
     }
     let panics = |events: &[Event]| {
-        let began = events.iter().filter(|event| matches!(event, Event::PanicBegan { .. })).count();
-        (began, events.iter().filter(|event| matches!(event, Event::PanicEnded)).count())
+        let began = events.iter().filter(|event| matches!(event, Event::AllFailing { .. })).count();
+        (began, events.iter().filter(|event| matches!(event, Event::AllFailingEnded)).count())
     };
     assert_eq!(panics(&engine.take_events()), (1, 0), "told once");
-    assert!(engine.snapshot(at(20.0), "p".into()).panic);
+    assert!(engine.snapshot(at(20.0), "p".into()).all_failing);
     let mut grant = admit(&mut engine, at(40.0)).unwrap();
     judge(&mut engine, at(40.0), &mut grant, Verdict::Accepted);
     assert_eq!(panics(&engine.take_events()), (0, 1));

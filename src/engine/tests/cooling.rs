@@ -10,7 +10,7 @@ fn limited(seconds: u64) -> Verdict {
 fn cooling_for(engine: &Engine, now: Time, account: usize) -> f64 {
     let snapshot = engine.snapshot(now, "p".into());
     let name = &snapshot.accounts[account].name;
-    let lane = snapshot.lanes.iter().find_map(|lane| lane.cooling.get(name));
+    let lane = snapshot.models.iter().find_map(|lane| lane.cooling.get(name));
     lane.or(snapshot.accounts[account].cooling_for.as_ref()).map_or(0.0, Duration::as_secs_f64)
 }
 

@@ -11,13 +11,13 @@ fn lanes_are_bounded_whatever_models_callers_name() {
         want.lane = engine.lane(at(0.0), Some(&format!("model-{i}")));
         held.extend(engine.admit(at(0.0), &want));
     }
-    assert!(engine.snapshot(at(0.0), "p".into()).lanes.len() <= 1_024);
+    assert!(engine.snapshot(at(0.0), "p".into()).models.len() <= 1_024);
     assert!(held.len() < 2_000, "models beyond the bound escaped every limit");
     held.into_iter().for_each(|grant| engine.end(at(0.0), grant));
-    assert!(engine.snapshot(at(0.0), "p".into()).lanes.iter().all(|lane| lane.in_flight == 0));
+    assert!(engine.snapshot(at(0.0), "p".into()).models.iter().all(|lane| lane.in_flight == 0));
     let has_lane = |engine: &mut Engine, now, model: &str| {
         engine.lane(now, Some(model));
-        let lanes = engine.snapshot(now, "p".into()).lanes;
+        let lanes = engine.snapshot(now, "p".into()).models;
         lanes.iter().any(|lane| lane.model.as_deref() == Some(model))
     };
     assert!(!has_lane(&mut engine, at(59.0), "gpt-4o"), "a lane was taken that is in use");

@@ -19,9 +19,12 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    Account as Declared, Affinity, ApiKey, Blame, KeyId, Limit, Place, Reason, Scope, Usage,
-    Verdict,
+    Account as Declared, ApiKey, KeyId, Limit, Verdict,
+    affinity::Affinity,
+    error::Reason,
     provider::{LimitReading, Refill},
+    usage::Usage,
+    verdict::{Blame, Place, Scope},
 };
 
 const SECOND: u64 = 1_000_000_000;

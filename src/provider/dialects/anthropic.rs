@@ -5,13 +5,13 @@ use std::sync::LazyLock;
 use http::{HeaderName, HeaderValue};
 
 use crate::{
-    Blame, Place, Scope,
     limit::Metered,
     provider::{
         AuthScheme, Framing, LimitHeader, Limits, Match, OutputCap, Provider, ProviderSpec, Refill,
         Rule, TokenSize, Wait, error_shape::ErrorShape, operation::Operations,
     },
     usage::UsageShape,
+    verdict::{Blame, Place, Scope},
 };
 
 /// Anthropic: messages and the rest of `https://api.anthropic.com/v1`, the OpenAI-compatible

@@ -6,12 +6,12 @@ use http::HeaderName;
 
 use super::openai;
 use crate::{
-    Blame, Place, Scope,
     provider::{
         AuthScheme, LimitHeader, Limits, Provider, ProviderSpec, Refill, Rule, TokenSize, Wait,
         limits::MINUTE, model_path::ModelPath,
     },
     usage::UsageShape,
+    verdict::{Blame, Place, Scope},
 };
 
 /// Azure OpenAI, or Azure AI Foundry: one resource, by its endpoint.

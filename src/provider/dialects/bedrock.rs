@@ -5,12 +5,12 @@ use std::sync::LazyLock;
 use http::HeaderName;
 
 use crate::{
-    Blame, Place, Scope,
     provider::{
         Framing, Limits, Match, OutputCap, Provider, ProviderSpec, Refill, Rule,
         error_shape::ErrorShape, model_path::ModelPath, operation::Operations,
     },
     usage::{UsageHeaders, UsageShape},
+    verdict::{Blame, Place, Scope},
 };
 
 /// AWS Bedrock with an API key: one region's runtime, converse and invoke alike.
@@ -30,7 +30,7 @@ use crate::{
 ///   (<https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html>)
 ///
 /// ```
-/// use tower_key_rotation::{Bedrock, provider::Provider};
+/// use tower_key_rotation::provider::{Bedrock, Provider};
 ///
 /// let bedrock = Bedrock::region("eu-central-1");
 /// assert_eq!(bedrock.spec().origin, "https://bedrock-runtime.eu-central-1.amazonaws.com");

@@ -4,13 +4,13 @@ use std::sync::LazyLock;
 
 use super::openai;
 use crate::{
-    Place, Scope,
     provider::{
         LimitHeader, Limits, Provider, ProviderSpec, Refill, Rule, Wait,
         error_shape::ErrorShape,
         limits::{DAY, HOUR, MINUTE},
     },
     usage::UsageShape,
+    verdict::{Place, Scope},
 };
 
 /// Cerebras: `https://api.cerebras.ai/v1`, in OpenAI's dialect.

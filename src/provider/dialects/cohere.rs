@@ -5,12 +5,12 @@ use std::sync::LazyLock;
 use http::HeaderName;
 
 use crate::{
-    Place, Scope,
     provider::{
         Framing, LimitHeader, Limits, Provider, ProviderSpec, Refill, Rule, Wait,
         error_shape::ErrorShape, limits::MINUTE, operation::Operations,
     },
     usage::UsageShape,
+    verdict::{Place, Scope},
 };
 
 /// Cohere: `https://api.cohere.com`, versions 1 and 2 and the OpenAI-compatible `/compatibility/v1`.

@@ -6,9 +6,9 @@ use http::HeaderName;
 
 use super::openai;
 use crate::{
-    Scope,
     provider::{AuthScheme, Limits, OutputCap, Provider, ProviderSpec, Refill, Rule, TokenSize},
     usage::UsageShape,
+    verdict::Scope,
 };
 
 /// DeepSeek: `https://api.deepseek.com`, in OpenAI's dialect, and in Anthropic's on `/anthropic`.

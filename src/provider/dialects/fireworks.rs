@@ -4,12 +4,12 @@ use std::sync::LazyLock;
 
 use super::openai;
 use crate::{
-    Blame, Place, Scope,
     limit::Metered,
     provider::{
         LimitHeader, Limits, OutputCap, Provider, ProviderSpec, Refill, Rule, limits::MINUTE,
     },
     usage::UsageShape,
+    verdict::{Blame, Place, Scope},
 };
 
 /// Fireworks: `https://api.fireworks.ai/inference/v1`, in OpenAI's dialect.

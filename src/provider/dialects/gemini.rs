@@ -5,12 +5,12 @@ use std::{borrow::Cow, sync::LazyLock};
 use http::HeaderName;
 
 use crate::{
-    Blame, Place, Scope,
     provider::{
         AuthScheme, Call, Estimate, Framing, Limits, Match, Provider, ProviderSpec, Refill, Rule,
         TokenSize, Wait, error_shape::ErrorShape, model_path::ModelPath, operation::Operations,
     },
     usage::UsageShape,
+    verdict::{Blame, Place, Scope},
 };
 
 /// Google's Gemini API: `https://generativelanguage.googleapis.com/v1beta`, the OpenAI-compatible

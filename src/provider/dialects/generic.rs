@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use http::HeaderName;
 
 use crate::{
-    Blame, Scope,
     provider::{
         AuthScheme, LimitHeader, Limits, Match, Provider, ProviderSpec, Refill, Rule, Wait,
         limits::MINUTE,
     },
+    verdict::{Blame, Scope},
 };
 
 /// Any API that takes a key in a header and refuses with the usual status codes.
@@ -36,7 +36,7 @@ use crate::{
 ///
 /// ```
 /// use http::HeaderName;
-/// use tower_key_rotation::{Generic, provider::{ProviderSpec, Provider, Rule}};
+/// use tower_key_rotation::provider::{Generic, Provider, ProviderSpec, Rule};
 ///
 /// let maps = Generic::new("https://maps.example.com")
 ///     .name("maps")

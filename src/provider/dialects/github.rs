@@ -5,13 +5,13 @@ use std::{sync::LazyLock, time::Duration};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{
-    Place, Scope,
     provider::{
         LimitHeader, Limits, Match, Provider, ProviderSpec, Refill, Rule, Wait,
         error_shape::ErrorShape,
         limits::{HOUR, MINUTE},
         model_path::ModelPath,
     },
+    verdict::{Place, Scope},
 };
 
 /// GitHub's REST API: `https://api.github.com`.

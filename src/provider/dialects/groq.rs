@@ -4,12 +4,12 @@ use std::{sync::LazyLock, time::Duration};
 
 use super::openai;
 use crate::{
-    Blame, Place, Scope,
     provider::{
         LimitHeader, Limits, PromptCache, Provider, ProviderSpec, Refill, Rule, Wait,
         limits::{DAY, MINUTE},
     },
     usage::UsageShape,
+    verdict::{Blame, Place, Scope},
 };
 
 /// Groq: `https://api.groq.com/openai/v1`, in OpenAI's dialect.

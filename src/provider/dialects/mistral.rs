@@ -6,7 +6,6 @@ use http::HeaderName;
 
 use super::openai;
 use crate::{
-    Scope,
     provider::{
         LimitHeader, Limits, Match, OutputCap, Provider, ProviderSpec, Refill, Rule,
         error_shape::ErrorShape,
@@ -14,6 +13,7 @@ use crate::{
         operation::Operations,
     },
     usage::UsageShape,
+    verdict::Scope,
 };
 
 /// Mistral: `https://api.mistral.ai/v1`.

@@ -5,12 +5,12 @@ use std::sync::LazyLock;
 use http::HeaderName;
 
 use crate::{
-    Blame, Place, Scope,
     provider::{
         Framing, LimitHeader, Limits, OutputCap, Provider, ProviderSpec, Refill, Rule, TokenSize,
         Wait, error_shape::ErrorShape, operation::Operations,
     },
     usage::UsageShape,
+    verdict::{Blame, Place, Scope},
 };
 
 /// OpenAI: chat completions, responses, embeddings and the rest of `https://api.openai.com/v1`.

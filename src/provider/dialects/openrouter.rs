@@ -4,11 +4,11 @@ use std::sync::LazyLock;
 
 use super::openai;
 use crate::{
-    Blame, Place, Scope,
     provider::{
         Framing, LimitHeader, Limits, Match, OutputCap, Provider, ProviderSpec, Refill, Rule, Wait,
     },
     usage::UsageShape,
+    verdict::{Blame, Place, Scope},
 };
 
 /// OpenRouter: `https://openrouter.ai/api/v1`, in OpenAI's dialect.

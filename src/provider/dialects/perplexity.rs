@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 
 use super::openai;
 use crate::{
-    Blame, Place, Scope,
     provider::{Limits, OutputCap, Provider, ProviderSpec, Refill, Rule},
     usage::UsageShape,
+    verdict::{Blame, Place, Scope},
 };
 
 /// Perplexity: `https://api.perplexity.ai`, in OpenAI's dialect.

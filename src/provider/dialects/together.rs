@@ -4,11 +4,11 @@ use std::sync::LazyLock;
 
 use super::openai;
 use crate::{
-    Blame, Place, Scope,
     provider::{
         LimitHeader, Limits, OutputCap, Provider, ProviderSpec, Refill, Rule, limits::SECOND,
     },
     usage::UsageShape,
+    verdict::{Blame, Place, Scope},
 };
 
 /// Together: `https://api.together.xyz/v1`, in OpenAI's dialect.

@@ -6,12 +6,12 @@ use http::HeaderName;
 
 use super::openai;
 use crate::{
-    Blame, Place, Scope,
     provider::{
         LimitHeader, Limits, Match, OutputCap, PromptCache, Provider, ProviderSpec, Refill, Rule,
         error_shape::ErrorShape,
     },
     usage::UsageShape,
+    verdict::{Blame, Place, Scope},
 };
 
 /// xAI: `https://api.x.ai/v1`, in OpenAI's dialect.

@@ -16,9 +16,9 @@ use super::{
     reading::{LimitReading, Refill},
 };
 use crate::{
-    Scope,
     limit::Metered,
     provider::{clock, duration, exchange::Answer},
+    verdict::Scope,
 };
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");

@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode};
 use self::figures::{Figure, Figures};
 pub use self::reading::{LimitReading, Refill};
 use super::{clock, exchange::Answer};
-use crate::{Scope, limit::Metered};
+use crate::{limit::Metered, verdict::Scope};
 
 /// Limits that one dialect reports at most.
 const MOST_LIMITS: usize = 12;
@@ -28,7 +28,7 @@ pub(crate) const MONTH: Duration = Duration::from_secs(30 * 86_400);
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_key_rotation::Scope;
+/// use tower_key_rotation::verdict::Scope;
 /// use tower_key_rotation::provider::{Limits, LimitHeader, Refill};
 ///
 /// // x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests

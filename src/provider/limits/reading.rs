@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::{Scope, limit::Metered};
+use crate::{limit::Metered, verdict::Scope};
 
 /// What one response reports of one limit.
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_key_rotation::{Scope, limit::Metered, provider::{LimitReading, Refill}};
+/// use tower_key_rotation::{limit::Metered, provider::{LimitReading, Refill}, verdict::Scope};
 ///
 /// let mut reading = LimitReading::new(Metered::Requests, Scope::Account, Refill::Fixed);
 /// reading.limit = Some(500);

@@ -6,6 +6,25 @@ use http::Method;
 
 /// What a request does, in the kinds of requests that its provider distinguishes.
 ///
+/// A refusal often proves only that one key may not do one kind of thing. So the kinds of requests of
+/// each provider are distinguished, by method and path alone:
+///
+/// ```
+/// use http::{Method, Uri};
+/// use tower_key_rotation::{OpenAi, provider::{Access, Kind, Provider}};
+///
+/// let uri = Uri::from_static("/v1/files/file-abc/content");
+/// let operation = OpenAi::default().operation(&Method::GET, &uri);
+/// assert_eq!((operation.kind(), operation.access()), (Kind::Files, Access::Read));
+/// assert_eq!(operation.to_string(), "files.read");
+/// assert!(operation.names() && operation.is_free());
+/// ```
+///
+/// A kind is found by the first segment that is a collection of the provider's, behind whatever base
+/// path stands before it: `/v1/chat/completions` and `/openai/deployments/x/chat/completions` are both
+/// `chat`. A path that no dialect knows is an operation by its first segment behind a version:
+/// `GET /api/v3/repos/a/b` is `repos.read`.
+///
 /// Two operations with one [`name`](Self::name) are one and the same to a permission. They may still
 /// differ in whether they [create](Self::creates) or [name](Self::names) something, and are unequal
 /// then.

@@ -1,37 +1,4 @@
 //! Rules: what a refusal looks like, and what it means.
-//!
-//! A dialect has a list of [`Rule`]s. The first that matches a response gives the verdict. The name of
-//! the rule is reported with the verdict ([`Ruling`]), so an operator sees why a key rests. Your own
-//! rules precede the dialect's:
-//!
-//! ```
-//! # use std::time::Duration;
-//! # use tower_key_rotation::{ApiKey, KeyPool, OpenAi, Place};
-//! # use tower_key_rotation::provider::{Match, Rule, Wait};
-//! let pool = KeyPool::builder(OpenAi::default())
-//!     .key(ApiKey::new("sk-not-a-real-key"))
-//!     // Our proxy refuses with 403 if it is busy.
-//!     .rule(
-//!         Rule::rate_limited("our-proxy/busy")
-//!             .status(403)
-//!             .header("x-our-proxy", Match::Present)
-//!             .json("/reason", Match::is(["busy", "later"]))
-//!             .place(Place::Account)
-//!             .wait(Wait::json("/seconds"))
-//!             .wait(Wait::after(Duration::from_secs(5))),
-//!     )
-//!     .build()?;
-//! # Ok::<(), tower_key_rotation::BuildError>(())
-//! ```
-//!
-//! # What is compared
-//!
-//! A status of 400 or above is the response's own. A status below that says nothing about a failure: the
-//! body is then an error event inside a 200, and the status in it (`"code": 429`) counts. If it has none,
-//! every status matches, provided that the rule has another condition.
-//!
-//! Bodies are unpacked first (gzip, deflate, brotli), up to 64 KiB. In JSON, an array around the whole
-//! is taken off, as on Gemini's OpenAI-compatible path.
 
 mod condition;
 mod ruling;
@@ -50,13 +17,49 @@ pub use self::{
     wait::{Wait, WaitError},
 };
 use super::error_body::is_pointer;
-use crate::verdict::{Blame, Place, Verdict};
+use crate::{
+    Verdict,
+    verdict::{Blame, Place},
+};
 
-/// What a refusal looks like, and what it means. See the [module](self).
+/// What a refusal looks like, and what it means.
 ///
 /// A rule begins with its verdict and its name, which should be short and never change, such as
 /// `openai/insufficient-quota`. It matches when all its conditions do; one without conditions
 /// matches every refusal.
+///
+/// A dialect has a list of [`Rule`]s. The first that matches a response gives the verdict. The name of
+/// the rule is reported with the verdict ([`Ruling`]), so an operator sees why a key rests. Your own
+/// rules precede the dialect's:
+///
+/// ```
+/// # use std::time::Duration;
+/// # use tower_key_rotation::{ApiKey, KeyPool, OpenAi, verdict::Place};
+/// # use tower_key_rotation::provider::{Match, Rule, Wait};
+/// let pool = KeyPool::builder(OpenAi::default())
+///     .key(ApiKey::new("sk-not-a-real-key"))
+///     // Our proxy refuses with 403 if it is busy.
+///     .rule(
+///         Rule::rate_limited("our-proxy/busy")
+///             .status(403)
+///             .header("x-our-proxy", Match::Present)
+///             .json("/reason", Match::is(["busy", "later"]))
+///             .place(Place::Account)
+///             .wait(Wait::json("/seconds"))
+///             .wait(Wait::after(Duration::from_secs(5))),
+///     )
+///     .build()?;
+/// # Ok::<(), tower_key_rotation::BuildError>(())
+/// ```
+///
+/// # What is compared
+///
+/// A status of 400 or above is the response's own. A status below that says nothing about a failure: the
+/// body is then an error event inside a 200, and the status in it (`"code": 429`) counts. If it has none,
+/// every status matches, provided that the rule has another condition.
+///
+/// Bodies are unpacked first (gzip, deflate, brotli), up to 64 KiB. In JSON, an array around the whole
+/// is taken off, as on Gemini's OpenAI-compatible path.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Rule {

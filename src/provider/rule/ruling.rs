@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::verdict::{Blame, Place, Verdict};
+use crate::{
+    Verdict,
+    verdict::{Blame, Place},
+};
 
 /// A verdict, about which place it is, how well that is proven, and the name of the rule that says so.
 #[derive(Clone, Debug, PartialEq, Eq)]

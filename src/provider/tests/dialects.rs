@@ -4,7 +4,8 @@ use http::{Method, Uri};
 
 use super::*;
 use crate::{
-    Exhausted, Reason,
+    Exhausted,
+    error::Reason,
     provider::{AuthScheme, Call},
 };
 

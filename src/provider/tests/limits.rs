@@ -19,7 +19,7 @@ fn whole(provider: &dyn Provider, pairs: &[(&'static str, &str)]) -> Vec<Whole> 
 /// Whose a limit is, how it comes back and per how long: as each provider documents it.
 #[test]
 fn every_dialect_reports_scope_refill_and_period() {
-    use crate::Scope::{Account, Model};
+    use crate::verdict::Scope::{Account, Model};
     use Refill::{Fixed, Rolling};
     const NOON: (&str, &str) = ("date", "Thu, 15 Jan 2026 20:00:00 GMT");
     let (day, minute, month) = (Some(86_400), Some(60), Some(30 * 86_400));

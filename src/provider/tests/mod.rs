@@ -14,7 +14,7 @@ use std::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use super::*;
-use crate::{Scope, Usage};
+use crate::{Anthropic, AzureOpenAi, Gemini, OpenAi, usage::Usage, verdict::Scope};
 
 /// All dialects, those without an origin of their own at one.
 fn all() -> Vec<Arc<dyn Provider>> {

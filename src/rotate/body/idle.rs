@@ -9,7 +9,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::{Exhausted, Reason, provider::Provider};
+use crate::{Exhausted, error::Reason, provider::Provider};
 
 /// Measures how long the caller has waited for the next piece. The time that a slow caller takes before it
 /// asks for the piece does not count.

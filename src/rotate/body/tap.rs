@@ -5,9 +5,9 @@ use http::{HeaderMap, Response};
 use http_body::Body;
 
 use crate::{
-    Lease, Usage,
+    Lease,
     provider::{Decoder, Encoding},
-    usage::{OutputEstimate, UsageReader},
+    usage::{OutputEstimate, Usage, UsageReader},
 };
 
 use super::watch::{Stage, Watch};

@@ -1,8 +1,8 @@
 //! Watches a stream for errors that come in it.
 
 use crate::{
-    Lease, Ruling,
-    provider::Framing,
+    Lease,
+    provider::{Framing, Ruling},
     stream::{EventScanner, Scanned},
     usage::OutputEstimate,
 };

@@ -7,7 +7,8 @@ use http::response;
 use http_body::Body;
 
 use crate::{
-    Lease, Ruling,
+    Lease,
+    provider::Ruling,
     rotate::{
         body::{More, ReadAhead, Stage, Tap},
         options::Options,

@@ -14,9 +14,11 @@ use http::{Extensions, Response, header::CONTENT_LENGTH};
 use http_body::Body;
 
 use crate::{
-    Attempt, Blame, Exhausted, KeyUsed, Lease, Reason, Ruling, Verdict,
-    pool::{Closed, Refusal},
-    provider::Framing,
+    Exhausted, KeyUsed, Lease, Verdict,
+    error::Reason,
+    pool::{Attempt, Closed, Refusal},
+    provider::{Framing, Ruling},
+    verdict::Blame,
 };
 
 use super::{

@@ -15,9 +15,9 @@ use http::{
 use http_body::Body;
 
 use crate::{
-    Lease, Ruling,
+    Lease,
     pool::Refusal,
-    provider::unpacked,
+    provider::{Ruling, unpacked},
     rotate::body::{MAX_READ_AHEAD, More, ReadAhead},
 };
 

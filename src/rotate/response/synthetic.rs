@@ -7,12 +7,16 @@ use http::{
     header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
 };
 
-use crate::{Exhausted, Ruling, Verdict, pool::Refusal, provider::Provider};
+use crate::{
+    Exhausted, Verdict,
+    pool::Refusal,
+    provider::{Provider, Ruling},
+};
 
 /// Whether an SDK is to try again, as OpenAI's and Anthropic's SDKs take it from their providers
 /// (`_should_retry` of `_base_client.py` in openai-python, 2026-11).
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
-/// Marks a response of the middleware, with the name of the [`Reason`](crate::Reason).
+/// Marks a response of the middleware, with the name of the [`Reason`](crate::pool::Reason).
 const REFUSED: HeaderName = HeaderName::from_static("x-key-pool-refused");
 
 /// The response to a request that cannot be admitted: an error in the provider's own shape, with the time

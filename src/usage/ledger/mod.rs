@@ -37,7 +37,7 @@ const DAY: u64 = 24 * HOUR;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # use std::sync::Arc;
-/// # use tower_key_rotation::{ApiKey, Demand, KeyPool, OpenAi, Usage};
+/// # use tower_key_rotation::{ApiKey, Demand, KeyPool, OpenAi, usage::Usage};
 /// # use tower_key_rotation::usage::{Dimension, Interval, Ledger, Query};
 /// let ledger = Arc::new(Ledger::new());
 /// let pool = KeyPool::builder(OpenAi::default())

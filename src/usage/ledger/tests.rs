@@ -9,7 +9,10 @@ use std::{
 use serde_json::json;
 
 use super::*;
-use crate::{KeyId, Usage, usage::Charge};
+use crate::{
+    KeyId,
+    usage::{Charge, Usage},
+};
 
 /// 2026-11-25T00:00:00Z.
 const DAY_START: u64 = 1_795_564_800;

@@ -40,7 +40,7 @@ use crate::usage::tokens::Usage;
 /// guessed.
 ///
 /// ```
-/// use tower_key_rotation::{Usage, usage::{Prices, Tariff}};
+/// use tower_key_rotation::usage::{Prices, Tariff, Usage};
 ///
 /// let prices = Prices::builtin();
 /// let file = r#"{"my-model": {"input_cost_per_token": 2.5e-07, "output_cost_per_token": 1e-06}}"#;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::Usage;
+use crate::usage::Usage;
 
 const FILE: &str = r#"{
     "sample_spec": {"input_cost_per_token": "an explanation", "litellm_provider": 7},

@@ -7,9 +7,11 @@ use serde_json::json;
 use self::fixtures::fixtures;
 use super::*;
 use crate::{
-    Anthropic, Bedrock, Cohere, DeepSeek, Gemini, Groq, Mistral, OpenAi, OpenRouter, Perplexity,
-    XAi,
-    provider::{Provider, ProviderSpec},
+    Anthropic, Gemini, OpenAi,
+    provider::{
+        Bedrock, Cohere, DeepSeek, Groq, Mistral, OpenRouter, Perplexity, Provider, ProviderSpec,
+        XAi,
+    },
 };
 
 fn facts(dialect: &str) -> ProviderSpec {

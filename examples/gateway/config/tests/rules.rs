@@ -1,7 +1,11 @@
 use std::time::SystemTime;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use tower_key_rotation::{ApiKey, Blame, KeyPoolBuilder, Place, Verdict, provider::Answer};
+use tower_key_rotation::{
+    ApiKey, KeyPoolBuilder, Verdict,
+    provider::Answer,
+    verdict::{Blame, Place},
+};
 
 use super::*;
 

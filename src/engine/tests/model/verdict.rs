@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Place, Verdict};
+use crate::{Verdict, verdict::Place};
 
 use super::{
     Check, World, ensure,

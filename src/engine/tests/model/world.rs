@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::{Account as Declared, Usage};
+use crate::{Account as Declared, usage::Usage};
 
 use super::{
     super::super::Cost, Check, Told, View, When, meter::Meter, standing::Standing, way::Way,

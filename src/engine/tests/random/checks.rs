@@ -1,6 +1,6 @@
 //! What must hold after every step.
 
-use crate::{Exhausted, Reason};
+use crate::{Exhausted, error::Reason};
 
 use super::{
     super::model::{Check, View, Want, When, ensure},

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::{Blame, Place, Verdict};
+use crate::{
+    Verdict,
+    verdict::{Blame, Place},
+};
 
 use super::{
     super::{

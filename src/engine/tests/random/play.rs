@@ -5,9 +5,11 @@ use std::{sync::Arc, time::Duration};
 use fastrand::Rng;
 
 use crate::{
-    Affinity, KeyId, Scope, Usage,
-    affinity::Kin,
+    KeyId,
+    affinity::{Affinity, Kin},
     provider::{LimitReading, Refill},
+    usage::Usage,
+    verdict::Scope,
 };
 
 use super::{

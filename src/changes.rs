@@ -7,8 +7,8 @@ use crate::KeyId;
 /// What a change of a pool's keys and accounts has changed, by their labels.
 ///
 /// [`KeyPool::apply`](crate::KeyPool::apply) and the others return it, and it is told as
-/// [`Event::ConfigChanged`](crate::Event::ConfigChanged) unless nothing is another than before.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// [`Event::ConfigChanged`](crate::event::Event::ConfigChanged) unless nothing is another than before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Changes {
     /// Keys that were not there before.
