@@ -17,9 +17,10 @@ use crate::{
 };
 
 use super::{
+    core::{Core, Granted, Slot},
     credentials::Credential,
     lease::Lease,
-    shared::{Core, Granted, Shared, Slot},
+    shared::Shared,
 };
 
 pin_project! {

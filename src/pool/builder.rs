@@ -19,12 +19,8 @@ use crate::{
 };
 
 use super::{
-    clock::Clock,
-    credentials::Carriers,
-    declared::Declared,
-    diff::Plan,
-    key_set::Latest,
-    shared::{Core, Shared},
+    clock::Clock, core::Core, credentials::Carriers, declared::Declared, diff::Plan,
+    key_set::Latest, shared::Shared,
 };
 
 const KEPT_EVENTS: usize = 256;

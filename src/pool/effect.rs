@@ -5,11 +5,12 @@ use std::sync::{Arc, MutexGuard};
 use crate::{changes::Changes, engine::Time, event::Event};
 
 use super::{
+    core::Core,
     credentials::Credential,
     declared::Declared,
     diff::{Plan, Step},
     key_set::Latest,
-    shared::{Core, Shared},
+    shared::Shared,
 };
 
 /// A change in the making. Nobody else changes anything meanwhile, and requests go on.

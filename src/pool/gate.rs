@@ -24,8 +24,8 @@ use crate::{
 };
 
 use super::{
+    core::Core,
     key_set::{KeyInfo, KeySet},
-    shared::Core,
     wanted::{Wanted, exclude},
 };
 
@@ -130,13 +130,13 @@ impl KeyGate {
 
     fn look(&mut self, core: &mut Core, now: Time, waker: &Waker) -> Look {
         // What it holds itself is no reason to be shut.
-        core.let_go_of(now, self.held.take());
+        core.gates.let_go_of(&mut core.engine, now, self.held.take());
         let Some(key) = self.key(core) else { return Look::Gone };
         match core.engine.gate(now, &mut self.like, key) {
             Gate::Open => Look::Open,
             Gate::Scarce => {
                 // Where others wait already, the call will wait with them.
-                self.held = core.hold(now, &self.like, key);
+                self.held = core.gates.hold(&mut core.engine, now, &self.like, key);
                 Look::Open
             }
             Gate::Shut(until) => {
@@ -152,7 +152,7 @@ impl KeyGate {
         let shared = Arc::clone(&self.pool.shared);
         let prices = self.pool.shared.prices_of(wanted);
         let grant = shared.with_at(wanted.now, |core, now| {
-            core.let_go_of(now, self.held.take());
+            core.gates.let_go_of(&mut core.engine, now, self.held.take());
             let key = self.key(core);
             let ask =
                 self.pool.shared.ask_among(core, now, wanted, prices, |among| match (among, key) {
@@ -196,7 +196,7 @@ impl Drop for KeyGate {
         let (held, watcher) = (self.held.take(), self.watcher.take());
         if held.is_some() || watcher.is_some() {
             self.pool.shared.with(|core, now| {
-                core.let_go_of(now, held);
+                core.gates.let_go_of(&mut core.engine, now, held);
                 core.gates.forget(watcher);
             });
         }

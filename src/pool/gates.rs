@@ -6,10 +6,8 @@ use std::{
 };
 
 use crate::engine::{
-    AccountIx, Among, Ask, Before, Cost, Grant, KeyIx, Ordinary, Prior, Time, rank,
+    AccountIx, Among, Ask, Before, Cost, Engine, Grant, KeyIx, Ordinary, Prior, Time, rank,
 };
-
-use super::shared::Core;
 
 /// What the gates of a pool hold and wait for.
 #[derive(Debug, Default)]
@@ -49,16 +47,20 @@ impl Gates {
     pub(super) fn opened(&mut self, account: AccountIx) -> impl Iterator<Item = Waker> + use<> {
         self.watchers.remove(&account).into_iter().flatten().map(|(_, waker)| waker)
     }
-}
 
-impl Core {
     /// Reserves the least request of its kind on a key.
-    pub(super) fn hold(&mut self, now: Time, like: &Ordinary, key: KeyIx) -> Option<u64> {
+    pub(super) fn hold(
+        &mut self,
+        engine: &mut Engine,
+        now: Time,
+        like: &Ordinary,
+        key: KeyIx,
+    ) -> Option<u64> {
         let ask = Ask {
             lane: like.lane,
             operation: like.operation,
             generates: false,
-            tenant: self.engine.tenant(None),
+            tenant: engine.tenant(None),
             cost: Cost::default(),
             prior: Prior::default(),
             rank: rank(now, 0),
@@ -73,23 +75,23 @@ impl Core {
             bond: None,
             among: Among::One(key),
         };
-        let grant = self.engine.admit(now, &ask)?;
-        self.gates.next += 1;
-        self.gates.held.insert(self.gates.next, grant);
-        Some(self.gates.next)
+        let grant = engine.admit(now, &ask)?;
+        self.next += 1;
+        self.held.insert(self.next, grant);
+        Some(self.next)
     }
 
-    pub(super) fn let_go_of(&mut self, now: Time, held: Option<u64>) {
-        if let Some(grant) = held.and_then(|held| self.gates.held.remove(&held)) {
-            self.engine.refund(now, grant);
+    pub(super) fn let_go_of(&mut self, engine: &mut Engine, now: Time, held: Option<u64>) {
+        if let Some(grant) = held.and_then(|held| self.held.remove(&held)) {
+            engine.refund(now, grant);
         }
     }
 
     /// A request in hand goes before any that may come. Whether that made room.
-    pub(super) fn let_go(&mut self, now: Time) -> bool {
-        let held = std::mem::take(&mut self.gates.held);
+    pub(super) fn let_go(&mut self, engine: &mut Engine, now: Time) -> bool {
+        let held = std::mem::take(&mut self.held);
         let any = !held.is_empty();
-        held.into_values().for_each(|grant| self.engine.refund(now, grant));
+        held.into_values().for_each(|grant| engine.refund(now, grant));
         any
     }
 }

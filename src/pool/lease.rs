@@ -14,9 +14,10 @@ use crate::{
 #[cfg(feature = "balance")]
 use super::key_set::KeyInfo;
 use super::{
+    core::Granted,
     credentials::Credential,
     pending::{Open, Pending},
-    shared::{Granted, Shared},
+    shared::Shared,
 };
 
 /// More limits than any provider tells of in one response.

@@ -35,6 +35,7 @@ pub(crate) mod builder;
 mod change;
 mod clock;
 mod contrast;
+mod core;
 mod credentials;
 mod declared;
 mod diff;

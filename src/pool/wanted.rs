@@ -12,10 +12,7 @@ use crate::{
     usage::{ModelPrices, Tariff, Usage},
 };
 
-use super::{
-    shared::{Core, Shared},
-    trail::Attempt,
-};
+use super::{core::Core, shared::Shared, trail::Attempt};
 
 /// After so many refusals for its rate without a hint, a request may be at fault itself.
 const SUSPECT: usize = 3;
