@@ -12,6 +12,8 @@
 //! - **Truth.** When nothing is left in time, the answer is a 429 or 503 in the provider's own error
 //!   shape that says when to come back. It is never an error of the service.
 //!
+//! The [guides](docs) explain each topic on a page of its own; [getting started](docs::guide) is the first.
+//!
 //! # A stack
 //!
 //! ```
@@ -189,6 +191,7 @@ mod affinity;
 pub mod balance;
 mod changes;
 mod demand;
+pub mod docs;
 mod endpoint;
 mod engine;
 mod error;

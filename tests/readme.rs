@@ -1,11 +1,9 @@
-//! What the project's pages say is so: their Rust blocks are doc tests, and the tests they name exist.
+//! What the project's pages say is so. Rust blocks of the README and the guides are doc tests, other blocks run
+//! in `.ci/readme`; here it is checked that no block escapes both, and that the tests that are named exist.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -13,66 +11,65 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(Path::new(ROOT).join(path)).unwrap()
 }
 
-/// The pages: all Markdown files beside `Cargo.toml`.
+/// The Markdown files of a folder, by their paths from the root.
+fn pages_in(folder: &str) -> Vec<(String, String)> {
+    let entries = fs::read_dir(Path::new(ROOT).join(folder)).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let pages = names.filter(|name| Path::new(name).extension().is_some_and(|end| end == "md"));
+    let paths = pages.map(|name| Path::new(folder).join(name).display().to_string());
+    paths.map(|path| (path.clone(), read(path))).collect()
+}
+
+/// The pages beside `Cargo.toml`, and the guides.
 fn pages() -> Vec<(String, String)> {
-    let files = fs::read_dir(ROOT).unwrap().map(|entry| entry.unwrap().path());
-    let pages = files.filter(|path| path.extension().is_some_and(|end| end == "md"));
-    pages.map(|path| (path.display().to_string(), read(path))).collect()
+    let mut pages = pages_in("");
+    pages.extend(pages_in("src/docs"));
+    pages
 }
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => sources(&path, found),
-            false => found.push(path),
-        }
-    }
-}
-
-/// The code blocks of a text that are Rust to those who render it.
-fn rust_blocks(text: &str, marked: &[&str]) -> Vec<String> {
-    let mut blocks = Vec::new();
-    let mut block: Option<(bool, String)> = None;
-    for line in text.lines() {
-        match (line.strip_prefix("```"), block.take()) {
-            (Some(mark), None) => block = Some((marked.contains(&mark), String::new())),
-            (Some(_), Some((is_rust, code))) => blocks.extend(is_rust.then_some(code)),
-            (None, Some((is_rust, code))) => block = Some((is_rust, format!("{code}{line}\n"))),
-            (None, None) => {}
-        }
-    }
-    blocks
-}
-
-/// The doc tests of a source file, without their hidden lines.
-fn doc_tests(source: &str) -> Vec<String> {
-    let is_doc = |line: &str| {
-        let doc = line.trim_start();
-        let text = doc.strip_prefix("//!").or_else(|| doc.strip_prefix("///"))?;
-        Some(text.strip_prefix(' ').unwrap_or(text).to_owned())
-    };
-    let docs: Vec<_> = source.lines().filter_map(is_doc).collect();
-    let is_shown = |line: &&str| *line != "#" && !line.starts_with("# ");
-    let shown = |block: &String| {
-        block.lines().filter(is_shown).map(|line| format!("{line}\n")).collect::<String>()
-    };
-    rust_blocks(&docs.join("\n"), &["", "no_run"]).iter().map(shown).collect()
+/// The marks at the beginning of each code block.
+fn marks(text: &str) -> Vec<&str> {
+    let fences: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("```")).collect();
+    fences.chunks(2).map(|fence| fence[0]).collect()
 }
 
 #[test]
-fn every_rust_block_is_a_doc_test_word_for_word() {
-    let mut files = Vec::new();
-    sources(&Path::new(ROOT).join("src"), &mut files);
-    let tested: Vec<_> = files.iter().flat_map(|file| doc_tests(&read(file))).collect();
+fn every_code_block_is_run_or_is_plain_text() {
     let mut blocks = 0;
     for (page, text) in pages() {
-        for block in rust_blocks(&text, &["rust"]) {
-            assert!(tested.contains(&block), "{page}: no doc test reads\n{block}");
+        // Doc tests, and what `.ci/readme` runs.
+        let is_run = page == "README.md" || page.starts_with("src/docs");
+        let known: &[&str] = match is_run {
+            true => &["rust", "rust,no_run", "sh", "toml", "python", "text"],
+            false => &["sh", "text"],
+        };
+        for mark in marks(&text) {
+            assert!(known.contains(&mark), "{page}: a block is marked {mark:?}");
             blocks += 1;
         }
     }
-    assert!(blocks >= 5, "{blocks} blocks: the pages are read wrongly");
+    assert!(blocks >= 30, "{blocks} blocks: the pages are read wrongly");
+}
+
+#[test]
+fn every_guide_is_a_page_of_the_crate_documentation() {
+    let module = read("src/docs/mod.rs");
+    let guides = pages_in("src/docs");
+    assert!(guides.len() >= 10, "{} guides: the pages are read wrongly", guides.len());
+    for (path, _) in guides {
+        let name = Path::new(&path).file_stem().unwrap().to_str().unwrap();
+        let page = format!("#[doc = include_str!(\"{name}.md\")]\npub mod {name} {{}}\n");
+        assert!(module.contains(&page), "src/docs/mod.rs does not include {path}");
+    }
+}
+
+#[test]
+fn the_readme_is_short_and_names_the_two_commands_to_try() {
+    let readme = read("README.md");
+    for command in ["cargo run --release --example gateway", "cargo test --all-features"] {
+        assert!(readme.lines().any(|line| line == command), "no line {command:?}");
+    }
+    assert!(readme.lines().count() <= 200);
 }
 
 /// `tests/goodput.rs` `retry_after_is_true`: files, and behind each the names of tests in it.
@@ -96,5 +93,5 @@ fn every_test_that_is_named_exists() {
             }
         }
     }
-    assert!(names >= 10, "{names} names: the pages are read wrongly");
+    assert!(names >= 80, "{names} names: the pages are read wrongly");
 }
