@@ -228,8 +228,10 @@ pub use limit::declared::Limit;
 pub use pool::{
     builder::KeyPoolBuilder,
     key_pool::KeyPool,
-    lease::Lease,
-    trail::{KeyUsed, Trail},
+    lease::{
+        Lease,
+        trail::{KeyUsed, Trail},
+    },
 };
 pub use provider::dialects::{
     anthropic::Anthropic, azure::AzureOpenAi, gemini::Gemini, openai::OpenAi,

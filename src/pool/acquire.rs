@@ -14,13 +14,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::{
     Exhausted,
     engine::{Ask, Time, WaiterId},
-};
-
-use super::{
-    core::{Core, Granted, Slot},
-    credentials::Credential,
-    lease::Lease,
-    shared::Shared,
+    pool::{
+        core::{Core, Granted, Slot},
+        credentials::Credential,
+        lease::Lease,
+        shared::Shared,
+    },
 };
 
 pin_project! {

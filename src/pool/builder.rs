@@ -9,18 +9,21 @@ use std::{
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    Account, BuildError, KeyPool, Limit,
+    Account, BuildError, Limit,
     affinity::Affinity,
     endpoint::Endpoint,
     engine::{Engine, Saved, Setup},
+    pool::{
+        clock::Clock,
+        core::Core,
+        credentials::Carriers,
+        key_pool::KeyPool,
+        roster::{declared::Declared, diff::Plan, key_set::Latest},
+        shared::Shared,
+    },
     provider::{Provider, Rule, Tokenizer},
     strategy::Strategy,
     usage::{Prices, UsageSink},
-};
-
-use super::{
-    clock::Clock, core::Core, credentials::Carriers, declared::Declared, diff::Plan,
-    key_set::Latest, shared::Shared,
 };
 
 const KEPT_EVENTS: usize = 256;

@@ -1,29 +1,32 @@
 //! What stands under the lock of a pool: the engine, and who waits for it.
 
-use super::credentials::Credential;
-#[cfg(feature = "balance")]
-use super::gates::Gates;
+use std::{sync::Arc, task::Waker};
+
+use slab::Slab;
+
 use crate::{
     Exhausted,
     engine::{Ask, Engine, Grant, Time, WaiterId},
     error::Reason,
+    pool::credentials::Credential,
 };
-use slab::Slab;
-use std::{sync::Arc, task::Waker};
+
+#[cfg(feature = "balance")]
+use crate::pool::gate::held::Gates;
 
 /// The engine, and who waits for it.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) engine: Engine,
     /// By the slot of the key; none for those that are given to nobody any more.
-    pub(super) credentials: Vec<Option<Arc<Credential>>>,
+    pub(in crate::pool) credentials: Vec<Option<Arc<Credential>>>,
     pub(crate) waiters: Slab<Slot>,
     /// The waiter who holds the timer for all, and for when it is set.
     pub(crate) driver: Option<(WaiterId, Option<Time>)>,
     #[cfg(feature = "balance")]
     pub(crate) gates: Gates,
     /// To be woken once the lock is released.
-    pub(super) wake: Vec<Waker>,
+    pub(in crate::pool) wake: Vec<Waker>,
 }
 
 /// Somebody who waits.
@@ -106,7 +109,7 @@ impl Core {
 
     /// Wakes those whose gates may have opened.
     #[cfg(feature = "balance")]
-    pub(super) fn open_gates(&mut self) {
+    pub(in crate::pool) fn open_gates(&mut self) {
         for account in self.engine.take_opened() {
             self.wake.extend(self.gates.opened(account));
         }

@@ -75,7 +75,7 @@ impl Credential {
     }
 
     /// The same key with another secret.
-    pub(super) fn with_secret(
+    pub(in crate::pool) fn with_secret(
         &self,
         secret: String,
         carriers: &[AuthScheme],
@@ -92,7 +92,7 @@ impl Credential {
     }
 
     /// It is no longer given out: what to wait for until nobody uses it any more.
-    pub(super) fn leave(&self) -> oneshot::Receiver<()> {
+    pub(in crate::pool) fn leave(&self) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
         // A second one would find it gone at once; nothing leaves twice.
         drop(self.in_use.set(sender));

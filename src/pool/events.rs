@@ -64,7 +64,7 @@ pub enum EventError {
 }
 
 impl Events {
-    pub(super) fn new(receiver: Receiver<Event>) -> Self {
+    pub(in crate::pool) fn new(receiver: Receiver<Event>) -> Self {
         Self { state: State::Idle(receiver) }
     }
 

@@ -9,24 +9,25 @@ use crate::{
     Demand, Exhausted, KeyId,
     affinity::Kin,
     engine::{Ask, Engine, KeyIx, Time},
+    pool::{
+        acquire::Acquire,
+        ask::Wanted,
+        events::Events,
+        lease::{
+            Lease,
+            trail::{Attempt, Trail},
+        },
+        roster::key_set::KeySet,
+        shared::Shared,
+    },
     provider::{Answer, Call, Estimate, Provider, Ruling},
     snapshot::Snapshot,
-};
-
-use super::{
-    acquire::Acquire,
-    events::Events,
-    key_set::KeySet,
-    lease::Lease,
-    shared::Shared,
-    trail::{Attempt, Trail},
-    wanted::Wanted,
 };
 
 /// A set of accounts and keys, and the line in front of them. Clones share one pool.
 #[derive(Clone, Debug)]
 pub struct KeyPool {
-    pub(super) shared: Arc<Shared>,
+    pub(in crate::pool) shared: Arc<Shared>,
 }
 
 impl KeyPool {

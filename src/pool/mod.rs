@@ -30,46 +30,32 @@
 //! ```
 
 mod acquire;
-mod apply;
+mod ask;
 pub(crate) mod builder;
-mod change;
 mod clock;
-mod contrast;
 mod core;
 mod credentials;
-mod declared;
-mod diff;
-mod drained;
-mod effect;
 mod events;
 #[cfg(feature = "balance")]
 mod gate;
-#[cfg(feature = "balance")]
-mod gates;
 pub(crate) mod key_pool;
-mod key_set;
 pub(crate) mod lease;
-mod pending;
-mod saved;
-mod settle;
+mod roster;
 mod shared;
-pub(crate) mod trail;
-mod wanted;
-mod watch;
 
 pub use crate::{affinity::Affinity, changes::Changes, engine::Saved, error::Reason};
 pub use acquire::Acquire;
-pub use apply::ForeignOrigin;
-pub use change::Prepared;
-pub use contrast::Advice;
-pub use drained::Drained;
 pub use events::{EventError, Events};
 #[cfg(feature = "balance")]
 pub(crate) use gate::{KeyGate, News};
-pub use key_set::{KeyInfo, KeySet};
-pub use trail::Attempt;
+pub use lease::apply::ForeignOrigin;
+pub use lease::contrast::Advice;
+pub use lease::trail::Attempt;
+pub use roster::change::Prepared;
+pub use roster::drained::Drained;
+pub use roster::key_set::{KeyInfo, KeySet};
 
+pub(crate) use ask::Wanted;
 #[cfg(feature = "retry")]
-pub(crate) use pending::Open;
-pub(crate) use trail::{Closed, Refusal};
-pub(crate) use wanted::Wanted;
+pub(crate) use lease::pending::Open;
+pub(crate) use lease::trail::{Closed, Refusal};

@@ -21,16 +21,17 @@ use crate::{
     endpoint::Endpoint,
     engine::Time,
     event::Event,
+    pool::{
+        clock::Clock,
+        core::Core,
+        credentials::Carriers,
+        roster::{
+            declared::Declared,
+            key_set::{KeySet, Latest},
+        },
+    },
     provider::{Answer, Provider, Rule, Ruling, Tokenizer},
     usage::{Prices, UsageSink},
-};
-
-use super::{
-    clock::Clock,
-    core::Core,
-    credentials::Carriers,
-    declared::Declared,
-    key_set::{KeySet, Latest},
 };
 
 pub(crate) struct Shared {
@@ -43,7 +44,7 @@ pub(crate) struct Shared {
     pub(crate) carriers: Carriers,
     pub(crate) max_wait: Duration,
     /// Held by whoever changes it, for as long as that takes.
-    pub(super) declared: Mutex<Declared>,
+    pub(in crate::pool) declared: Mutex<Declared>,
     /// For those who keep something for each key. Only the latest set is kept, so nobody who is slow
     /// holds up a change.
     pub(crate) key_set: watch::Sender<Latest>,

@@ -5,13 +5,18 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use crate::{Account, BuildError, KeyPool, Limit, changes::Changes};
-
-use super::{
-    declared::{Declared, wrong_limits},
-    diff::Plan,
-    drained::Drained,
-    effect::Change,
+use crate::{
+    Account, BuildError, Limit,
+    changes::Changes,
+    pool::{
+        key_pool::KeyPool,
+        roster::{
+            declared::{Declared, wrong_limits},
+            diff::Plan,
+            drained::Drained,
+            effect::Change,
+        },
+    },
 };
 
 /// # Changing keys and accounts

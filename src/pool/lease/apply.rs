@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::Request;
 
-use crate::{Lease, endpoint::Endpoint};
+use crate::{endpoint::Endpoint, pool::lease::Lease};
 
 impl Lease {
     /// Removes every credential from a request, inserts the key's, and adds the headers that the

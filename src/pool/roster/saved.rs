@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::{KeyPool, engine::Saved};
-
-use super::credentials::Credential;
+use crate::{
+    engine::Saved,
+    pool::{credentials::Credential, key_pool::KeyPool},
+};
 
 impl KeyPool {
     /// What must not be forgotten when the process ends: see [`Saved`]. It walks over all accounts and
@@ -25,12 +26,15 @@ impl KeyPool {
 }
 
 impl Saved {
-    pub(super) fn salt(&self) -> u64 {
+    pub(in crate::pool) fn salt(&self) -> u64 {
         self.salt
     }
 
     /// The same without what is said of other secrets than these.
-    pub(super) fn of<'a>(mut self, credentials: impl Iterator<Item = &'a Arc<Credential>>) -> Self {
+    pub(in crate::pool) fn of<'a>(
+        mut self,
+        credentials: impl Iterator<Item = &'a Arc<Credential>>,
+    ) -> Self {
         for credential in credentials {
             if let Some(key) = self.keys.get_mut(&credential.id).filter(|key| key.is_blamed())
                 && key.fingerprint != Some(credential.fingerprint(self.salt))

@@ -14,13 +14,12 @@ use tokio::time::Instant;
 use crate::{
     KeyId, Verdict,
     engine::Taught,
+    pool::lease::{
+        Lease,
+        pending::{Open, Pending},
+    },
     provider::Ruling,
     verdict::{Blame, Place},
-};
-
-use super::{
-    lease::Lease,
-    pending::{Open, Pending},
 };
 
 /// The key a response was asked for with: an extension of every response of the provider.
@@ -215,23 +214,23 @@ impl Trail {
     }
 
     /// The attempts so far, and the blame that is open.
-    pub(super) fn look(&self) -> (Vec<Attempt>, Vec<Arc<Pending>>) {
+    pub(in crate::pool) fn look(&self) -> (Vec<Attempt>, Vec<Arc<Pending>>) {
         let tried = self.tried();
         (tried.attempts.clone(), tried.pending.clone())
     }
 
     /// A second opinion was paid for.
-    pub(super) fn paid_for_opinion(&self) {
+    pub(in crate::pool) fn paid_for_opinion(&self) {
         self.tried().opinions += 1;
     }
 
     /// How many were; from now on none.
-    pub(super) fn take_opinions(&self) -> usize {
+    pub(in crate::pool) fn take_opinions(&self) -> usize {
         std::mem::take(&mut self.tried().opinions)
     }
 
     /// Forgets what its refusals have taught where that is refuted. How many were, by now.
-    pub(super) fn refute_taught(
+    pub(in crate::pool) fn refute_taught(
         &self,
         enough: usize,
         mut is_refuted: impl FnMut(&Taught, bool) -> bool,
@@ -246,7 +245,7 @@ impl Trail {
     }
 
     /// No further attempt is made.
-    pub(super) fn close(&self, closed: Closed) {
+    pub(in crate::pool) fn close(&self, closed: Closed) {
         self.tried().closed = Some(closed);
     }
 

@@ -5,6 +5,8 @@
 //! pool lets go of it as soon as somebody with a request in hand needs what it holds. Else the gate
 //! is shut until a known time, or until something changes.
 
+pub(in crate::pool) mod held;
+
 use std::{
     fmt,
     future::Future,
@@ -17,16 +19,17 @@ use http::Uri;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{
-    KeyId, KeyPool, Lease,
+    KeyId,
     endpoint::Endpoint,
     engine::{AccountIx, Among, Ask, Cost, Gate, KeyIx, Ordinary, Time},
+    pool::{
+        ask::{Wanted, exclude},
+        core::Core,
+        key_pool::KeyPool,
+        lease::Lease,
+        roster::key_set::{KeyInfo, KeySet},
+    },
     provider::Operation,
-};
-
-use super::{
-    core::Core,
-    key_set::{KeyInfo, KeySet},
-    wanted::{Wanted, exclude},
 };
 
 /// The gate of one key.

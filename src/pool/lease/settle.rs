@@ -3,12 +3,13 @@
 use tokio::time::Instant;
 
 use crate::{
-    Lease,
     engine::Cost,
+    pool::{
+        credentials::Credential,
+        lease::{Heard, Lease},
+    },
     usage::{Charge, Tariff, Usage, UsageRecord},
 };
-
-use super::{credentials::Credential, lease::Heard};
 
 /// More tokens than any request has: ten times the largest context of 2026, ten million.
 const ABSURD: u64 = 100_000_000;
@@ -106,7 +107,7 @@ impl Lease {
     }
 
     /// Books a request that ended without having told what it used.
-    pub(super) fn book_unsettled(&self) {
+    pub(in crate::pool) fn book_unsettled(&self) {
         let Some(grant) = self.grant.as_ref().filter(|_| self.applied && !self.settled) else {
             return;
         };

@@ -10,32 +10,31 @@ use crate::{
     Account, ApiKey, BuildError, KeyId, Limit,
     endpoint::Endpoint,
     engine::MOST_LIMITS,
+    pool::{
+        credentials::Credential,
+        roster::key_set::{KeyInfo, KeySet},
+    },
     provider::{AuthScheme, Provider},
-};
-
-use super::{
-    credentials::Credential,
-    key_set::{KeyInfo, KeySet},
 };
 
 /// Accounts that can be used as they are, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Declared {
-    pub(super) accounts: Vec<DeclaredAccount>,
+    pub(in crate::pool) accounts: Vec<DeclaredAccount>,
 }
 
 #[derive(Debug)]
 pub(crate) struct DeclaredAccount {
-    pub(super) name: Arc<str>,
-    pub(super) weight: u32,
-    pub(super) limits: Arc<[Limit]>,
-    pub(super) keys: Vec<DeclaredKey>,
+    pub(in crate::pool) name: Arc<str>,
+    pub(in crate::pool) weight: u32,
+    pub(in crate::pool) limits: Arc<[Limit]>,
+    pub(in crate::pool) keys: Vec<DeclaredKey>,
 }
 
 #[derive(Debug)]
 pub(crate) struct DeclaredKey {
-    pub(super) credential: Arc<Credential>,
-    pub(super) weight: u32,
+    pub(in crate::pool) credential: Arc<Credential>,
+    pub(in crate::pool) weight: u32,
     /// Few keys have any.
     own: Option<Box<Own>>,
 }
@@ -59,31 +58,31 @@ impl DeclaredKey {
         Self { credential: Arc::new(credential), weight, own }
     }
 
-    pub(super) fn limits(&self) -> &[Limit] {
+    pub(in crate::pool) fn limits(&self) -> &[Limit] {
         self.own.as_ref().map_or(&[], |own| &own.limits)
     }
 
-    pub(super) fn expires(&self) -> Option<SystemTime> {
+    pub(in crate::pool) fn expires(&self) -> Option<SystemTime> {
         self.own.as_ref().and_then(|own| own.expires)
     }
 
     /// It has no end any more.
-    pub(super) fn stay(&mut self) {
+    pub(in crate::pool) fn stay(&mut self) {
         self.own.iter_mut().for_each(|own| own.expires = None);
     }
 
-    pub(super) fn id(&self) -> &KeyId {
+    pub(in crate::pool) fn id(&self) -> &KeyId {
         &self.credential.id
     }
 
-    pub(super) fn account(&self) -> &Arc<str> {
+    pub(in crate::pool) fn account(&self) -> &Arc<str> {
         &self.credential.account
     }
 }
 
 impl Declared {
     /// Checks all of it, and tells all that is wrong.
-    pub(super) fn check(
+    pub(in crate::pool) fn check(
         accounts: impl IntoIterator<Item = Account>,
         provider: &dyn Provider,
         problems: &mut Vec<String>,
@@ -101,18 +100,18 @@ impl Declared {
         Self { accounts }
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = &DeclaredKey> {
+    pub(in crate::pool) fn keys(&self) -> impl Iterator<Item = &DeclaredKey> {
         self.accounts.iter().flat_map(|account| &account.keys)
     }
 
     /// Where an account is.
-    pub(super) fn find_account(&self, name: &str) -> Result<usize, BuildError> {
+    pub(in crate::pool) fn find_account(&self, name: &str) -> Result<usize, BuildError> {
         let place = self.accounts.iter().position(|account| *account.name == *name);
         place.ok_or_else(|| BuildError::change(vec![format!("there is no account {name:?}")]))
     }
 
     /// Where a key is: of which account, and which of its keys.
-    pub(super) fn find_key(&self, id: &str) -> Result<(usize, usize), BuildError> {
+    pub(in crate::pool) fn find_key(&self, id: &str) -> Result<(usize, usize), BuildError> {
         let key = |(account, declared): (usize, &DeclaredAccount)| {
             let key = declared.keys.iter().position(|key| key.id().as_str() == id)?;
             Some((account, key))
@@ -122,7 +121,7 @@ impl Declared {
     }
 
     /// What is wrong with adding these, which are right by themselves.
-    pub(super) fn check_insert(&self, new: &Self, problems: &mut Vec<String>) {
+    pub(in crate::pool) fn check_insert(&self, new: &Self, problems: &mut Vec<String>) {
         for key in new.keys() {
             if let Some(other) = self.keys().find(|other| other.id() == key.id()) {
                 let (id, account) = (key.id(), key.account());
@@ -148,7 +147,7 @@ impl Declared {
         }
     }
 
-    pub(super) fn key_set(&self, version: u64) -> KeySet {
+    pub(in crate::pool) fn key_set(&self, version: u64) -> KeySet {
         KeySet::new(
             version,
             self.keys().map(|DeclaredKey { credential, weight, .. }| KeyInfo {
@@ -221,7 +220,7 @@ impl Check<'_> {
 }
 
 /// What is wrong with the limits of an account.
-pub(super) fn wrong_limits(limits: &[Limit]) -> Vec<String> {
+pub(in crate::pool) fn wrong_limits(limits: &[Limit]) -> Vec<String> {
     let mut whats = Vec::new();
     if limits.len() > MOST_LIMITS {
         whats.push(format!("it has more than {MOST_LIMITS} limits"));
@@ -232,7 +231,7 @@ pub(super) fn wrong_limits(limits: &[Limit]) -> Vec<String> {
 }
 
 /// A key that is right but for its id, or what is wrong with it.
-pub(super) fn declare(
+pub(in crate::pool) fn declare(
     key: ApiKey,
     id: KeyId,
     account: &Arc<str>,

@@ -8,16 +8,15 @@ use crate::{
     KeyId, Limit,
     changes::Changes,
     engine::{Counts, Meter, NewAccount, NewKey, Time},
-};
-
-use super::{
-    credentials::Credential,
-    declared::{Declared, DeclaredAccount, DeclaredKey},
+    pool::{
+        credentials::Credential,
+        roster::declared::{Declared, DeclaredAccount, DeclaredKey},
+    },
 };
 
 /// One thing to do to the engine. What takes time was done when it was made.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(in crate::pool) enum Step {
     InsertAccount(NewAccount),
     AccountWeight(Arc<str>, u32),
     AccountLimits(Arc<str>, Vec<Meter>),
@@ -34,22 +33,22 @@ pub(super) enum Step {
 
 /// What there is to do, in order, and how it is told.
 #[derive(Debug)]
-pub(super) struct Plan {
-    pub(super) steps: Vec<Step>,
-    pub(super) changes: Changes,
+pub(in crate::pool) struct Plan {
+    pub(in crate::pool) steps: Vec<Step>,
+    pub(in crate::pool) changes: Changes,
     counts: Counts,
     wall: Timestamp,
 }
 
 impl Plan {
     /// `wall` is the time of day at the engine's beginning.
-    pub(super) fn new(wall: Timestamp) -> Self {
+    pub(in crate::pool) fn new(wall: Timestamp) -> Self {
         let (steps, changes) = (Vec::new(), Changes::default());
         Self { steps, changes, counts: Counts::new(wall), wall }
     }
 
     /// From one set to another. A key whose secret stays keeps its credential.
-    pub(super) fn between(old: &Declared, new: &mut Declared, wall: Timestamp) -> Self {
+    pub(in crate::pool) fn between(old: &Declared, new: &mut Declared, wall: Timestamp) -> Self {
         let mut plan = Self::new(wall);
         let mut keys: HashMap<_, _> = old.keys().map(|key| (key.id().clone(), key)).collect();
         let mut accounts: HashMap<_, _> =
@@ -86,7 +85,7 @@ impl Plan {
     }
 
     /// From nothing.
-    pub(super) fn of(declared: &Declared, wall: Timestamp) -> Self {
+    pub(in crate::pool) fn of(declared: &Declared, wall: Timestamp) -> Self {
         let mut plan = Self::new(wall);
         for account in &declared.accounts {
             plan.insert_account(account);
@@ -96,14 +95,14 @@ impl Plan {
     }
 
     /// Adds an account, without its keys.
-    pub(super) fn insert_account(&mut self, account: &DeclaredAccount) {
+    pub(in crate::pool) fn insert_account(&mut self, account: &DeclaredAccount) {
         let DeclaredAccount { name, weight, limits, .. } = account;
         let (name, weight, meters) = (Arc::clone(name), *weight, self.counts.of(limits));
         self.changes.accounts_added.push(Arc::clone(&name));
         self.steps.push(Step::InsertAccount(NewAccount { name, weight, meters }));
     }
 
-    pub(super) fn insert_key(&mut self, key: &DeclaredKey) {
+    pub(in crate::pool) fn insert_key(&mut self, key: &DeclaredKey) {
         self.changes.keys_added.push(key.id().clone());
         self.insert(key);
     }
@@ -123,27 +122,27 @@ impl Plan {
         self.steps.push(Step::InsertKey(new, Arc::clone(&key.credential)));
     }
 
-    pub(super) fn remove_key(&mut self, id: &KeyId) {
+    pub(in crate::pool) fn remove_key(&mut self, id: &KeyId) {
         self.changes.keys_removed.push(id.clone());
         self.steps.push(Step::RemoveKey(id.clone()));
     }
 
     /// Accounts whose keys have been removed.
-    pub(super) fn remove_accounts(&mut self, names: Vec<Arc<str>>) {
+    pub(in crate::pool) fn remove_accounts(&mut self, names: Vec<Arc<str>>) {
         if !names.is_empty() {
             self.changes.accounts_removed.extend(names.iter().cloned());
             self.steps.push(Step::RemoveAccounts(names));
         }
     }
 
-    pub(super) fn account_weight(&mut self, old: &DeclaredAccount, weight: u32) {
+    pub(in crate::pool) fn account_weight(&mut self, old: &DeclaredAccount, weight: u32) {
         if old.weight != weight {
             self.account_changed(&old.name);
             self.steps.push(Step::AccountWeight(Arc::clone(&old.name), weight));
         }
     }
 
-    pub(super) fn account_limits(&mut self, old: &DeclaredAccount, limits: &[Limit]) {
+    pub(in crate::pool) fn account_limits(&mut self, old: &DeclaredAccount, limits: &[Limit]) {
         if *old.limits != *limits {
             self.account_changed(&old.name);
             let meters = self.counts.of(limits);
@@ -178,12 +177,12 @@ impl Plan {
     }
 
     /// The key has another secret.
-    pub(super) fn renew(&mut self, new: &DeclaredKey) {
+    pub(in crate::pool) fn renew(&mut self, new: &DeclaredKey) {
         self.changes.keys_replaced.push(new.id().clone());
         self.steps.push(Step::Renew(Arc::clone(&new.credential), self.time(new.expires())));
     }
 
-    pub(super) fn key_weight(&mut self, old: &DeclaredKey, weight: u32) {
+    pub(in crate::pool) fn key_weight(&mut self, old: &DeclaredKey, weight: u32) {
         if old.weight != weight {
             self.key_changed(old.id());
             self.steps.push(Step::KeyWeight(old.id().clone(), weight));

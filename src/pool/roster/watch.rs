@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::time::{sleep, timeout};
 
-use crate::{KeyPool, event::Event, source::SecretSource};
+use crate::{event::Event, pool::key_pool::KeyPool, source::SecretSource};
 
 /// A source that takes longer has nothing to say: a minute.
 const LONGEST_LOAD: Duration = Duration::from_secs(60);

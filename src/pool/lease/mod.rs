@@ -1,5 +1,11 @@
 //! A reservation of a demand on a key.
 
+pub(in crate::pool) mod apply;
+pub(in crate::pool) mod contrast;
+pub(crate) mod pending;
+mod settle;
+pub(crate) mod trail;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, StatusCode};
@@ -8,17 +14,17 @@ use tokio::time::Instant;
 use crate::{
     KeyId, Verdict,
     engine::{Grant, Judged, Told},
+    pool::{
+        core::Granted,
+        credentials::Credential,
+        lease::pending::{Open, Pending},
+        shared::Shared,
+    },
     provider::{Answer, Provider, Ruling, StreamEvent, processing_time},
 };
 
 #[cfg(feature = "balance")]
-use super::key_set::KeyInfo;
-use super::{
-    core::Granted,
-    credentials::Credential,
-    pending::{Open, Pending},
-    shared::Shared,
-};
+use crate::pool::roster::key_set::KeyInfo;
 
 /// More limits than any provider tells of in one response.
 const MOST_READINGS: usize = 8;
@@ -30,15 +36,15 @@ const MOST_READINGS: usize = 8;
 /// counted the request; unless it was never [`apply`](Self::apply)'d, then everything is given back.
 #[must_use = "a lease that is dropped gives its reservation back"]
 pub struct Lease {
-    pub(super) shared: Arc<Shared>,
+    pub(in crate::pool) shared: Arc<Shared>,
     /// Taken by `drop` only.
-    pub(super) grant: Option<Grant>,
+    pub(in crate::pool) grant: Option<Grant>,
     /// What it is sent with, whatever becomes of the key meanwhile. Dropped after the grant has ended:
     /// somebody may wait for that.
     credential: Arc<Credential>,
-    pub(super) applied: bool,
-    pub(super) settled: bool,
-    pub(super) heard: Heard,
+    pub(in crate::pool) applied: bool,
+    pub(in crate::pool) settled: bool,
+    pub(in crate::pool) heard: Heard,
     waited: Duration,
     /// What is still to be settled.
     open: Open,
@@ -46,7 +52,7 @@ pub struct Lease {
 
 /// What has been heard of a request since it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(in crate::pool) enum Heard {
     Nothing,
     /// A head that promises well.
     Head,
@@ -81,7 +87,7 @@ impl Lease {
         self.waited
     }
 
-    pub(super) fn credential(&self) -> &Credential {
+    pub(in crate::pool) fn credential(&self) -> &Credential {
         &self.credential
     }
 

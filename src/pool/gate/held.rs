@@ -19,7 +19,7 @@ pub(crate) struct Gates {
 }
 
 impl Gates {
-    pub(super) fn watch(
+    pub(in crate::pool) fn watch(
         &mut self,
         account: AccountIx,
         known: Option<(AccountIx, u64)>,
@@ -37,19 +37,22 @@ impl Gates {
         (account, self.next)
     }
 
-    pub(super) fn forget(&mut self, watcher: Option<(AccountIx, u64)>) {
+    pub(in crate::pool) fn forget(&mut self, watcher: Option<(AccountIx, u64)>) {
         let Some((account, id)) = watcher else { return };
         if let Some(watchers) = self.watchers.get_mut(&account) {
             watchers.retain(|(other, _)| *other != id);
         }
     }
 
-    pub(super) fn opened(&mut self, account: AccountIx) -> impl Iterator<Item = Waker> + use<> {
+    pub(in crate::pool) fn opened(
+        &mut self,
+        account: AccountIx,
+    ) -> impl Iterator<Item = Waker> + use<> {
         self.watchers.remove(&account).into_iter().flatten().map(|(_, waker)| waker)
     }
 
     /// Reserves the least request of its kind on a key.
-    pub(super) fn hold(
+    pub(in crate::pool) fn hold(
         &mut self,
         engine: &mut Engine,
         now: Time,
@@ -81,14 +84,14 @@ impl Gates {
         Some(self.next)
     }
 
-    pub(super) fn let_go_of(&mut self, engine: &mut Engine, now: Time, held: Option<u64>) {
+    pub(in crate::pool) fn let_go_of(&mut self, engine: &mut Engine, now: Time, held: Option<u64>) {
         if let Some(grant) = held.and_then(|held| self.held.remove(&held)) {
             engine.refund(now, grant);
         }
     }
 
     /// A request in hand goes before any that may come. Whether that made room.
-    pub(super) fn let_go(&mut self, engine: &mut Engine, now: Time) -> bool {
+    pub(in crate::pool) fn let_go(&mut self, engine: &mut Engine, now: Time) -> bool {
         let held = std::mem::take(&mut self.held);
         let any = !held.is_empty();
         held.into_values().for_each(|grant| engine.refund(now, grant));

@@ -5,19 +5,20 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use crate::engine::{Accusation, Outcome, Taught};
-
-use super::shared::Shared;
+use crate::{
+    engine::{Accusation, Outcome, Taught},
+    pool::shared::Shared,
+};
 
 /// What one answer does not prove, and others to the same request may.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Open {
     /// Who is to blame.
-    pub(super) pending: Option<Arc<Pending>>,
+    pub(in crate::pool) pending: Option<Arc<Pending>>,
     /// What was learnt of a limit.
-    pub(super) taught: Option<Taught>,
+    pub(in crate::pool) taught: Option<Taught>,
     /// Whether it is known that nothing was to be learnt.
-    pub(super) is_about_request: bool,
+    pub(in crate::pool) is_about_request: bool,
 }
 
 /// A key that is accused by a refusal which could also be the request's own fault.
@@ -31,16 +32,16 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn new(shared: Arc<Shared>, accusation: Accusation) -> Arc<Self> {
+    pub(in crate::pool) fn new(shared: Arc<Shared>, accusation: Accusation) -> Arc<Self> {
         Arc::new(Self { shared, accusation, settled: OnceLock::new() })
     }
 
-    pub(super) fn accusation(&self) -> &Accusation {
+    pub(in crate::pool) fn accusation(&self) -> &Accusation {
         &self.accusation
     }
 
     /// The first call counts.
-    pub(super) fn settle(&self, outcome: Outcome) {
+    pub(in crate::pool) fn settle(&self, outcome: Outcome) {
         if self.settled.set(()).is_ok() {
             let Self { shared, accusation, .. } = self;
             shared.with(|core, now| core.engine.settle_accusation(now, accusation, outcome));

@@ -2,27 +2,32 @@
 
 use std::sync::{Arc, MutexGuard};
 
-use crate::{changes::Changes, engine::Time, event::Event};
-
-use super::{
-    core::Core,
-    credentials::Credential,
-    declared::Declared,
-    diff::{Plan, Step},
-    key_set::Latest,
-    shared::Shared,
+use crate::{
+    changes::Changes,
+    engine::Time,
+    event::Event,
+    pool::{
+        core::Core,
+        credentials::Credential,
+        roster::{
+            declared::Declared,
+            diff::{Plan, Step},
+            key_set::Latest,
+        },
+        shared::Shared,
+    },
 };
 
 /// A change in the making. Nobody else changes anything meanwhile, and requests go on.
-pub(super) struct Change<'a> {
-    pub(super) shared: &'a Shared,
-    pub(super) declared: MutexGuard<'a, Declared>,
-    pub(super) plan: Plan,
+pub(in crate::pool) struct Change<'a> {
+    pub(in crate::pool) shared: &'a Shared,
+    pub(in crate::pool) declared: MutexGuard<'a, Declared>,
+    pub(in crate::pool) plan: Plan,
 }
 
 impl Change<'_> {
     /// Does all of it in one step.
-    pub(super) fn carry_out(self) -> Changes {
+    pub(in crate::pool) fn carry_out(self) -> Changes {
         let Self { shared, declared, plan: Plan { steps, changes, .. } } = self;
         if steps.is_empty() {
             return changes;
@@ -46,7 +51,7 @@ impl Change<'_> {
 
 impl Core {
     /// The first accounts and keys.
-    pub(super) fn begin(&mut self, plan: Plan) {
+    pub(in crate::pool) fn begin(&mut self, plan: Plan) {
         let accounts = plan.changes.accounts_added.len();
         self.engine.reserve(accounts, plan.changes.keys_added.len());
         self.credentials.reserve_exact(plan.changes.keys_added.len());

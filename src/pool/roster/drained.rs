@@ -19,7 +19,7 @@ pub struct Drained {
 }
 
 impl Drained {
-    pub(super) fn new(in_use: Vec<oneshot::Receiver<()>>) -> Self {
+    pub(in crate::pool) fn new(in_use: Vec<oneshot::Receiver<()>>) -> Self {
         Self { in_use }
     }
 }

@@ -16,11 +16,17 @@
 
 use std::sync::Arc;
 
-use crate::{KeyPool, Verdict, engine::Outcome, verdict::Blame};
-
-use super::{
-    pending::Pending,
-    trail::{Attempt, Closed, Trail},
+use crate::{
+    Verdict,
+    engine::Outcome,
+    pool::{
+        key_pool::KeyPool,
+        lease::{
+            pending::Pending,
+            trail::{Attempt, Closed, Trail},
+        },
+    },
+    verdict::Blame,
 };
 
 /// So many accounts that refuse a request alike are enough.

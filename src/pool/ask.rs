@@ -8,11 +8,10 @@ use crate::{
     Demand, KeyId, Verdict,
     affinity::Kin,
     engine::{Among, Ask, Before, Cost, Engine, Prior, Time, rank},
+    pool::{core::Core, lease::trail::Attempt, shared::Shared},
     provider::{Estimate, Operation},
     usage::{ModelPrices, Tariff, Usage},
 };
-
-use super::{core::Core, shared::Shared, trail::Attempt};
 
 /// After so many refusals for its rate without a hint, a request may be at fault itself.
 const SUSPECT: usize = 3;
@@ -26,7 +25,7 @@ const MOST: u64 = 1 << 40;
 
 impl Shared {
     /// Puts together what a request wants: what its caller says goes before what was read from it.
-    pub(super) fn with_ask<R>(
+    pub(in crate::pool) fn with_ask<R>(
         &self,
         wanted: &Wanted<'_>,
         act: impl FnOnce(&mut Core, Time, Ask) -> R,
@@ -40,7 +39,7 @@ impl Shared {
 
     /// What the model of a request costs, if any limit counts money. It is looked up before the pool is
     /// locked.
-    pub(super) fn prices_of(&self, wanted: &Wanted<'_>) -> Option<ModelPrices> {
+    pub(in crate::pool) fn prices_of(&self, wanted: &Wanted<'_>) -> Option<ModelPrices> {
         let Self { prices, provider, limits_spending, .. } = self;
         let is_priced = wanted.demand.nano_dollars == 0 && limits_spending.load(Ordering::Relaxed);
         let model = wanted.model().unwrap_or_default();
@@ -48,7 +47,7 @@ impl Shared {
     }
 
     /// The same among fewer keys.
-    pub(super) fn ask_among(
+    pub(in crate::pool) fn ask_among(
         &self,
         core: &mut Core,
         now: Time,
@@ -172,7 +171,11 @@ fn leave_out(engine: &Engine, now: Time, ask: &mut Ask, tried: &[Attempt]) {
     }
 }
 
-pub(super) fn exclude<'a>(engine: &Engine, ask: &mut Ask, keys: impl Iterator<Item = &'a KeyId>) {
+pub(in crate::pool) fn exclude<'a>(
+    engine: &Engine,
+    ask: &mut Ask,
+    keys: impl Iterator<Item = &'a KeyId>,
+) {
     for key in keys.filter_map(|id| engine.find_key(id)) {
         if !ask.excluded.contains(&key) {
             ask.excluded.push(key);
