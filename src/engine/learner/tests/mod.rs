@@ -1,5 +1,9 @@
 //! The learner against limiters of every kind.
 
+mod provider;
+mod targets;
+mod world;
+
 use std::time::Duration;
 
 use crate::{
