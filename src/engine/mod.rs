@@ -27,8 +27,6 @@ mod evidence;
 mod gate;
 mod lane;
 mod learn;
-#[cfg(test)]
-mod learner;
 mod line;
 mod meter;
 mod roster;

@@ -1,239 +1,437 @@
-//! The pace of an account whose limits nobody tells, found out from what it refuses.
+//! The pace of an account whose limits no header tells, found from what it refuses.
 //!
-//! Between two refusals an account has accepted what had come back to it meanwhile, whatever its
-//! limits look like. So that much per that time is its rate: a little less is sent from then on, and
-//! slowly more while nothing is refused. An account whose limits are known is paced only when it has
-//! refused requests three times that were well within them.
+//! A limiter that nothing tells has two unknowns: a rate and a burst. Between two refusals in flow it accepted what had
+//! come back to it meanwhile, whatever kind of limiter it is: that is its rate. A refusal soon after a rest tells the
+//! burst instead. So the pace is a token bucket. A refusal in flow corrects its rate, the other kind its capacity.
+//!
+//! In between the rate grows as in TCP CUBIC: quickly while it is far below the rate that was last refused, slowly near
+//! it, and faster and faster beyond it, for then the limit has changed. It grows only while the pace holds requests
+//! back: an account that is not asked for more is not tried for more.
+//!
+//! The file is above 400 lines because every kind of refusal changes the same few figures.
 
 use crate::{
-    Limit,
     engine::{
         ask::Cost,
-        time::{SECOND, Time, nanos},
+        time::{SECOND, Time},
     },
     limit::Metered,
 };
 
-/// So many refusals within their limits, each within so long after the last, are no accident.
-const STRIKES: u8 = 3;
-const MEMORY: u64 = 180 * SECOND;
-/// A rate is raised by a 16th each minute, and twice as fast for every two minutes that nothing was
-/// refused.
-const RAISE: u64 = 16 * 60;
-const PATIENCE: u64 = 120 * SECOND;
-/// As long as only one refusal has told the rate, it may be far from it: it is raised by a tenth each
-/// second.
-const SEEK: u64 = 10;
-/// Nobody refuses at so many times the rate that was last refused: the limits that were declared hold.
-const FREE: u64 = 4;
-const DAY: u64 = 86_400 * SECOND;
-/// At least one an hour, so that it is ever found out that there is more.
-const LEAST: u64 = 24;
+use super::bucket::{Bucket, nanos, seconds};
 
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Pace {
+/// After a refusal in flow the pace begins a little below the rate that was seen, and is back at that rate after
+/// `RECOVER` seconds of growth. Each time that the same rate is refused again this doubles, up to `LONGEST_RECOVER`: so
+/// growth costs less than one refusal a minute.
+const BELOW: f64 = 0.97;
+const RECOVER: f64 = 30.0;
+const LONGEST_RECOVER: f64 = 120.0;
+/// Where an account goes on refusing for a while, each attempt costs several refusals, and is made as much more rarely.
+const RECOVER_EACH: f64 = 30.0;
+const MOST_RECOVER: f64 = 240.0;
+/// Two rates that differ by no more than a tenth are the same.
+const SAME: f64 = 0.1;
+/// A first refusal tells burst and rate together. A part of what was seen is more likely too slow than too fast. From
+/// there it grows e-fold in so many seconds, and in more the more was accepted before, for then the guess is better.
+const SEEK: f64 = 0.6;
+const SEEK_SECONDS: f64 = 20.0;
+const SEEK_SECONDS_EACH: f64 = 2.0;
+/// So many accepted requests tell a rate. Fewer correct it by less.
+const SAMPLE: f64 = 20.0;
+/// After so many seconds of use, what was accepted is a rate, and no longer what had been saved up.
+const MINUTE: f64 = 60.0;
+/// What was accepted in the last minute is counted in slots of this length.
+const SLOT: u64 = 20 * SECOND;
+const SLOTS: usize = 4;
+/// While nothing is accepted, each rest is longer than the last by this factor, up to a minute.
+const REST_GROWTH: f64 = 2.0;
+const SHORTEST_REST: f64 = 0.25;
+const LONGEST_REST: f64 = 60.0;
+/// The burst grows by this factor each time that all of it was used after a rest, up to so many seconds of the rate.
+const BURST_GROWTH: f64 = 1.1;
+const BURST_SECONDS: f64 = 10.0;
+/// Refusals do not say what is limited. The pace takes it to be requests, and tokens as well, but a little later: at so
+/// many times their rate, and so many requests more at once. So requests of uneven sizes are not held back by both, and
+/// requests that are larger than they used to be still are.
+const TOKENS: f64 = 1.1;
+const TOKENS_BURST: f64 = 10.0;
+/// Refusals that known limits explain, so many in a row and each so soon after the last, show that those limits are not
+/// all there is: perhaps others use the account, too.
+const STRIKES: u32 = 3;
+const OFTEN: u64 = 20 * SECOND;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
     stage: Stage,
-    /// When it was first used, or last refused after something was accepted.
+    requests: Flow,
+    tokens: Flow,
+    /// When it was first used, or last learnt something.
     since: Time,
-    requests: u64,
-    tokens: u64,
-    /// Whether less was sent than might have been since then, so that the account had time to rest.
-    rested: bool,
-    /// How many refusals came one after the other, and when the last one did.
+    /// How many seconds had led to what it learnt then.
+    before: f64,
+    /// Seconds since then in which it held requests back, and in which its growth recovers.
+    busy: f64,
+    recover: f64,
+    last_sent: Time,
+    /// Whether the bucket was full since its burst was last used up.
+    has_rested: bool,
+    /// Refusals since something was accepted, and when the last one came.
     misses: u32,
     missed: Time,
-    rates: Rates,
-    /// The rates that were last refused.
-    refused: Rates,
-    raised: Time,
+    /// Refusals in a row that known limits explained.
+    explained: u32,
+    /// Nothing is sent before this.
+    hold: Time,
+    /// When the newest slot began, and how many there were since the first refusal.
+    slot: Time,
+    slots: usize,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Stage {
-    /// Nothing is known yet.
-    Start,
-    /// Limits are known; it has refused within them so often of late.
-    #[default]
-    Fresh,
-    Watched(u8),
-    /// It was refused once.
-    Seeking,
-    Paced {
-        /// Whether its limits were thought to be known.
-        known: bool,
+    /// Nothing was refused.
+    Free,
+    /// Refused once, or begun with another account's pace: it grows from this share of the rate that was seen.
+    Seeking {
+        from: f64,
     },
+    Settled,
 }
 
-/// Requests and tokens a day.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Rates {
-    requests: u64,
-    tokens: u64,
+/// The pace of requests, or of tokens.
+#[derive(Clone, Copy, Debug)]
+struct Flow {
+    bucket: Bucket,
+    /// Units per second that were last refused.
+    ceiling: f64,
+    /// Accepted since the pace last learnt something, and before that.
+    accepted: u64,
+    before: u64,
+    /// The newest slot first.
+    lately: [u64; SLOTS],
+}
+
+/// Accepted per second.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    requests: f64,
+    tokens: f64,
+}
+
+impl Seen {
+    pub(super) fn of(&self, metered: Metered) -> f64 {
+        if metered == Metered::Requests { self.requests } else { self.tokens }
+    }
 }
 
 impl Pace {
-    /// Nothing is known.
-    pub(in crate::engine) fn start(now: Time) -> Self {
-        Self { stage: Stage::Start, since: now, ..Self::default() }
-    }
-
-    /// Limits have become known.
-    pub(in crate::engine) fn watch(&mut self) {
-        if self.stage == Stage::Start {
-            self.stage = Stage::Fresh;
+    pub(super) fn new(now: Time) -> Self {
+        let bucket = Bucket::new(now, 1.0, 1.0);
+        let flow = Flow { bucket, ceiling: 0.0, accepted: 0, before: 0, lately: [0; SLOTS] };
+        Self {
+            stage: Stage::Free,
+            requests: flow,
+            tokens: flow,
+            since: now,
+            before: 0.0,
+            busy: 0.0,
+            recover: RECOVER,
+            last_sent: now,
+            has_rested: false,
+            misses: 0,
+            missed: now,
+            explained: 0,
+            hold: Time::ZERO,
+            slot: now,
+            slots: 0,
         }
     }
 
-    pub(in crate::engine) fn is_paced(&self) -> bool {
-        matches!(self.stage, Stage::Seeking | Stage::Paced { .. })
+    /// Begins with the pace of an account that is thought to be like this one, if nothing is known of it yet.
+    pub(super) fn seed(&mut self, now: Time, other: &Self) {
+        if self.stage != Stage::Free || other.stage == Stage::Free {
+            return;
+        }
+        self.stage = Stage::Seeking { from: BELOW };
+        self.requests.ceiling = other.requests.ceiling;
+        self.tokens.ceiling = other.tokens.ceiling;
+        (self.since, self.busy) = (now, 0.0);
+        self.set(now, other.requests.bucket.capacity());
     }
 
-    /// What may be sent, if it is paced.
-    pub(in crate::engine) fn rates(&self) -> Rates {
-        self.rates
+    /// From when on a request fits.
+    pub(super) fn room(&self, cost: &Cost) -> Time {
+        if self.stage == Stage::Free {
+            return self.hold;
+        }
+        let requests = self.requests.bucket.room(1.0);
+        let tokens = self.tokens.bucket.room(cost.tokens() as f64);
+        let has_tokens = self.tokens.ceiling > 0.0 && cost.tokens() > 0;
+        let open = if has_tokens { requests.max(tokens) } else { requests };
+        open.max(self.hold)
     }
 
-    pub(in crate::engine) fn accepted(&mut self, cost: &Cost, is_used: bool) {
-        self.misses = 0;
-        self.rested |= !is_used;
-        self.requests = self.requests.saturating_add(1);
-        self.tokens = self.tokens.saturating_add(cost.of(Metered::Tokens));
+    pub(super) fn take(&mut self, now: Time, cost: &Cost) {
+        if self.stage != Stage::Free {
+            self.grow(now, cost);
+        }
+        if self.misses > 1 || self.misses == 1 && self.stage == Stage::Free {
+            // Half-open: one request finds out whether that is over.
+            self.hold(now, self.rest());
+        }
+        self.last_sent = now;
+        self.requests.bucket.take(now, 1.0);
+        self.tokens.bucket.take(now, cost.tokens() as f64);
     }
 
-    /// Whether its limits are thought to be known.
-    pub(in crate::engine) fn knows_limits(&self) -> bool {
-        matches!(self.stage, Stage::Fresh | Stage::Watched(_))
+    /// Moves the count from what was reserved to what was used.
+    pub(super) fn settle(&mut self, now: Time, reserved: &Cost, used: &Cost) {
+        let more = used.tokens() as f64 - reserved.tokens() as f64;
+        match more >= 0.0 {
+            true => self.tokens.bucket.take(now, more),
+            false => self.tokens.bucket.give_back(now, -more),
+        }
     }
 
-    /// So many refusals came one after the other, each sent after the one before, with this one that
-    /// was sent at `sent`.
-    pub(in crate::engine) fn missed(&mut self, now: Time, sent: Time) -> u32 {
+    /// A request was not sent after all.
+    pub(super) fn give_back(&mut self, now: Time, cost: &Cost) {
+        self.requests.bucket.give_back(now, 1.0);
+        self.tokens.bucket.give_back(now, cost.tokens() as f64);
+    }
+
+    /// Nothing is sent for so long.
+    pub(super) fn hold(&mut self, now: Time, wait: u64) {
+        self.hold = self.hold.max(now.plus(wait));
+    }
+
+    pub(super) fn accepted(&mut self, now: Time, sent: Time, cost: &Cost) {
+        self.turn_slots(now);
+        self.requests.note(1);
+        self.tokens.note(cost.tokens());
+        // What was sent before a refusal says nothing about whether that is over.
         if sent >= self.missed {
-            (self.misses, self.missed) = (self.misses.saturating_add(1), now);
+            if self.misses > 1 {
+                // It was not over yet at the last attempt before this one.
+                self.has_waited(now, seconds(self.missed.since(self.since)));
+            }
+            (self.misses, self.explained) = (0, 0);
+            self.hold = self.hold.min(now);
         }
-        self.misses
     }
 
-    /// A request sent at `sent` was refused for its rate. Whether that tells the rate. `declared` is
-    /// what it should be.
-    pub(in crate::engine) fn refused(&mut self, now: Time, sent: Time, declared: Rates) -> bool {
-        let is_news = sent >= self.since && self.requests > 0 && now.since(self.since) >= SECOND;
-        if !is_news && self.stage != Stage::Fresh {
+    /// A request was refused, and nothing that is known explains it. Whether that has taught something.
+    pub(super) fn refused(&mut self, now: Time, sent: Time, retry_after: Option<u64>) -> bool {
+        // What was under way when another was refused is the same news.
+        if sent < self.missed {
             return false;
         }
-        let seen = Rates {
-            requests: per_day(self.requests, now.since(self.since)),
-            tokens: per_day(self.tokens, now.since(self.since)),
-        };
-        let strikes = match self.stage {
-            Stage::Watched(strikes) if now.since(self.since) <= MEMORY => strikes + 1,
-            _ => 1,
-        };
-        let rested = std::mem::take(&mut self.rested);
-        (self.since, self.requests, self.tokens) = (now, 0, 0);
-        let known = matches!(self.stage, Stage::Watched(_) | Stage::Paced { known: true });
-        (self.rates, self.stage) = match self.stage {
-            Stage::Start => (seen.less(), Stage::Seeking),
-            Stage::Seeking if rested => (self.rates.corrected(None), Stage::Seeking),
-            Stage::Seeking => (seen.less(), Stage::Paced { known }),
-            Stage::Paced { .. } => {
-                (self.rates.corrected(Some(seen).filter(|_| !rested)), self.stage)
-            }
-            // It may have been idle in between, and have accepted less than it would.
-            Stage::Watched(_) if strikes >= STRIKES => {
-                (seen.less().at_least(declared.half()), Stage::Paced { known })
-            }
-            Stage::Fresh | Stage::Watched(_) => {
-                self.stage = Stage::Watched(strikes);
-                return false;
-            }
-        };
-        (self.refused, self.raised) = (self.rates, now);
-        true
+        self.misses += 1;
+        self.missed = now;
+        let is_news = self.misses == 1 && self.requests.accepted > 0;
+        if is_news {
+            self.learn(now);
+        } else {
+            self.recover = (self.recover + RECOVER_EACH).min(MOST_RECOVER);
+        }
+        match retry_after {
+            Some(wait) if is_news => self.has_waited(now, seconds(wait)),
+            _ => self.hold(now, self.rest()),
+        }
+        is_news
     }
 
-    /// Nothing was refused for a while. The new rates, if it was long enough to tell.
-    pub(in crate::engine) fn raise(&mut self, now: Time) -> Option<Rates> {
-        let elapsed = now.since(self.raised);
-        if !self.is_paced() || elapsed < SECOND {
-            return None;
+    /// A known limit explains a refusal. If that goes on, the limit is not known well: it is tried less and less often,
+    /// and the pace is found as if nothing were known.
+    pub(super) fn refused_as_known(&mut self, now: Time, sent: Time) {
+        if sent < self.missed {
+            return;
         }
-        self.raised = now;
-        let millis = elapsed.min(10 * SECOND) / (SECOND / 1_000);
-        let (parts, of) = match self.stage {
-            Stage::Seeking => (millis, SEEK * 1_000),
-            _ => (millis << (now.since(self.since) / PATIENCE).min(4), RAISE * 1_000),
+        self.explained = if now.since(self.missed) < OFTEN { self.explained + 1 } else { 1 };
+        if self.explained >= STRIKES {
+            self.explained = 0;
+            self.refused(now, sent, None);
+            return;
+        }
+        self.misses += 1;
+        self.missed = now;
+        self.hold(now, longer(SHORTEST_REST, self.misses));
+    }
+
+    /// What is accepted since the pace last learnt something.
+    pub(super) fn seen(&self, now: Time) -> Seen {
+        let elapsed = self.elapsed(now);
+        let per_second = |flow: &Flow| flow.accepted as f64 / elapsed;
+        Seen { requests: per_second(&self.requests), tokens: per_second(&self.tokens) }
+    }
+
+    /// Requests per second, and how many at once; nothing if it is not paced.
+    pub(super) fn rate(&self) -> Option<(f64, f64)> {
+        let bucket = &self.requests.bucket;
+        (self.stage != Stage::Free).then(|| (bucket.rate(), bucket.capacity()))
+    }
+
+    /// The rate of requests that was refused, once more than one refusal has told it.
+    pub(super) fn ceiling(&self) -> Option<f64> {
+        (self.stage == Stage::Settled).then_some(self.requests.ceiling)
+    }
+
+    pub(super) fn used_share(&self, now: Time) -> f64 {
+        let bucket = &self.requests.bucket;
+        if self.stage == Stage::Free { 0.0 } else { bucket.used(now) / bucket.capacity() }
+    }
+
+    /// Learns the rate, and perhaps the burst, from a refusal.
+    fn learn(&mut self, now: Time) {
+        let elapsed = self.elapsed(now);
+        let minute = self.turn_slots(now);
+        let factor = self.factor();
+        let is_in_flow = match self.stage {
+            Stage::Free | Stage::Seeking { .. } => true,
+            Stage::Settled => self.busy >= elapsed / 2.0,
         };
-        let raised = |rate: u64| rate.saturating_add(rate.saturating_mul(parts) / of);
-        self.rates =
-            Rates { requests: raised(self.rates.requests), tokens: raised(self.rates.tokens) };
-        let is_free = self.rates.requests / FREE >= self.refused.requests;
-        if is_free && self.stage == (Stage::Paced { known: true }) {
-            self.stage = Stage::Fresh;
+        // A few requests say little about a rate.
+        let correction = (self.requests.accepted as f64 / SAMPLE / 2.0).min(0.5);
+        let mut is_same = self.stage == Stage::Settled && self.busy >= self.recover / 2.0;
+        for flow in [&mut self.requests, &mut self.tokens] {
+            let was = flow.ceiling;
+            let rate = was * factor;
+            let seen = (flow.accepted as f64 / elapsed).max(flow.lately(minute));
+            flow.ceiling = match self.stage {
+                Stage::Free => seen,
+                _ if seen == 0.0 => was,
+                _ if is_in_flow => seen.clamp(rate * (1.0 - correction), rate),
+                _ => rate,
+            };
+            is_same &= (flow.ceiling - was).abs() <= was * SAME;
+            (flow.before, flow.accepted) = (flow.accepted, 0);
         }
-        Some(self.rates)
+        let burst = self.requests.bucket.capacity();
+        let (stage, burst) = match self.stage {
+            // The longer it went well, the less of it had been saved up before.
+            Stage::Free => (Stage::Seeking { from: (elapsed / MINUTE).clamp(SEEK, BELOW) }, 1.0),
+            _ if is_in_flow => (Stage::Settled, burst),
+            _ => (Stage::Settled, (burst / 2.0).max(1.0)),
+        };
+        if self.stage == Stage::Free {
+            (self.slot, self.slots) = (now, 0);
+            (self.requests.lately, self.tokens.lately) = ([0; SLOTS], [0; SLOTS]);
+        }
+        self.recover = match is_same {
+            true => (2.0 * self.recover).min(LONGEST_RECOVER),
+            false => (self.recover / 2.0).max(RECOVER),
+        };
+        self.stage = stage;
+        (self.since, self.before, self.busy) = (now, elapsed, 0.0);
+        self.set(now, burst);
+        // Whatever was saved up, nothing is left of it. How many tokens are, is not known as well.
+        let Self { requests, tokens, .. } = self;
+        requests.bucket.set_used(now, requests.bucket.capacity());
+        tokens.bucket.set_used(now, tokens.bucket.capacity() / 2.0);
+    }
+
+    /// Nothing is accepted for so long after the last refusal. So what was accepted before was all for that time, too: a
+    /// window may have been spent early.
+    fn has_waited(&mut self, now: Time, rest: f64) {
+        if self.stage == Stage::Free || rest < self.before / 4.0 {
+            return;
+        }
+        let minute = self.turn_slots(now);
+        for flow in [&mut self.requests, &mut self.tokens] {
+            let seen = flow.before as f64 / (self.before + rest);
+            flow.ceiling = flow.ceiling.min(seen.max(flow.lately(minute)));
+        }
+        if let Stage::Seeking { from } = &mut self.stage {
+            *from = BELOW;
+        }
+        self.set(now, self.requests.bucket.capacity());
+    }
+
+    /// How long it rests after a refusal.
+    fn rest(&self) -> u64 {
+        let unit = 1.0 / self.requests.bucket.rate();
+        let first = match self.stage {
+            Stage::Free => 1.0,
+            // It may be a window: then its end is about as far away as its beginning.
+            Stage::Seeking { .. } => unit.max(self.before / 5.0),
+            Stage::Settled => unit,
+        };
+        longer(first.max(SHORTEST_REST), self.misses)
+    }
+
+    /// The pace beside the rate that was last refused.
+    fn factor(&self) -> f64 {
+        match self.stage {
+            Stage::Free => 1.0,
+            Stage::Seeking { from } => {
+                let sample = (self.requests.before as f64).min(SAMPLE);
+                from * (self.busy / (SEEK_SECONDS + sample * SEEK_SECONDS_EACH)).exp()
+            }
+            Stage::Settled => 1.0 + (1.0 - BELOW) * (self.busy / self.recover - 1.0).powi(3),
+        }
+    }
+
+    fn grow(&mut self, now: Time, cost: &Cost) {
+        let mut burst = self.requests.bucket.capacity();
+        let used = self.requests.bucket.used(now);
+        self.has_rested |= used == 0.0;
+        if self.has_rested && used + 1.5 > burst {
+            self.has_rested = false;
+            burst *= BURST_GROWTH;
+        }
+        // A request that leaves as soon as it may has waited for that.
+        let soon = nanos(0.25 / self.requests.bucket.rate()).max(SECOND / 20);
+        if now.since(self.room(cost)) <= soon {
+            let gap = now.since(self.last_sent.max(self.since).max(self.hold));
+            self.busy += seconds(gap).min(10.0);
+        }
+        self.set(now, burst);
+    }
+
+    fn set(&mut self, now: Time, burst: f64) {
+        let factor = self.factor();
+        let requests = self.requests.ceiling * factor;
+        let tokens = self.tokens.ceiling * factor;
+        let burst = burst.min((requests * BURST_SECONDS).max(1.0));
+        self.requests.bucket.set_rate(now, requests);
+        self.requests.bucket.set_capacity(burst);
+        self.tokens.bucket.set_rate(now, tokens * TOKENS);
+        self.tokens.bucket.set_capacity(tokens / requests * (burst + TOKENS_BURST));
+    }
+
+    fn elapsed(&self, now: Time) -> f64 {
+        seconds(now.since(self.since)).max(1.0)
+    }
+
+    /// How many seconds the slots hold, if that is a minute or more.
+    fn turn_slots(&mut self, now: Time) -> Option<f64> {
+        let passed = now.since(self.slot) / SLOT;
+        for _ in 0..passed.min(SLOTS as u64) {
+            for flow in [&mut self.requests, &mut self.tokens] {
+                flow.lately.rotate_right(1);
+                flow.lately[0] = 0;
+            }
+            self.slots = (self.slots + 1).min(SLOTS);
+        }
+        self.slot = self.slot.plus(passed * SLOT);
+        let older = SLOT * (SLOTS as u64 - 1);
+        (self.slots == SLOTS).then(|| seconds(older + now.since(self.slot)))
     }
 }
 
-impl Rates {
-    /// What some limits allow.
-    pub(crate) fn of_limits<'a>(limits: &(impl Iterator<Item = &'a Limit> + Clone)) -> Self {
-        let least = |metered: Metered| {
-            let limits = limits.clone().filter(|limit| limit.metered() == metered);
-            let rates = limits.map(|limit| per_day(limit.amount(), nanos(limit.period())));
-            rates.min().unwrap_or(0)
-        };
-        Self { requests: least(Metered::Requests), tokens: least(Metered::Tokens) }
+impl Flow {
+    fn note(&mut self, units: u64) {
+        self.accepted += units;
+        self.lately[0] += units;
     }
 
-    pub(in crate::engine) fn of(&self, metered: Metered) -> u64 {
-        if metered == Metered::Tokens { self.tokens } else { self.requests }
-    }
-
-    /// Five seconds' worth at once.
-    pub(in crate::engine) fn burst(amount: u64) -> u64 {
-        (amount / (86_400 / 5)).max(1)
-    }
-
-    pub(in crate::engine) fn limit(metered: Metered, amount: u64) -> Limit {
-        let limit = match metered {
-            Metered::Tokens => Limit::tokens(amount),
-            _ => Limit::requests(amount),
-        };
-        limit.per_day().burst(Self::burst(amount))
-    }
-
-    fn less(self) -> Self {
-        Self { requests: less(self.requests).max(LEAST), tokens: less(self.tokens) }
-    }
-
-    fn half(self) -> Self {
-        Self { requests: self.requests / 2, tokens: self.tokens / 2 }
-    }
-
-    fn at_least(self, other: Self) -> Self {
-        Self { requests: self.requests.max(other.requests), tokens: self.tokens.max(other.tokens) }
-    }
-
-    /// A little below what was refused, and half way to what was seen, if anything was.
-    fn corrected(self, seen: Option<Self>) -> Self {
-        let corrected = |rate: u64, seen: Option<u64>| match (rate, seen) {
-            (rate, None | Some(0)) => rate - rate / 16,
-            (0, Some(seen)) => less(seen),
-            (rate, Some(seen)) => (rate / 2 + seen / 2).clamp(rate / 2, rate - rate / 16),
-        };
-        Self {
-            requests: corrected(self.requests, seen.map(|seen| seen.requests)).max(LEAST),
-            tokens: corrected(self.tokens, seen.map(|seen| seen.tokens)),
-        }
+    /// Accepted per second in the last minute, which had so many seconds.
+    fn lately(&self, minute: Option<f64>) -> f64 {
+        minute.map_or(0.0, |minute| self.lately.iter().sum::<u64>() as f64 / minute)
     }
 }
 
-fn less(rate: u64) -> u64 {
-    rate - rate / 32
-}
-
-fn per_day(count: u64, time: u64) -> u64 {
-    let rate = u128::from(count) * u128::from(DAY) / u128::from(time.max(SECOND));
-    u64::try_from(rate).unwrap_or(u64::MAX >> 16)
+/// A rest in seconds, after so many refusals in a row, in nanoseconds.
+fn longer(first: f64, misses: u32) -> u64 {
+    let times = misses.saturating_sub(1).min(16) as i32;
+    nanos((first * REST_GROWTH.powi(times)).min(LONGEST_REST))
 }
