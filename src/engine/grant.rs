@@ -10,6 +10,7 @@ use crate::{
     engine::{
         ask::{Bond, Cost, Prior},
         ids::{AccountIx, At, BudgetIx, KeyIx, LaneIx, Meters, OpIx, TenantIx},
+        learn::{Entry, Ticket},
         standing::Parts,
         time::Time,
     },
@@ -58,6 +59,9 @@ pub(crate) struct Reserved {
     pub(in crate::engine) settled: bool,
     /// What the provider said to it last.
     pub(in crate::engine) judged: Option<Verdict>,
+    /// By what it is known to what is learnt of its account for its model, and of its account as a whole.
+    pub(in crate::engine) ticket: Option<Ticket>,
+    pub(in crate::engine) entry: Option<Entry>,
     /// The model and the tag that its usage is booked under.
     pub(crate) model: Option<Arc<str>>,
     pub(crate) tag: Option<Arc<str>>,

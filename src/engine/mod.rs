@@ -70,13 +70,12 @@ pub(crate) use gate::{Gate, Ordinary};
 pub(crate) use grant::Grant;
 pub(crate) use ids::{AccountIx, KeyIx, LaneIx, MOST_LIMITS, OpIx, TenantIx, WaiterId};
 pub(crate) use lane::needs::Needs;
-pub(crate) use learn::Taught;
 pub(crate) use meter::Meter;
 pub(crate) use roster::account::{NewAccount, NewKey};
 pub use saved::Saved;
 pub(crate) use setup::{Counts, Setup};
 pub(crate) use standing::Outcome;
-pub(crate) use steps::{Accusation, Judged, Told};
+pub(crate) use steps::{Accusation, Judged, Taught, Told};
 pub(crate) use time::Time;
 
 /// The pure core.
@@ -119,7 +118,7 @@ pub(crate) struct Engine {
     /// Whether limits are learnt that were not declared.
     learns: bool,
     /// How many requests at once an account gets of which no limit is known.
-    start: u64,
+    start: u32,
     /// No hint of a provider benches anything for longer.
     longest_cooldown: Duration,
     longest_line: usize,

@@ -1,7 +1,7 @@
 //! What a lane knows of one account.
 
 use crate::engine::{
-    ids::Meters, lane::size::Largest, learn::Learnt, standing::Standing, time::Time,
+    ids::Meters, lane::size::Largest, learn::Learner, standing::Standing, time::Time,
 };
 
 /// For so many rounds an account that was passed over keeps its turns.
@@ -23,7 +23,7 @@ pub(crate) struct Seat {
     /// The largest request that is taken, where one was refused for its size.
     pub(crate) largest: Option<Box<Largest>>,
     /// What is known of the account's limits for this model beyond what was declared.
-    pub(crate) learnt: Option<Box<Learnt>>,
+    pub(crate) learnt: Option<Box<Learner>>,
     pub(crate) weight: u32,
     /// How often it may be the first to be taken before others are; less than none if others were
     /// passed over for it.

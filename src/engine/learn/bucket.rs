@@ -43,6 +43,17 @@ impl Bucket {
         if excess <= 0.0 { Time::ZERO } else { self.at.plus(nanos(excess / self.rate)) }
     }
 
+    /// How many units can be taken from now until then, if no others are taken.
+    pub(super) fn free_by(&self, now: Time, then: Time) -> u64 {
+        let refilled = self.rate * seconds(then.since(now));
+        (self.capacity - self.used(now) + refilled).max(0.0) as u64
+    }
+
+    /// Nanoseconds in which so many units refill.
+    pub(super) fn span(&self, units: f64) -> u64 {
+        nanos(units / self.rate)
+    }
+
     pub(super) fn take(&mut self, now: Time, units: f64) {
         self.turn(now);
         self.used += units;

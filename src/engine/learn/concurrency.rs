@@ -112,6 +112,17 @@ impl Concurrency {
         self.open = open;
     }
 
+    /// How many more may be sent; none if nothing limits that.
+    #[cfg(feature = "balance")]
+    pub(super) fn left(&self) -> Option<u64> {
+        match self.stage {
+            Stage::Unlimited => None,
+            Stage::SlowStart { most } | Stage::Limited { most, .. } => {
+                Some(most.saturating_sub(self.open).into())
+            }
+        }
+    }
+
     /// The limit that is believed in, once it was right twice.
     pub(super) fn limit(&self) -> Option<u32> {
         match self.stage {

@@ -63,6 +63,22 @@ impl Fixed {
         if is_over { amount } else { self.left.saturating_sub(total.saturating_sub(self.total)) }
     }
 
+    /// How much can be spent from now until then, if others spend nothing. `period` is how long each later window lasts.
+    pub(super) fn free_by(
+        &self,
+        now: Time,
+        then: Time,
+        total: u64,
+        amount: u64,
+        period: u64,
+    ) -> u64 {
+        let period = period.max(SECOND);
+        let ends = self.ends.plus(SKEW);
+        let next = if ends <= now { now.plus(period) } else { ends };
+        let windows = if then < next { 0 } else { 1 + then.since(next) / period };
+        self.left(now, total, amount).saturating_add(amount.saturating_mul(windows))
+    }
+
     pub(super) fn room(&self, units: u64, total: u64) -> Time {
         let left = self.left.saturating_sub(total.saturating_sub(self.total));
         if units <= left { Time::ZERO } else { self.ends.plus(SKEW) }

@@ -12,10 +12,14 @@
 //!
 //! A request has room when every hypothesis has room for it: the most cautious ones that are left decide. A refusal is
 //! explained by one of them only, in this order: a limit in the headers that is spent, a limit on concurrency that was
-//! right before, the pace. So a limit that is known well does not teach a wrong pace.
+//! right before, the pace. So a limit that is known well does not teach a wrong pace. Where limits were declared, the
+//! first refusals are accidents: see [trust](trust).
+//!
+//! Limits that headers tell of the whole account are [`Allowances`] of their own at the account, which all models share.
 //!
 //! It is pure: `now` is an argument, and nothing is random. It does a bounded amount of work for each request.
 
+mod allowances;
 mod answer;
 mod bucket;
 mod concurrency;
@@ -27,6 +31,7 @@ mod sliding;
 #[cfg(test)]
 mod tests;
 mod told;
+mod trust;
 
 use std::time::Duration;
 
@@ -41,27 +46,23 @@ use crate::{
     provider::LimitReading,
 };
 
-use answer::{Answer, Request};
 use bucket::seconds;
 use concurrency::Concurrency;
 use pace::Pace;
-use told::{Allowance, Model};
+use trust::Trust;
 
-/// No provider tells of more limits for one model.
-const MOST_TOLD: usize = 8;
+pub(crate) use allowances::{Allowances, Entry, is_same_period};
+
 /// Two accounts whose rates differ by more than this factor are not alike.
 const UNLIKE: f64 = 1.5;
 
 /// The limits of one account for one model, as far as they show.
 #[derive(Clone, Debug)]
 pub(crate) struct Learner {
-    /// How many requests were ever sent.
-    number: u64,
-    /// All that was sent and not given back, and what of it is under way.
-    sent: Tally,
-    under_way: Tally,
-    told: Vec<Allowance>,
+    told: Allowances,
     inferred: Inferred,
+    /// Whether declared limits are thought to be all there are.
+    trust: Trust,
     lessons: u32,
 }
 
@@ -72,36 +73,22 @@ struct Inferred {
     concurrency: Concurrency,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Tally {
-    requests: u64,
-    input: u64,
-    output: u64,
-}
-
 /// What a request is remembered by until it ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ticket {
-    sent: Time,
-    number: u64,
-    cost: Cost,
-    /// How many others were under way when it was sent, and their cost.
+    entry: Entry,
+    /// How many others were under way when it was sent.
     others: u32,
-    beside: Tally,
-    /// All that had been sent up to it, itself included.
-    then: Tally,
 }
 
 /// What happens to a request. Each is observed when it is known, in any order, and at most once; headers once for each
 /// limit that they tell, before what they came with.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Observation<'a> {
-    /// An answer tells a limit.
-    Header(&'a LimitReading),
+pub(crate) enum Observation {
     /// An answer has begun that is no refusal.
     Accepted,
     /// It was refused for its rate. `retry_after` is what the provider said.
-    Refused { retry_after: Option<Duration> },
+    Refused { retry_after: Option<Duration>, elsewhere: Elsewhere },
     /// What it did cost. Not of one that was refused: that costs nothing.
     Settled { used: Cost },
     /// It has ended, accepted or not.
@@ -110,10 +97,21 @@ pub(crate) enum Observation<'a> {
     NotSent,
 }
 
+/// What is known of a refusal by others than the learner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Elsewhere {
+    Nothing,
+    /// Limits were declared, and it was within them.
+    Declared,
+    /// Headers tell a limit of the whole account, and that explains it.
+    Explained,
+}
+
 /// What was believed before a refusal, in case that it was about the request and not about a limit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lesson {
     before: Inferred,
+    trust: Trust,
     number: u32,
 }
 
@@ -124,6 +122,8 @@ pub(crate) struct Belief {
     pub(crate) source: Source,
     /// How much may be spent at once, now.
     pub(crate) left: u64,
+    /// The spent share of what may be spent at once; above 1 when in debt.
+    pub(crate) used_share: f64,
 }
 
 /// Where a belief comes from.
@@ -137,17 +137,31 @@ pub(crate) enum Source {
     Paced,
 }
 
+impl Source {
+    /// What people are shown.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Told => "told",
+            Self::Inferred => "inferred",
+            Self::Paced => "pace",
+        }
+    }
+}
+
 impl Learner {
     /// Nothing is known. `start` requests may be sent at once, and one more for each answer.
     pub(crate) fn new(now: Time, start: u32) -> Self {
         Self {
-            number: 0,
-            sent: Tally::default(),
-            under_way: Tally::default(),
-            told: Vec::new(),
+            told: Allowances::default(),
             inferred: Inferred { pace: Pace::new(now), concurrency: Concurrency::new(start) },
+            trust: Trust::default(),
             lessons: 0,
         }
+    }
+
+    /// Other limits are known: there is no need to begin slowly.
+    pub(crate) fn know(&mut self) {
+        self.inferred.concurrency.know();
     }
 
     /// When a request fits that costs this much.
@@ -155,28 +169,38 @@ impl Learner {
         if !self.inferred.concurrency.has_room(now) {
             return Room::OnChange;
         }
-        let pace = Room::At(self.inferred.pace.room(cost));
-        let told = self.told.iter().map(|allowance| {
-            let metered = allowance.metered();
-            allowance.room(now, cost.of(metered), self.sent.of(metered))
-        });
-        told.fold(pace, Room::max)
+        Room::At(self.inferred.pace.room(cost)).max(self.told.room(now, cost))
+    }
+
+    /// When a request fits, as far as time alone tells: what is under way may end at any moment.
+    pub(crate) fn opens(&self, now: Time, cost: &Cost) -> Room {
+        Room::At(self.inferred.pace.room(cost)).max(self.told.room(now, cost))
     }
 
     /// A request is sent now.
     pub(crate) fn take(&mut self, now: Time, cost: &Cost) -> Ticket {
-        self.number += 1;
-        for allowance in &mut self.told {
-            let metered = allowance.metered();
-            allowance.take(now, self.number, cost.of(metered), self.sent.of(metered));
-        }
+        let entry = self.told.take(now, cost);
         self.inferred.pace.take(now, cost);
-        let others = self.inferred.concurrency.take(now);
-        let beside = self.under_way;
-        self.under_way.add(cost);
-        self.sent.add(cost);
-        let (number, then) = (self.number, self.sent);
-        Ticket { sent: now, number, cost: *cost, others, beside, then }
+        Ticket { entry, others: self.inferred.concurrency.take(now) }
+    }
+
+    /// Whether something is known of the limit that an answer tells.
+    pub(crate) fn is_told(&self, reading: &LimitReading) -> bool {
+        self.told.is_told(reading)
+    }
+
+    /// An answer tells a limit. The limit, if it is one that was not known, or another than before.
+    pub(crate) fn read(
+        &mut self,
+        now: Time,
+        ticket: &Ticket,
+        reading: &LimitReading,
+    ) -> Option<Limit> {
+        let news = self.told.read(now, &ticket.entry, reading);
+        if !self.told.is_empty() {
+            self.inferred.concurrency.know();
+        }
+        news
     }
 
     /// Takes in what happened to a request. A refusal that taught something about pace or concurrency returns what was
@@ -185,27 +209,31 @@ impl Learner {
         &mut self,
         now: Time,
         ticket: &Ticket,
-        observation: Observation<'_>,
+        observation: Observation,
     ) -> Option<Lesson> {
+        let Ticket { entry, others } = ticket;
         match observation {
-            Observation::Header(reading) => self.read(now, ticket, reading),
             Observation::Accepted => {
-                self.told.iter_mut().for_each(Allowance::accepted);
-                self.inferred.pace.accepted(now, ticket.sent, &ticket.cost);
-                self.inferred.concurrency.accepted(ticket.others);
+                self.told.accepted();
+                self.inferred.pace.accepted(now, entry.sent, &entry.cost);
+                self.inferred.concurrency.accepted(*others);
+                if self.trust.is_lost() && self.inferred.pace.is_outgrown() {
+                    // No more is refused than declared limits explain: they are all there are.
+                    (self.trust, self.inferred.pace) = (Trust::default(), Pace::new(now));
+                }
             }
-            Observation::Refused { retry_after } => {
-                return self.refused(now, ticket, retry_after.map(nanos));
+            Observation::Refused { retry_after, elsewhere } => {
+                return self.refused(now, ticket, retry_after.map(nanos), elsewhere);
             }
             Observation::Settled { used } => {
-                self.settle(now, ticket, &used);
-                self.inferred.pace.settle(now, &ticket.cost, &used);
+                self.told.settle(now, entry, &used);
+                self.inferred.pace.settle(now, &entry.cost, &used);
             }
-            Observation::Ended => self.ended(ticket),
+            Observation::Ended => self.ended(entry),
             Observation::NotSent => {
-                self.give_back(now, ticket);
-                self.inferred.pace.give_back(now, &ticket.cost);
-                self.ended(ticket);
+                self.told.give_back(now, entry);
+                self.inferred.pace.give_back(now, &entry.cost);
+                self.ended(entry);
             }
         }
         None
@@ -216,7 +244,7 @@ impl Learner {
     pub(crate) fn take_back(&mut self, lesson: &Lesson) {
         if self.lessons == lesson.number {
             let open = self.inferred.concurrency.open();
-            self.inferred = lesson.before;
+            (self.inferred, self.trust) = (lesson.before, lesson.trust);
             self.inferred.concurrency.set_open(open);
         }
     }
@@ -230,148 +258,118 @@ impl Learner {
     pub(crate) fn is_unlike(&self, other: &Self) -> bool {
         let ceilings = self.inferred.pace.ceiling().zip(other.inferred.pace.ceiling());
         let is_other_pace = ceilings.is_some_and(|(one, two)| one.max(two) > UNLIKE * one.min(two));
-        let is_other_limit = |one: &Allowance| {
-            let same = other.told.iter().find(|two| two.is_named_as(one));
-            same.is_some_and(|two| two.limit() != one.limit())
-        };
-        is_other_pace || self.told.iter().any(is_other_limit)
+        is_other_pace || self.told.is_unlike(&other.told)
+    }
+
+    /// Whether more than one refusal has told its pace.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.inferred.pace.ceiling().is_some()
+    }
+
+    /// Whether refusals have told a pace.
+    pub(crate) fn is_paced(&self) -> bool {
+        self.inferred.pace.rate().is_some()
+    }
+
+    /// Whether its limits are thought to be known: headers tell them, or they were declared and hold.
+    pub(crate) fn knows_limits(&self, is_declared: bool) -> bool {
+        !self.told.is_empty() || is_declared && !self.trust.is_lost()
     }
 
     /// The spent share of what may be spent at once, of the limit that is nearest to its end; above 1 when in debt.
     pub(crate) fn used_share(&self, now: Time) -> f64 {
-        let told = self.told.iter().map(|allowance| {
-            let left = allowance.left(now, self.sent.of(allowance.metered()));
-            1.0 - left as f64 / allowance.amount() as f64
-        });
-        told.fold(self.inferred.pace.used_share(now), f64::max)
+        self.inferred.pace.used_share(now).max(self.told.used_share(now))
+    }
+
+    /// How much of what is metered so may be spent until a moment; none if nothing limits it.
+    pub(crate) fn free_by(&self, metered: Metered, now: Time, then: Time) -> Option<u64> {
+        let told = self.told.free_by(metered, now, then);
+        told.into_iter().chain(self.inferred.pace.free_by(metered, now, then)).min()
+    }
+
+    /// The most room that a demand can need: a larger one waits for all of it.
+    pub(crate) fn most_at_once(&self, metered: Metered) -> Option<u64> {
+        let told = self.told.most_at_once(metered);
+        told.into_iter().chain(self.inferred.pace.most_at_once(metered)).min()
+    }
+
+    /// The time in which as much comes back as a demand takes, in nanoseconds.
+    pub(crate) fn span(&self, cost: &Cost) -> u64 {
+        self.told.span(cost).max(self.inferred.pace.span(cost))
+    }
+
+    /// How many more requests may be sent at once, now; none if nothing limits that.
+    #[cfg(feature = "balance")]
+    pub(crate) fn left(&self, now: Time) -> Option<u64> {
+        let told = self.told.free_by(Metered::Requests, now, now);
+        let pace = self.inferred.pace.free_by(Metered::Requests, now, now);
+        [told, pace, self.inferred.concurrency.left()].into_iter().flatten().min()
+    }
+
+    /// Limits of an hour or longer that have come near their end, each told once.
+    pub(crate) fn near(&mut self, now: Time) -> Vec<Belief> {
+        self.told.near(now)
     }
 
     /// The limits that are believed in.
     pub(crate) fn limits(&self, now: Time) -> impl Iterator<Item = Belief> {
-        let known = self.told.iter().filter(|allowance| allowance.is_known());
-        let told = known.map(move |allowance| {
-            let left = allowance.left(now, self.sent.of(allowance.metered()));
-            Belief { limit: limit_of(allowance), source: Source::Told, left }
-        });
-        let Inferred { pace, concurrency } = &self.inferred;
+        let Inferred { concurrency, .. } = &self.inferred;
         let most = concurrency.limit().map(|most| Belief {
             limit: Limit::concurrent(most.into()),
             source: Source::Inferred,
             left: most.saturating_sub(concurrency.open()).into(),
+            used_share: f64::from(concurrency.open()) / f64::from(most.max(1)),
         });
-        let pace = pace.rate().map(|(rate, burst)| Belief {
+        self.told.limits(now).chain(most).chain(self.paced(now))
+    }
+
+    /// The pace, as the limit that it stands for.
+    pub(crate) fn paced(&self, now: Time) -> Option<Belief> {
+        let (rate, burst) = self.inferred.pace.rate()?;
+        let used_share = self.inferred.pace.used_share(now);
+        Some(Belief {
             limit: bucket_of(Metered::Requests, (rate * 60.0).round().max(1.0), rate, burst),
             source: Source::Paced,
-            left: (burst * (1.0 - pace.used_share(now))).max(0.0) as u64,
-        });
-        told.chain(most).chain(pace)
+            left: (burst * (1.0 - used_share)).max(0.0) as u64,
+            used_share,
+        })
     }
 
-    fn read(&mut self, now: Time, ticket: &Ticket, reading: &LimitReading) {
-        let request = self.request(ticket, reading.metered);
-        let Some(answer) = Answer::new(now, reading, request) else { return };
-        if let Some(known) = self.told.iter_mut().find(|allowance| allowance.is_of(reading)) {
-            known.read(&answer);
-        } else if self.told.len() < MOST_TOLD {
-            self.told.push(Allowance::new(reading.metered, &answer));
-            self.inferred.concurrency.know();
-        }
-    }
-
-    fn refused(&mut self, now: Time, ticket: &Ticket, wait: Option<u64>) -> Option<Lesson> {
-        let before = self.inferred;
+    fn refused(
+        &mut self,
+        now: Time,
+        ticket: &Ticket,
+        wait: Option<u64>,
+        elsewhere: Elsewhere,
+    ) -> Option<Lesson> {
+        let lesson = Lesson {
+            before: self.inferred,
+            trust: self.trust,
+            number: self.lessons.wrapping_add(1),
+        };
+        let sent = ticket.entry.sent;
         let seen = self.inferred.pace.seen(now);
-        let mut is_known = false;
-        for place in 0..self.told.len() {
-            let metered = self.told[place].metered();
-            let request = self.request(ticket, metered);
-            is_known |= self.told[place].refused(now, &request, seen.of(metered));
+        let is_told = self.told.refused(now, &ticket.entry, Some(&seen));
+        let is_explained = is_told || elsewhere == Elsewhere::Explained;
+        if !is_explained && elsewhere == Elsewhere::Declared {
+            self.trust.strike(now, sent);
         }
-        // Most providers do not count what they refuse. Those that do say so by what is left.
-        self.give_back(now, ticket);
+        let is_accident = elsewhere == Elsewhere::Declared && !self.trust.is_lost();
         let Inferred { pace, concurrency } = &mut self.inferred;
         pace.hold(now, wait.unwrap_or(0));
-        if is_known {
-            pace.refused_as_known(now, ticket.sent);
-        } else if !concurrency.refused(now, ticket.others) {
-            pace.refused(now, ticket.sent, wait);
+        if is_explained {
+            pace.refused_as_known(now, sent);
+        } else if !is_accident && !concurrency.refused(now, ticket.others) {
+            pace.refused(now, sent, wait);
         }
-        self.lessons = self.lessons.wrapping_add(1);
-        Some(Lesson { before, number: self.lessons }).filter(|_| !is_known)
+        self.lessons = lesson.number;
+        Some(lesson).filter(|_| !is_explained)
     }
 
-    fn ended(&mut self, ticket: &Ticket) {
-        self.under_way.remove(&ticket.cost);
+    fn ended(&mut self, entry: &Entry) {
+        self.told.ended(entry);
         self.inferred.concurrency.release();
     }
-
-    fn give_back(&mut self, now: Time, ticket: &Ticket) {
-        self.sent.remove(&ticket.cost);
-        for allowance in &mut self.told {
-            allowance.settle(now, ticket.sent, ticket.cost.of(allowance.metered()), 0);
-        }
-    }
-
-    fn settle(&mut self, now: Time, ticket: &Ticket, used: &Cost) {
-        self.sent.remove(&ticket.cost);
-        self.sent.add(used);
-        for allowance in &mut self.told {
-            let metered = allowance.metered();
-            allowance.settle(now, ticket.sent, ticket.cost.of(metered), used.of(metered));
-        }
-    }
-
-    fn request(&self, ticket: &Ticket, metered: Metered) -> Request {
-        Request {
-            sent: ticket.sent,
-            number: ticket.number,
-            cost: ticket.cost.of(metered),
-            then: ticket.then.of(metered),
-            total: self.sent.of(metered),
-            beside: ticket.beside.of(metered),
-        }
-    }
-}
-
-impl Tally {
-    fn add(&mut self, cost: &Cost) {
-        self.requests = self.requests.saturating_add(1);
-        self.input = self.input.saturating_add(cost.input);
-        self.output = self.output.saturating_add(cost.output);
-    }
-
-    fn remove(&mut self, cost: &Cost) {
-        self.requests = self.requests.saturating_sub(1);
-        self.input = self.input.saturating_sub(cost.input);
-        self.output = self.output.saturating_sub(cost.output);
-    }
-
-    fn of(&self, metered: Metered) -> u64 {
-        match metered {
-            Metered::InputTokens => self.input,
-            Metered::OutputTokens => self.output,
-            Metered::Tokens => self.input.saturating_add(self.output),
-            Metered::Requests | Metered::Concurrent => self.requests,
-            // No header tells of money.
-            Metered::Spend => 0,
-        }
-    }
-}
-
-/// A limit in the headers, as it would be declared.
-fn limit_of(allowance: &Allowance) -> Limit {
-    let (metered, amount) = (allowance.metered(), allowance.limit().unwrap_or(allowance.amount()));
-    let window = match allowance.model() {
-        Model::Bucket => {
-            let bucket = allowance.bucket();
-            return bucket_of(metered, amount as f64, bucket.rate(), bucket.capacity());
-        }
-        Model::Fixed => Edges::Fixed { zone: None },
-        Model::Sliding => Edges::Rolling,
-    };
-    let period = Duration::from_nanos(rounded(allowance.period()));
-    // More than the whole amount is never saved up by a sliding window, and less is never refused at rest.
-    Limit { metered, amount, period, burst: None, window, models: None }
 }
 
 fn bucket_of(metered: Metered, amount: f64, rate: f64, burst: f64) -> Limit {

@@ -59,6 +59,8 @@ const TOKENS_BURST: f64 = 10.0;
 /// all there is: perhaps others use the account, too.
 const STRIKES: u32 = 3;
 const OFTEN: u64 = 20 * SECOND;
+/// Nothing refuses at so many times the rate that was last refused: there is no limit like that any more.
+const FREE: f64 = 4.0;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
@@ -113,7 +115,7 @@ struct Flow {
 
 /// Accepted per second.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     requests: f64,
     tokens: f64,
 }
@@ -278,6 +280,41 @@ impl Pace {
     pub(super) fn used_share(&self, now: Time) -> f64 {
         let bucket = &self.requests.bucket;
         if self.stage == Stage::Free { 0.0 } else { bucket.used(now) / bucket.capacity() }
+    }
+
+    /// Whether it has grown so far beyond the rate that was last refused that there seems to be no such limit.
+    pub(super) fn is_outgrown(&self) -> bool {
+        self.stage != Stage::Free && self.factor() >= FREE
+    }
+
+    /// How much may be spent from now until then; none if it does not limit that.
+    pub(super) fn free_by(&self, metered: Metered, now: Time, then: Time) -> Option<u64> {
+        let flow = self.flow(metered)?;
+        let from = now.max(self.hold);
+        Some(if then < from { 0 } else { flow.bucket.free_by(from, then) })
+    }
+
+    /// The most room that a demand can need.
+    pub(super) fn most_at_once(&self, metered: Metered) -> Option<u64> {
+        self.flow(metered).map(|flow| (flow.bucket.capacity() as u64).max(1))
+    }
+
+    /// The time in which as much comes back as a demand takes, in nanoseconds.
+    pub(super) fn span(&self, cost: &Cost) -> u64 {
+        let span = |metered| {
+            let units = cost.of(metered) as f64;
+            self.flow(metered).map_or(0, |flow| flow.bucket.span(units))
+        };
+        span(Metered::Requests).max(span(Metered::Tokens))
+    }
+
+    fn flow(&self, metered: Metered) -> Option<&Flow> {
+        match (self.stage, metered) {
+            (Stage::Free, _) => None,
+            (_, Metered::Requests) => Some(&self.requests),
+            (_, Metered::Tokens) => Some(&self.tokens).filter(|flow| flow.ceiling > 0.0),
+            _ => None,
+        }
     }
 
     /// Learns the rate, and perhaps the burst, from a refusal.

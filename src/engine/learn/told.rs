@@ -22,6 +22,7 @@
 
 use crate::{
     engine::{
+        latch::Latch,
         room::Room,
         time::{SECOND, Time, nanos},
     },
@@ -47,6 +48,10 @@ const SKEW: u64 = SECOND / 4;
 const RETRIED: f64 = 3_600.0;
 /// Requests that are accepted at no more than so many times a bucket's rate were refused by this bucket.
 const ALIKE: f64 = 1.5;
+/// That little is left of a shorter period is an everyday matter. An hour.
+const LONG: u64 = 3_600 * SECOND;
+/// From this spent share on it is nearly reached.
+const NEAR: f64 = 0.8;
 
 #[derive(Clone, Debug)]
 pub(super) struct Allowance {
@@ -79,6 +84,10 @@ pub(super) struct Allowance {
     misses: u8,
     hits: u8,
     missed: Time,
+    /// The amount and period that were last said to be known.
+    said: Option<(u64, u64)>,
+    /// Whether it was told that it is nearly reached.
+    near: Latch,
 }
 
 /// The most cautious model that is left.
@@ -115,6 +124,8 @@ impl Allowance {
             misses: 0,
             hits: 0,
             missed: Time::ZERO,
+            said: None,
+            near: Latch::default(),
         };
         allowance.bucket.set_used(answer.came, (amount - answer.left.min(amount)) as f64);
         allowance
@@ -138,7 +149,8 @@ impl Allowance {
         }
         if answer.limit.is_some() && answer.limit != self.limit {
             // The limit has changed.
-            *self = Self::new(self.metered, answer);
+            let Self { said, near, .. } = *self;
+            *self = Self { said, near, ..Self::new(self.metered, answer) };
             return;
         }
         let was = std::mem::replace(&mut self.latest, *answer);
@@ -373,6 +385,26 @@ impl Allowance {
         self.label.is_some() || self.is_drawn || self.model != Model::Sliding || is_tested
     }
 
+    /// Whether it is known, and is not what it was last said to be. A period is only said anew where it is another one
+    /// clearly: it becomes known little by little.
+    pub(super) fn is_news(&mut self) -> bool {
+        if !self.is_known() {
+            return false;
+        }
+        let amount = self.limit.unwrap_or(self.amount);
+        let period = match self.model {
+            Model::Bucket => self.bucket.span(amount as f64),
+            Model::Fixed | Model::Sliding => self.period,
+        };
+        let is_said = self.said.is_some_and(|(said, before)| {
+            said == amount && period.abs_diff(before) <= period.max(before) / 4
+        });
+        if !is_said {
+            self.said = Some((amount, period));
+        }
+        !is_said
+    }
+
     pub(super) fn model(&self) -> Model {
         self.model
     }
@@ -405,5 +437,47 @@ impl Allowance {
                 (self.bucket.capacity() - used).max(0.0) as u64
             }
         }
+    }
+
+    /// How much can be spent from now until then, if others spend nothing.
+    pub(super) fn free_by(&self, now: Time, then: Time, total: u64) -> u64 {
+        match self.model {
+            // Nothing says when anything comes back.
+            Model::Sliding if self.period == 0 => u64::MAX,
+            Model::Sliding => {
+                let back = self.amount as f64 * seconds(then.since(now)) / seconds(self.period);
+                self.left(now, total).saturating_add(back as u64)
+            }
+            Model::Fixed => self.fixed.free_by(now, then, total, self.amount, self.period),
+            Model::Bucket => {
+                let reserve = self.reserve.used(now) as u64;
+                self.bucket.free_by(now, then).saturating_sub(reserve)
+            }
+        }
+    }
+
+    /// The most room that a demand can need.
+    pub(super) fn most_at_once(&self) -> u64 {
+        match self.model {
+            Model::Sliding | Model::Fixed => self.amount,
+            Model::Bucket => (self.bucket.capacity() as u64).max(1),
+        }
+    }
+
+    /// The time in which so many units come back, in nanoseconds.
+    pub(super) fn span(&self, units: u64) -> u64 {
+        self.bucket.span(units as f64)
+    }
+
+    /// Whether it lasts for an hour or longer and has come near its end, and that is news: less than half of it was
+    /// spent since it was last told. `share` is what is spent of it.
+    pub(super) fn gets_near(&mut self, now: Time, share: f64) -> bool {
+        if self.period < LONG || !self.is_known() {
+            return false;
+        }
+        if share < 0.5 {
+            self.near.lower();
+        }
+        share >= NEAR && self.near.raise(now)
     }
 }

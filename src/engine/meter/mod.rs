@@ -38,7 +38,8 @@ const LONG: Duration = Duration::from_secs(3_600);
 #[derive(Clone, Debug)]
 pub(crate) struct Meter {
     pub(crate) limit: Arc<Limit>,
-    pub(crate) source: Source,
+    /// What was declared, before the provider said less.
+    pub(crate) declared: Arc<Limit>,
     /// From which change of the declared limits on there is such a limit: what was admitted before is
     /// not counted by it.
     pub(crate) since: u32,
@@ -46,19 +47,6 @@ pub(crate) struct Meter {
     recent: Recent,
     /// Whether it was told that it is nearly reached.
     near: Latch,
-}
-
-/// Who says that there is such a limit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// The pool's user; this much, before the provider said less.
-    Declared(Arc<Limit>),
-    /// The provider, in headers.
-    Told,
-    /// The provider, by refusing.
-    Paced,
-    /// Nobody yet: so many at once until something is known.
-    Start,
 }
 
 #[derive(Clone, Debug)]
@@ -87,35 +75,13 @@ const DEBT: u64 = 4;
 impl Meter {
     /// `wall` is the time of day at the engine's beginning.
     pub(crate) fn new(limit: Arc<Limit>, wall: Timestamp) -> Self {
-        let source = Source::Declared(Arc::clone(&limit));
-        Self::of(limit, source, wall)
-    }
-
-    /// One that was learnt now: nothing that was admitted before is counted by it.
-    pub(crate) fn learnt(
-        limit: Limit,
-        source: Source,
-        wall: Timestamp,
-        now: Time,
-        way: &RoundTrip,
-    ) -> Self {
-        let mut meter = Self::of(Arc::new(limit), source, wall);
-        match &mut meter.gauge {
-            Gauge::Rolling(rolling) => rolling.begin(now),
-            Gauge::Window(window) => window.begin(now),
-            Gauge::InFlight { .. } => {}
-        }
-        meter.set_margin(way);
-        meter
-    }
-
-    fn of(limit: Arc<Limit>, source: Source, wall: Timestamp) -> Self {
         let gauge = match (limit.metered(), &limit.window) {
             (Metered::Concurrent, _) => Gauge::InFlight { open: 0, most: limit.amount() },
-            (_, Edges::Rolling) => Gauge::Rolling(Rolling::new(&limit, largest(&limit, &source))),
+            (_, Edges::Rolling) => Gauge::Rolling(Rolling::new(&limit, limit.largest_demand())),
             (_, Edges::Fixed { .. }) => Gauge::Window(Box::new(Window::new(&limit, wall))),
         };
-        Self { limit, source, since: 0, gauge, recent: Recent::default(), near: Latch::default() }
+        let declared = Arc::clone(&limit);
+        Self { limit, declared, since: 0, gauge, recent: Recent::default(), near: Latch::default() }
     }
 
     /// Counts what is admitted from a change of the declared limits on.
@@ -124,14 +90,9 @@ impl Meter {
         self
     }
 
-    pub(crate) fn is_declared(&self) -> bool {
-        matches!(self.source, Source::Declared(_))
-    }
-
     /// Whether this is the count against a declared limit, perhaps with another amount.
     pub(crate) fn is_of(&self, limit: &Limit) -> bool {
-        self.is_declared()
-            && self.limit.metered() == limit.metered()
+        self.limit.metered() == limit.metered()
             && self.limit.period() == limit.period()
             && self.limit.window == limit.window
             && self.limit.models == limit.models
@@ -140,7 +101,7 @@ impl Meter {
     /// Whether the limit was declared with just this amount.
     pub(crate) fn is_declared_as(&self, limit: &Limit) -> bool {
         let is_it = |was: &Limit| (was.amount(), was.burst) == (limit.amount(), limit.burst);
-        self.is_of(limit) && matches!(&self.source, Source::Declared(was) if is_it(was))
+        self.is_of(limit) && is_it(&self.declared)
     }
 
     /// The limit was declared anew. Where its amount is another, what the provider said of it is
@@ -150,10 +111,10 @@ impl Meter {
             return;
         }
         self.limit = Arc::clone(limit);
-        self.source = Source::Declared(Arc::clone(limit));
+        self.declared = Arc::clone(limit);
         match &mut self.gauge {
             Gauge::Rolling(rolling) => {
-                rolling.declare(now, limit, largest(limit, &self.source), way.margin());
+                rolling.declare(now, limit, limit.largest_demand(), way.margin());
             }
             Gauge::Window(window) => window.set_amount(limit.amount()),
             Gauge::InFlight { most, .. } => *most = limit.amount(),
@@ -166,7 +127,7 @@ impl Meter {
         (limit.amount, limit.burst) = (amount, burst);
         match &mut self.gauge {
             Gauge::Rolling(rolling) => {
-                rolling.set_largest(largest(&self.limit, &self.source));
+                rolling.set_largest(self.limit.largest_demand());
                 rolling.set(&self.limit, way.margin());
             }
             Gauge::Window(window) => window.set_amount(amount),
@@ -256,15 +217,6 @@ impl Meter {
         false
     }
 
-    /// So much at least is gone of what may be spent at once.
-    pub(crate) fn use_up(&mut self, now: Time, units: u64) {
-        let left = self.most_at_once().saturating_sub(units);
-        match &mut self.gauge {
-            Gauge::Rolling(rolling) => rolling.lower(now, left),
-            Gauge::Window(_) | Gauge::InFlight { .. } => {}
-        }
-    }
-
     /// What must not be forgotten of it; nothing if nothing is spent.
     pub(crate) fn spent(&self, now: Time) -> Option<Spent> {
         match &self.gauge {
@@ -315,11 +267,6 @@ impl Meter {
         share >= NEAR && self.near.raise(now)
     }
 
-    /// Whether it is only how many may go at once until something is known.
-    pub(crate) fn is_guess(&self) -> bool {
-        self.source == Source::Start
-    }
-
     /// The time in which as much comes back as a demand takes, in nanoseconds; nothing if time is not
     /// what frees it.
     pub(crate) fn span(&self, cost: &Cost) -> u64 {
@@ -356,9 +303,4 @@ impl Meter {
             Gauge::Window(_) | Gauge::InFlight { .. } => self.limit.amount(),
         }
     }
-}
-
-/// A pace is a guess: it delays a large demand, and never refuses one.
-fn largest(limit: &Limit, source: &Source) -> u64 {
-    if *source == Source::Paced { u64::MAX } else { limit.largest_demand() }
 }

@@ -72,11 +72,6 @@ impl Rolling {
         self.largest = largest;
     }
 
-    /// Nothing that was taken before now is counted here.
-    pub(crate) fn begin(&mut self, now: Time) {
-        self.claims.claim(now, now);
-    }
-
     /// The time that so many units take to refill.
     pub(crate) fn span(&self, units: u64) -> u64 {
         if units == 1 {

@@ -60,13 +60,6 @@ impl Window {
         self.next_skew = margin;
     }
 
-    /// Nothing that was taken before now is counted here.
-    pub(crate) fn begin(&mut self, now: Time) {
-        self.turn(now);
-        self.began = now;
-        self.late_from = self.late_from.max(now);
-    }
-
     pub(crate) fn room(&self, units: u64) -> Room {
         if units > self.amount {
             Room::Never

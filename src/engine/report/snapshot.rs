@@ -9,7 +9,8 @@ use crate::{
         evidence::refusal::Refusal,
         ids::{AccountIx, KeyIx},
         lane::Lane,
-        meter::{Meter, NEAR, Source},
+        learn::Belief,
+        meter::{Meter, NEAR},
         roster::account::{Account, Key, Life},
         standing::Standing,
         time::Time,
@@ -62,6 +63,7 @@ impl Engine {
 
     fn account_state(&self, now: Time, account: &Account) -> AccountState {
         let keys = account.keys.iter().map(|key| key_state(now, &self.keys[key.index()]));
+        let told = account.told.iter().flat_map(|told| told.limits(now));
         AccountState {
             name: account.name.clone(),
             served: account.served,
@@ -71,6 +73,7 @@ impl Engine {
             meters: account
                 .counting(!account.unused)
                 .map(|meter| meter_state(now, meter))
+                .chain(told.map(belief_state))
                 .collect(),
             keys: keys.collect(),
         }
@@ -151,8 +154,7 @@ impl Engine {
         });
         let learnt = self.declared().filter_map(|(ix, account)| {
             let learnt = lane.seat(ix).learnt.as_ref()?;
-            let meters: Vec<_> =
-                learnt.meters.iter().map(|meter| meter_state(now, meter)).collect();
+            let meters: Vec<_> = learnt.limits(now).map(belief_state).collect();
             (!meters.is_empty()).then(|| (account.name.clone(), meters))
         });
         let overloaded_for = self::cooling(&lane.standing, now);
@@ -169,21 +171,30 @@ impl Engine {
 }
 
 pub(in crate::engine) fn meter_state(now: Time, meter: &Meter) -> MeterState {
-    let (source, declared) = match &meter.source {
-        Source::Declared(limit) => ("declared", Some(limit.amount())),
-        Source::Told => ("told", None),
-        Source::Paced => ("pace", None),
-        Source::Start => ("start", None),
-    };
+    let declared = meter.declared.amount();
     let used_share = meter.used_share(now);
     MeterState {
         limit: meter.limit.to_string(),
         models: meter.limit.model_pattern().map(str::to_owned),
-        source,
-        declared: declared.filter(|declared| *declared != meter.limit.amount()),
+        source: "declared",
+        declared: Some(declared).filter(|declared| *declared != meter.limit.amount()),
         remaining: meter.remaining(now),
         used_share: used_share as f64 / 65_536.0,
         near_limit: used_share >= NEAR,
+    }
+}
+
+/// A limit that was learnt.
+fn belief_state(belief: Belief) -> MeterState {
+    let Belief { limit, source, left, used_share } = belief;
+    MeterState {
+        limit: limit.to_string(),
+        models: None,
+        source: source.name(),
+        declared: None,
+        remaining: left,
+        used_share,
+        near_limit: used_share * 65_536.0 >= NEAR as f64,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
         grant::Grant,
         ids::{AccountIx, KeyIx, MOST_LIMITS, Meters},
         lane::seat::Seat,
+        learn::Allowances,
         meter::{Meter, quota::Quota, round_trip::RoundTrip},
         room::Room,
         roster::accepted::Accepted,
@@ -26,6 +27,8 @@ pub(crate) struct Account {
     pub(crate) meters: Vec<Meter>,
     /// Places of limits that are no more.
     pub(crate) unused: Meters,
+    /// Limits of the whole account that headers tell beyond those that were declared.
+    pub(crate) told: Option<Box<Allowances>>,
     /// Those that new requests may be sent with.
     pub(crate) keys: Vec<KeyIx>,
     pub(crate) standing: Standing,
@@ -97,6 +100,7 @@ impl Account {
             weight: new.weight,
             meters: new.meters,
             unused: 0,
+            told: None,
             keys: Vec::new(),
             standing: Standing::default(),
             failures: Failures::default(),
@@ -111,9 +115,7 @@ impl Account {
     pub(in crate::engine) fn declare(&mut self, now: Time, new: Vec<Meter>, epoch: u32) {
         let is_unused = |place: usize| self.unused >> place & 1 == 1;
         let kept = successors(&self.meters, is_unused, &new);
-        let declared = self.meters.iter().enumerate();
-        let declared = declared.filter(|(_, meter)| meter.is_declared());
-        self.unused = declared.fold(0, |unused, (place, _)| unused | 1 << place);
+        self.unused = (0..self.meters.len()).fold(0, |unused, place| unused | 1 << place);
         let mut others = Vec::new();
         for (meter, place) in new.into_iter().zip(kept) {
             match place {
@@ -129,16 +131,15 @@ impl Account {
         }
     }
 
-    /// Adds a limit where there is place; what was only told makes place if there is no other.
+    /// Adds a limit where there is place.
     fn add(&mut self, mut meter: Meter) {
         meter.set_margin(&self.way);
         if self.unused == 0 && self.meters.len() < MOST_LIMITS {
             self.meters.push(meter);
             return;
         }
-        let told = self.meters.iter().position(|meter| !meter.is_declared());
-        let unused = Some(self.unused.trailing_zeros() as usize).filter(|_| self.unused != 0);
-        if let Some(place) = unused.or(told) {
+        if self.unused != 0 {
+            let place = self.unused.trailing_zeros() as usize;
             self.unused &= !(1 << place);
             self.meters[place] = meter;
         }
@@ -146,31 +147,36 @@ impl Account {
 
     /// All that counts the requests of a model.
     pub(crate) fn quota<'a>(&'a self, seat: &'a Seat) -> Quota<'a> {
-        let learnt = seat.learnt.as_ref().map_or(&[][..], |learnt| &learnt.meters);
-        Quota::new(&self.meters, seat.meters, learnt)
+        Quota::new(&self.meters, seat.meters, self.told.as_deref(), seat.learnt.as_deref())
     }
 
     /// When a demand fits into its quota, and may be sent.
-    pub(crate) fn room(&self, seat: &Seat, cost: &Cost) -> Room {
+    pub(crate) fn room(&self, now: Time, seat: &Seat, cost: &Cost) -> Room {
         let standing = self.standing.room().max(seat.standing.room());
-        self.room_for_size(seat, cost).max(standing)
+        self.room_for_size(now, seat, cost).max(standing)
     }
 
     /// The same for a request that lets others try first, for `later`.
-    pub(crate) fn room_after_others(&self, seat: &Seat, cost: &Cost, later: u64) -> Room {
+    pub(crate) fn room_after_others(
+        &self,
+        now: Time,
+        seat: &Seat,
+        cost: &Cost,
+        later: u64,
+    ) -> Room {
         let standing = self.standing.room_after_others(later);
         let standing = standing.max(seat.standing.room_after_others(later));
-        self.room_for_size(seat, cost).max(standing)
+        self.room_for_size(now, seat, cost).max(standing)
     }
 
     /// The same for a request that has nowhere else to go.
-    pub(crate) fn room_in_need(&self, seat: &Seat, cost: &Cost) -> Room {
+    pub(crate) fn room_in_need(&self, now: Time, seat: &Seat, cost: &Cost) -> Room {
         let standing = self.standing.room_in_need().max(seat.standing.room_in_need());
-        self.quota(seat).room(cost).max(standing)
+        self.quota(seat).room(now, cost).max(standing)
     }
 
-    fn room_for_size(&self, seat: &Seat, cost: &Cost) -> Room {
-        let room = self.quota(seat).room(cost);
+    fn room_for_size(&self, now: Time, seat: &Seat, cost: &Cost) -> Room {
+        let room = self.quota(seat).room(now, cost);
         seat.largest.as_ref().map_or(room, |largest| largest.room(cost).max(room))
     }
 
@@ -257,7 +263,7 @@ impl Key {
 
     /// When a demand fits into the key's own limits.
     pub(crate) fn room(&self, cost: &Cost) -> Room {
-        self.quota().room(cost)
+        self.meters.iter().map(|meter| meter.room(cost)).fold(Room::At(Time::ZERO), Room::max)
     }
 }
 

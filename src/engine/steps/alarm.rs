@@ -23,10 +23,8 @@ impl Engine {
         let account = &mut self.accounts[grant.account.index()];
         let name = Arc::clone(&account.name);
         let Key { id, meters, .. } = &mut self.keys[grant.key.index()];
-        let learnt = self.lanes[grant.lane].seat_mut(grant.account).learnt.iter_mut();
-        let learnt = learnt.flat_map(|learnt| &mut learnt.meters);
-        let of_account = account.counting_grant(grant).chain(learnt);
-        let of_account = of_account.map(|meter| (Whose::Account(Arc::clone(&name)), meter));
+        let of_account =
+            account.counting_grant(grant).map(|meter| (Whose::Account(Arc::clone(&name)), meter));
         let of_key = meters.iter_mut().map(|meter| (Whose::Key(id.clone()), meter));
         let of_tag = grant.budget.and_then(|at| self.budgets.tagged(at));
         let of_tag = of_tag.into_iter().flat_map(|(tag, meters)| {

@@ -244,6 +244,7 @@ impl Engine {
             return;
         }
         account.meters = Vec::new();
+        account.told = None;
         self.lanes.iter_mut().for_each(|lane| lane.unseat(ix));
         self.alike.forget(ix);
         self.free_accounts.push(ix);

@@ -100,7 +100,7 @@ impl Engine {
             if passing.is_some_and(|passing| passing.held == Some(account)) {
                 continue;
             }
-            match self.room(ask, account) {
+            match self.room(now, ask, account) {
                 Room::At(open) if open <= now => match self.choose_key(now, account, ask) {
                     Ok(key) => {
                         candidates += 1;
@@ -187,11 +187,11 @@ impl Engine {
     }
 
     /// When an account has room for a request.
-    pub(in crate::engine) fn room(&self, ask: &Ask, account: AccountIx) -> Room {
+    pub(in crate::engine) fn room(&self, now: Time, ask: &Ask, account: AccountIx) -> Room {
         let (seat, state) = (self.lanes[ask.lane].seat(account), &self.accounts[account.index()]);
         match ask.later() {
-            0 => state.room(seat, &ask.cost),
-            later => state.room_after_others(seat, &ask.cost, later),
+            0 => state.room(now, seat, &ask.cost),
+            later => state.room_after_others(now, seat, &ask.cost, later),
         }
     }
 
@@ -199,7 +199,7 @@ impl Engine {
     fn park(&mut self, now: Time, ask: &Ask, account: AccountIx) -> bool {
         for least in ask.cost.least() {
             let seat = self.lanes[ask.lane].seat(account);
-            match self.accounts[account.index()].room(seat, &least) {
+            match self.accounts[account.index()].room(now, seat, &least) {
                 Room::At(open) if open <= now => continue,
                 Room::At(open) => self.lanes[ask.lane].sleep(account, open, least.kinds()),
                 Room::OnChange | Room::Never => self.lanes[ask.lane].block(account),
@@ -287,9 +287,9 @@ impl Engine {
             let (seat, state) =
                 (self.lanes[ask.lane].seat(account), &self.accounts[account.index()]);
             for &key in state.keys.iter().filter(|key| self.is_usable(**key) && ask.allows(**key)) {
-                let room = self.room(ask, account).max(self.room_of_key(ask, key));
+                let room = self.room(now, ask, account).max(self.room_of_key(ask, key));
                 let at = At { account, key, lane: ask.lane, operation: ask.operation };
-                let in_need = state.room_in_need(seat, &ask.cost).max(wider);
+                let in_need = state.room_in_need(now, seat, &ask.cost).max(wider);
                 let of_key = self.keys[key.index()].room(&ask.cost);
                 let places = [Place::Operation, Place::KeyModel, Place::Key];
                 let standings = places.into_iter().filter_map(|place| self.standing(place, at));
@@ -332,7 +332,7 @@ impl Engine {
         }
         let account = self.keys[key.index()].account;
         let is_held = passing.is_some_and(|passing| passing.held == Some(account));
-        match self.room_of(ask.lane, ask.operation, &ask.cost, key) {
+        match self.room_of(now, ask.lane, ask.operation, &ask.cost, key) {
             Room::At(open) if open <= now && is_held => Err(Blocked::default()),
             Room::At(open) if open <= now => Ok((account, key)),
             Room::At(open) => {
@@ -350,6 +350,7 @@ impl Engine {
     /// When a request fits on a key, as far as its account and itself go.
     pub(in crate::engine) fn room_of(
         &self,
+        now: Time,
         lane: LaneIx,
         operation: OpIx,
         cost: &Cost,
@@ -358,7 +359,7 @@ impl Engine {
         let state = &self.keys[key.index()];
         let account = &self.accounts[state.account.index()];
         let standing = self.key_standing(lane, operation, key);
-        let of_account = account.room(self.lanes[lane].seat(state.account), cost);
+        let of_account = account.room(now, self.lanes[lane].seat(state.account), cost);
         of_account.max(state.room(cost)).max(standing)
     }
 }

@@ -3,12 +3,12 @@
 use std::{fmt::Write, sync::Arc, time::Duration};
 
 use crate::{
-    Exhausted,
+    Exhausted, Limit,
     engine::{
         Engine,
         ask::Ask,
         ids::At,
-        meter::Meter,
+        room::Room,
         standing::{Cause, Kind, Standing},
         time::Time,
     },
@@ -40,7 +40,7 @@ impl Engine {
     ) -> Exhausted {
         let mut groups: Vec<Group> = Vec::new();
         let (mut total, mut at_limits) = (0, 0);
-        let mut limit: Option<(Time, &Meter)> = None;
+        let mut limit: Option<(Time, Limit)> = None;
         let mut overloaded = None;
         for account in self.sample() {
             let seat = self.lanes[ask.lane].seat(account);
@@ -66,14 +66,22 @@ impl Engine {
                     continue;
                 }
                 at_limits += 1;
-                let own = self.keys[key.index()].quota().meters();
-                for meter in state.quota(seat).meters().chain(own) {
-                    let crate::engine::room::Room::At(open) = meter.room(&ask.cost) else {
-                        continue;
-                    };
-                    if open > now && limit.is_none_or(|(first, _)| open < first) {
-                        limit = Some((open, meter));
+                let quota = state.quota(seat);
+                let is_first = |limit: &Option<(Time, Limit)>, open: Time| {
+                    open > now && limit.as_ref().is_none_or(|(first, _)| open < *first)
+                };
+                for meter in quota.meters().chain(self.keys[key.index()].quota().meters()) {
+                    if let Room::At(open) = meter.room(&ask.cost)
+                        && is_first(&limit, open)
+                    {
+                        limit = Some((open, Limit::clone(&meter.limit)));
                     }
+                }
+                if let Room::At(open) = quota.learnt_room(now, &ask.cost)
+                    && is_first(&limit, open)
+                    && let Some(belief) = quota.beliefs(now).next()
+                {
+                    limit = Some((open, belief.limit));
                 }
             }
         }
@@ -104,9 +112,9 @@ impl Engine {
                 if reason == Reason::Busy && at_limits > 0 && !why.is_empty() {
                     let _ = write!(why, ", {at_limits} at their limits");
                 }
-                if let (Some((_, meter)), Reason::Busy) = (limit, reason) {
+                if let (Some((_, limit)), Reason::Busy) = (limit, reason) {
                     let start = if why.is_empty() { "every account is at its limits" } else { "" };
-                    let _ = write!(why, "{start} ({})", *meter.limit);
+                    let _ = write!(why, "{start} ({})", limit);
                 }
             }
         }

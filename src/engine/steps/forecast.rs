@@ -9,7 +9,6 @@ use crate::{
         ask::{Among, Ask},
         ids::{AccountIx, KeyIx, LaneIx},
         line::Sum,
-        meter::Meter,
         room::Room,
         roster::account::Key,
         standing::Standing,
@@ -37,7 +36,7 @@ const PER_TIME: [Metered; 5] = [
 impl Engine {
     /// Why a request would wait in vain, if it is known now.
     pub(crate) fn refusal(&self, now: Time, ask: &Ask) -> Option<Exhausted> {
-        if let Some(refusal) = self.forbidden(now, ask).or_else(|| self.hopeless(ask)) {
+        if let Some(refusal) = self.forbidden(now, ask).or_else(|| self.hopeless(now, ask)) {
             return Some(refusal);
         }
         let at = self.forecast(now, ask);
@@ -68,9 +67,9 @@ impl Engine {
     }
 
     /// Why a request can never be admitted, if so.
-    pub(in crate::engine) fn hopeless(&self, ask: &Ask) -> Option<Exhausted> {
+    pub(in crate::engine) fn hopeless(&self, now: Time, ask: &Ask) -> Option<Exhausted> {
         let can = |account: &AccountIx| {
-            self.opens(ask, *account).is_some() && !self.is_known_too_large(ask, *account)
+            self.opens(now, ask, *account).is_some() && !self.is_known_too_large(ask, *account)
         };
         if match ask.among {
             Among::All => self.order.iter().any(can),
@@ -92,12 +91,13 @@ impl Engine {
 
     /// When an account has room for a demand, if time alone makes it; what is under way may end at
     /// any moment. `None` if it never has.
-    fn opens(&self, ask: &Ask, account: AccountIx) -> Option<Time> {
-        self.opens_by_standing(ask, account, Standing::until)
+    fn opens(&self, now: Time, ask: &Ask, account: AccountIx) -> Option<Time> {
+        self.opens_by_standing(now, ask, account, Standing::until)
     }
 
     fn opens_by_standing(
         &self,
+        now: Time,
         ask: &Ask,
         account: AccountIx,
         until: fn(&Standing) -> Time,
@@ -112,10 +112,10 @@ impl Engine {
             Some(Room::At(open)) => cooled.max(open),
             _ => cooled,
         };
-        let open = state.quota(seat).opens(cooled, &ask.cost)?;
+        let open = state.quota(seat).opens(now, cooled, &ask.cost)?;
         let keys = self.keys_for(ask, account);
         keys.filter_map(|key| {
-            key.quota().opens(open.max(self.key_until(ask, key.ix, until)), &ask.cost)
+            key.quota().opens(now, open.max(self.key_until(ask, key.ix, until)), &ask.cost)
         })
         .min()
     }
@@ -171,11 +171,11 @@ impl Engine {
     pub(in crate::engine) fn forecast(&self, now: Time, ask: &Ask) -> Option<Time> {
         if let Among::One(key) = ask.among {
             // Those ahead may go elsewhere.
-            let fits = self.opens(ask, self.keys[key.index()].account)?;
+            let fits = self.opens(now, ask, self.keys[key.index()].account)?;
             return Some(fits.max(now.plus(STEP)));
         }
         let opens = |until: fn(&Standing) -> Time| {
-            let opens = |account| self.opens_by_standing(ask, account, until);
+            let opens = |account| self.opens_by_standing(now, ask, account, until);
             self.sample().filter_map(opens).min()
         };
         let (mut fits, mut until): (_, fn(&Standing) -> Time) =
@@ -235,20 +235,13 @@ impl Engine {
             let seat = self.lanes[ask.lane].seat(account);
             for ((free, needed), metered) in free.iter_mut().zip(&mut needed).zip(PER_TIME) {
                 let quota = self.accounts[account.index()].quota(seat);
-                let of_all = |meter: &&Meter| meter.limit.model_pattern().is_none();
-                let of_account = quota.of_account().filter(|meter| !shared || of_all(meter));
-                let learnt = quota.learnt().iter().filter(|_| !shared);
-                let of_kind =
-                    of_account.chain(learnt).filter(|meter| meter.limit.metered() == metered);
-                let mut units = u64::MAX;
-                for meter in of_kind {
-                    units = units.min(meter.free_by(now, then).unwrap_or(u64::MAX));
-                    *needed = (*needed).min(meter.most_at_once());
-                }
+                let units = quota.free_by(metered, now, then, shared).unwrap_or(u64::MAX);
+                let most = quota.most_at_once(metered, shared).unwrap_or(u64::MAX);
+                *needed = (*needed).min(most);
                 // The first key without such a limit of its own ends the sum.
                 let of_keys = self
                     .keys_for(ask, account)
-                    .map(|key| key.quota().free_by(metered, now, then).unwrap_or(u64::MAX))
+                    .map(|key| key.quota().free_by(metered, now, then, false).unwrap_or(u64::MAX))
                     .try_fold(0, u64::checked_add);
                 *free = free.saturating_add(units.min(of_keys.unwrap_or(u64::MAX)));
             }

@@ -9,7 +9,6 @@ use crate::{
         room::Room,
         time::Time,
     },
-    limit::Metered,
     strategy::{Candidate, Headroom, Strategy},
 };
 
@@ -33,7 +32,7 @@ impl Engine {
         let provider = self.provider.room_after_others(self.courtesy(like.lane));
         let wider = provider.max(self.lanes[like.lane].standing.room());
         let rooms =
-            like.cost.least().map(|cost| self.room_of(like.lane, like.operation, &cost, key));
+            like.cost.least().map(|cost| self.room_of(now, like.lane, like.operation, &cost, key));
         match rooms.fold(wider, Room::max) {
             Room::At(open) if open > now => Gate::Shut(Some(open)),
             Room::OnChange | Room::Never => Gate::Shut(None),
@@ -49,12 +48,9 @@ impl Engine {
         let is_growing = self.standings(at).any(|(_, standing)| !standing.is_trusted());
         let (key, account) = (&self.keys[key.index()], &self.accounts[account.index()]);
         let seat = self.lanes[lane].seat(key.account);
-        let by_request = [Metered::Requests, Metered::Concurrent];
-        let mut meters = account.quota(seat).meters().chain(key.quota().meters());
-        is_growing
-            || meters.any(|meter| {
-                by_request.contains(&meter.limit.metered()) && meter.remaining(now) <= A_FEW
-            })
+        let left =
+            [account.quota(seat), key.quota()].into_iter().filter_map(|quota| quota.left(now));
+        is_growing || left.min().is_some_and(|left| left <= A_FEW)
     }
 
     /// How loaded a key is, for a choice among endpoints: first by the spent share of its account's

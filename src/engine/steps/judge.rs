@@ -3,16 +3,19 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Limit, Verdict,
+    Verdict,
     engine::{
         Engine,
         evidence::refusal::Refusal,
         grant::Grant,
         ids::{AccountIx, At, LaneIx},
         lane::size::Largest,
-        learn::{Lesson, News, Taught, pace::Rates},
+        learn::Observation,
         standing::{Cause, Kind, Part},
-        steps::blame::Accusation,
+        steps::{
+            blame::Accusation,
+            learn::{Refused, Taught},
+        },
         time::{SECOND, Time},
     },
     event::{Event, Whereabouts},
@@ -99,19 +102,7 @@ impl Engine {
             let meters = &mut self.keys[key.index()].meters;
             meters.iter_mut().for_each(|meter| meter.set_margin(&way));
         }
-        for lane in self.lanes.iter_mut() {
-            let learnt = lane.seat_mut(grant.account).learnt.iter_mut();
-            learnt.flat_map(|learnt| &mut learnt.meters).for_each(|meter| meter.set_margin(&way));
-        }
         self.revive(grant.account);
-    }
-
-    /// Whether the account of a key is one whose limits nobody knows, for any model.
-    #[cfg(feature = "retry")]
-    pub(crate) fn is_pacing(&self, key: crate::engine::ids::KeyIx) -> bool {
-        let account = self.keys[key.index()].account;
-        let mut learnt = self.lanes.iter().filter_map(|lane| lane.seat(account).learnt.as_ref());
-        learnt.any(|learnt| learnt.is_pacing())
     }
 
     fn accepted(&mut self, now: Time, grant: &Grant) {
@@ -126,11 +117,7 @@ impl Engine {
         if seat.largest.as_ref().is_some_and(|largest| largest.is_refuted_by(&grant.reserved)) {
             seat.largest = None;
         }
-        if let Some(learnt) = seat.learnt.as_mut().filter(|_| grant.counted)
-            && learnt.accepted(now, &grant.reserved, &account.way)
-        {
-            lane.revive(grant.account);
-        }
+        self.observe(now, grant, Observation::Accepted);
         self.keys[grant.key.index()].accepted.note(now, grant.operation);
         self.serving.note(now, grant.lane);
         if !self.at_fault.is_empty() {
@@ -155,7 +142,7 @@ impl Engine {
     fn limited(
         &mut self,
         now: Time,
-        grant: &Grant,
+        grant: &mut Grant,
         retry_after: Option<Duration>,
         place: Place,
         cause: &Cause,
@@ -168,45 +155,50 @@ impl Engine {
             return Judged { is_about_request, ..Judged::default() };
         }
         let verdict = Verdict::RateLimited { retry_after };
-        let learnt = &self.lanes[grant.lane].seat(grant.account).learnt;
-        let before = match (retry_after, learnt) {
-            (None, Some(learnt)) => Some(learnt.before_lesson(now, grant, place)),
-            _ => None,
-        };
-        let lesson = self.refused(now, grant, verdict);
-        let hint = match lesson {
-            Lesson::Own { wait, .. } => retry_after.or(wait),
-            Lesson::Nothing => retry_after,
-        };
-        self.cool(now, grant, place, hint, cause);
+        let refused = self.learn_from_refusal(now, grant, verdict, retry_after);
+        let Refused { lesson, is_own, wait } = refused;
+        let hint = retry_after.or(wait);
+        if hint != Some(Duration::ZERO) {
+            self.cool(now, grant, place, hint, cause);
+        }
         // What is refused on the way to find a pace is the account's own.
-        if lesson != Lesson::Nothing || !verdict.may_be_wider() || place > Place::Account {
-            let taught = before.filter(|_| lesson != Lesson::Nothing);
+        if is_own || !verdict.may_be_wider() || place > Place::Account {
+            let lesson = lesson.filter(|_| is_own && retry_after.is_none());
+            let taught = lesson.map(|lesson| Taught {
+                place,
+                at: grant.at(),
+                then: now,
+                lesson: Box::new(lesson),
+            });
             return Judged { taught, ..Judged::default() };
         }
         let lane = Some(grant.lane).filter(|_| place != Place::Account);
         // It was to find out whether the limit that is wider than an account is still there.
         let is_probe = |place: Place| grant.parts.of(place) == Part::Probe;
-        if is_probe(Place::ProviderModel) || is_probe(Place::Provider) {
+        let is_wider = if is_probe(Place::ProviderModel) || is_probe(Place::Provider) {
             self.brake(now, grant.sent, lane.filter(|_| !is_probe(Place::Provider)));
+            true
         } else if self.alike.note(now, grant.account, lane, self.order.len()) {
             self.brake(now, grant.sent, lane);
+            true
+        } else {
+            false
+        };
+        if let Some(lesson) = lesson.filter(|_| is_wider) {
+            self.unlearn(grant.at(), &lesson);
         }
         Judged::default()
     }
 
     /// A request was refused again that has taught an account's limit by an earlier refusal. If the account
     /// has accepted others since, or it is known otherwise, it was about the request. Whether that is settled.
-    pub(crate) fn take_back(&mut self, now: Time, taught: &Taught, is_known: bool) -> bool {
+    pub(crate) fn take_back(&mut self, taught: &Taught, is_known: bool) -> bool {
         let &Taught { place, at, then, .. } = taught;
-        let way = self.accounts[at.account.index()].way;
-        let seat = self.lanes[at.lane].seat_mut(at.account);
+        let seat = self.lanes[at.lane].seat(at.account);
         if !is_known && !seat.has_accepted_since(then) {
             return false;
         }
-        if let Some(learnt) = seat.learnt.as_mut() {
-            learnt.take_back(now, taught, self.wall, &way);
-        }
+        self.unlearn(at, &taught.lesson);
         if self.standing(place, at).is_some_and(|standing| standing.is_rest_since(then)) {
             self.standing_mut(place, at).revive();
             let place = self.whereabouts(place, at);
@@ -237,36 +229,6 @@ impl Engine {
             self.events.push(Event::Resting { place, kind, rule, wait });
         }
         self.unstall();
-    }
-
-    /// What a refusal teaches about the account's pace.
-    fn refused(&mut self, now: Time, grant: &Grant, verdict: Verdict) -> Lesson {
-        let lane = &mut self.lanes[grant.lane];
-        let account = &self.accounts[grant.account.index()];
-        let seat = lane.seat_mut(grant.account);
-        // Limits that are known are missed by a little now and then.
-        let is_near = seat.learnt.is_none() && !verdict.may_be_wider();
-        if !self.learns || !grant.counted || is_near {
-            return Lesson::Nothing;
-        }
-        let declared = Rates::of_limits(&account.quota(seat).limits());
-        let learnt = seat.learnt.get_or_insert_default();
-        let lesson = learnt.refused(now, grant, declared, self.wall, &account.way);
-        let (account, model) = (account.name.clone(), lane.model.clone());
-        match lesson {
-            Lesson::Own { news: News::Contradicted, .. } => {
-                self.events.push(Event::RefusedWithinLimits { account, model });
-            }
-            Lesson::Own { news: News::Found, .. } => {
-                let seat = self.lanes[grant.lane].seat(grant.account);
-                let learnt = seat.learnt.iter().flat_map(|learnt| &learnt.meters);
-                let limit = learnt.map(|meter| Limit::clone(&meter.limit)).next();
-                let event = |limit| Event::LimitLearnt { account, model, limit };
-                self.events.extend(limit.map(event));
-            }
-            Lesson::Own { news: News::None, .. } | Lesson::Nothing => {}
-        }
-        lesson
     }
 
     /// A place rests: until then, if the provider said so.

@@ -25,7 +25,7 @@ impl Engine {
         if is_held || self.lanes[ask.lane].line.len() > LOOK_BEHIND / 2 {
             return None;
         }
-        match self.room(ask, at).max(self.room_of_keys(at, ask)) {
+        match self.room(now, ask, at).max(self.room_of_keys(at, ask)) {
             Room::At(open) if open > now && open <= bond.patient_until => Some(open),
             _ => None,
         }
@@ -42,7 +42,7 @@ impl Engine {
     ) -> (AccountIx, KeyIx) {
         let at = ask.bond.and_then(|bond| bond.account).filter(|at| {
             let is_held = passing.is_some_and(|passing| passing.held == Some(*at));
-            let is_open = matches!(self.room(ask, *at), Room::At(open) if open <= now);
+            let is_open = matches!(self.room(now, ask, *at), Room::At(open) if open <= now);
             *at != chosen.0 && !is_held && is_open && !self.is_much_busier(*at, chosen.0)
         });
         let stay = at.and_then(|at| Some((at, self.choose_key(now, at, ask).ok()?)));

@@ -14,8 +14,8 @@ mod forecast;
 mod gate;
 mod judge;
 mod kin;
+mod learn;
 mod places;
-mod read_headers;
 mod reserve;
 mod serve;
 mod setup;
@@ -24,3 +24,4 @@ mod spend;
 
 pub(crate) use blame::Accusation;
 pub(crate) use judge::{Judged, Told};
+pub(crate) use learn::Taught;

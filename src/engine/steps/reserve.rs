@@ -7,7 +7,7 @@ use crate::{
         ask::{Ask, Cost},
         grant::{Grant, Reserved},
         ids::{AccountIx, At, KeyIx},
-        learn::Learnt,
+        learn::Observation,
         meter::Meter,
         time::Time,
     },
@@ -28,7 +28,7 @@ impl Engine {
         let at = At { account, key, lane: ask.lane, operation: ask.operation };
         let parts = self.sending(now, at);
         self.opinions.earn();
-        let grant = self.spares.grant(Reserved {
+        let mut grant = self.spares.grant(Reserved {
             account,
             key,
             lane: ask.lane,
@@ -50,14 +50,15 @@ impl Engine {
             counted,
             settled: false,
             judged: None,
+            ticket: None,
+            entry: None,
             model: self.lanes[ask.lane].model.clone(),
             tag: ask.tag.clone(),
         });
         if counted {
-            self.begin_unknown(now, &grant);
             if self.waiting > 0 {
                 let spans = self.meters_of(&grant).map(|meter| meter.span(&ask.cost));
-                let worth = spans.max().unwrap_or(0);
+                let worth = spans.max().unwrap_or(0).max(self.learnt_span(&grant));
                 self.tenants.serve(ask.tenant, worth);
                 // Where several tenants wait, another may be the first now.
                 let shared = self.lanes.iter_mut().filter(|lane| lane.line.is_shared());
@@ -72,6 +73,7 @@ impl Engine {
             if is_watched {
                 self.tell_near_limits(now, &grant);
             }
+            self.count_for_learning(now, &mut grant);
         }
         self.budgets.sent(grant.budget);
         if let Some(bond) = ask.bond {
@@ -86,20 +88,6 @@ impl Engine {
         state.load += state.turn;
         state.in_flight += 1;
         grant
-    }
-
-    /// An account nobody knows a limit of begins with so many requests at once.
-    fn begin_unknown(&mut self, now: Time, grant: &Grant) {
-        let seat = self.lanes[grant.lane].seat_mut(grant.account);
-        let is_known = !self.learns
-            || seat.meters != 0
-            || seat.learnt.is_some()
-            || !self.keys[grant.key.index()].meters.is_empty();
-        if !is_known {
-            let way = &self.accounts[grant.account.index()].way;
-            let learnt = Learnt::start(now, self.start, self.wall, way);
-            seat.learnt = Some(Box::new(learnt));
-        }
     }
 
     /// Moves the meters from what was reserved to what was used. The first call counts; without one,
@@ -120,6 +108,10 @@ impl Engine {
         }
         if is_watched {
             self.tell_near_limits(now, grant);
+        }
+        // What was refused for its rate costs nothing, as far as that was learnt from.
+        if !matches!(grant.judged, Some(Verdict::RateLimited { .. })) {
+            self.observe(now, grant, Observation::Settled { used });
         }
         if freed {
             self.revive(grant.account);
@@ -151,6 +143,7 @@ impl Engine {
         for meter in self.meters_of(&grant) {
             freed |= meter.release();
         }
+        self.observe(now, &grant, Observation::Ended);
         self.budgets.ended(grant.budget);
         self.accounts[grant.account.index()].in_flight -= 1;
         self.keys[grant.key.index()].in_flight -= 1;
@@ -174,6 +167,8 @@ impl Engine {
             for meter in self.meters_of(&grant) {
                 meter.refund(now, grant.sent, &grant.reserved);
             }
+            self.observe(now, &grant, Observation::NotSent);
+            (grant.ticket, grant.entry) = (None, None);
             self.accounts[grant.account.index()].served -= 1;
             let key = &mut self.keys[grant.key.index()];
             key.served -= 1;
@@ -183,20 +178,24 @@ impl Engine {
         self.end(now, grant);
     }
 
-    /// The meters that a request is counted by: those of its account for its model, declared and
-    /// learnt, and its key's.
+    /// The meters that a request is counted by: those of its account for its model, its key's, and its tag's.
     pub(in crate::engine) fn meters_of(
         &mut self,
         grant: &Grant,
     ) -> impl Iterator<Item = &mut Meter> {
-        let seat = self.lanes[grant.lane].seat_mut(grant.account);
-        let learnt = seat.learnt.iter_mut().flat_map(|learnt| &mut learnt.meters);
         let account = self.accounts[grant.account.index()].counting_grant(grant);
         let key = self.keys[grant.key.index()].meters.iter_mut();
         let key = key.filter(|meter| meter.since <= grant.epoch);
         let budget = grant.budget.map(|at| &mut self.budgets[at].meters);
-        let declared = account.chain(key).chain(budget.into_iter().flatten());
-        declared.chain(learnt).filter(|_| grant.counted)
+        account.chain(key).chain(budget.into_iter().flatten()).filter(|_| grant.counted)
+    }
+
+    /// The time in which as much comes back as a request takes, as far as limits were learnt, in nanoseconds.
+    fn learnt_span(&self, grant: &Grant) -> u64 {
+        let told = self.accounts[grant.account.index()].told.iter();
+        let learnt = self.lanes[grant.lane].seat(grant.account).learnt.iter();
+        let told = told.map(|told| told.span(&grant.reserved));
+        told.chain(learnt.map(|learnt| learnt.span(&grant.reserved))).max().unwrap_or(0)
     }
 
     /// An account changed for the better: every lane looks at it anew.

@@ -112,7 +112,7 @@ impl Engine {
                 match self.choose(now, &ask, passing) {
                     Ok(chosen) => Some(chosen),
                     // The keys that could have served it are dead or refused by now.
-                    Err(_) if self.hopeless(&ask).is_some() => None,
+                    Err(_) if self.hopeless(now, &ask).is_some() => None,
                     Err(blocked) => {
                         stall.until = [stall.until, blocked.until].into_iter().flatten().min();
                         // While the provider is trusted with few requests, each counts.
@@ -135,7 +135,7 @@ impl Engine {
             self.waiting -= 1;
             self.tenants.left(ask.tenant);
             let why = || {
-                let hopeless = forbidden.or_else(|| self.hopeless(&ask));
+                let hopeless = forbidden.or_else(|| self.hopeless(now, &ask));
                 hopeless.unwrap_or_else(|| self.busy(now, &ask))
             };
             return Some((id, granted.ok_or_else(why)));

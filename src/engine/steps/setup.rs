@@ -47,7 +47,7 @@ impl Engine {
             strategy: setup.strategy,
             shadow: setup.shadow.then(Shadow::default),
             learns: setup.learns,
-            start: setup.start.max(1),
+            start: u32::try_from(setup.start.max(1)).unwrap_or(u32::MAX),
             longest_cooldown: setup.longest_cooldown,
             longest_line: setup.longest_line,
             waiting: 0,

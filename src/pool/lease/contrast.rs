@@ -187,7 +187,7 @@ impl KeyPool {
     fn weigh_lessons(&self, trail: &Trail) -> Advice {
         let others = self.shared.with(|core, _| core.engine.accounts()).saturating_sub(1);
         let refuted = trail.refute_taught(others.clamp(1, ALIKE - 1), |taught, is_known| {
-            self.shared.with(|core, now| core.engine.take_back(now, taught, is_known))
+            self.shared.with(|core, _| core.engine.take_back(taught, is_known))
         });
         if refuted < REFUTED {
             return Advice::ByVerdict;

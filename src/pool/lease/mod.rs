@@ -206,7 +206,7 @@ impl Lease {
         if let Some(accusation) = accusation {
             self.open.pending = Some(Pending::new(Arc::clone(&self.shared), accusation));
         }
-        self.open.taught = taught.or(self.open.taught);
+        self.open.taught = taught.or_else(|| self.open.taught.take());
         self.open.is_about_request |= is_about_request;
     }
 
@@ -247,10 +247,11 @@ impl Lease {
         let Some(grant) = &mut self.grant else { return };
         let judged = self.shared.with_at(now, |core, now| {
             core.engine.answered(now, grant, processed);
-            let judged = ruling.map(|ruling| core.engine.judge(now, grant, &told(ruling)));
+            // Where headers tell a limit, that may be what a refusal is about.
             for reading in readings.iter().flatten() {
                 core.engine.read(now, grant, reading);
             }
+            let judged = ruling.map(|ruling| core.engine.judge(now, grant, &told(ruling)));
             judged.filter(Judged::is_open)
         });
         if let Some(judged) = judged {

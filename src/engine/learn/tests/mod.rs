@@ -17,7 +17,7 @@ use crate::{
     verdict::Scope,
 };
 
-use super::{Learner, Lesson, Observation, Source, Ticket, told::Allowance};
+use super::{Elsewhere, Learner, Lesson, Observation, Source, Ticket, told::Allowance};
 
 const COST: Cost = Cost { input: 100, output: 100, spend: 0 };
 
@@ -36,14 +36,18 @@ fn reading(limit: u64, remaining: u64, reset: f64) -> LimitReading {
 
 fn accept(learner: &mut Learner, now: Time, ticket: &Ticket, readings: &[LimitReading]) {
     for reading in readings {
-        learner.observe(now, ticket, Observation::Header(reading));
+        learner.read(now, ticket, reading);
     }
     learner.observe(now, ticket, Observation::Accepted);
     learner.observe(now, ticket, Observation::Ended);
 }
 
 fn refuse(learner: &mut Learner, now: Time, ticket: &Ticket) -> Option<Lesson> {
-    let lesson = learner.observe(now, ticket, Observation::Refused { retry_after: None });
+    let lesson = learner.observe(
+        now,
+        ticket,
+        Observation::Refused { retry_after: None, elsewhere: Elsewhere::Nothing },
+    );
     learner.observe(now, ticket, Observation::Ended);
     lesson
 }
@@ -300,7 +304,7 @@ fn no_answer_however_absurd_keeps_an_account_from_being_tried() {
                     period: Some(Duration::from_nanos(reset)).filter(|_| rng.u8(..) < 20),
                     ..LimitReading::new(metered, Scope::Model, Refill::Rolling)
                 };
-                learner.observe(now, &ticket, Observation::Header(&reading));
+                learner.read(now, &ticket, &reading);
             }
             match rng.u8(0..4) {
                 0 => {
@@ -311,7 +315,7 @@ fn no_answer_however_absurd_keeps_an_account_from_being_tried() {
                 }
                 _ => {
                     accept(&mut learner, now, &ticket, &[]);
-                    let used = Cost { output: any(&mut rng, 41), ..ticket.cost };
+                    let used = Cost { output: any(&mut rng, 41), ..ticket.entry.cost };
                     learner.observe(now, &ticket, Observation::Settled { used });
                 }
             }

@@ -7,7 +7,7 @@ use std::{
 
 use crate::engine::{
     ask::Cost,
-    learner::{Learner, Observation, Ticket},
+    learn::{Elsewhere, Learner, Observation, Ticket},
     room::Room,
     time::{SECOND, Time},
 };
@@ -276,7 +276,7 @@ impl Run<'_> {
         let (Some(answer), Some(ticket)) = (state.answer.take(), state.ticket) else { return };
         let learner = &mut self.learners[state.account];
         for reading in &answer.readings {
-            learner.observe(self.now, &ticket, Observation::Header(reading));
+            learner.read(self.now, &ticket, reading);
         }
         let second = (self.now.nanos() / SECOND) as usize;
         if answer.accepted {
@@ -286,7 +286,11 @@ impl Run<'_> {
             self.at(0, Step::Ends(call));
         } else {
             let retry_after = answer.retry_after;
-            learner.observe(self.now, &ticket, Observation::Refused { retry_after });
+            learner.observe(
+                self.now,
+                &ticket,
+                Observation::Refused { retry_after, elsewhere: Elsewhere::Nothing },
+            );
             learner.observe(self.now, &ticket, Observation::Ended);
             self.figures.refused[second] += 1;
             if second >= 120 {
