@@ -5,12 +5,15 @@
 //! is seen, no more are sent at once than were under way then. One more is tried after a second, and after twice as long
 //! each time that it was refused. So a wrong suspicion ends at once, and a true limit costs few refusals.
 
-use crate::engine::time::{SECOND, Time};
+use crate::engine::{
+    room::Room,
+    time::{SECOND, Time},
+};
 
 /// So many at once, and nothing refuses: there is no limit to be found.
 const ENOUGH: u32 = 1_024;
-/// A true limit is tried about once in 17 minutes.
-const MOST_DOUBLINGS: u8 = 10;
+/// A true limit is tried about once in four minutes.
+const MOST_DOUBLINGS: u8 = 8;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Concurrency {
@@ -44,13 +47,17 @@ impl Concurrency {
         }
     }
 
-    pub(super) fn has_room(&self, now: Time) -> bool {
+    /// When one more may be sent.
+    pub(super) fn room(&self) -> Room {
         match self.stage {
-            Stage::Unlimited => true,
-            Stage::SlowStart { most } => self.open < most,
-            Stage::Limited { most, times, tried } => {
-                self.open < most || self.open == most && now.since(tried) >= SECOND << times
+            Stage::Unlimited => Room::At(Time::ZERO),
+            Stage::SlowStart { most } | Stage::Limited { most, .. } if self.open < most => {
+                Room::At(Time::ZERO)
             }
+            Stage::Limited { most, times, tried } if self.open == most => {
+                Room::At(tried.plus(SECOND << times))
+            }
+            Stage::SlowStart { .. } | Stage::Limited { .. } => Room::OnChange,
         }
     }
 

@@ -166,10 +166,7 @@ impl Learner {
 
     /// When a request fits that costs this much.
     pub(crate) fn room(&self, now: Time, cost: &Cost) -> Room {
-        if !self.inferred.concurrency.has_room(now) {
-            return Room::OnChange;
-        }
-        Room::At(self.inferred.pace.room(cost)).max(self.told.room(now, cost))
+        self.opens(now, cost).max(self.inferred.concurrency.room())
     }
 
     /// When a request fits, as far as time alone tells: what is under way may end at any moment.

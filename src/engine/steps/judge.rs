@@ -157,9 +157,9 @@ impl Engine {
         let verdict = Verdict::RateLimited { retry_after };
         let refused = self.learn_from_refusal(now, grant, verdict, retry_after);
         let Refused { lesson, is_own, wait } = refused;
-        let hint = retry_after.or(wait);
-        if hint != Some(Duration::ZERO) {
-            self.cool(now, grant, place, hint, cause);
+        // Where it is learnt that there is room for others, nothing rests.
+        if retry_after.is_some() || wait != Some(Duration::ZERO) {
+            self.cool(now, grant, place, retry_after.or(wait), cause);
         }
         // What is refused on the way to find a pace is the account's own.
         if is_own || !verdict.may_be_wider() || place > Place::Account {

@@ -185,7 +185,7 @@ fn a_demand_too_large_for_every_key_that_is_left_is_told_so() {
 #[test]
 fn a_window_that_ends_sooner_is_used_sooner() {
     let mut engine = engine(1, &[Limit::requests(1).per_hour().fixed()]);
-    let grant = admit(&mut engine, at(1.0)).unwrap();
+    let mut grant = admit(&mut engine, at(1.0)).unwrap();
     assert!(admit(&mut engine, at(1.0)).is_none());
     let reading = LimitReading {
         limit: Some(1),
@@ -193,7 +193,7 @@ fn a_window_that_ends_sooner_is_used_sooner() {
         reset: Some(Duration::from_secs(9)),
         ..LimitReading::new(crate::limit::Metered::Requests, Scope::Model, Refill::Fixed)
     };
-    engine.read(at(1.0), &grant, &reading);
+    engine.read(at(1.0), &mut grant, &reading);
     assert!(admit(&mut engine, at(10.2)).is_none());
     assert!(admit(&mut engine, at(10.3)).is_some(), "the account slept on");
 }

@@ -271,7 +271,7 @@ fn requests_are_spread_evenly_and_by_weight() {
 #[test]
 fn headers_lower_our_view_and_never_raise_it() {
     let mut engine = engine(1, &[Limit::requests(60).per_minute().burst(20)]);
-    let grant = admit(&mut engine, at(0.0)).unwrap();
+    let mut grant = admit(&mut engine, at(0.0)).unwrap();
     let reading = |limit, remaining| LimitReading {
         limit: Some(limit),
         remaining: Some(remaining),
@@ -280,11 +280,11 @@ fn headers_lower_our_view_and_never_raise_it() {
     let left =
         |engine: &Engine| engine.snapshot(at(0.0), "p".into()).accounts[0].meters[0].remaining;
     let before = left(&engine);
-    engine.read(at(0.0), &grant, &reading(200, 1));
+    engine.read(at(0.0), &mut grant, &reading(200, 1));
     assert_eq!(left(&engine), before, "a header about another limit was believed");
-    engine.read(at(0.0), &grant, &reading(60, 3));
+    engine.read(at(0.0), &mut grant, &reading(60, 3));
     assert_eq!(left(&engine), 4, "what the provider has left, and one that it rounds down");
-    engine.read(at(0.0), &grant, &reading(60, 50));
+    engine.read(at(0.0), &mut grant, &reading(60, 50));
     assert_eq!(left(&engine), 4, "raised");
 }
 

@@ -64,7 +64,7 @@ fn a_limit_is_known_again_by_what_it_counts() {
 fn a_window_that_was_told_ends_when_it_was_told_to() {
     let limits = [Limit::requests(5).per_hour().fixed()];
     let mut first = begun(9.0, 1, &limits);
-    let grant = admit(&mut first, at(0.0)).unwrap();
+    let mut grant = admit(&mut first, at(0.0)).unwrap();
     let reading = LimitReading {
         limit: Some(5),
         remaining: Some(1),
@@ -72,7 +72,7 @@ fn a_window_that_was_told_ends_when_it_was_told_to() {
         reset: Some(Duration::from_secs(1_800)),
         ..LimitReading::new(crate::limit::Metered::Requests, Scope::Account, Refill::Fixed)
     };
-    first.read(at(1.0), &grant, &reading);
+    first.read(at(1.0), &mut grant, &reading);
     let saved = first.save(at(1.0));
     let mut second = restored(9.25, 1, &limits, &saved);
     assert_eq!(admitted(&mut second, 0.0, 9), 1);

@@ -298,7 +298,7 @@ impl Play {
         // Nor at that of a header.
         self.now += 1;
         self.look_at_the_clock();
-        let (id, grant) = &self.held[place];
+        let id = &self.held[place].0;
         let account = self.world.grants[id].account;
         let meters = &self.world.accounts[account].meters;
         let Some(meter) = rng.choice(meters) else { return };
@@ -311,8 +311,11 @@ impl Play {
             reset: Some(Duration::from_nanos(reset)),
             ..LimitReading::new(metered, Scope::Model, Refill::Rolling)
         };
-        self.engine.read(self.time(), grant, &reading);
+        let now = self.time();
+        let (id, grant) = &mut self.held[place];
+        self.engine.read(now, grant, &reading);
         self.world.read(self.now, *id, Told::new(metered, amount, remaining, reset));
+        let id = self.held[place].0;
         self.tell(|| format!("{id} is told: {reading:?}"));
     }
 
