@@ -85,9 +85,10 @@ impl Allowances {
         Entry { sent: now, number: self.number, cost: *cost, beside, then: self.sent }
     }
 
-    /// Whether something is known of the limit that an answer tells.
-    pub(crate) fn is_told(&self, reading: &LimitReading) -> bool {
-        self.told.iter().any(|allowance| allowance.is_of(reading))
+    /// The amount that headers told before of the limit that an answer tells.
+    pub(crate) fn told_before(&self, reading: &LimitReading) -> Option<u64> {
+        let same = self.told.iter().find(|allowance| allowance.is_of(reading))?;
+        Some(same.limit().unwrap_or(same.amount()))
     }
 
     /// An answer tells a limit. The limit, if it is one that was not known, or another than before.

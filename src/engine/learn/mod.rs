@@ -181,9 +181,9 @@ impl Learner {
         Ticket { entry, others: self.inferred.concurrency.take(now) }
     }
 
-    /// Whether something is known of the limit that an answer tells.
-    pub(crate) fn is_told(&self, reading: &LimitReading) -> bool {
-        self.told.is_told(reading)
+    /// The amount that headers told before of the limit that an answer tells.
+    pub(crate) fn told_before(&self, reading: &LimitReading) -> Option<u64> {
+        self.told.told_before(reading)
     }
 
     /// An answer tells a limit. The limit, if it is one that was not known, or another than before.

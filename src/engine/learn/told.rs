@@ -44,8 +44,8 @@ const HITS: u8 = 32;
 /// Requests do not arrive as evenly as they leave. A bucket's room is used so much later, which costs nothing of its
 /// rate.
 const SKEW: u64 = SECOND / 4;
-/// All of a reserve is tried again in so many seconds.
-const RETRIED: f64 = 3_600.0;
+/// All of a reserve is tried again in so many seconds: three hours.
+const RETRIED: f64 = 10_800.0;
 /// Requests that are accepted at no more than so many times a bucket's rate were refused by this bucket.
 const ALIKE: f64 = 1.5;
 /// That little is left of a shorter period is an everyday matter. An hour.
@@ -362,12 +362,17 @@ impl Allowance {
         if is_spent {
             return self.period > 0;
         }
-        let is_alike = self.is_drawn && accepted <= ALIKE * self.bucket.rate();
-        if self.model != Model::Bucket || !is_alike || self.misses >= MISSES {
+        // The first time, what was accepted before says nothing: all that was saved up is in it.
+        let is_first = self.reserve.used(now) < 1.0;
+        let is_alike = is_first || accepted <= ALIKE * self.bucket.rate();
+        let is_drawn = self.model == Model::Bucket && self.is_drawn;
+        if !is_drawn || !is_alike || self.misses >= MISSES {
             return false;
         }
         if is_new {
-            let left = self.bucket.capacity() - self.bucket.used(now);
+            // Some of what is used had refilled by now, and had not when it was refused.
+            let refilled = self.bucket.rate() * seconds(now.since(request.sent));
+            let left = self.bucket.capacity() - self.bucket.used(now) - refilled;
             self.reserve.set_rate(now, self.bucket.capacity() / RETRIED);
             self.reserve.set_used(now, left);
         }
@@ -397,7 +402,7 @@ impl Allowance {
             Model::Fixed | Model::Sliding => self.period,
         };
         let is_said = self.said.is_some_and(|(said, before)| {
-            said == amount && period.abs_diff(before) <= period.max(before) / 4
+            said == amount && period.abs_diff(before) <= period.min(before) / 10
         });
         if !is_said {
             self.said = Some((amount, period));

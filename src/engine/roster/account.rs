@@ -17,6 +17,7 @@ use crate::{
         standing::Standing,
         time::Time,
     },
+    limit::Metered,
 };
 
 #[derive(Debug)]
@@ -142,6 +143,16 @@ impl Account {
             let place = self.unused.trailing_zeros() as usize;
             self.unused &= !(1 << place);
             self.meters[place] = meter;
+        }
+    }
+
+    /// Headers no longer tell the amount that a declared limit was corrected to: what was declared holds again.
+    pub(crate) fn restore_declared(&mut self, told: u64, metered: Metered) {
+        for meter in self.meters.iter_mut().filter(|meter| meter.limit.metered() == metered) {
+            let (amount, burst) = (meter.declared.amount(), meter.declared.burst);
+            if meter.limit.amount() == told && amount != told {
+                meter.set_amount(amount, burst, &self.way);
+            }
         }
     }
 

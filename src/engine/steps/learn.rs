@@ -115,12 +115,15 @@ impl Engine {
         let account = &mut self.accounts[grant.account.index()];
         let seat = self.lanes[grant.lane].seat_mut(grant.account);
         let is_of_account = reading.scope == Scope::Account;
-        let is_learnt = match is_of_account {
-            true => account.told.as_ref().is_some_and(|told| told.is_told(reading)),
-            false => seat.learnt.as_ref().is_some_and(|learnt| learnt.is_told(reading)),
+        let told_before = match is_of_account {
+            true => account.told.as_ref().and_then(|told| told.told_before(reading)),
+            false => seat.learnt.as_ref().and_then(|learnt| learnt.told_before(reading)),
         };
-        if is_declared && !is_learnt || reading.remaining.is_none() {
+        if is_declared && told_before.is_none() || reading.remaining.is_none() {
             return;
+        }
+        if let Some(told) = told_before.filter(|told| reading.limit.is_some_and(|it| it != *told)) {
+            account.restore_declared(told, reading.metered);
         }
         let before = account.quota(seat).learnt_room(now, &grant.reserved);
         let (sent, cost) = (grant.sent, grant.reserved);

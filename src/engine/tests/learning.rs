@@ -211,6 +211,7 @@ fn a_pace_is_found_from_refusals_alone_and_follows_the_provider() {
         let (accepted, refused) =
             accepted_by(&mut engine, Provider::new(rate, 5.0 * rate), 120.0, 1_920.0);
         let share = accepted as f64 / (rate * 1_800.0);
+        println!("{rate} {share} {refused}");
         assert!(share > 0.9, "{share:.3} of {rate} a second");
         assert!(
             refused as f64 <= 0.1 * accepted as f64 + 60.0,
