@@ -214,8 +214,8 @@ impl Learner {
                 self.told.accepted();
                 self.inferred.pace.accepted(now, entry.sent, &entry.cost);
                 self.inferred.concurrency.accepted(*others);
-                if self.trust.is_lost() && self.inferred.pace.is_outgrown() {
-                    // No more is refused than declared limits explain: they are all there are.
+                if self.inferred.pace.is_outgrown(self.trust.is_lost()) {
+                    // Nothing is refused that declared limits do not explain: they are all there are.
                     (self.trust, self.inferred.pace) = (Trust::default(), Pace::new(now));
                 }
             }

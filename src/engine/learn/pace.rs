@@ -59,8 +59,10 @@ const TOKENS_BURST: f64 = 10.0;
 /// all there is: perhaps others use the account, too.
 const STRIKES: u32 = 3;
 const OFTEN: u64 = 20 * SECOND;
-/// Nothing refuses at so many times the rate that was last refused: there is no limit like that any more.
-const FREE: f64 = 4.0;
+/// Nothing refuses at so many times the rate that was last refused: there is no limit like that any more. Where limits
+/// were declared, these are believed again sooner.
+const FREE: f64 = 64.0;
+const HELD: f64 = 4.0;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
@@ -282,9 +284,10 @@ impl Pace {
         if self.stage == Stage::Free { 0.0 } else { bucket.used(now) / bucket.capacity() }
     }
 
-    /// Whether it has grown so far beyond the rate that was last refused that there seems to be no such limit.
-    pub(super) fn is_outgrown(&self) -> bool {
-        self.stage != Stage::Free && self.factor() >= FREE
+    /// Whether it has grown so far beyond the rate that was last refused that declared limits seem to be all there are,
+    /// or that there seems to be none at all.
+    pub(super) fn is_outgrown(&self, is_declared: bool) -> bool {
+        self.stage != Stage::Free && self.factor() >= if is_declared { HELD } else { FREE }
     }
 
     /// How much may be spent from now until then; none if it does not limit that.
