@@ -19,6 +19,8 @@ const MOST_DOUBLINGS: u8 = 8;
 pub(super) struct Concurrency {
     open: u32,
     stage: Stage,
+    /// When it was last refused.
+    missed: Time,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +39,7 @@ enum Stage {
 
 impl Concurrency {
     pub(super) fn new(start: u32) -> Self {
-        Self { open: 0, stage: Stage::SlowStart { most: start.max(1) } }
+        Self { open: 0, stage: Stage::SlowStart { most: start.max(1) }, missed: Time::ZERO }
     }
 
     /// Headers tell limits: there is no need to begin slowly.
@@ -91,7 +93,12 @@ impl Concurrency {
     }
 
     /// A request was refused beside others. Whether it is known that this is why.
-    pub(super) fn refused(&mut self, now: Time, others: u32) -> bool {
+    pub(super) fn refused(&mut self, now: Time, sent: Time, others: u32) -> bool {
+        // What was under way when another was refused is the same news.
+        if sent < self.missed {
+            return matches!(self.stage, Stage::Limited { times: 2.., .. });
+        }
+        self.missed = now;
         match &mut self.stage {
             Stage::Limited { most, times, .. } if others >= *most => {
                 *times = (*times + 1).min(MOST_DOUBLINGS);

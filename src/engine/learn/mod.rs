@@ -356,7 +356,7 @@ impl Learner {
         pace.hold(now, wait.unwrap_or(0));
         if is_explained {
             pace.refused_as_known(now, sent);
-        } else if !is_accident && !concurrency.refused(now, ticket.others) {
+        } else if !is_accident && !concurrency.refused(now, sent, ticket.others) {
             pace.refused(now, sent, wait);
         }
         self.lessons = lesson.number;

@@ -35,7 +35,7 @@ const SAME: f64 = 0.1;
 /// there it grows e-fold in so many seconds, and in more the more was accepted before, for then the guess is better.
 const SEEK: f64 = 0.6;
 const SEEK_SECONDS: f64 = 20.0;
-const SEEK_SECONDS_EACH: f64 = 2.0;
+const SEEK_SECONDS_EACH: f64 = 1.0;
 /// So many accepted requests tell a rate. Fewer correct it by less.
 const SAMPLE: f64 = 20.0;
 /// After so many seconds of use, what was accepted is a rate, and no longer what had been saved up.
@@ -59,6 +59,10 @@ const TOKENS_BURST: f64 = 10.0;
 /// all there is: perhaps others use the account, too.
 const STRIKES: u32 = 3;
 const OFTEN: u64 = 20 * SECOND;
+/// Where fewer requests per second are accepted, as no more are sent, that is no rate at which more would be refused. Only
+/// so many refusals as `STRIKES`, each within so long after the last, show that there is one, and it is no lower.
+const QUIET: f64 = 0.1;
+const MEMORY: u64 = 600 * SECOND;
 /// Nothing refuses at so many times the rate that was last refused: there is no limit like that any more. Where limits
 /// were declared, these are believed again sooner.
 const FREE: f64 = 64.0;
@@ -84,6 +88,8 @@ pub(super) struct Pace {
     missed: Time,
     /// Refusals in a row that known limits explained.
     explained: u32,
+    /// Refusals of late of an account that was sent little.
+    accidents: u32,
     /// Nothing is sent before this.
     hold: Time,
     /// When the newest slot began, and how many there were since the first refusal.
@@ -145,6 +151,7 @@ impl Pace {
             misses: 0,
             missed: now,
             explained: 0,
+            accidents: 0,
             hold: Time::ZERO,
             slot: now,
             slots: 0,
@@ -229,9 +236,10 @@ impl Pace {
         if sent < self.missed {
             return false;
         }
+        let last = std::mem::replace(&mut self.missed, now);
         self.misses += 1;
-        self.missed = now;
-        let is_news = self.misses == 1 && self.requests.accepted > 0;
+        let is_news =
+            self.misses == 1 && self.requests.accepted > 0 && !self.is_accident(now, last);
         if is_news {
             self.learn(now);
         } else {
@@ -242,6 +250,15 @@ impl Pace {
             _ => self.hold(now, self.rest()),
         }
         is_news
+    }
+
+    /// Whether a refusal may have any reason: so little was sent that what was accepted tells no rate.
+    fn is_accident(&mut self, now: Time, last: Time) -> bool {
+        if self.stage != Stage::Free || self.seen(now).requests >= QUIET {
+            return false;
+        }
+        self.accidents = if now.since(last) < MEMORY { self.accidents + 1 } else { 1 };
+        self.accidents < STRIKES
     }
 
     /// A known limit explains a refusal. If that goes on, the limit is not known well: it is tried less and less often,
@@ -294,6 +311,9 @@ impl Pace {
     pub(super) fn free_by(&self, metered: Metered, now: Time, then: Time) -> Option<u64> {
         let flow = self.flow(metered)?;
         let from = now.max(self.hold);
+        // It grows meanwhile, up to the rate that was accepted, or beyond.
+        let growth = (flow.ceiling / flow.bucket.rate()).max(1.0);
+        let then = from.plus(nanos(seconds(then.since(from)) * growth));
         Some(if then < from { 0 } else { flow.bucket.free_by(from, then) })
     }
 
@@ -331,13 +351,14 @@ impl Pace {
         };
         // A few requests say little about a rate.
         let correction = (self.requests.accepted as f64 / SAMPLE / 2.0).min(0.5);
+        let raise = (QUIET / (self.requests.accepted as f64 / elapsed)).max(1.0);
         let mut is_same = self.stage == Stage::Settled && self.busy >= self.recover / 2.0;
         for flow in [&mut self.requests, &mut self.tokens] {
             let was = flow.ceiling;
             let rate = was * factor;
             let seen = (flow.accepted as f64 / elapsed).max(flow.lately(minute));
             flow.ceiling = match self.stage {
-                Stage::Free => seen,
+                Stage::Free => seen * raise,
                 _ if seen == 0.0 => was,
                 _ if is_in_flow => seen.clamp(rate * (1.0 - correction), rate),
                 _ => rate,
@@ -391,8 +412,10 @@ impl Pace {
         let unit = 1.0 / self.requests.bucket.rate();
         let first = match self.stage {
             Stage::Free => 1.0,
-            // It may be a window: then its end is about as far away as its beginning.
-            Stage::Seeking { .. } => unit.max(self.before / 5.0),
+            // It may be a window: then its end is about as far away as its beginning. But a first refusal may be an
+            // accident.
+            Stage::Seeking { .. } if self.misses > 1 => unit.max(self.before / 5.0),
+            Stage::Seeking { .. } => unit.max((self.before / 5.0).min(1.0)),
             Stage::Settled => unit,
         };
         longer(first.max(SHORTEST_REST), self.misses)
