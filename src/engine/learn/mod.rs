@@ -263,6 +263,11 @@ impl Learner {
         self.inferred.pace.ceiling().is_some()
     }
 
+    /// Whether it was refused and nothing was accepted since: one request at a time finds out whether that is over.
+    pub(crate) fn is_half_open(&self) -> bool {
+        self.inferred.pace.is_half_open()
+    }
+
     /// Whether refusals have told a pace.
     pub(crate) fn is_paced(&self) -> bool {
         self.inferred.pace.rate().is_some()

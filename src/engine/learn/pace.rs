@@ -33,9 +33,9 @@ const MOST_RECOVER: f64 = 240.0;
 const SAME: f64 = 0.1;
 /// A first refusal tells burst and rate together. A part of what was seen is more likely too slow than too fast. From
 /// there it grows e-fold in so many seconds, and in more the more was accepted before, for then the guess is better.
-const SEEK: f64 = 0.6;
+const SEEK: f64 = 0.8;
 const SEEK_SECONDS: f64 = 20.0;
-const SEEK_SECONDS_EACH: f64 = 1.0;
+const SEEK_SECONDS_EACH: f64 = 2.0;
 /// So many accepted requests tell a rate. Fewer correct it by less.
 const SAMPLE: f64 = 20.0;
 /// After so many seconds of use, what was accepted is a rate, and no longer what had been saved up.
@@ -46,6 +46,7 @@ const SLOTS: usize = 4;
 /// While nothing is accepted, each rest is longer than the last by this factor, up to a minute.
 const REST_GROWTH: f64 = 2.0;
 const SHORTEST_REST: f64 = 0.25;
+const FIRST_REST: f64 = 1.0;
 const LONGEST_REST: f64 = 60.0;
 /// The burst grows by this factor each time that all of it was used after a rest, up to so many seconds of the rate.
 const BURST_GROWTH: f64 = 1.1;
@@ -242,7 +243,7 @@ impl Pace {
             self.misses == 1 && self.requests.accepted > 0 && !self.is_accident(now, last);
         if is_news {
             self.learn(now);
-        } else {
+        } else if self.misses > 2 || !matches!(self.stage, Stage::Seeking { .. }) {
             self.recover = (self.recover + RECOVER_EACH).min(MOST_RECOVER);
         }
         match retry_after {
@@ -276,6 +277,10 @@ impl Pace {
         self.misses += 1;
         self.missed = now;
         self.hold(now, longer(SHORTEST_REST, self.misses));
+    }
+
+    pub(super) fn is_half_open(&self) -> bool {
+        self.misses > 0
     }
 
     /// What is accepted since the pace last learnt something.
@@ -414,8 +419,10 @@ impl Pace {
             Stage::Free => 1.0,
             // It may be a window: then its end is about as far away as its beginning. But a first refusal may be an
             // accident.
-            Stage::Seeking { .. } if self.misses > 1 => unit.max(self.before / 5.0),
-            Stage::Seeking { .. } => unit.max((self.before / 5.0).min(1.0)),
+            Stage::Seeking { .. } if self.misses > 1 => {
+                return longer(unit.max(self.before / 5.0), self.misses - 1);
+            }
+            Stage::Seeking { .. } => unit.max((self.before / 5.0).min(FIRST_REST)),
             Stage::Settled => unit,
         };
         longer(first.max(SHORTEST_REST), self.misses)

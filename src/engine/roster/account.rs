@@ -177,7 +177,13 @@ impl Account {
     ) -> Room {
         let standing = self.standing.room_after_others(later);
         let standing = standing.max(seat.standing.room_after_others(later));
-        self.room_for_size(now, seat, cost).max(standing)
+        let room = self.room_for_size(now, seat, cost);
+        let is_tried = seat.learnt.as_ref().is_some_and(|learnt| learnt.is_half_open());
+        let room = match room {
+            Room::At(open) if is_tried => Room::At(open.plus(later)),
+            room => room,
+        };
+        room.max(standing)
     }
 
     /// The same for a request that has nowhere else to go.
