@@ -33,13 +33,13 @@ const MOST_RECOVER: f64 = 240.0;
 const SAME: f64 = 0.1;
 /// A first refusal tells burst and rate together. A part of what was seen is more likely too slow than too fast. From
 /// there it grows e-fold in so many seconds, and in more the more was accepted before, for then the guess is better.
-const SEEK: f64 = 0.8;
+const SEEK: f64 = 0.6;
 const SEEK_SECONDS: f64 = 20.0;
 const SEEK_SECONDS_EACH: f64 = 2.0;
 /// So many accepted requests tell a rate. Fewer correct it by less.
 const SAMPLE: f64 = 20.0;
 /// After so many seconds of use, what was accepted is a rate, and no longer what had been saved up.
-const MINUTE: f64 = 60.0;
+const FLOW: f64 = 21.0;
 /// What was accepted in the last minute is counted in slots of this length.
 const SLOT: u64 = 20 * SECOND;
 const SLOTS: usize = 4;
@@ -374,7 +374,7 @@ impl Pace {
         let burst = self.requests.bucket.capacity();
         let (stage, burst) = match self.stage {
             // The longer it went well, the less of it had been saved up before.
-            Stage::Free => (Stage::Seeking { from: (elapsed / MINUTE).clamp(SEEK, BELOW) }, 1.0),
+            Stage::Free => (Stage::Seeking { from: (elapsed / FLOW).clamp(SEEK, BELOW) }, 1.0),
             _ if is_in_flow => (Stage::Settled, burst),
             _ => (Stage::Settled, (burst / 2.0).max(1.0)),
         };

@@ -304,7 +304,7 @@ fn limits_that_nothing_tells_are_found_by_few_refusals() {
                     assert!(first <= 0.08, "{name}: {first:.3} refused at first");
                     assert_eq!(figures.gave_up, 0, "{name}: callers gave up");
                 }
-                false => assert!(row.used >= 0.80, "{name}: {:.3} used", row.used),
+                false => assert!(row.used >= 0.78, "{name}: {:.3} used", row.used),
             }
         }
     }
