@@ -88,3 +88,16 @@ async fn a_key_that_merely_failed_is_tried_again_before_one_that_rests_is_waited
     assert_eq!(ask(&client, "m").await, StatusCode::OK);
     assert!(asked.elapsed() <= Duration::from_secs(3), "it took {:?}", asked.elapsed());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_patient_caller_waits_an_overload_out() {
+    let accounts = ["a", "b"].map(|name| Account::new(name).key(key(name)));
+    let pool = KeyPool::builder(OpenAi::default()).seed(1).accounts(accounts);
+    let pool = pool.max_wait(Duration::from_secs(60)).build().unwrap();
+    let client = client(&pool, |now, _, _| if now < 40.0 { (503, "") } else { (200, "{}") });
+    let asked = Instant::now();
+    assert_eq!(ask(&client, "m").await, StatusCode::OK);
+    // It is over, and then the longest rest of an overload.
+    let longest = Duration::from_secs(40 + 11);
+    assert!(asked.elapsed() <= longest, "it took {:?}", asked.elapsed());
+}

@@ -10,9 +10,10 @@ use crate::{
     engine::{
         ask::{Bond, Cost, Prior},
         ids::{AccountIx, At, BudgetIx, KeyIx, LaneIx, Meters, OpIx, TenantIx},
-        standing::Parts,
+        standing::{Part, Parts},
         time::Time,
     },
+    verdict::Place,
 };
 
 /// No more boxes are kept for later than so many.
@@ -68,6 +69,12 @@ impl Reserved {
     pub(in crate::engine) fn at(&self) -> At {
         let &Self { account, key, lane, operation, .. } = self;
         At { account, key, lane, operation }
+    }
+
+    /// Whether the request is the probe that finds out whether the provider, or its model there, is back.
+    pub(crate) fn is_probe_of_provider(&self) -> bool {
+        let places = [Place::ProviderModel, Place::Provider];
+        places.into_iter().any(|place| self.parts.of(place) == Part::Probe)
     }
 }
 

@@ -75,7 +75,9 @@ impl QuotaAwareRetry {
             Verdict::RateLimited { .. } => self.wait_for_rate(request, trail),
             Verdict::QuotaExhausted { .. } | Verdict::TooLarge { .. } => self.rotate(),
             Verdict::Overloaded { .. } | Verdict::Transient => {
-                let may = self.retries < self.max_retries
+                // The next probe waits in line for its time: it is not one of a few quick retries.
+                let is_probe = was_probe(trail) && self.may_still_wait(request, trail);
+                let may = (is_probe || self.retries < self.max_retries)
                     && self.pool.provider().may_repeat(request.method())
                     && self.budgets.pay_out(tenant(request));
                 let pause = match verdict {
@@ -83,7 +85,10 @@ impl QuotaAwareRetry {
                     Verdict::Overloaded { .. } => RetryDelay::none(),
                     _ => RetryDelay::backoff(self.retries),
                 };
-                self.retries += 1;
+                match is_probe {
+                    true => self.rotations += 1,
+                    false => self.retries += 1,
+                }
                 may.then_some(pause)
             }
             _ => None,
@@ -121,12 +126,16 @@ impl QuotaAwareRetry {
         if self.has_rotations_left() {
             return Some(RetryDelay::none());
         }
-        let patience = trail.since() + self.pool.max_wait();
-        let answer_by = request.extensions().get::<Demand>().and_then(|demand| demand.deadline);
-        let latest = answer_by.map_or(patience, |answer_by| answer_by.min(patience));
         let keys = u32::try_from(self.pool.key_count()).unwrap_or(u32::MAX);
         let again = self.rotations.saturating_sub(keys).saturating_sub(1);
-        (Instant::now() < latest).then(|| RetryDelay::backoff(again))
+        self.may_still_wait(request, trail).then(|| RetryDelay::backoff(again))
+    }
+
+    /// Whether the deadline of a request has not come.
+    fn may_still_wait<A>(&self, request: &Request<A>, trail: &Trail) -> bool {
+        let patience = trail.since() + self.pool.max_wait();
+        let answer_by = request.extensions().get::<Demand>().and_then(|demand| demand.deadline);
+        Instant::now() < answer_by.map_or(patience, |answer_by| answer_by.min(patience))
     }
 
     /// The model, or all models, of a limit that is wider than an account: several have refused this
@@ -212,6 +221,11 @@ where
         *clone.extensions_mut() = request.extensions().clone();
         Some(clone)
     }
+}
+
+/// Whether the last attempt was the probe of a provider, or of its model, that rests.
+fn was_probe(trail: &Trail) -> bool {
+    trail.visit(|attempts| attempts.last().is_some_and(|attempt| attempt.is_probe))
 }
 
 /// On whose behalf a request is sent: others' failures take nothing of its budget.

@@ -120,6 +120,11 @@ impl Lease {
         self.grant.as_ref().is_some_and(|grant| grant.generates)
     }
 
+    /// Whether its request is the probe that finds out whether the provider, or its model there, is back.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.grant.as_ref().is_some_and(|grant| grant.is_probe_of_provider())
+    }
+
     /// What is still to be settled. Left in the lease, blame lapses when that is dropped.
     pub(crate) fn take_open(&mut self) -> Open {
         std::mem::take(&mut self.open)

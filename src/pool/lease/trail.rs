@@ -47,6 +47,8 @@ pub struct KeyUsed {
     pub(crate) model: Option<Arc<str>>,
     /// Whether every key may do what the request does.
     pub(crate) generates: bool,
+    /// Whether it was the probe that finds out whether the provider, or the model there, is back.
+    pub(crate) is_probe: bool,
     /// What is still to be settled.
     pub(crate) open: Open,
     /// The whole response, if it is a refusal that was read to its end.
@@ -78,6 +80,7 @@ impl KeyUsed {
             since: Instant::now(),
             model: None,
             generates: false,
+            is_probe: false,
             open: Open::default(),
             refusal: None,
         }
@@ -106,6 +109,8 @@ pub struct Attempt {
     pub(crate) model: Option<Arc<str>>,
     /// Whether every key may do what the request does.
     pub(crate) generates: bool,
+    /// Whether it was the probe that finds out whether the provider, or the model there, is back.
+    pub(crate) is_probe: bool,
 }
 
 /// All attempts at a request, in order: an extension of requests and responses.
@@ -194,9 +199,20 @@ impl Trail {
         let (key, account) = (Some(lease.key().clone()), Some(Arc::clone(lease.account())));
         let open = lease.take_open();
         let Ruling { verdict, place, blame, rule } = ruling.clone();
-        let (waited, model, generates) = (lease.waited(), lease.model(), lease.generates());
-        let attempt =
-            Attempt { key, account, verdict, place, blame, rule, waited, model, generates };
+        let (waited, model) = (lease.waited(), lease.model());
+        let (generates, is_probe) = (lease.generates(), lease.is_probe());
+        let attempt = Attempt {
+            key,
+            account,
+            verdict,
+            place,
+            blame,
+            rule,
+            waited,
+            model,
+            generates,
+            is_probe,
+        };
         self.push(attempt, open, None);
     }
 
@@ -293,8 +309,8 @@ impl Attempt {
     pub(crate) fn unanswered() -> Self {
         let Ruling { verdict, place, blame, rule } = Ruling::unanswered();
         let (key, account, model) = (None, None, None);
-        let (waited, generates) = (Duration::ZERO, false);
-        Self { key, account, verdict, place, blame, rule, waited, model, generates }
+        let (waited, generates, is_probe) = (Duration::ZERO, false, false);
+        Self { key, account, verdict, place, blame, rule, waited, model, generates, is_probe }
     }
 }
 
@@ -310,6 +326,7 @@ impl From<&KeyUsed> for Attempt {
             waited: used.waited,
             model: used.model.clone(),
             generates: used.generates,
+            is_probe: used.is_probe,
         }
     }
 }

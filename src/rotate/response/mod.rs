@@ -145,6 +145,7 @@ fn annotate(
         since: context.since,
         model: lease.model(),
         generates: lease.generates(),
+        is_probe: lease.is_probe(),
         open,
         refusal,
         ..KeyUsed::new(lease.key().clone(), Arc::clone(lease.account()), ruling)
