@@ -12,6 +12,8 @@
 //! # let json = serde_json::to_value(&event).unwrap();
 //! assert_eq!(json, serde_json::json!({"event": "key_disabled", "key": "a1"}));
 //! ```
+//!
+//! Long, for it is one list of events, with the fields and the sentence of each.
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -17,6 +17,8 @@
 //!         ▲              │ withdrawn
 //!         └──────────────┘
 //! ```
+//!
+//! Long, for it is one state machine: what one state keeps is read by the rules of the others.
 
 use std::{sync::Arc, time::Duration};
 

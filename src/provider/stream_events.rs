@@ -3,6 +3,8 @@
 //!
 //! Providers that speak each other's dialects send each other's events, so every shape is known here
 //! once, in one file. An error is judged by the same [rules](super::rule) as a response.
+//!
+//! Long, for it holds these shapes together, with a table of events for each dialect.
 
 use http::{HeaderMap, header};
 use memchr::memmem;
