@@ -180,10 +180,22 @@
 //! | --- | --- | --- |
 //! | `retry` | yes | [`QuotaAwareRetry`], [`RotationStack`], and tower as a dependency |
 //! | `balance` | yes | [`KeyBalance`] and the rest of [`balance`], and tower as a dependency |
+//! | `compression` | yes | reads refusals, streams and usage that are packed by gzip, deflate or brotli |
+//! | `tzdb` | yes | the time zone database, for limits per day such as `America/Los_Angeles` |
 //! | `sandbox` | no | [`sandbox`] |
 //! | `full` | no | all of them |
 //!
 //! A feature only adds; none changes what is there without it.
+//!
+//! Without `compression`, a packed body is passed on unread: a refusal is judged by its status and
+//! headers alone, an error or the usage in a packed answer is not seen, and a key that a packed refusal
+//! repeats is not overwritten. Leave the feature out only if your client asks for no encoding
+//! (`accept-encoding: identity`).
+//!
+//! Without `tzdb`, time zones are those of the system. A pool with a zone that the system does not know
+//! is not built; minimal containers know none.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod account;
 mod affinity;

@@ -121,7 +121,7 @@ impl Limit {
 
     /// A limit per day whose whole allowance comes back at midnight in a time zone, such as
     /// `America/Los_Angeles`. Its days are as long as they are there: 23 or 25 hours when clocks
-    /// change.
+    /// change. Without the feature `tzdb`, the system must know the zone.
     pub fn in_zone(mut self, zone: impl AsRef<str>) -> Self {
         self.window = Window::Fixed { zone: Some(Arc::from(zone.as_ref())) };
         self

@@ -63,7 +63,8 @@ macro_rules! define_option_setters {
         /// up to 64 KiB. After the first content, or after this time, everything is passed on at once.
         /// It applies to dialects that put errors into their streams
         /// ([`Provider::framing`](crate::provider::Provider::framing)). Other answers are passed on at
-        /// once, and so are streams with another compression than gzip, deflate or brotli.
+        /// once, and so are streams with another compression than gzip, deflate or brotli, and all
+        /// compressed ones without the feature `compression`.
         pub fn hold_back_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.hold_back_timeout = timeout;
             self
