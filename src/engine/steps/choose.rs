@@ -179,8 +179,7 @@ impl Engine {
         self.strategy.load(&Candidate {
             account: &state.name,
             weight: state.weight,
-            used_share: state.quota(self.lanes[lane].seat(account)).used_share(now) as f64
-                / 65_536.0,
+            used: state.quota(self.lanes[lane].seat(account)).used_share(now),
             in_flight: state.in_flight,
             served: state.served,
         })

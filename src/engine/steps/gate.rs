@@ -87,7 +87,7 @@ impl Engine {
         Headroom.load(&Candidate {
             account: &state.name,
             weight: state.weight,
-            used_share: used_share.max(state.failures.share()) as f64 / 65_536.0,
+            used: used_share.max(state.failures.share()),
             in_flight: state.in_flight,
             served: state.served,
         })
