@@ -69,9 +69,9 @@ pub(crate) enum News {
 
 impl Learnt {
     /// Nothing is known: so many at once, and one more for each answer.
-    pub(crate) fn start(now: Time, most: u64, wall: Timestamp, way: &RoundTrip) -> Self {
+    pub(crate) fn start(now: Time, most: u64, wall: Timestamp, round_trip: &RoundTrip) -> Self {
         let limit = Limit::concurrent(most);
-        let meter = Meter::learnt(limit, Source::Start, wall, now, way);
+        let meter = Meter::learnt(limit, Source::Start, wall, now, round_trip);
         Self { meters: vec![meter], pace: Pace::start(now), lessons: 0 }
     }
 
@@ -95,7 +95,7 @@ impl Learnt {
     }
 
     /// A request was accepted. Whether there is more room now.
-    pub(crate) fn accepted(&mut self, now: Time, cost: &Cost, way: &RoundTrip) -> bool {
+    pub(crate) fn accepted(&mut self, now: Time, cost: &Cost, round_trip: &RoundTrip) -> bool {
         let is_used =
             |meter: &Meter| meter.source == Source::Paced && meter.used_share(now) >= 1 << 15;
         let is_used = self.meters.iter().any(is_used);
@@ -108,14 +108,14 @@ impl Learnt {
                 (Source::Paced, Some(rates)) => rates.of(meter.limit.metered()),
                 _ => continue,
             };
-            meter.set_amount(amount, meter.limit.burst.map(|_| Rates::burst(amount)), way);
+            meter.set_amount(amount, meter.limit.burst.map(|_| Rates::burst(amount)), round_trip);
             more = true;
         }
         let is_paced = self.pace.is_paced();
         self.meters.retain(|meter| match meter.source {
             Source::Start => meter.limit.amount() < ENOUGH,
             Source::Paced => is_paced,
-            Source::Told | Source::Declared(_) => true,
+            Source::Reported | Source::Declared(_) => true,
         });
         more
     }
@@ -127,13 +127,13 @@ impl Learnt {
         grant: &Grant,
         declared: Rates,
         wall: Timestamp,
-        way: &RoundTrip,
+        round_trip: &RoundTrip,
     ) -> Lesson {
         let was_known = self.pace.knows_limits();
         let was_paced = self.pace.is_paced();
         let misses = self.pace.missed(now, grant.sent);
         if self.pace.refused(now, grant.sent, declared) {
-            self.set_pace(now, wall, way);
+            self.set_pace(now, wall, round_trip);
         } else if self.pace.knows_limits() {
             return Lesson::Nothing;
         }
@@ -163,19 +163,19 @@ impl Learnt {
         now: Time,
         taught: &Taught,
         wall: Timestamp,
-        way: &RoundTrip,
+        round_trip: &RoundTrip,
     ) {
         if self.lessons != taught.lessons {
             return;
         }
         self.pace = taught.before;
         match self.pace.is_paced() {
-            true => self.set_pace(now, wall, way),
+            true => self.set_pace(now, wall, round_trip),
             false => self.meters.retain(|meter| meter.source != Source::Paced),
         }
     }
 
-    fn set_pace(&mut self, now: Time, wall: Timestamp, way: &RoundTrip) {
+    fn set_pace(&mut self, now: Time, wall: Timestamp, round_trip: &RoundTrip) {
         self.meters.retain(|meter| meter.source != Source::Start);
         for metered in [Metered::Requests, Metered::Tokens] {
             let amount = self.pace.rates().of(metered);
@@ -183,11 +183,11 @@ impl Learnt {
                 meter.source == Source::Paced && meter.limit.metered() == metered
             };
             match self.meters.iter_mut().find(paced) {
-                Some(meter) => meter.set_amount(amount, Some(Rates::burst(amount)), way),
+                Some(meter) => meter.set_amount(amount, Some(Rates::burst(amount)), round_trip),
                 None if amount == 0 => {}
                 None => {
                     let limit = Rates::limit(metered, amount);
-                    self.add(Meter::learnt(limit, Source::Paced, wall, now, way));
+                    self.add(Meter::learnt(limit, Source::Paced, wall, now, round_trip));
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! All that counts a request on one account, as one: it has room when all of it has.
+//! All meters that count a request on one account, seen as one quota: it has room when each meter
+//! has.
 
 use crate::{
     Limit,
@@ -6,11 +7,11 @@ use crate::{
     limit::Metered,
 };
 
-/// The meters of an account that count a model, and those that were learnt for that model alone.
+/// The meters of an account that count a model, and the limits learned for that model alone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quota<'a> {
     of_account: &'a [Meter],
-    /// Which of these count.
+    /// The bits of the meters that count the model.
     counting: Meters,
     learnt: &'a [Meter],
 }
@@ -20,12 +21,12 @@ impl<'a> Quota<'a> {
         Self { of_account, counting, learnt }
     }
 
-    /// Meters that count every model, such as a key's.
+    /// A quota of meters that count every model, such as those of a key.
     pub(crate) fn of(meters: &'a [Meter]) -> Self {
         Self::new(&[], 0, meters)
     }
 
-    /// The declared ones and those that the account was told of.
+    /// The declared meters and those that the provider reported for the account.
     pub(crate) fn of_account(self) -> impl Iterator<Item = &'a Meter> + Clone {
         let counts = move |(i, _): &(usize, &Meter)| self.counting >> i & 1 == 1;
         self.of_account.iter().enumerate().filter(counts).map(|(_, meter)| meter)
@@ -39,14 +40,14 @@ impl<'a> Quota<'a> {
         self.of_account().chain(self.learnt)
     }
 
-    /// When a demand fits into all of it.
+    /// When a demand fits into all meters.
     #[inline]
     pub(crate) fn room(self, cost: &Cost) -> Room {
         self.meters().map(|meter| meter.room(cost)).fold(Room::At(Time::ZERO), Room::max)
     }
 
-    /// When a demand fits, from a moment on, if time alone makes room: what is under way may end at any
-    /// moment. Never if it is larger than a limit.
+    /// When a demand fits if only time makes room, from a moment on. Requests under way are taken
+    /// to end at any moment. `None` if the demand is larger than a limit.
     pub(crate) fn opens(self, from: Time, cost: &Cost) -> Option<Time> {
         self.meters().try_fold(from, |latest, meter| match meter.room(cost) {
             Room::At(open) => Some(latest.max(open)),
@@ -55,14 +56,14 @@ impl<'a> Quota<'a> {
         })
     }
 
-    /// How much of what is metered so may be spent until a moment; none if nothing limits it.
+    /// How many units of this kind can be spent until `then`; `None` if no limit counts them.
     pub(crate) fn free_by(self, metered: Metered, now: Time, then: Time) -> Option<u64> {
         let limits = self.meters().filter(|meter| meter.limit.metered() == metered);
         limits.filter_map(|meter| meter.free_by(now, then)).min()
     }
 
-    /// The spent share of the limit that is nearest to its end, in 65,536ths. How many may go at once until
-    /// something is known is no limit.
+    /// The spent share of the tightest limit, in 65,536ths. The placeholder until a limit is known
+    /// does not count.
     pub(crate) fn used_share(self, now: Time) -> u64 {
         let limits = self.meters().filter(|meter| !meter.is_guess());
         limits.map(|meter| meter.used_share(now)).max().unwrap_or(0)

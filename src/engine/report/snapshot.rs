@@ -171,7 +171,7 @@ impl Engine {
 pub(in crate::engine) fn meter_state(now: Time, meter: &Meter) -> MeterState {
     let (source, declared) = match &meter.source {
         Source::Declared(limit) => ("declared", Some(limit.amount())),
-        Source::Told => ("told", None),
+        Source::Reported => ("told", None),
         Source::Paced => ("pace", None),
         Source::Start => ("start", None),
     };

@@ -30,7 +30,7 @@ pub(crate) struct Account {
     pub(crate) keys: Vec<KeyIx>,
     pub(crate) standing: Standing,
     pub(crate) failures: Failures,
-    pub(crate) way: RoundTrip,
+    pub(crate) round_trip: RoundTrip,
     pub(crate) served: u64,
     pub(crate) in_flight: u64,
     /// It is no longer declared, and is forgotten once its last request has ended.
@@ -100,7 +100,7 @@ impl Account {
             keys: Vec::new(),
             standing: Standing::default(),
             failures: Failures::default(),
-            way: RoundTrip::default(),
+            round_trip: RoundTrip::default(),
             served: 0,
             in_flight: 0,
             is_leaving: false,
@@ -119,7 +119,7 @@ impl Account {
             match place {
                 Some(place) => {
                     self.unused &= !(1 << place);
-                    self.meters[place].declare(now, &meter.limit, &self.way);
+                    self.meters[place].declare(now, &meter.limit, &self.round_trip);
                 }
                 None => others.push(meter),
             }
@@ -131,7 +131,7 @@ impl Account {
 
     /// Adds a limit where there is place; what was only told makes place if there is no other.
     fn add(&mut self, mut meter: Meter) {
-        meter.set_margin(&self.way);
+        meter.set_margin(&self.round_trip);
         if self.unused == 0 && self.meters.len() < MOST_LIMITS {
             self.meters.push(meter);
             return;
@@ -199,10 +199,10 @@ impl Key {
         ix: KeyIx,
         account: AccountIx,
         new: NewKey,
-        way: &RoundTrip,
+        round_trip: &RoundTrip,
     ) -> Self {
         let mut meters = new.meters.into_boxed_slice();
-        meters.iter_mut().for_each(|meter| meter.set_margin(way));
+        meters.iter_mut().for_each(|meter| meter.set_margin(round_trip));
         Self {
             ix,
             id: new.id,
@@ -227,19 +227,19 @@ impl Key {
         now: Time,
         new: Vec<Meter>,
         epoch: u32,
-        way: &RoundTrip,
+        round_trip: &RoundTrip,
     ) {
         let kept = successors(&self.meters, |_| false, &new);
         let mut old: Vec<_> = mem::take(&mut self.meters).into_iter().map(Some).collect();
         let successor = |(new, place): (Meter, Option<usize>)| {
             let mut meter = match place.and_then(|place| old[place].take()) {
                 Some(mut meter) => {
-                    meter.declare(now, &new.limit, way);
+                    meter.declare(now, &new.limit, round_trip);
                     meter
                 }
                 None => new.beginning_with(epoch),
             };
-            meter.set_margin(way);
+            meter.set_margin(round_trip);
             meter
         };
         self.meters = new.into_iter().zip(kept).map(successor).collect();

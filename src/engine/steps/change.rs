@@ -76,7 +76,7 @@ impl Engine {
                 let id_of = |slot: usize| self.keys[slot].id.as_str();
                 self.by_id.insert(new.id.as_str(), ix.index(), id_of);
                 self.note_spending(new.meters.iter());
-                let key = Key::new(ix, account, new, &self.accounts[account.index()].way);
+                let key = Key::new(ix, account, new, &self.accounts[account.index()].round_trip);
                 match self.keys.get_mut(ix.index()) {
                     Some(free) => *free = key,
                     None => self.keys.push(key),
@@ -170,7 +170,7 @@ impl Engine {
         self.note_spending(new.iter());
         let key = &mut self.keys[ix.index()];
         let account = key.account;
-        key.declare(now, new, self.epoch, &self.accounts[account.index()].way);
+        key.declare(now, new, self.epoch, &self.accounts[account.index()].round_trip);
         self.revive(account);
     }
 

@@ -90,18 +90,20 @@ impl Engine {
     /// The head of an answer has come: so long it is to the provider and back.
     pub(crate) fn answered(&mut self, now: Time, grant: &Grant, processed: Option<Duration>) {
         let account = &mut self.accounts[grant.account.index()];
-        if !account.way.note(grant.sent, now, processed) {
+        if !account.round_trip.note(grant.sent, now, processed) {
             return;
         }
-        let way = account.way;
-        account.meters.iter_mut().for_each(|meter| meter.set_margin(&way));
+        let round_trip = account.round_trip;
+        account.meters.iter_mut().for_each(|meter| meter.set_margin(&round_trip));
         for key in &account.keys {
             let meters = &mut self.keys[key.index()].meters;
-            meters.iter_mut().for_each(|meter| meter.set_margin(&way));
+            meters.iter_mut().for_each(|meter| meter.set_margin(&round_trip));
         }
         for lane in self.lanes.iter_mut() {
             let learnt = lane.seat_mut(grant.account).learnt.iter_mut();
-            learnt.flat_map(|learnt| &mut learnt.meters).for_each(|meter| meter.set_margin(&way));
+            learnt
+                .flat_map(|learnt| &mut learnt.meters)
+                .for_each(|meter| meter.set_margin(&round_trip));
         }
         self.revive(grant.account);
     }
@@ -127,7 +129,7 @@ impl Engine {
             seat.largest = None;
         }
         if let Some(learnt) = seat.learnt.as_mut().filter(|_| grant.counted)
-            && learnt.accepted(now, &grant.reserved, &account.way)
+            && learnt.accepted(now, &grant.reserved, &account.round_trip)
         {
             lane.revive(grant.account);
         }
@@ -199,13 +201,13 @@ impl Engine {
     /// has accepted others since, or it is known otherwise, it was about the request. Whether that is settled.
     pub(crate) fn take_back(&mut self, now: Time, taught: &Taught, is_known: bool) -> bool {
         let &Taught { place, at, then, .. } = taught;
-        let way = self.accounts[at.account.index()].way;
+        let round_trip = self.accounts[at.account.index()].round_trip;
         let seat = self.lanes[at.lane].seat_mut(at.account);
         if !is_known && !seat.has_accepted_since(then) {
             return false;
         }
         if let Some(learnt) = seat.learnt.as_mut() {
-            learnt.take_back(now, taught, self.wall, &way);
+            learnt.take_back(now, taught, self.wall, &round_trip);
         }
         if self.standing(place, at).is_some_and(|standing| standing.is_rest_since(then)) {
             self.standing_mut(place, at).revive();
@@ -251,7 +253,7 @@ impl Engine {
         }
         let declared = Rates::of_limits(&account.quota(seat).limits());
         let learnt = seat.learnt.get_or_insert_default();
-        let lesson = learnt.refused(now, grant, declared, self.wall, &account.way);
+        let lesson = learnt.refused(now, grant, declared, self.wall, &account.round_trip);
         let (account, model) = (account.name.clone(), lane.model.clone());
         match lesson {
             Lesson::Own { news: News::Contradicted, .. } => {

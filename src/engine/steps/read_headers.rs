@@ -10,7 +10,7 @@ use crate::{
         grant::Grant,
         ids::MOST_LIMITS,
         learn::period,
-        meter::{Meter, Source, Told, round_trip::RoundTrip},
+        meter::{Meter, Report, Source, round_trip::RoundTrip},
         time::Time,
     },
     event::Event,
@@ -32,22 +32,23 @@ impl Engine {
         if amount == 0 || amount > MOST {
             return;
         }
-        let told =
-            Told { remaining, reset: reading.reset, sent: grant.sent, cost: &grant.reserved };
-        let way = self.accounts[grant.account.index()].way;
+        let report =
+            Report { remaining, reset: reading.reset, sent: grant.sent, cost: &grant.reserved };
+        let round_trip = self.accounts[grant.account.index()].round_trip;
         let (mut is_known, mut sooner, wall) = (false, false, self.wall);
         for meter in self.meters_of(grant).filter(|meter| is_about(meter, reading)) {
             is_known = true;
             if let Some(window) = window_instead(meter, reading) {
                 let since = meter.since;
-                *meter = told_meter(now, &window, &told, wall, &way).beginning_with(since);
+                *meter =
+                    reported_meter(now, &window, &report, wall, &round_trip).beginning_with(since);
                 sooner = true;
             } else {
-                sooner |= meter.lower(now, &told, &way);
+                sooner |= meter.lower(now, &report, &round_trip);
             }
         }
         if !is_known && self.learns && grant.counted {
-            sooner |= self.learn(now, grant, reading, amount, &told);
+            sooner |= self.learn(now, grant, reading, amount, &report);
         }
         if sooner {
             self.revive(grant.account);
@@ -64,11 +65,11 @@ impl Engine {
         grant: &Grant,
         reading: &LimitReading,
         amount: u64,
-        told: &Told<'_>,
+        report: &Report<'_>,
     ) -> bool {
         let Some(period) = period::of(reading) else { return false };
         let account = &mut self.accounts[grant.account.index()];
-        let (way, name) = (account.way, account.name.clone());
+        let (round_trip, name) = (account.round_trip, account.name.clone());
         let same = |meter: &&mut Meter| {
             meter.limit.metered() == reading.metered && is_period(meter.limit.period(), period)
         };
@@ -83,8 +84,8 @@ impl Engine {
             }
             let was = Limit::clone(&meter.limit);
             let amount = amount.min(most);
-            meter.set_amount(amount, was.burst.map(|burst| burst.min(amount)), &way);
-            meter.lower(now, told, &way);
+            meter.set_amount(amount, was.burst.map(|burst| burst.min(amount)), &round_trip);
+            meter.lower(now, report, &round_trip);
             let limit = Limit::clone(&meter.limit);
             self.events.push(match meter.source {
                 Source::Declared(_) => {
@@ -98,43 +99,43 @@ impl Engine {
         let limit = limit_of(reading, amount, period);
         // Nothing was counted so far: of what is under way, the first few may not have arrived.
         let unseen = account.in_flight.saturating_sub(1).min(self.start);
-        let unseen = unseen.saturating_mul(told.cost.of(reading.metered));
-        let told = Told { remaining: told.remaining.saturating_sub(unseen), ..*told };
+        let unseen = unseen.saturating_mul(report.cost.of(reading.metered));
+        let report = Report { remaining: report.remaining.saturating_sub(unseen), ..*report };
         let found = Found { limit, is_guess: reading.period.is_none() };
         match reading.scope {
-            Scope::Account => self.learn_of_account(now, grant, found, &told),
-            Scope::Model => self.learn_of_model(now, grant, found, &told),
+            Scope::Account => self.learn_of_account(now, grant, found, &report),
+            Scope::Model => self.learn_of_model(now, grant, found, &report),
         }
         true
     }
 
-    fn learn_of_model(&mut self, now: Time, grant: &Grant, found: Found, told: &Told<'_>) {
+    fn learn_of_model(&mut self, now: Time, grant: &Grant, found: Found, report: &Report<'_>) {
         let account = &self.accounts[grant.account.index()];
         let lane = &mut self.lanes[grant.lane];
         let model = lane.model.clone();
         let learnt = lane.seat_mut(grant.account).learnt.get_or_insert_default();
         learnt.know();
-        let way = &account.way;
+        let round_trip = &account.round_trip;
         let Found { limit, .. } = &found;
         match learnt.meters.iter_mut().find(|meter| found.replaces(meter)) {
             Some(meter) if meter.limit.period() == limit.period() => {
-                meter.set_amount(limit.amount(), None, way);
-                meter.lower(now, told, way);
+                meter.set_amount(limit.amount(), None, round_trip);
+                meter.lower(now, report, round_trip);
             }
             // Its window lasts longer than it was thought to.
-            Some(meter) => *meter = told_meter(now, limit, told, self.wall, way),
-            None => learnt.add(told_meter(now, limit, told, self.wall, way)),
+            Some(meter) => *meter = reported_meter(now, limit, report, self.wall, round_trip),
+            None => learnt.add(reported_meter(now, limit, report, self.wall, round_trip)),
         }
         let (account, limit) = (account.name.clone(), found.limit);
         self.events.push(Event::LimitLearnt { account, model, limit });
     }
 
-    fn learn_of_account(&mut self, now: Time, grant: &Grant, found: Found, told: &Told<'_>) {
+    fn learn_of_account(&mut self, now: Time, grant: &Grant, found: Found, report: &Report<'_>) {
         let account = &mut self.accounts[grant.account.index()];
         if account.meters.len() >= MOST_LIMITS {
             return;
         }
-        let meter = told_meter(now, &found.limit, told, self.wall, &account.way);
+        let meter = reported_meter(now, &found.limit, report, self.wall, &account.round_trip);
         let old = account.meters.iter().position(|meter| found.replaces(meter));
         let place = old.unwrap_or(account.meters.len());
         match account.meters.get_mut(place) {
@@ -162,7 +163,7 @@ impl Found {
     /// Whether what was learnt before is the same limit: a window may last longer than was guessed.
     fn replaces(&self, meter: &Meter) -> bool {
         let may_differ = self.is_guess && meter.limit.window != Edges::Rolling;
-        meter.source == Source::Told
+        meter.source == Source::Reported
             && meter.limit.metered() == self.limit.metered()
             && meter.limit.window == self.limit.window
             && (may_differ || meter.limit.period() == self.limit.period())
@@ -172,7 +173,7 @@ impl Found {
 /// Whether a response speaks of this limit: providers tell of daily limits under the names of those
 /// per minute, but hardly ever with the same amount.
 fn is_about(meter: &Meter, reading: &LimitReading) -> bool {
-    let lasts_longer = meter.source == Source::Told
+    let lasts_longer = meter.source == Source::Reported
         && meter.limit.window != Edges::Rolling
         && reading.reset > Some(meter.limit.period() + Duration::from_secs(1));
     meter.limit.metered() == reading.metered
@@ -183,7 +184,7 @@ fn is_about(meter: &Meter, reading: &LimitReading) -> bool {
 
 /// What was taken for a limit that refills all the time comes back at once, as its figures show.
 fn window_instead(meter: &Meter, reading: &LimitReading) -> Option<Limit> {
-    let is_rolling = meter.source == Source::Told && meter.limit.window == Edges::Rolling;
+    let is_rolling = meter.source == Source::Reported && meter.limit.window == Edges::Rolling;
     if !is_rolling || !period::contradicts(reading, meter.limit.period()) {
         return None;
     }
@@ -203,16 +204,16 @@ fn limit_of(reading: &LimitReading, amount: u64, period: Duration) -> Limit {
     Limit { metered: reading.metered, amount, period, burst: None, window, models: None }
 }
 
-fn told_meter(
+fn reported_meter(
     now: Time,
     limit: &Limit,
-    told: &Told<'_>,
+    report: &Report<'_>,
     wall: jiff::Timestamp,
-    way: &RoundTrip,
+    round_trip: &RoundTrip,
 ) -> Meter {
-    let mut meter = Meter::learnt(limit.clone(), Source::Told, wall, now, way);
-    meter.lower(now, told, way);
+    let mut meter = Meter::learnt(limit.clone(), Source::Reported, wall, now, round_trip);
+    meter.lower(now, report, round_trip);
     // What was used is gone from the burst, too.
-    meter.use_up(now, limit.amount().saturating_sub(told.remaining));
+    meter.use_up(now, limit.amount().saturating_sub(report.remaining));
     meter
 }

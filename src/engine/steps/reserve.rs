@@ -63,10 +63,10 @@ impl Engine {
                 let shared = self.lanes.iter_mut().filter(|lane| lane.line.is_shared());
                 shared.for_each(|lane| lane.stalled = None);
             }
-            let way = self.accounts[account.index()].way;
+            let round_trip = self.accounts[account.index()].round_trip;
             let mut is_watched = false;
             for meter in self.meters_of(&grant) {
-                meter.take(now, &ask.cost, &way);
+                meter.take(now, &ask.cost, &round_trip);
                 is_watched |= meter.is_watched();
             }
             if is_watched {
@@ -96,8 +96,8 @@ impl Engine {
             || seat.learnt.is_some()
             || !self.keys[grant.key.index()].meters.is_empty();
         if !is_known {
-            let way = &self.accounts[grant.account.index()].way;
-            let learnt = Learnt::start(now, self.start, self.wall, way);
+            let round_trip = &self.accounts[grant.account.index()].round_trip;
+            let learnt = Learnt::start(now, self.start, self.wall, round_trip);
             seat.learnt = Some(Box::new(learnt));
         }
     }
