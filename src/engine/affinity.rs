@@ -21,7 +21,7 @@ pub(in crate::engine) struct Affinities {
     stayed: u64,
     moved: u64,
     lifetime: u64,
-    most_young: usize,
+    max_young: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ impl Affinities {
             stayed: 0,
             moved: 0,
             lifetime: affinity.lifetime.map_or(0, nanos),
-            most_young: affinity.capacity.div_ceil(2),
+            max_young: affinity.capacity.div_ceil(2),
         }
     }
 
@@ -50,7 +50,7 @@ impl Affinities {
         kin: &Kin,
         find_account: impl FnOnce(&str) -> Option<AccountIx>,
     ) -> Option<Bond> {
-        let hash = kin.whole().filter(|_| self.most_young > 0)?;
+        let hash = kin.whole().filter(|_| self.max_young > 0)?;
         let bound = kin.iter().find_map(|hash| {
             let bound = self.young.get(&hash).or_else(|| self.old.get(&hash))?;
             Some(bound).filter(|bound| bound.until > now)
@@ -61,7 +61,7 @@ impl Affinities {
 
     /// A request was answered well by an account, which has all of it in its cache now.
     pub(in crate::engine) fn bind(&mut self, now: Time, bond: Bond, account: &Arc<str>) {
-        if self.young.len() >= self.most_young && !self.young.contains_key(&bond.hash) {
+        if self.young.len() >= self.max_young && !self.young.contains_key(&bond.hash) {
             std::mem::swap(&mut self.young, &mut self.old);
             self.young.clear();
         }

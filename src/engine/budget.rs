@@ -18,9 +18,9 @@ use crate::{
 };
 
 /// More tags than this share one budget, beside those that have one of their own.
-const MOST: usize = 4_096;
+const MAX_BUDGETS: usize = 4_096;
 /// So long a budget was not asked for before another tag may have its place.
-const LONG: u64 = 3_600 * SECOND;
+const FORGET_AFTER: u64 = 3_600 * SECOND;
 
 /// What may be spent under tags, as it was declared.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +51,7 @@ pub(in crate::engine) struct Budget {
 
 impl Budgets {
     pub(in crate::engine) fn new(declared: Declared, wall: Timestamp) -> Self {
-        let mut budgets = Named::new(MOST);
+        let mut budgets = Named::new(MAX_BUDGETS);
         for (tag, limit) in declared.tags {
             let at = match budgets.find(&tag) {
                 Some(at) => at,
@@ -77,7 +77,7 @@ impl Budgets {
         // One of which nothing is spent, and that was not used for long, may be forgotten.
         let is_forgettable = |budget: &Budget| {
             let is_whole = budget.meters.iter().all(|meter| meter.used_share(now) == 0);
-            is_whole && budget.in_flight == 0 && now.since(budget.last_used) >= LONG
+            is_whole && budget.in_flight == 0 && now.since(budget.last_used) >= FORGET_AFTER
         };
         let worth = |budget: &Budget| Some(()).filter(|()| is_forgettable(budget));
         let make = |_: &Arc<str>| {

@@ -10,14 +10,14 @@ use crate::{
     engine::{
         ask::{Bond, Cost, Prior},
         ids::{AccountIx, At, BudgetIx, KeyIx, LaneIx, Meters, OpIx, TenantIx},
-        standing::{Part, Parts},
+        standing::{Role, Roles},
         time::Time,
     },
     verdict::Place,
 };
 
 /// No more boxes are kept for later than so many.
-const MOST_SPARE: usize = 256;
+const MAX_SPARE: usize = 256;
 
 /// A reservation of a demand on a key.
 ///
@@ -49,7 +49,7 @@ pub(crate) struct Reserved {
     pub(crate) reserved: Cost,
     pub(crate) prior: Prior,
     /// What it is to the standing of each place, from the narrowest on.
-    pub(in crate::engine) parts: Parts,
+    pub(in crate::engine) roles: Roles,
     /// Whether a refusal for its rate may be about itself.
     pub(in crate::engine) is_doubtful: bool,
     /// Whether it proves nothing, in any case.
@@ -94,7 +94,7 @@ impl Spares {
     }
 
     pub(in crate::engine) fn keep(&mut self, mut grant: Grant) {
-        if self.0.len() < MOST_SPARE {
+        if self.0.len() < MAX_SPARE {
             (grant.model, grant.tag) = (None, None);
             self.0.push(grant);
         }

@@ -89,7 +89,7 @@ impl AccountIx {
 pub(crate) type Meters = u64;
 
 /// The most limits that one account can have.
-pub(crate) const MOST_LIMITS: usize = Meters::BITS as usize;
+pub(crate) const MAX_LIMITS: usize = Meters::BITS as usize;
 
 /// Which tenant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -68,7 +68,7 @@ pub(crate) use budget::Declared as DeclaredBudgets;
 #[cfg(feature = "balance")]
 pub(crate) use gate::{Gate, Ordinary};
 pub(crate) use grant::Grant;
-pub(crate) use ids::{AccountIx, KeyIx, LaneIx, MOST_LIMITS, OpIx, TenantIx, WaiterId};
+pub(crate) use ids::{AccountIx, KeyIx, LaneIx, MAX_LIMITS, OpIx, TenantIx, WaiterId};
 pub(crate) use lane::needs::Needs;
 pub(crate) use learn::Taught;
 pub(crate) use meter::Meter;
@@ -131,7 +131,7 @@ pub(crate) struct Engine {
     usable_keys: usize,
     total_keys: usize,
     /// How many live keys there were when that was last looked at.
-    told_live: usize,
+    reported_live: usize,
     /// Since when more accounts fail than may be benched for it.
     panic: Latch,
     /// Whether the pool was found exhausted, until that is over.
@@ -202,7 +202,7 @@ impl Engine {
     /// What has happened since the last call.
     pub(crate) fn take_events(&mut self) -> Vec<Event> {
         let (live, total) = (self.live_keys, self.total_keys);
-        if live < std::mem::replace(&mut self.told_live, live) {
+        if live < std::mem::replace(&mut self.reported_live, live) {
             self.events.push(Event::PoolShrunk { live, total });
         }
         std::mem::take(&mut self.events)
@@ -214,6 +214,6 @@ impl Engine {
     }
 
     pub(crate) fn has_events(&self) -> bool {
-        !self.events.is_empty() || self.told_live != self.live_keys
+        !self.events.is_empty() || self.reported_live != self.live_keys
     }
 }

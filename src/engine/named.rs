@@ -14,14 +14,14 @@ use std::{
 pub(crate) const OTHERS: &str = "(other)";
 
 /// Longer names share one thing. In bytes.
-const LONGEST: usize = 256;
+const MAX_NAME_BYTES: usize = 256;
 
 #[derive(Debug)]
 pub(crate) struct Named<T> {
     slots: Vec<Slot<T>>,
     by_name: HashMap<Arc<str>, usize>,
     /// How many there may be beside those that are kept and that of the others.
-    most: usize,
+    max: usize,
     own: usize,
     others: Option<usize>,
 }
@@ -35,13 +35,13 @@ struct Slot<T> {
 }
 
 impl<T> Named<T> {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { slots: Vec::new(), by_name: HashMap::new(), most, own: 0, others: None }
+    pub(crate) fn new(max: usize) -> Self {
+        Self { slots: Vec::new(), by_name: HashMap::new(), max, own: 0, others: None }
     }
 
     /// There may be no more than so many from now on; those that there are stay.
-    pub(crate) fn allow_at_most(&mut self, most: usize) {
-        self.most = self.most.min(most);
+    pub(crate) fn allow_at_most(&mut self, max: usize) {
+        self.max = self.max.min(max);
     }
 
     /// Adds one that is never forgotten and does not count: a declared one, or that of requests without a
@@ -65,10 +65,10 @@ impl<T> Named<T> {
         if let Some(known) = self.find(name) {
             return known;
         }
-        if name.len() > LONGEST || name == OTHERS {
+        if name.len() > MAX_NAME_BYTES || name == OTHERS {
             return self.others(make);
         }
-        let is_full = self.own >= self.most;
+        let is_full = self.own >= self.max;
         let forgotten = if is_full { self.least(worth) } else { None };
         if is_full && forgotten.is_none() {
             return self.others(make);

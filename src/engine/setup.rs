@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     Limit,
     affinity::Affinity,
-    engine::{DeclaredBudgets, ids::MOST_LIMITS, meter::Meter},
+    engine::{DeclaredBudgets, ids::MAX_LIMITS, meter::Meter},
     strategy::{Headroom, Strategy},
 };
 
@@ -72,7 +72,7 @@ impl Counts {
 
 /// The same limit as one of the last few, if it is.
 fn shared(known: &mut Vec<Arc<Limit>>, limit: &Limit) -> Arc<Limit> {
-    if let Some(same) = known.iter().rev().take(MOST_LIMITS).find(|known| ***known == *limit) {
+    if let Some(same) = known.iter().rev().take(MAX_LIMITS).find(|known| ***known == *limit) {
         return Arc::clone(same);
     }
     known.push(Arc::new(limit.clone()));

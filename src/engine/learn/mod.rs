@@ -22,11 +22,11 @@ use crate::{
 };
 
 /// More limits than any provider tells of for one model.
-const MOST_TOLD: usize = 8;
+const MAX_REPORTED: usize = 8;
 /// However often an account refuses, it is asked again after so long.
-const LONGEST: u64 = 60 * SECOND;
+const MAX_WAIT: u64 = 60 * SECOND;
 /// So many answers at once, and nobody refuses: there is no limit to be found.
-const ENOUGH: u64 = 1_024;
+const UNLIMITED_AT: u64 = 1_024;
 
 #[derive(Debug, Default)]
 pub(crate) struct Learnt {
@@ -89,7 +89,7 @@ impl Learnt {
 
     /// Makes room for one more told limit, if there is any.
     pub(crate) fn add(&mut self, meter: Meter) {
-        if self.meters.len() < MOST_TOLD {
+        if self.meters.len() < MAX_REPORTED {
             self.meters.push(meter);
         }
     }
@@ -113,7 +113,7 @@ impl Learnt {
         }
         let is_paced = self.pace.is_paced();
         self.meters.retain(|meter| match meter.source {
-            Source::Start => meter.limit.amount() < ENOUGH,
+            Source::Start => meter.limit.amount() < UNLIMITED_AT,
             Source::Paced => is_paced,
             Source::Reported | Source::Declared(_) => true,
         });
@@ -147,7 +147,7 @@ impl Learnt {
         let paced = self.meters.iter().filter(|meter| meter.source == Source::Paced);
         let span = paced.map(|meter| meter.span(&grant.reserved)).max();
         let wait = span.map(|span| (span.min(SECOND) << misses.min(7)) / 2);
-        Lesson::Own { wait: wait.map(|wait| Duration::from_nanos(wait.min(LONGEST))), news }
+        Lesson::Own { wait: wait.map(|wait| Duration::from_nanos(wait.min(MAX_WAIT))), news }
     }
 
     /// What is known now, to be taken back to once another lesson has come.

@@ -28,7 +28,7 @@ const SEEK: u64 = 10;
 const FREE: u64 = 4;
 const DAY: u64 = 86_400 * SECOND;
 /// At least one an hour, so that it is ever found out that there is more.
-const LEAST: u64 = 24;
+const MIN_RATE: u64 = 24;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
@@ -204,7 +204,7 @@ impl Rates {
     }
 
     fn less(self) -> Self {
-        Self { requests: less(self.requests).max(LEAST), tokens: less(self.tokens) }
+        Self { requests: less(self.requests).max(MIN_RATE), tokens: less(self.tokens) }
     }
 
     fn half(self) -> Self {
@@ -223,7 +223,7 @@ impl Rates {
             (rate, Some(seen)) => (rate / 2 + seen / 2).clamp(rate / 2, rate - rate / 16),
         };
         Self {
-            requests: corrected(self.requests, seen.map(|seen| seen.requests)).max(LEAST),
+            requests: corrected(self.requests, seen.map(|seen| seen.requests)).max(MIN_RATE),
             tokens: corrected(self.tokens, seen.map(|seen| seen.tokens)),
         }
     }

@@ -38,7 +38,7 @@ const HALF: u64 = 1 << 15;
 
 /// Only limits with at least this period are announced when nearly reached: one hour. For shorter
 /// periods it happens all the time.
-const LONG: Duration = Duration::from_secs(3_600);
+const LONG_PERIOD: Duration = Duration::from_secs(3_600);
 
 /// The running count against one limit of one account, key or budget.
 #[derive(Clone, Debug)]
@@ -47,7 +47,6 @@ pub(crate) struct Meter {
     pub(crate) source: Source,
     /// The version of the declared limits from which on this limit exists. It does not count
     /// requests that were admitted before.
-    /// not counted by it.
     pub(crate) since: u32,
     gauge: Gauge,
     recent: Recent,
@@ -311,7 +310,7 @@ impl Meter {
     /// hour or longer.
     #[inline]
     pub(crate) fn is_watched(&self) -> bool {
-        self.limit.period() >= LONG || self.limit.metered() == Metered::Spend
+        self.limit.period() >= LONG_PERIOD || self.limit.metered() == Metered::Spend
     }
 
     /// Whether it has come near its limit and this is news: it was below half since the last event.

@@ -77,10 +77,10 @@ impl Engine {
             _ => (place, cause),
         };
         let is_vouched = key.accepted.is_recent(now);
-        let (at, part) = (grant.at(), grant.parts.of(place));
+        let (at, role) = (grant.at(), grant.roles.of(place));
         let mut rng = self.rng.fork();
         let standing = self.standing_mut(place, at);
-        let suspicion = standing.suspect(now, grant.sent, part, cause, &mut rng);
+        let suspicion = standing.suspect(now, grant.sent, role, cause, &mut rng);
         let until = self.standing(place, at).map_or(now, |standing| standing.until());
         self.in_doubt_until = self.in_doubt_until.max(until);
         self.revive(at.account);

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// More accounts than any strategy has reason to look at.
-const MOST_CANDIDATES: usize = 16;
+const MAX_CANDIDATES: usize = 16;
 
 /// Somebody is ahead, for whom there is no room.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,7 +59,7 @@ impl Engine {
         passing: Option<Passing>,
     ) -> Result<(AccountIx, KeyIx), Blocked> {
         let of_model = &self.lanes[ask.lane].standing;
-        let later = ask.later().max(self.courtesy(ask.lane));
+        let later = ask.later().max(self.probe_delay(ask.lane));
         let room = self.provider.room_after_others(later);
         match room.max(of_model.room_after_others(ask.later())) {
             Room::At(open) if open <= now => {}
@@ -81,13 +81,13 @@ impl Engine {
         self.lanes[ask.lane].wake(now);
         // Those who sleep may be what somebody ahead waits for.
         if passing.is_none() {
-            self.lanes[ask.lane].rouse(ask.cost.kinds());
+            self.lanes[ask.lane].wake_early(ask.cost.kinds());
         }
         let mut blocked = Blocked::default();
         let mut best: Option<(u128, AccountIx, KeyIx)> = None;
         let (in_turn, most) = match self.strategy.look() {
-            Look::InTurn(most) => (true, most.clamp(1, MOST_CANDIDATES)),
-            Look::AsDeclared(most) => (false, most.clamp(1, MOST_CANDIDATES)),
+            Look::InTurn(most) => (true, most.clamp(1, MAX_CANDIDATES)),
+            Look::AsDeclared(most) => (false, most.clamp(1, MAX_CANDIDATES)),
         };
         let mut candidates = 0;
         let mut walk = match in_turn || self.is_by_slot {

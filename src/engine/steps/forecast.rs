@@ -277,6 +277,6 @@ impl Engine {
 
     /// Until when the provider as a whole rests for a model.
     fn provider_until(&self, lane: LaneIx, until: fn(&Standing) -> Time) -> Time {
-        until(&self.provider).plus(self.provider.after_others(self.courtesy(lane)))
+        until(&self.provider).plus(self.provider.after_others(self.probe_delay(lane)))
     }
 }

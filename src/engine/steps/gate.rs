@@ -30,7 +30,7 @@ impl Engine {
         if !self.is_usable(key) {
             return Gate::Shut(None);
         }
-        let provider = self.provider.room_after_others(self.courtesy(like.lane));
+        let provider = self.provider.room_after_others(self.probe_delay(like.lane));
         let wider = provider.max(self.lanes[like.lane].standing.room());
         let rooms =
             like.cost.least().map(|cost| self.room_of(like.lane, like.operation, &cost, key));

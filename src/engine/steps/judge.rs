@@ -11,7 +11,7 @@ use crate::{
         ids::{AccountIx, At, LaneIx},
         lane::size::Largest,
         learn::{Lesson, News, Taught, pace::Rates},
-        standing::{Cause, Kind, Part},
+        standing::{Cause, Kind, Role},
         steps::blame::Accusation,
         time::{SECOND, Time},
     },
@@ -188,7 +188,7 @@ impl Engine {
         }
         let lane = Some(grant.lane).filter(|_| place != Place::Account);
         // It was to find out whether the limit that is wider than an account is still there.
-        let is_probe = |place: Place| grant.parts.of(place) == Part::Probe;
+        let is_probe = |place: Place| grant.roles.of(place) == Role::Probe;
         if is_probe(Place::ProviderModel) || is_probe(Place::Provider) {
             self.brake(now, grant.sent, lane.filter(|_| !is_probe(Place::Provider)));
         } else if self.alike.note(now, grant.account, lane, self.order.len()) {

@@ -10,7 +10,7 @@ use crate::{
         ids::{At, KeyIx, LaneIx, OpIx},
         room::Room,
         roster::account::{Key, Life},
-        standing::{Part, Parts, Progress, Standing},
+        standing::{Progress, Role, Roles, Standing},
         time::{SECOND, Time},
     },
     event::Whereabouts,
@@ -79,15 +79,15 @@ impl Engine {
 
     /// How much later than others the requests of a model probe the provider: whether it is back is not to
     /// be learnt from a model that is known to be overloaded itself.
-    pub(in crate::engine) fn courtesy(&self, lane: LaneIx) -> u64 {
+    pub(in crate::engine) fn probe_delay(&self, lane: LaneIx) -> u64 {
         if self.lanes[lane].standing.is_open() { 0 } else { SECOND }
     }
 
     /// A request is about to be sent.
-    pub(in crate::engine) fn sending(&mut self, now: Time, at: At) -> Parts {
-        let mut parts = Parts::default();
+    pub(in crate::engine) fn sending(&mut self, now: Time, at: At) -> Roles {
+        let mut roles = Roles::default();
         let mut send = |place: Place, standing: &mut Standing| {
-            parts.set(place, standing.sending(now));
+            roles.set(place, standing.sending(now));
         };
         let lane = &mut self.lanes[at.lane];
         if !lane.keys.is_empty() {
@@ -102,18 +102,18 @@ impl Engine {
         send(Place::Account, &mut self.accounts[at.account.index()].standing);
         send(Place::ProviderModel, &mut lane.standing);
         send(Place::Provider, &mut self.provider);
-        parts
+        roles
     }
 
     /// A request has ended.
     pub(in crate::engine) fn ended(&mut self, grant: &Grant) {
-        let (at, sent, parts) = (grant.at(), grant.sent, grant.parts);
-        if parts.are_ordinary() {
+        let (at, sent, roles) = (grant.at(), grant.sent, grant.roles);
+        if roles.are_ordinary() {
             return;
         }
         for place in Place::ALL {
-            let part = parts.of(place);
-            if part != Part::Ordinary && self.standing_mut(place, at).ended(part, sent) {
+            let role = roles.of(place);
+            if role != Role::Ordinary && self.standing_mut(place, at).ended(role, sent) {
                 self.opened(place, at);
             }
         }

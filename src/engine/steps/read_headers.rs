@@ -8,7 +8,7 @@ use crate::{
     engine::{
         Engine,
         grant::Grant,
-        ids::MOST_LIMITS,
+        ids::MAX_LIMITS,
         learn::period,
         meter::{Meter, Report, Source, round_trip::RoundTrip},
         time::Time,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Larger amounts are nobody's limit.
-const MOST: u64 = 1 << 50;
+const MAX_AMOUNT: u64 = 1 << 50;
 
 impl Engine {
     /// Takes in what a response tells about a limit.
@@ -29,7 +29,7 @@ impl Engine {
     /// was declared for the same time is believed. A limit that nobody declared is kept from now on.
     pub(crate) fn read(&mut self, now: Time, grant: &Grant, reading: &LimitReading) {
         let (Some(amount), Some(remaining)) = (reading.limit, reading.remaining) else { return };
-        if amount == 0 || amount > MOST {
+        if amount == 0 || amount > MAX_AMOUNT {
             return;
         }
         let report =
@@ -76,7 +76,7 @@ impl Engine {
         if let Some(meter) = account.counting_grant(grant).find(same) {
             let most = match &meter.source {
                 Source::Declared(limit) => limit.amount(),
-                _ => MOST,
+                _ => MAX_AMOUNT,
             };
             // A lower limit than the provider's is somebody's choice.
             if amount >= meter.limit.amount() && meter.limit.amount() == most {
@@ -132,7 +132,7 @@ impl Engine {
 
     fn learn_of_account(&mut self, now: Time, grant: &Grant, found: Found, report: &Report<'_>) {
         let account = &mut self.accounts[grant.account.index()];
-        if account.meters.len() >= MOST_LIMITS {
+        if account.meters.len() >= MAX_LIMITS {
             return;
         }
         let meter = reported_meter(now, &found.limit, report, self.wall, &account.round_trip);

@@ -26,7 +26,7 @@ impl Engine {
         counted: bool,
     ) -> Grant {
         let at = At { account, key, lane: ask.lane, operation: ask.operation };
-        let parts = self.sending(now, at);
+        let roles = self.sending(now, at);
         self.opinions.earn();
         let grant = self.spares.grant(Reserved {
             account,
@@ -44,7 +44,7 @@ impl Engine {
             sent: now,
             reserved: ask.cost,
             prior: ask.prior,
-            parts,
+            roles,
             is_doubtful: ask.is_doubtful(),
             is_suspect: ask.before.is_suspect,
             counted,

@@ -55,7 +55,7 @@ impl Engine {
             live_keys: 0,
             usable_keys: 0,
             total_keys: 0,
-            told_live: 0,
+            reported_live: 0,
             panic: Latch::default(),
             exhausted: Latch::default(),
             wall: setup.wall,

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     Account, ApiKey, BuildError, KeyId, Limit,
     endpoint::Endpoint,
-    engine::MOST_LIMITS,
+    engine::MAX_LIMITS,
     pool::{
         credentials::Credential,
         roster::key_set::{KeyInfo, KeySet},
@@ -222,8 +222,8 @@ impl Check<'_> {
 /// What is wrong with the limits of an account.
 pub(in crate::pool) fn wrong_limits(limits: &[Limit]) -> Vec<String> {
     let mut whats = Vec::new();
-    if limits.len() > MOST_LIMITS {
-        whats.push(format!("it has more than {MOST_LIMITS} limits"));
+    if limits.len() > MAX_LIMITS {
+        whats.push(format!("it has more than {MAX_LIMITS} limits"));
     }
     let wrong = limits.iter().filter_map(|limit| Some((limit, limit.problem()?)));
     whats.extend(wrong.map(|(limit, what)| format!("limit \"{limit}\": {what}")));

@@ -15,8 +15,8 @@ use super::{
 
 const SECOND: u64 = 1_000_000_000;
 /// More would be the same once more.
-const MOST_ACCOUNTS: usize = 8;
-const MOST_KEYS: usize = 4;
+const MAX_ACCOUNTS: usize = 8;
+const MAX_KEYS: usize = 4;
 
 impl Play {
     /// Something about keys and accounts changes. Nothing else happens at that very moment.
@@ -42,7 +42,7 @@ impl Play {
     }
 
     fn insert_account(&mut self, rng: &mut Rng) {
-        if self.world.declared_accounts().count() >= MOST_ACCOUNTS {
+        if self.world.declared_accounts().count() >= MAX_ACCOUNTS {
             return;
         }
         // One that was there before, perhaps, or another.
@@ -77,7 +77,7 @@ impl Play {
     fn insert_key_of(&mut self, rng: &mut Rng, account: usize) {
         let keys = &self.world.keys;
         let of_it = keys.iter().filter(|key| key.declared && key.account == account).count();
-        if of_it >= MOST_KEYS {
+        if of_it >= MAX_KEYS {
             return;
         }
         let next = keys.iter().map(|key| key.id).max().map_or(0, |last| last + 1);
