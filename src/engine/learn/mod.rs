@@ -1,4 +1,7 @@
-//! What is known of an account's limits for one model beyond what was declared.
+//! What is learned about an account's limits for one model, beyond the declared ones.
+//!
+//! [`Learnt`] holds the limits that headers reported and the pace that refusals show ([`pace`]).
+//! [`period`] infers the period of a reported limit.
 
 pub(crate) mod pace;
 pub(crate) mod period;
@@ -21,22 +24,23 @@ use crate::{
     verdict::Place,
 };
 
-/// More limits than any provider tells of for one model.
+/// No provider reports more limits for one model.
 const MAX_REPORTED: usize = 8;
-/// However often an account refuses, it is asked again after so long.
+/// The longest time until an account that refuses again and again gets another request.
 const MAX_WAIT: u64 = 60 * SECOND;
-/// So many answers at once, and nobody refuses: there is no limit to be found.
+/// With this many successful requests at once there is no limit to find.
 const UNLIMITED_AT: u64 = 1_024;
 
 #[derive(Debug, Default)]
 pub(crate) struct Learnt {
     pub(crate) meters: Vec<Meter>,
     pace: Pace,
-    /// How often it was taught something.
+    /// How many lessons refusals gave.
     lessons: u32,
 }
 
-/// What a refusal without a hint has taught, in case that it was about the request and not about a limit.
+/// What a refusal without a hint taught, kept in case the refusal was about the request and not
+/// about a limit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taught {
     /// The place that rests for it.
@@ -47,54 +51,53 @@ pub(crate) struct Taught {
     lessons: u32,
 }
 
-/// What a refusal has taught.
+/// What a refusal taught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lesson {
-    /// Nothing: limits are known, and one refusal may have any reason.
+    /// Nothing: limits are known, and a single refusal may have any reason.
     Nothing,
-    /// It is one of those by which a pace is found, or kept: the next request is due after so long,
-    /// where that is known.
+    /// The pace was found or corrected. The next request is due after `wait`, where known.
     Own { wait: Option<Duration>, news: News },
 }
 
-/// What is worth telling of that.
+/// What an event says about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum News {
     None,
-    /// So much is accepted by an account of which no limit was known.
+    /// A rate of an account without known limits.
     Found,
-    /// So little is accepted by an account whose limits were thought to be known.
+    /// A rate below the known limits of an account.
     Contradicted,
 }
 
 impl Learnt {
-    /// Nothing is known: so many at once, and one more for each answer.
+    /// Nothing is known: allows `most` requests at once, and one more for each success.
     pub(crate) fn start(now: Time, most: u64, wall: Timestamp, round_trip: &RoundTrip) -> Self {
         let limit = Limit::concurrent(most);
         let meter = Meter::learnt(limit, Source::Start, wall, now, round_trip);
         Self { meters: vec![meter], pace: Pace::start(now), lessons: 0 }
     }
 
-    /// The provider has told a limit: what is to be found out about others is less urgent.
+    /// The provider reported a limit, so the search for others is less urgent.
     pub(crate) fn know(&mut self) {
         self.meters.retain(|meter| meter.source != Source::Start);
         self.pace.watch();
     }
 
-    /// Whether all that is known is what was accepted and refused.
+    /// Whether only accepted and refused requests show the limits.
     #[cfg(feature = "retry")]
     pub(crate) fn is_pacing(&self) -> bool {
         !self.pace.knows_limits()
     }
 
-    /// Makes room for one more told limit, if there is any.
+    /// Adds a reported limit if there is room for one more.
     pub(crate) fn add(&mut self, meter: Meter) {
         if self.meters.len() < MAX_REPORTED {
             self.meters.push(meter);
         }
     }
 
-    /// A request was accepted. Whether there is more room now.
+    /// A request was accepted. Returns whether there is more room now.
     pub(crate) fn accepted(&mut self, now: Time, cost: &Cost, round_trip: &RoundTrip) -> bool {
         let is_used =
             |meter: &Meter| meter.source == Source::Paced && meter.used_share(now) >= 1 << 15;
@@ -120,7 +123,7 @@ impl Learnt {
         more
     }
 
-    /// A request was refused for its rate by an account that was declared to have some.
+    /// An account refused a request for its rate.
     pub(crate) fn refused(
         &mut self,
         now: Time,
@@ -143,21 +146,20 @@ impl Learnt {
             (false, false, true) => News::Found,
             _ => News::None,
         };
-        // Where it was refused again, it is left alone for longer and longer.
+        // After repeated refusals the account is left alone for longer each time.
         let paced = self.meters.iter().filter(|meter| meter.source == Source::Paced);
         let span = paced.map(|meter| meter.span(&grant.reserved)).max();
         let wait = span.map(|span| (span.min(SECOND) << misses.min(7)) / 2);
         Lesson::Own { wait: wait.map(|wait| Duration::from_nanos(wait.min(MAX_WAIT))), news }
     }
 
-    /// What is known now, to be taken back to once another lesson has come.
+    /// What is known now, to restore it if the lesson turns out to be wrong.
     pub(crate) fn before_lesson(&self, now: Time, grant: &Grant, place: Place) -> Taught {
         let lessons = self.lessons + 1;
         Taught { place, at: grant.at(), then: now, before: self.pace, lessons }
     }
 
-    /// The last lesson was none: what was known before is known again. Nothing changes if another one has
-    /// come since.
+    /// Takes the last lesson back. Does nothing if another lesson has come since.
     pub(crate) fn take_back(
         &mut self,
         now: Time,
@@ -191,7 +193,7 @@ impl Learnt {
                 }
             }
         }
-        // Whatever was saved up here, there is nothing left of it there.
+        // The account has nothing left, whatever was saved up here.
         let paced = self.meters.iter_mut().filter(|meter| meter.source == Source::Paced);
         paced.for_each(|meter| meter.use_up(now, u64::MAX));
     }

@@ -1,9 +1,10 @@
-//! The pace of an account whose limits nobody tells, found out from what it refuses.
+//! The pace of an account whose limits are not reported, found from what it refuses.
 //!
-//! Between two refusals an account has accepted what had come back to it meanwhile, whatever its
-//! limits look like. So that much per that time is its rate: a little less is sent from then on, and
-//! slowly more while nothing is refused. An account whose limits are known is paced only when it has
-//! refused requests three times that were well within them.
+//! Between two refusals an account accepts what its limits refilled meanwhile, whatever the limits
+//! look like. So the accepted amount per time is its rate. The pool sends a little less from then
+//! on, and raises the rate slowly while nothing is refused (additive and multiplicative probing, as
+//! in AIMD). An account with known limits is paced only after it refused, three times, requests
+//! that were well within them.
 
 use crate::{
     Limit,
@@ -14,49 +15,47 @@ use crate::{
     limit::Metered,
 };
 
-/// So many refusals within their limits, each within so long after the last, are no accident.
+/// This many refusals within the known limits, each within `MEMORY` of the last, are no accident.
 const STRIKES: u8 = 3;
 const MEMORY: u64 = 180 * SECOND;
-/// A rate is raised by a 16th each minute, and twice as fast for every two minutes that nothing was
-/// refused.
+/// The rate rises by a 16th each minute, and twice as fast for every two minutes without a refusal.
 const RAISE: u64 = 16 * 60;
 const PATIENCE: u64 = 120 * SECOND;
-/// As long as only one refusal has told the rate, it may be far from it: it is raised by a tenth each
-/// second.
+/// While only one refusal has shown the rate, it may be far off: it rises by a tenth each second.
 const SEEK: u64 = 10;
-/// Nobody refuses at so many times the rate that was last refused: the limits that were declared hold.
+/// Without a refusal at this multiple of the last refused rate, the declared limits hold.
 const FREE: u64 = 4;
 const DAY: u64 = 86_400 * SECOND;
-/// At least one an hour, so that it is ever found out that there is more.
+/// At least one request an hour, so that a higher limit can be found.
 const MIN_RATE: u64 = 24;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
     stage: Stage,
-    /// When it was first used, or last refused after something was accepted.
+    /// When it was first used, or last refused after it had accepted something.
     since: Time,
     requests: u64,
     tokens: u64,
-    /// Whether less was sent than might have been since then, so that the account had time to rest.
+    /// Whether less was sent since then than allowed, so that the account had time to refill.
     rested: bool,
-    /// How many refusals came one after the other, and when the last one did.
+    /// The number of refusals in a row, and the time of the last one.
     misses: u32,
     missed: Time,
     rates: Rates,
-    /// The rates that were last refused.
+    /// The rates at the last refusal.
     refused: Rates,
     raised: Time,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stage {
-    /// Nothing is known yet.
+    /// Nothing is known.
     Start,
-    /// Limits are known; it has refused within them so often of late.
+    /// Limits are known, and it has not refused within them recently.
     #[default]
     Fresh,
     Watched(u8),
-    /// It was refused once.
+    /// One refusal has shown a first rate.
     Seeking,
     Paced {
         /// Whether its limits were thought to be known.
@@ -64,7 +63,7 @@ enum Stage {
     },
 }
 
-/// Requests and tokens a day.
+/// Requests and tokens per day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rates {
     requests: u64,
@@ -72,7 +71,7 @@ pub(crate) struct Rates {
 }
 
 impl Pace {
-    /// Nothing is known.
+    /// Starts without any knowledge.
     pub(in crate::engine) fn start(now: Time) -> Self {
         Self { stage: Stage::Start, since: now, ..Self::default() }
     }
@@ -88,7 +87,7 @@ impl Pace {
         matches!(self.stage, Stage::Seeking | Stage::Paced { .. })
     }
 
-    /// What may be sent, if it is paced.
+    /// The allowed rates, if it is paced.
     pub(in crate::engine) fn rates(&self) -> Rates {
         self.rates
     }
@@ -105,8 +104,8 @@ impl Pace {
         matches!(self.stage, Stage::Fresh | Stage::Watched(_))
     }
 
-    /// So many refusals came one after the other, each sent after the one before, with this one that
-    /// was sent at `sent`.
+    /// Counts a refusal of a request sent at `sent`. Returns the number of refusals in a row, each
+    /// sent after the one before.
     pub(in crate::engine) fn missed(&mut self, now: Time, sent: Time) -> u32 {
         if sent >= self.missed {
             (self.misses, self.missed) = (self.misses.saturating_add(1), now);
@@ -114,8 +113,8 @@ impl Pace {
         self.misses
     }
 
-    /// A request sent at `sent` was refused for its rate. Whether that tells the rate. `declared` is
-    /// what it should be.
+    /// A request sent at `sent` was refused for its rate. Returns whether this shows the rate.
+    /// `declared` is the rate of the known limits.
     pub(in crate::engine) fn refused(&mut self, now: Time, sent: Time, declared: Rates) -> bool {
         let is_news = sent >= self.since && self.requests > 0 && now.since(self.since) >= SECOND;
         if !is_news && self.stage != Stage::Fresh {
@@ -139,7 +138,7 @@ impl Pace {
             Stage::Paced { .. } => {
                 (self.rates.corrected(Some(seen).filter(|_| !rested)), self.stage)
             }
-            // It may have been idle in between, and have accepted less than it would.
+            // It may have been idle in between, and so have accepted less than possible.
             Stage::Watched(_) if strikes >= STRIKES => {
                 (seen.less().at_least(declared.half()), Stage::Paced { known })
             }
@@ -152,7 +151,8 @@ impl Pace {
         true
     }
 
-    /// Nothing was refused for a while. The new rates, if it was long enough to tell.
+    /// Raises the rates after a time without a refusal. Returns the new ones if enough time has
+    /// passed.
     pub(in crate::engine) fn raise(&mut self, now: Time) -> Option<Rates> {
         let elapsed = now.since(self.raised);
         if !self.is_paced() || elapsed < SECOND {
@@ -176,7 +176,7 @@ impl Pace {
 }
 
 impl Rates {
-    /// What some limits allow.
+    /// The rates that limits allow.
     pub(crate) fn of_limits<'a>(limits: &(impl Iterator<Item = &'a Limit> + Clone)) -> Self {
         let least = |metered: Metered| {
             let limits = limits.clone().filter(|limit| limit.metered() == metered);
@@ -190,7 +190,7 @@ impl Rates {
         if metered == Metered::Tokens { self.tokens } else { self.requests }
     }
 
-    /// Five seconds' worth at once.
+    /// The burst: five seconds' worth.
     pub(in crate::engine) fn burst(amount: u64) -> u64 {
         (amount / (86_400 / 5)).max(1)
     }
@@ -215,7 +215,7 @@ impl Rates {
         Self { requests: self.requests.max(other.requests), tokens: self.tokens.max(other.tokens) }
     }
 
-    /// A little below what was refused, and half way to what was seen, if anything was.
+    /// A little below what was refused, and half way to what was seen, if anything was seen.
     fn corrected(self, seen: Option<Self>) -> Self {
         let corrected = |rate: u64, seen: Option<u64>| match (rate, seen) {
             (rate, None | Some(0)) => rate - rate / 16,

@@ -1,23 +1,23 @@
-//! Per how long a limit is that a response tells of.
+//! Infers the period of a limit that a response reports without one.
 
 use std::{ops::RangeInclusive, time::Duration};
 
 use crate::provider::{LimitReading, Refill};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// What providers count by.
+/// The usual periods of providers.
 const USUAL: [Duration; 4] =
     [Duration::from_secs(1), MINUTE, Duration::from_secs(3_600), Duration::from_secs(86_400)];
-/// Resets are told in whole seconds by some.
+/// Some providers report resets in whole seconds.
 const ROUNDED: Duration = Duration::from_secs(1);
 
-/// How far off a period must be from what a response shows to be another one for sure.
+/// A period is wrong if it differs from what a response shows by this factor.
 const FAR: f64 = 3.0;
 
-/// The period, if the response says or shows it.
+/// The period, if the response reports or shows it.
 ///
-/// Of an allowance that refills all the time, what was used and the time until it is back show the
-/// rate. Of one that comes back at once, the time until then is no longer than the period.
+/// For a rolling limit, the used amount and the time until it is back show the rate. For a fixed
+/// window, the time until the reset is at most the period.
 pub(in crate::engine) fn of(reading: &LimitReading) -> Option<Duration> {
     if reading.period.is_some() {
         return reading.period.filter(|period| !period.is_zero());
@@ -34,19 +34,19 @@ pub(in crate::engine) fn of(reading: &LimitReading) -> Option<Duration> {
     }
 }
 
-/// The shortest usual period of a window that lasts so long still.
+/// The shortest usual period of a window that still lasts this long.
 pub(in crate::engine) fn at_least(reset: Duration) -> Option<Duration> {
     USUAL.into_iter().find(|period| reset <= *period + ROUNDED)
 }
 
-/// Whether what shows a long period may as well show a shorter window at its beginning, of which little
-/// is used. Too slow a bucket would never be found out.
+/// Whether the figures of a long period also fit the start of a shorter window, of which little is
+/// used. An assumed bucket that is too slow would never be found out.
 fn may_be_window(reset: Duration, period: Duration) -> bool {
     let mut shorter = USUAL.into_iter().filter(|usual| (MINUTE..period).contains(usual));
     shorter.any(|usual| (usual / 2..=usual + ROUNDED).contains(&reset))
 }
 
-/// Whether a response shows that a limit does not refill all the time within a period.
+/// Whether a response shows that a limit is no token bucket of this period.
 pub(in crate::engine) fn contradicts(reading: &LimitReading, period: Duration) -> bool {
     let far = |shown: RangeInclusive<f64>| {
         let period = period.as_secs_f64();
@@ -55,11 +55,10 @@ pub(in crate::engine) fn contradicts(reading: &LimitReading, period: Duration) -
     reading.refill == Refill::Rolling && shown(reading).is_some_and(far)
 }
 
-/// The shortest and longest period, in seconds, of an allowance that refills all the time: figures are
-/// rounded.
+/// The shortest and longest period of a token bucket, in seconds, that fit the rounded figures.
 ///
-/// Of one used unit it is told within a little, if it is among those that take their time; of more
-/// units within a factor of two. The usual periods are much further apart.
+/// With one used unit the range is narrow; with more units it is about a factor of two. The usual
+/// periods are much further apart.
 fn shown(reading: &LimitReading) -> Option<RangeInclusive<f64>> {
     let (limit, reset) = (reading.limit?, reading.reset?);
     let used = limit.checked_sub(reading.remaining?)?;
@@ -117,7 +116,7 @@ mod tests {
             reset: Some(Duration::from_millis(reset)),
             ..LimitReading::new(Metered::Requests, Scope::Model, Refill::Rolling)
         };
-        // A minute's window at its beginning looks like an hour's bucket.
+        // The start of a minute's window looks like an hour's bucket.
         assert_eq!(of(&reading(2, 58_500)), None);
         assert_eq!(of(&reading(3, 180_000)), Some(Duration::from_secs(3_600)));
         let hour = Duration::from_secs(3_600);

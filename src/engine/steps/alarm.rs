@@ -1,4 +1,5 @@
-//! What an operator is told before callers notice, and only when it begins and ends.
+//! Events that warn an operator before callers notice a problem, once when it begins and once when
+//! it ends.
 
 use std::sync::Arc;
 
@@ -14,11 +15,11 @@ use crate::{
     event::{Event, Whose},
 };
 
-/// So long nobody must have found the pool exhausted before that is over.
+/// The pool is no longer exhausted after this time without a request that found it so.
 const CALM: u64 = 10 * SECOND;
 
 impl Engine {
-    /// Tells of limits that count a request and are nearly reached.
+    /// Announces the limits that count a request and are nearly reached.
     pub(in crate::engine) fn tell_near_limits(&mut self, now: Time, grant: &Grant) {
         let account = &mut self.accounts[grant.account.index()];
         let name = Arc::clone(&account.name);
@@ -42,7 +43,8 @@ impl Engine {
         }
     }
 
-    /// A request was not admitted. If nobody is left for any such request, that is told once.
+    /// A request was not admitted. If no account is ready for any request of its lane, an event
+    /// says so once.
     pub(in crate::engine) fn held_up(&mut self, now: Time, ask: &Ask) {
         let lane = &self.lanes[ask.lane];
         if !lane.is_asleep() {
@@ -50,7 +52,7 @@ impl Engine {
         }
         let model = lane.model.clone();
         if self.exhausted.raise(now) {
-            // For any such request, whatever keys this one has tried already.
+            // The forecast is for any such request, with all keys.
             let any = Ask { excluded: Vec::new(), ..ask.clone() };
             let wait = self.forecast(now, &any).map(|at| now.until(at));
             self.events.push(Event::Exhausted { model, wait });

@@ -1,5 +1,5 @@
-//! What headers teach: that less is left than we count, that a limit is another than was declared, or
-//! that there is one at all.
+//! What response headers teach: less is left than counted, a limit differs from its declaration, or
+//! there is a limit that was not declared.
 
 use std::time::Duration;
 
@@ -19,14 +19,15 @@ use crate::{
     verdict::Scope,
 };
 
-/// Larger amounts are nobody's limit.
+/// No provider has a larger limit.
 const MAX_AMOUNT: u64 = 1 << 50;
 
 impl Engine {
-    /// Takes in what a response tells about a limit.
+    /// Applies what a response reports about a limit.
     ///
-    /// It lowers our own view of what is left of the same limit, and never raises it. A lower limit than
-    /// was declared for the same time is believed. A limit that nobody declared is kept from now on.
+    /// It can lower what is left of the same limit, and never raises it. A reported limit that is
+    /// lower than the declared one for the same period is believed. A limit that was not declared
+    /// is kept from now on.
     pub(crate) fn read(&mut self, now: Time, grant: &Grant, reading: &LimitReading) {
         let (Some(amount), Some(remaining)) = (reading.limit, reading.remaining) else { return };
         if amount == 0 || amount > MAX_AMOUNT {
@@ -58,7 +59,7 @@ impl Engine {
         }
     }
 
-    /// Whether there is more room now.
+    /// Learns from a reported limit. Returns whether there is more room now.
     fn learn(
         &mut self,
         now: Time,
@@ -78,7 +79,7 @@ impl Engine {
                 Source::Declared(limit) => limit.amount(),
                 _ => MAX_AMOUNT,
             };
-            // A lower limit than the provider's is somebody's choice.
+            // The user chose a limit below the provider's.
             if amount >= meter.limit.amount() && meter.limit.amount() == most {
                 return false;
             }
@@ -97,7 +98,8 @@ impl Engine {
             return true;
         }
         let limit = limit_of(reading, amount, period);
-        // Nothing was counted so far: of what is under way, the first few may not have arrived.
+        // Nothing was counted so far. The provider may not have seen the first requests under way
+        // yet.
         let unseen = account.in_flight.saturating_sub(1).min(self.start);
         let unseen = unseen.saturating_mul(report.cost.of(reading.metered));
         let report = Report { remaining: report.remaining.saturating_sub(unseen), ..*report };
@@ -122,7 +124,7 @@ impl Engine {
                 meter.set_amount(limit.amount(), None, round_trip);
                 meter.lower(now, report, round_trip);
             }
-            // Its window lasts longer than it was thought to.
+            // The window is longer than assumed.
             Some(meter) => *meter = reported_meter(now, limit, report, self.wall, round_trip),
             None => learnt.add(reported_meter(now, limit, report, self.wall, round_trip)),
         }
@@ -152,15 +154,15 @@ impl Engine {
     }
 }
 
-/// A limit that nobody declared.
+/// A limit that was not declared.
 struct Found {
     limit: Limit,
-    /// Its period is no more than a guess.
+    /// Whether its period is a guess.
     is_guess: bool,
 }
 
 impl Found {
-    /// Whether what was learnt before is the same limit: a window may last longer than was guessed.
+    /// Whether it replaces an earlier learned limit: a window may be longer than guessed.
     fn replaces(&self, meter: &Meter) -> bool {
         let may_differ = self.is_guess && meter.limit.window != Edges::Rolling;
         meter.source == Source::Reported
@@ -170,8 +172,8 @@ impl Found {
     }
 }
 
-/// Whether a response speaks of this limit: providers tell of daily limits under the names of those
-/// per minute, but hardly ever with the same amount.
+/// Whether a response is about this limit. Some providers report daily limits under the names of
+/// those per minute, but rarely with the same amount.
 fn is_about(meter: &Meter, reading: &LimitReading) -> bool {
     let lasts_longer = meter.source == Source::Reported
         && meter.limit.window != Edges::Rolling
@@ -182,7 +184,7 @@ fn is_about(meter: &Meter, reading: &LimitReading) -> bool {
         && !lasts_longer
 }
 
-/// What was taken for a limit that refills all the time comes back at once, as its figures show.
+/// The fixed window that the figures show, in place of a limit that was taken for a rolling one.
 fn window_instead(meter: &Meter, reading: &LimitReading) -> Option<Limit> {
     let is_rolling = meter.source == Source::Reported && meter.limit.window == Edges::Rolling;
     if !is_rolling || !period::contradicts(reading, meter.limit.period()) {
@@ -213,7 +215,7 @@ fn reported_meter(
 ) -> Meter {
     let mut meter = Meter::learnt(limit.clone(), Source::Reported, wall, now, round_trip);
     meter.lower(now, report, round_trip);
-    // What was used is gone from the burst, too.
+    // The used units are also gone from the burst.
     meter.use_up(now, limit.amount().saturating_sub(report.remaining));
     meter
 }

@@ -1,4 +1,4 @@
-//! Reserving for one request, and the end of that.
+//! Reserves the demand of one request, settles what it used, and ends the reservation.
 
 use crate::{
     Verdict,
@@ -59,7 +59,7 @@ impl Engine {
                 let spans = self.meters_of(&grant).map(|meter| meter.span(&ask.cost));
                 let worth = spans.max().unwrap_or(0);
                 self.tenants.serve(ask.tenant, worth);
-                // Where several tenants wait, another may be the first now.
+                // With several tenants in line, another request may be first now.
                 let shared = self.lanes.iter_mut().filter(|lane| lane.line.is_shared());
                 shared.for_each(|lane| lane.stalled = None);
             }
@@ -88,7 +88,7 @@ impl Engine {
         grant
     }
 
-    /// An account nobody knows a limit of begins with so many requests at once.
+    /// Starts an account without a known limit with a few requests at once.
     fn begin_unknown(&mut self, now: Time, grant: &Grant) {
         let seat = self.lanes[grant.lane].seat_mut(grant.account);
         let is_known = !self.learns
@@ -102,8 +102,8 @@ impl Engine {
         }
     }
 
-    /// Moves the meters from what was reserved to what was used. The first call counts; without one,
-    /// what was reserved stays charged.
+    /// Moves the meters from the reserved cost to the used cost. Only the first call counts.
+    /// Without a call, the reserved cost stays charged.
     pub(crate) fn settle(&mut self, now: Time, grant: &mut Grant, usage: &Usage) {
         if std::mem::replace(&mut grant.settled, true) {
             return;
@@ -126,26 +126,26 @@ impl Engine {
         }
     }
 
-    /// An answer tells figures that cannot be true.
+    /// An answer reported figures that cannot be true.
     pub(crate) fn usage_ignored(&mut self, grant: &Grant, tokens: u64) {
         let key = self.keys[grant.key.index()].id.clone();
         let account = self.accounts[grant.account.index()].name.clone();
         self.events.push(Event::UsageIgnored { key, account, tokens });
     }
 
-    /// A request was refused, or got nowhere: it costs no money. What it takes of other limits is not
-    /// known, and stays charged.
+    /// A request was refused or got no answer, so it costs no money. What it used of other limits
+    /// is unknown and stays charged.
     pub(crate) fn settle_unpaid(&mut self, now: Time, grant: &mut Grant) {
         let Cost { input, output, .. } = grant.reserved;
         self.settle(now, grant, &Usage::tokens(input, output).nano_dollars(0));
     }
 
-    /// The answer has told what it really used: what others of its model need is known better by it.
+    /// An answer reported its real usage: corrects the estimates for its model.
     pub(crate) fn learn_needs(&mut self, grant: &Grant, usage: &Usage) {
         self.lanes[grant.lane].needs.note(&grant.prior, usage);
     }
 
-    /// The request has ended: its concurrency is free.
+    /// The request has ended: frees its concurrency.
     pub(crate) fn end(&mut self, now: Time, grant: Grant) {
         let mut freed = false;
         for meter in self.meters_of(&grant) {
@@ -168,7 +168,7 @@ impl Engine {
         self.spares.keep(grant);
     }
 
-    /// The request was never sent: all that it reserved is free, as if it had not been.
+    /// The request was never sent: gives back all that it reserved.
     pub(crate) fn refund(&mut self, now: Time, mut grant: Grant) {
         if !std::mem::replace(&mut grant.settled, true) {
             for meter in self.meters_of(&grant) {
@@ -183,8 +183,8 @@ impl Engine {
         self.end(now, grant);
     }
 
-    /// The meters that a request is counted by: those of its account for its model, declared and
-    /// learnt, and its key's.
+    /// The meters that count a request: those of its account for its model, declared and learned,
+    /// and those of its key.
     pub(in crate::engine) fn meters_of(
         &mut self,
         grant: &Grant,
@@ -199,14 +199,14 @@ impl Engine {
         declared.chain(learnt).filter(|_| grant.counted)
     }
 
-    /// An account changed for the better: every lane looks at it anew.
+    /// An account changed for the better: every lane looks at it again.
     pub(in crate::engine) fn revive(&mut self, account: AccountIx) {
         #[cfg(feature = "balance")]
         self.opened.account(account);
         self.lanes.iter_mut().for_each(|lane| lane.revive(account));
     }
 
-    /// The provider changed for the better.
+    /// The provider changed for the better: every lane looks again.
     pub(in crate::engine) fn unstall(&mut self) {
         #[cfg(feature = "balance")]
         self.opened.all();

@@ -1,4 +1,4 @@
-//! Building an engine from what a user declared.
+//! Builds an engine from what a user declared.
 
 use crate::engine::{
     Engine,
@@ -19,7 +19,7 @@ use crate::engine::{
 };
 
 impl Engine {
-    /// An engine without accounts so far.
+    /// An engine without accounts.
     pub(crate) fn new(setup: Setup) -> Self {
         let mut engine = Self {
             accounts: Vec::new(),
@@ -70,7 +70,7 @@ impl Engine {
         engine
     }
 
-    /// Makes place for so many accounts and keys, and not for more.
+    /// Allocates room for exactly so many accounts and keys.
     pub(crate) fn reserve(&mut self, accounts: usize, keys: usize) {
         self.accounts.reserve_exact(accounts);
         self.order.reserve_exact(accounts);
@@ -80,7 +80,7 @@ impl Engine {
         self.lanes.iter_mut().for_each(|lane| lane.reserve(accounts));
     }
 
-    /// Begins with any account: pools of many processes do so with different ones.
+    /// Starts with a random account, so that the pools of many processes start with different ones.
     pub(crate) fn begin(&mut self) {
         let first = AccountIx::new(self.rng.usize(..self.accounts.len().max(1)));
         self.lanes.begin_with(first);
