@@ -1,4 +1,7 @@
-//! Which account has the beginning of a prompt in its cache.
+//! Affinity: which account has the beginning of a prompt in its cache.
+//!
+//! An LRU cache in two generations. A used entry moves to the young generation. When that is full,
+//! the old generation is dropped and the young one becomes old.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,8 +15,7 @@ use crate::{
     snapshot::AffinityState,
 };
 
-/// The accounts that answered requests well, by the hashes of these. Two generations: what is used is
-/// taken over into the young one, and when that is full the old one goes.
+/// The accounts that answered requests well, by the hashes of their prompts, in two generations.
 #[derive(Debug)]
 pub(in crate::engine) struct Affinities {
     young: HashMap<u64, Bound>,
@@ -26,7 +28,7 @@ pub(in crate::engine) struct Affinities {
 
 #[derive(Clone, Debug)]
 struct Bound {
-    /// Its name: accounts may come and go, and indices be used again.
+    /// Its name, because accounts change and their slots are used again.
     account: Arc<str>,
     until: Time,
 }
@@ -43,7 +45,7 @@ impl Affinities {
         }
     }
 
-    /// Where the closest kin of a request are.
+    /// The account with the longest known beginning of this prompt.
     pub(in crate::engine) fn find(
         &self,
         now: Time,
@@ -59,7 +61,7 @@ impl Affinities {
         Some(Bond { hash, account, patient_until: Time::ZERO })
     }
 
-    /// A request was answered well by an account, which has all of it in its cache now.
+    /// An account answered a request well, so it has the whole prompt in its cache now.
     pub(in crate::engine) fn bind(&mut self, now: Time, bond: Bond, account: &Arc<str>) {
         if self.young.len() >= self.max_young && !self.young.contains_key(&bond.hash) {
             std::mem::swap(&mut self.young, &mut self.old);
@@ -69,7 +71,7 @@ impl Affinities {
         self.young.insert(bond.hash, bound);
     }
 
-    /// A request was sent with an account.
+    /// A request is sent with an account: counts whether it stayed on its account.
     pub(in crate::engine) fn sent(&mut self, bond: Bond, account: AccountIx) {
         self.stayed += u64::from(bond.account == Some(account));
         self.moved += u64::from(bond.account.is_some_and(|kin| kin != account));

@@ -122,7 +122,7 @@ impl KeyPoolBuilder {
 
     /// How many requests may wait in line; 1,000 by default.
     pub fn max_queued(mut self, requests: usize) -> Self {
-        self.setup.longest_line = requests;
+        self.setup.max_queued = requests;
         self
     }
 
@@ -161,13 +161,13 @@ impl KeyPoolBuilder {
     /// How many requests at once, for each model, an account gets to begin with, of which no limit is
     /// known; 16 by default.
     pub fn initial_concurrency(mut self, requests: u64) -> Self {
-        self.setup.start = requests;
+        self.setup.initial_concurrency = requests;
         self
     }
 
     /// However long a provider says to wait, nothing is out of use for longer; a day by default.
     pub fn max_cooldown(mut self, longest: Duration) -> Self {
-        self.setup.longest_cooldown = longest;
+        self.setup.max_cooldown = longest;
         self
     }
 
@@ -299,7 +299,7 @@ impl KeyPoolBuilder {
         for (name, _) in self.setup.tenants.iter().filter(|(_, weight)| **weight == 0) {
             problems.push(format!("tenant {name:?}: its weight is 0: leave it out instead"));
         }
-        if self.setup.start == 0 {
+        if self.setup.initial_concurrency == 0 {
             problems.push(
                 "initial_concurrency: 0 requests at once can never begin: give at least 1".into(),
             );

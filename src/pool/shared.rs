@@ -108,7 +108,7 @@ impl Shared {
         let now = self.clock.time(now);
         let (result, wake) = {
             let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
-            core.engine.tell_the_time(now);
+            core.engine.expire_keys(now);
             let result = act(&mut core, now);
             core.serve(now, None);
             self.limits_spending.store(core.engine.limits_spending(), Ordering::Relaxed);

@@ -2,9 +2,8 @@
 //!
 //! Between two refusals an account accepts what its limits refilled meanwhile, whatever the limits
 //! look like. So the accepted amount per time is its rate. The pool sends a little less from then
-//! on, and raises the rate slowly while nothing is refused (additive and multiplicative probing, as
-//! in AIMD). An account with known limits is paced only after it refused, three times, requests
-//! that were well within them.
+//! on, and raises the rate in small steps while nothing is refused. An account with known limits is
+//! paced only after it refused, three times, requests that were well within them.
 
 use crate::{
     Limit,

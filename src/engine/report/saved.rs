@@ -70,7 +70,7 @@ impl Engine {
     /// replaces newer knowledge.
     pub(crate) fn restore(&mut self, now: Time, saved: &Saved) {
         let clock = Clock(self.wall);
-        let most = now.after(self.longest_cooldown);
+        let most = now.after(self.max_cooldown);
         let restore = |standing: &mut Standing, saved: &SavedStanding| {
             let until = clock.time(saved.until).min(most);
             if let Some(cause) = saved.cause() {

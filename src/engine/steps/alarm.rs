@@ -20,7 +20,7 @@ const CALM: u64 = 10 * SECOND;
 
 impl Engine {
     /// Announces the limits that count a request and are nearly reached.
-    pub(in crate::engine) fn tell_near_limits(&mut self, now: Time, grant: &Grant) {
+    pub(in crate::engine) fn announce_near_limits(&mut self, now: Time, grant: &Grant) {
         let account = &mut self.accounts[grant.account.index()];
         let name = Arc::clone(&account.name);
         let Key { id, meters, .. } = &mut self.keys[grant.key.index()];
@@ -45,7 +45,7 @@ impl Engine {
 
     /// A request was not admitted. If no account is ready for any request of its lane, an event
     /// says so once.
-    pub(in crate::engine) fn held_up(&mut self, now: Time, ask: &Ask) {
+    pub(in crate::engine) fn not_admitted(&mut self, now: Time, ask: &Ask) {
         let lane = &self.lanes[ask.lane];
         if !lane.is_asleep() {
             return;
@@ -60,7 +60,7 @@ impl Engine {
     }
 
     /// A request was admitted at once.
-    pub(in crate::engine) fn went_through(&mut self, now: Time) {
+    pub(in crate::engine) fn admitted_at_once(&mut self, now: Time) {
         if self.exhausted.lower_after(now, CALM) {
             self.events.push(Event::ExhaustionEnded);
         }

@@ -213,7 +213,7 @@ impl Engine {
                 self.catch_up(ix);
                 self.events.push(Event::KeyEnabled { key: id });
                 // It may have expired meanwhile.
-                self.tell_the_time(now);
+                self.expire_keys(now);
             }
             _ => return false,
         }

@@ -24,13 +24,13 @@ impl Engine {
             // A key that is added within its last week is announced at once.
             self.expiries.set(ix, expires, expires.minus(WARNINGS[0]).max(now));
         }
-        self.tell_the_time(now);
+        self.expire_keys(now);
     }
 
     /// Handles the warnings and expiries that are due. Must be called before any other event at the
     /// same moment.
     #[inline]
-    pub(crate) fn tell_the_time(&mut self, now: Time) {
+    pub(crate) fn expire_keys(&mut self, now: Time) {
         if !self.expiries.is_empty() {
             self.tell_what_is_due(now);
         }

@@ -43,7 +43,7 @@ impl Engine {
         }
         let at = self.forecast(now, ask);
         let wait = at.map(|at| now.until(at));
-        if self.waiting >= self.longest_line && self.crowding(ask.tenant).is_none() {
+        if self.waiting >= self.max_queued && self.crowding(ask.tenant).is_none() {
             return Some(Exhausted::new(Reason::LineFull, wait));
         }
         let latest = self.latest_start(ask);
@@ -57,7 +57,7 @@ impl Engine {
 
     /// The refusal of a request that does not wait in line.
     pub(crate) fn turned_away(&mut self, now: Time, ask: &Ask) -> Exhausted {
-        self.held_up(now, ask);
+        self.not_admitted(now, ask);
         let at_once = Ask { deadline: now, ..ask.clone() };
         self.refusal(now, &at_once).unwrap_or_else(|| self.busy(now, ask))
     }

@@ -24,7 +24,7 @@ const CALM: u64 = 10 * SECOND;
 
 /// What the provider answered, as the engine needs it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Told<'a> {
+pub(crate) struct Reply<'a> {
     pub(crate) verdict: Verdict,
     pub(crate) place: Place,
     pub(crate) blame: Blame,
@@ -56,8 +56,8 @@ impl Engine {
     /// What one refusal does not prove is returned. The caller settles it once the same request was
     /// answered elsewhere.
     #[must_use = "an accusation is to be settled"]
-    pub(crate) fn judge(&mut self, now: Time, grant: &mut Grant, told: &Told<'_>) -> Judged {
-        let &Told { verdict, place, blame, rule } = told;
+    pub(crate) fn judge(&mut self, now: Time, grant: &mut Grant, reply: &Reply<'_>) -> Judged {
+        let &Reply { verdict, place, blame, rule } = reply;
         self.counters.count(verdict, grant.judged.replace(verdict));
         if verdict == Verdict::Accepted {
             self.accepted(now, grant);
@@ -141,7 +141,7 @@ impl Engine {
             let caller = self.caller(grant).cloned();
             self.at_fault.contradict(caller, grant.operation);
         }
-        if self.panic.lower_after(now, CALM) {
+        if self.all_failing.lower_after(now, CALM) {
             self.events.push(Event::AllFailingEnded);
         }
         let at = grant.at();
@@ -284,7 +284,7 @@ impl Engine {
         hint: Option<Duration>,
         cause: &Cause,
     ) {
-        let hint = hint.map(|hint| hint.min(self.longest_cooldown));
+        let hint = hint.map(|hint| hint.min(self.max_cooldown));
         let (at, sent) = (grant.at(), grant.sent);
         let mut rng = self.rng.fork();
         let has_grown = self.standing_mut(place, at).cool(now, sent, hint, cause, &mut rng);
@@ -359,7 +359,7 @@ impl Engine {
         let (resting, total) = self.resting_beside(now, grant.account);
         if 2 * (resting + 1) <= total {
             self.cool(now, grant, Place::Account, None, cause);
-        } else if self.panic.raise(now) {
+        } else if self.all_failing.raise(now) {
             self.events.push(Event::AllFailing { resting, total: self.order.len() });
         }
     }

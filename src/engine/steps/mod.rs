@@ -23,4 +23,4 @@ mod shadow;
 mod spend;
 
 pub(crate) use blame::Accusation;
-pub(crate) use judge::{Judged, Told};
+pub(crate) use judge::{Judged, Reply};

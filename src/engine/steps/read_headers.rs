@@ -55,7 +55,7 @@ impl Engine {
             self.revive(grant.account);
         }
         if self.meters_of(grant).any(|meter| meter.is_watched()) {
-            self.tell_near_limits(now, grant);
+            self.announce_near_limits(now, grant);
         }
     }
 
@@ -100,7 +100,7 @@ impl Engine {
         let limit = limit_of(reading, amount, period);
         // Nothing was counted so far. The provider may not have seen the first requests under way
         // yet.
-        let unseen = account.in_flight.saturating_sub(1).min(self.start);
+        let unseen = account.in_flight.saturating_sub(1).min(self.initial_concurrency);
         let unseen = unseen.saturating_mul(report.cost.of(reading.metered));
         let report = Report { remaining: report.remaining.saturating_sub(unseen), ..*report };
         let found = Found { limit, is_guess: reading.period.is_none() };

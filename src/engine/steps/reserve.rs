@@ -70,7 +70,7 @@ impl Engine {
                 is_watched |= meter.is_watched();
             }
             if is_watched {
-                self.tell_near_limits(now, &grant);
+                self.announce_near_limits(now, &grant);
             }
         }
         self.budgets.sent(grant.budget);
@@ -97,7 +97,7 @@ impl Engine {
             || !self.keys[grant.key.index()].meters.is_empty();
         if !is_known {
             let round_trip = &self.accounts[grant.account.index()].round_trip;
-            let learnt = Learnt::start(now, self.start, self.wall, round_trip);
+            let learnt = Learnt::start(now, self.initial_concurrency, self.wall, round_trip);
             seat.learnt = Some(Box::new(learnt));
         }
     }
@@ -119,7 +119,7 @@ impl Engine {
             is_watched |= meter.is_watched();
         }
         if is_watched {
-            self.tell_near_limits(now, grant);
+            self.announce_near_limits(now, grant);
         }
         if freed {
             self.revive(grant.account);

@@ -18,11 +18,11 @@ use crate::{
 impl Engine {
     /// Adds a request to the line, unless it is already clear that it cannot be served in time.
     pub(crate) fn line_up(&mut self, now: Time, ask: Ask, id: WaiterId) -> Result<(), Exhausted> {
-        self.held_up(now, &ask);
+        self.not_admitted(now, &ask);
         if let Some(refusal) = self.refusal(now, &ask) {
             return Err(refusal);
         }
-        if self.waiting >= self.longest_line {
+        if self.waiting >= self.max_queued {
             self.make_place(now, ask.tenant);
         }
         self.tenants.joined(ask.tenant);

@@ -27,9 +27,9 @@ impl Engine {
         let (account, key) = self.best_without_room(now, ask)?;
         if let Some(shadow) = &mut self.shadow {
             shadow.held_back += 1;
-            let (told, before) = shadow.told.unwrap_or_default();
-            if shadow.told.is_none() || now.since(told) >= SECOND {
-                shadow.told = Some((now, shadow.held_back));
+            let (announced, before) = shadow.announced.unwrap_or_default();
+            if shadow.announced.is_none() || now.since(announced) >= SECOND {
+                shadow.announced = Some((now, shadow.held_back));
                 self.events.push(Event::DryRunHeldBack {
                     requests: shadow.held_back - before,
                     total: shadow.held_back,

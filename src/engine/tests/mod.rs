@@ -124,8 +124,8 @@ fn judge_of(
     verdict: Verdict,
     place: Place,
 ) -> Option<Accusation> {
-    let told = Told { verdict, place, blame: Blame::Told, rule: "test" };
-    engine.judge(now, grant, &told).accusation
+    let reply = Reply { verdict, place, blame: Blame::Told, rule: "test" };
+    engine.judge(now, grant, &reply).accusation
 }
 
 /// A key is refused, and another one was accepted with the same request.

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use super::*;
 
-fn engine_for(weights: &[(&str, u32)], limits: &[Limit], longest_line: usize) -> Engine {
+fn engine_for(weights: &[(&str, u32)], limits: &[Limit], max_queued: usize) -> Engine {
     let weights: HashMap<Arc<str>, u32> =
         weights.iter().map(|(name, weight)| (Arc::from(*name), *weight)).collect();
-    engine_with(1, limits, Setup { tenants: weights, longest_line, ..as_declared() })
+    engine_with(1, limits, Setup { tenants: weights, max_queued, ..as_declared() })
 }
 
 fn line_up(engine: &mut Engine, now: f64, id: usize, tenant: &str, cost: Cost) -> bool {

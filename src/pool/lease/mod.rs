@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::{
     KeyId, Verdict,
-    engine::{Grant, Judged, Told},
+    engine::{Grant, Judged, Reply},
     pool::{
         core::Granted,
         credentials::Credential,
@@ -202,7 +202,8 @@ impl Lease {
     pub(crate) fn judge(&mut self, ruling: &Ruling) {
         self.hear(ruling.verdict);
         if let Some(grant) = &mut self.grant {
-            let judged = self.shared.with(|core, now| core.engine.judge(now, grant, &told(ruling)));
+            let judged =
+                self.shared.with(|core, now| core.engine.judge(now, grant, &reply(ruling)));
             self.keep_open(judged);
         }
     }
@@ -252,7 +253,7 @@ impl Lease {
         let Some(grant) = &mut self.grant else { return };
         let judged = self.shared.with_at(now, |core, now| {
             core.engine.answered(now, grant, processed);
-            let judged = ruling.map(|ruling| core.engine.judge(now, grant, &told(ruling)));
+            let judged = ruling.map(|ruling| core.engine.judge(now, grant, &reply(ruling)));
             for reading in readings.iter().flatten() {
                 core.engine.read(now, grant, reading);
             }
@@ -265,9 +266,9 @@ impl Lease {
 }
 
 /// A ruling as the engine needs to know it.
-fn told(ruling: &Ruling) -> Told<'_> {
+fn reply(ruling: &Ruling) -> Reply<'_> {
     let &Ruling { verdict, place, blame, ref rule } = ruling;
-    Told { verdict, place, blame, rule }
+    Reply { verdict, place, blame, rule }
 }
 
 impl Drop for Lease {

@@ -226,7 +226,7 @@ impl Play {
         ensure!(when != When::Never, "lined up for what is never admitted");
         let of = |tenant| self.world.of_tenant(tenant);
         let crowded = self.setting.tenants.iter().any(|other| of(*other) > of(want.tenant) + 1);
-        let is_full = self.world.waiting() >= self.setting.longest_line;
+        let is_full = self.world.waiting() >= self.setting.max_queued;
         ensure!(!is_full || crowded, "the line is too long");
         let alone = self.world.earliest_alone(self.now, want, View::Maybe);
         let in_time = alone <= When::At(want.deadline);
@@ -268,7 +268,7 @@ impl Play {
             Reason::NoKey if keys == 0 => {}
             Reason::TooLarge => ensure!(when == When::Never, "refused as too large: {when:?}"),
             Reason::LineFull => {
-                ensure!(self.world.waiting() >= self.setting.longest_line, "the line is not full");
+                ensure!(self.world.waiting() >= self.setting.max_queued, "the line is not full");
                 self.check_forecast(want, refusal)?;
             }
             Reason::Busy | Reason::Quota | Reason::Overloaded | Reason::NoKey => {

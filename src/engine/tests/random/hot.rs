@@ -37,7 +37,7 @@ impl Play {
 
     /// Whether a key's time is over.
     pub(super) fn look_at_the_clock(&mut self) -> bool {
-        self.engine.tell_the_time(self.time());
+        self.engine.expire_keys(self.time());
         self.world.pass(self.now)
     }
 

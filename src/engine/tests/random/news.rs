@@ -11,7 +11,7 @@ use crate::{
 
 use super::{
     super::{
-        super::{Accusation, Engine, OpIx, Outcome, Told},
+        super::{Accusation, Engine, OpIx, Outcome, Reply},
         model::{Accused, Check, End, Said, Seen, Spot, ensure},
     },
     play::Play,
@@ -40,8 +40,8 @@ impl Play {
         let now = self.time();
         let (id, grant) = &mut self.held[place];
         let blame = if said.is_told { Blame::Told } else { Blame::Inferred };
-        let told = Told { verdict: said.verdict, place: said.place, blame, rule: "test" };
-        let accusation = self.engine.judge(now, grant, &told).accusation;
+        let reply = Reply { verdict: said.verdict, place: said.place, blame, rule: "test" };
+        let accusation = self.engine.judge(now, grant, &reply).accusation;
         let id = *id;
         self.tell(|| format!("{id}: {said:?}"));
         let ends = Ends::of(self);

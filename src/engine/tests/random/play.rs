@@ -45,11 +45,11 @@ pub(super) struct Play {
 
 impl Play {
     pub(super) fn new(setting: Setting, seed: u64, aloud: bool) -> Self {
-        let Setting { accounts, models, wall, longest_line, .. } = &setting;
+        let Setting { accounts, models, wall, max_queued, .. } = &setting;
         let keys: usize = accounts.iter().map(|account| account.keys.len()).sum();
         let ids: Vec<_> = (0..keys).map(|i| KeyId::new(format!("k{i}"))).collect();
         let setup = Setup {
-            longest_line: *longest_line,
+            max_queued: *max_queued,
             strategy: Arc::clone(&setting.strategy),
             // What is learnt has tests of its own.
             learns: false,

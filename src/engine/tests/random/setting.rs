@@ -24,7 +24,7 @@ pub(super) struct Setting {
     pub(super) accounts: Vec<Account>,
     pub(super) models: Vec<Option<&'static str>>,
     pub(super) wall: Timestamp,
-    pub(super) longest_line: usize,
+    pub(super) max_queued: usize,
     /// In whose name requests are sent.
     pub(super) tenants: &'static [Option<&'static str>],
     pub(super) strategy: Arc<dyn Strategy>,
@@ -40,8 +40,8 @@ pub(super) struct Setting {
 
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { accounts, models, wall, longest_line, .. } = self;
-        writeln!(f, "from {wall} on; models {models:?}; at most {longest_line} in line")?;
+        let Self { accounts, models, wall, max_queued, .. } = self;
+        writeln!(f, "from {wall} on; models {models:?}; at most {max_queued} in line")?;
         let limits = |limits: &[Limit]| -> Vec<_> {
             let of = |limit: &Limit| limit.model_pattern().map(|of| format!(" of {of}"));
             limits.iter().map(|l| format!("{l}{}", of(l).unwrap_or_default())).collect()
@@ -79,7 +79,7 @@ impl Setting {
             accounts,
             models: MODELS[..models].to_vec(),
             wall: WALLS[rng.usize(0..WALLS.len())].parse().unwrap(),
-            longest_line: if rng.u8(0..4) == 0 { 3 } else { 1_000 },
+            max_queued: if rng.u8(0..4) == 0 { 3 } else { 1_000 },
             tenants: if rng.u8(0..4) == 0 { &TENANTS } else { &TENANTS[..1] },
             strategy: match rng.u8(0..4) {
                 0 => Arc::new(Sequential),
