@@ -75,7 +75,7 @@ impl Reserved {
     /// Whether the request is the probe that finds out whether the provider, or its model there, is back.
     pub(crate) fn is_probe_of_provider(&self) -> bool {
         let places = [Place::ProviderModel, Place::Provider];
-        places.into_iter().any(|place| self.parts.of(place) == Part::Probe)
+        places.into_iter().any(|place| self.roles.of(place) == Role::Probe)
     }
 }
 
