@@ -72,7 +72,7 @@ impl Reserved {
         At { account, key, lane, operation }
     }
 
-    /// Whether the request is the probe that finds out whether the provider, or its model there, is back.
+    /// Whether the request is the probe of the half-open provider, or of its model.
     pub(crate) fn is_probe_of_provider(&self) -> bool {
         let places = [Place::ProviderModel, Place::Provider];
         places.into_iter().any(|place| self.roles.of(place) == Role::Probe)

@@ -52,7 +52,7 @@ mod tests {
     use crate::engine::time::SECOND;
 
     #[test]
-    fn it_is_news_once_until_it_has_been_calm() {
+    fn a_latch_is_news_once_until_it_has_been_calm() {
         let at = |seconds: u64| Time::from_nanos(seconds * SECOND);
         let mut latch = Latch::default();
         assert!(!latch.lower_after(at(0), 0), "it never began");

@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_table_forgets_what_is_worth_least_and_otherwise_shares_one_thing() {
+    fn a_full_table_forgets_the_least_valuable_entry_or_shares_one() {
         let mut table = Named::new(2);
         let kept = table.keep(None, 0);
         let add = |table: &mut Named<u32>, name: &str, worth: u32| {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_who_is_called_as_the_others_shares_with_them_from_the_start() {
+    fn the_name_of_the_shared_entry_is_shared_from_the_start() {
         let mut table = Named::new(1);
         let own = table.resolve(OTHERS, |()| Some(()), |_| ());
         assert_eq!(table.resolve(&"x".repeat(300), |()| Some(()), |_| ()), own);

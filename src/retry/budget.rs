@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tenth_of_the_requests_and_ten_to_begin_with() {
+    fn a_budget_allows_ten_retries_and_one_for_ten_requests() {
         let budget = Budget::new();
         let retries = (0..1_000).filter(|_| {
             budget.pay_in();
@@ -99,14 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn savings_are_bounded() {
+    fn a_budget_saves_up_a_bounded_number_of_retries() {
         let budget = Budget::new();
         (0..1_000_000).for_each(|_| budget.pay_in());
         assert_eq!((0..10_000).filter(|_| budget.pay_out()).count(), 1_000);
     }
 
     #[test]
-    fn one_tenant_takes_nothing_from_another_and_their_number_is_bounded() {
+    fn tenants_have_budgets_of_their_own_and_are_bounded() {
         let budgets = Budgets::new();
         let tenant = |name: usize| Some(Arc::<str>::from(format!("t{name}")));
         let paid =

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_remembered_for_its_caller_and_for_less_long_if_others_are_accepted() {
+    fn a_fault_is_remembered_for_its_caller_and_shorter_if_others_are_accepted() {
         let at = |seconds: u64| Time::from_nanos(seconds * SECOND);
         let (chat, files, caller) = (OpIx::new(1), OpIx::new(2), Some(Arc::<str>::from("a")));
         let mut at_fault = AtFault::default();

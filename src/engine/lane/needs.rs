@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn estimates_stand_until_something_is_told() {
+    fn an_estimate_stands_until_an_answer_reports_usage() {
         assert_eq!(Needs::default().input(1_000), 1_000);
         let counted = Prior { input: None, ..Prior::default() };
         let mut needs = Needs::default();
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_ratio_is_found_to_the_token() {
+    fn a_steady_ratio_is_learned_to_the_token() {
         for (estimate, used) in [(1_000, 1_000), (1_000, 700), (333, 1_000), (1_000, 3_999)] {
             let needs = after((0..100).map(|_| (estimate, used)));
             let off = needs.input(estimate * 10).abs_diff(used * 10);
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_that_strays_is_kept_above_nearly_all() {
+    fn a_varying_ratio_reserves_more_than_nearly_all_need() {
         let needs = after((0..200).map(|i| (1_000, 800 + i * 37 % 100 * 4)));
         let reserved = needs.input(1_000);
         assert!((1_150..=1_400).contains(&reserved), "{reserved}");
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_as_long_as_usual_unless_its_cap_counts() {
+    fn an_answer_reserves_the_usual_length_unless_its_cap_counts() {
         let unknown = Needs::default();
         assert_eq!(unknown.output(None, true), 0);
         assert_eq!(unknown.output(Some(64_000), false), 1_000);

@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_grows_and_keeps_what_is_in_it() {
+    fn a_ready_set_grows_and_keeps_its_members() {
         let mut grown = Ready::all(1);
         for number in 1..5_000 {
             assert_eq!(grown.next(AccountIx::new(number)), None, "a new one is in the set");
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_an_ordered_set() {
+    fn a_ready_set_is_ordered() {
         let mut rng = fastrand::Rng::with_seed(7);
         for number in [1, 2, 63, 64, 65, 4_096, 4_097, 300_000] {
             let mut ready = Ready::all(number);

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_used_and_the_time_until_it_is_back_show_the_rate() {
+    fn the_used_amount_and_its_reset_show_the_period() {
         assert_eq!(rolling(60, 55, 4_300), Some(60), "the fifth has refilled in part");
         assert_eq!(rolling(14_400, 14_370, 179_560), Some(86_400), "a day's, told as requests");
         assert_eq!(rolling(200, 197, 1_296_001), Some(86_400));
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_shows_nothing_is_not_guessed() {
+    fn figures_that_show_nothing_give_no_period() {
         assert_eq!(rolling(60, 59, 20), None, "one unit, of which nobody knows how much is left");
         assert_eq!(rolling(60, 60, 0), None);
         assert_eq!(rolling(60, 50, 0), None, "a reset in the past");
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_refill_all_the_time_is_found_out() {
+    fn a_window_taken_for_a_bucket_is_found_out() {
         let reading = |used: u64, reset: u64| LimitReading {
             limit: Some(60),
             remaining: Some(60 - used),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fixed_window_is_at_least_as_long_as_it_lasts() {
+    fn the_period_of_a_window_is_at_least_its_reset() {
         let fixed = |reset: u64, period: Option<u64>| {
             of(&LimitReading {
                 limit: Some(60),

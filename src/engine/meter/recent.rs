@@ -56,7 +56,7 @@ mod tests {
     const ROUND_TRIP: u64 = 100;
 
     #[test]
-    fn half_a_round_trip_is_left_out_and_nothing_that_is_older_than_a_whole_one() {
+    fn unseen_units_cover_half_a_round_trip_and_none_older_than_a_whole_one() {
         let mut rng = fastrand::Rng::with_seed(7);
         let (mut recent, mut taken, mut now) = (Recent::default(), Vec::new(), 1_000);
         for _ in 0..10_000 {

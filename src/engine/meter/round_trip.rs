@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_of_the_margin_is_never_less_than_what_the_way_varies_by() {
+    fn half_of_the_margin_covers_the_jitter_of_the_round_trip() {
         const MILLI: u64 = 1_000_000;
         for (seed, range) in [(1, 30), (2, 40), (3, 60), (4, 100)] {
             let mut rng = fastrand::Rng::with_seed(seed);

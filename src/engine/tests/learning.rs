@@ -1,9 +1,9 @@
-//! Limits that nobody declared, or that are other than was declared.
+//! Limits that were not declared, or that differ from their declaration.
 
 use super::*;
 use crate::limit::Metered;
 
-/// Accounts of which nothing was declared but so many limits.
+/// Accounts without declared limits, or with this many.
 fn learning(accounts: usize, limits: &[Limit]) -> Engine {
     engine_with(accounts, limits, Setup::new(7, Timestamp::UNIX_EPOCH))
 }
@@ -24,7 +24,7 @@ fn admitted(engine: &mut Engine, now: Time, most: usize) -> Vec<Grant> {
 const REFUSED: Verdict = Verdict::RateLimited { retry_after: None };
 
 #[test]
-fn what_is_told_in_headers_is_kept() {
+fn a_limit_reported_in_headers_is_kept() {
     let mut engine = learning(1, &[]);
     let grants = admitted(&mut engine, at(0.0), 3);
     engine.read(at(0.1), &grants[0], &told(Metered::Requests, 120, 118, 0.97));
@@ -32,7 +32,7 @@ fn what_is_told_in_headers_is_kept() {
         panic!("nothing was learnt");
     };
     assert_eq!(limit, Limit::requests(120).per_minute());
-    // Two a second, and a burst of ten, of which three are gone.
+    // Two a second, with a burst of ten, of which three are gone.
     let mut served = admitted(&mut engine, at(0.1), 100).len();
     assert!((5..=8).contains(&served), "{served} at once");
     for tenth in 2..602 {
@@ -42,7 +42,7 @@ fn what_is_told_in_headers_is_kept() {
 }
 
 #[test]
-fn what_is_told_for_a_model_leaves_the_others_alone() {
+fn a_limit_reported_for_a_model_does_not_count_others() {
     let mut engine = learning(1, &[]);
     let grants = admitted(&mut engine, at(0.0), 2);
     engine.read(at(0.1), &grants[0], &told(Metered::Requests, 60, 0, 60.0));
@@ -53,7 +53,7 @@ fn what_is_told_for_a_model_leaves_the_others_alone() {
 }
 
 #[test]
-fn what_is_told_for_an_account_holds_for_every_model() {
+fn a_limit_reported_for_an_account_counts_every_model() {
     let mut engine = learning(1, &[]);
     let grant = admit(&mut engine, at(0.0)).unwrap();
     let reading = LimitReading {
@@ -72,7 +72,7 @@ fn what_is_told_for_an_account_holds_for_every_model() {
 }
 
 #[test]
-fn a_lower_limit_than_was_declared_is_believed_and_a_higher_one_is_not() {
+fn a_reported_limit_below_the_declared_one_is_believed_and_a_higher_one_is_not() {
     let mut engine = learning(1, &[Limit::requests(500).per_minute()]);
     let grants = admitted(&mut engine, at(0.0), 4);
     let limit = |engine: &Engine| engine.accounts[0].meters[0].limit.amount();
@@ -114,7 +114,7 @@ fn absurd_figures_teach_nothing() {
 }
 
 #[test]
-fn what_is_on_its_way_is_not_in_what_is_told() {
+fn a_reported_figure_does_not_include_requests_under_way() {
     let mut engine = learning(1, &[Limit::requests(60).per_minute().burst(40)]);
     // Answers take half a second.
     let first = admit(&mut engine, at(0.0)).unwrap();
@@ -122,14 +122,14 @@ fn what_is_on_its_way_is_not_in_what_is_told() {
     let second = admit(&mut engine, at(10.0)).unwrap();
     let _under_way = admitted(&mut engine, at(10.4), 3);
     engine.answered(at(10.5), &second, None);
-    // Somebody else has used most of it. The three had not arrived when this was told.
+    // Another client has used most of it. The three had not arrived at the time of the report.
     engine.read(at(10.5), &second, &told(Metered::Requests, 60, 8, 52.0));
     let left = admitted(&mut engine, at(10.5), 100).len();
     assert_eq!(left, 8 - 3 + 1, "and one that providers round down");
 }
 
 #[test]
-fn an_account_of_which_nothing_is_known_begins_slowly() {
+fn an_account_without_known_limits_starts_slowly() {
     let mut engine = learning(1, &[]);
     let mut grants = admitted(&mut engine, at(0.0), 1_000);
     assert_eq!(grants.len(), 16);
@@ -143,7 +143,7 @@ fn an_account_of_which_nothing_is_known_begins_slowly() {
     grants.extend(admitted(&mut engine, at(1.0), 1_000));
     assert_eq!(grants.len(), 32);
     grants.into_iter().for_each(|grant| engine.end(at(1.0), grant));
-    // No limit is ever found: then there is none.
+    // As no limit is ever found, there is none.
     let mut now = 2.0;
     for _ in 0..2_000 {
         now += 0.01;
@@ -155,7 +155,7 @@ fn an_account_of_which_nothing_is_known_begins_slowly() {
     assert_eq!(admitted(&mut engine, at(now), 5_000).len(), 5_000);
 }
 
-/// A provider that refills `rate` a second up to `burst`, in front of which somebody always waits.
+/// A provider that refills `rate` a second up to `burst`, with requests always waiting.
 fn accepted_by(engine: &mut Engine, rate: f64, burst: f64, from: f64, to: f64) -> (u64, u64) {
     let (mut level, mut accepted, mut refused) = (burst, 0, 0);
     let mut under_way: Vec<(f64, Grant)> = Vec::new();
@@ -196,7 +196,7 @@ fn a_pace_is_found_from_refusals_alone_and_follows_the_provider() {
             refused as f64 <= 0.1 * accepted as f64 + 60.0,
             "{refused} refused at {rate} a second"
         );
-        // It is found out when there is more.
+        // A higher limit is found.
         accepted_by(&mut engine, 4.0 * rate, 20.0 * rate, 1_920.0, 2_820.0);
         let (accepted, _) = accepted_by(&mut engine, 4.0 * rate, 20.0 * rate, 2_820.0, 3_420.0);
         let share = accepted as f64 / (4.0 * rate * 600.0);
@@ -205,7 +205,7 @@ fn a_pace_is_found_from_refusals_alone_and_follows_the_provider() {
 }
 
 #[test]
-fn an_account_that_refuses_well_within_its_limits_is_paced_and_told_of() {
+fn an_account_that_refuses_well_within_its_limits_is_paced_and_announced() {
     let mut engine = learning(1, &[Limit::requests(600).per_minute()]);
     let (_, refused) = accepted_by(&mut engine, 2.0, 10.0, 0.0, 300.0);
     let events = engine.take_events();
@@ -217,7 +217,7 @@ fn an_account_that_refuses_well_within_its_limits_is_paced_and_told_of() {
 }
 
 #[test]
-fn one_refusal_is_an_accident() {
+fn one_refusal_paces_no_account() {
     let mut engine = learning(1, &[Limit::requests(600).per_minute()]);
     let mut grant = admit(&mut engine, at(0.0)).unwrap();
     let limited = Verdict::RateLimited { retry_after: Some(Duration::from_secs(2)) };

@@ -1,4 +1,4 @@
-//! Doing a step to the engine and to the model, and comparing.
+//! Performs a step on the engine and on the model, and compares.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,7 +34,7 @@ pub(super) struct Play {
     pub(super) world: World,
     pub(super) now: u64,
     pub(super) counts: Counts,
-    /// The engine's names for the model's accounts and keys.
+    /// The engine's ids for the model's accounts and keys.
     pub(super) accounts: Vec<AccountIx>,
     pub(super) keys: Vec<KeyIx>,
     pub(super) held: Vec<(usize, Grant)>,
@@ -51,7 +51,7 @@ impl Play {
         let setup = Setup {
             max_queued: *max_queued,
             strategy: Arc::clone(&setting.strategy),
-            // What is learnt has tests of its own.
+            // Learning has tests of its own.
             learns: false,
             affinity: Affinity::new().lifetime(Duration::from_secs(60)).capacity(8),
             ..Setup::new(seed, *wall)
@@ -142,7 +142,7 @@ impl Play {
     }
 
     fn asked(&mut self, want: &Want) -> Ask {
-        // Some few are kin; it must not matter for what anybody may have.
+        // A few requests have an affinity, which must not change what they may have.
         let mut kin = Kin::new();
         kin.longer(want.deadline % 16);
         let bond = self.engine.bond(self.time(), &kin).filter(|_| want.deadline % 32 < 16);
@@ -207,7 +207,7 @@ impl Play {
     }
 
     pub(super) fn granted(&mut self, id: usize, want: &Want, grant: Grant) -> Check {
-        // The last that had this name in the engine.
+        // The last key with this id in the engine.
         let key = self.keys.iter().rposition(|ix| *ix == grant.key).ok_or("a key of nobody")?;
         let account = self.world.keys[key].account;
         self.tell(|| format!("{id} gets key {key} of account {account}"));
@@ -233,7 +233,7 @@ impl Play {
         }
     }
 
-    /// Everybody looks at the clock for itself.
+    /// Both advance to the same time.
     fn expire(&mut self) -> Check {
         for lane in 0..self.world.lanes.len() {
             while let Some(place) =
@@ -295,7 +295,7 @@ impl Play {
 
     fn read(&mut self, rng: &mut Rng) {
         let Some(place) = self.draw(rng) else { return };
-        // Nor at that of a header.
+        // Nothing is sent at the moment of a header.
         self.now += 1;
         self.look_at_the_clock();
         let (id, grant) = &self.held[place];
@@ -341,7 +341,8 @@ impl Play {
         }
     }
 
-    /// All is given up, nothing is left behind, and whoever comes alone is told the truth.
+    /// Ends everything, and checks that nothing is left and that a single request gets the right
+    /// answer.
     fn quiet(&mut self, rng: &mut Rng) -> Check {
         self.tell(|| "all is quiet".into());
         for lane in 0..self.world.lanes.len() {
@@ -369,16 +370,16 @@ impl Play {
             self.check_refusal(&at_once, &refusal)?;
             if let Some(after) = refusal.retry_after() {
                 self.now += after.as_nanos() as u64;
-                // Nobody is told that a key comes to its end before that.
+                // The forecast does not know about keys that expire before that.
                 if self.look_at_the_clock() {
                     return self.serve();
                 }
                 self.tell(|| format!("{id} comes again, as told"));
-                // Others may have been admitted here meanwhile, and be under way.
+                // Others may have been admitted meanwhile, and be under way.
                 while !self.held.is_empty() {
                     self.end_one(0, false);
                 }
-                // It does not wait now either: it goes to a key that is in doubt, if there is no other.
+                // It does not wait now either: it goes to a key in doubt, if there is no other.
                 let at_once = Want { deadline: self.now, ..want.clone() };
                 ensure!(self.admit(id, &at_once)?, "not admitted at the time it was told");
             }

@@ -1,4 +1,4 @@
-//! The accounts, keys and limits of a run, and the manners of its callers.
+//! The accounts, keys and limits of a run, and the habits of its callers.
 
 use std::{fmt, sync::Arc};
 
@@ -25,7 +25,7 @@ pub(super) struct Setting {
     pub(super) models: Vec<Option<&'static str>>,
     pub(super) wall: Timestamp,
     pub(super) max_queued: usize,
-    /// In whose name requests are sent.
+    /// The tenants of requests.
     pub(super) tenants: &'static [Option<&'static str>],
     pub(super) strategy: Arc<dyn Strategy>,
     /// The size of demands, in tokens.
@@ -33,7 +33,8 @@ pub(super) struct Setting {
     /// Whether every demand has tokens of both kinds.
     pub(super) alike: bool,
     pub(super) patience: u64,
-    /// Of a hundred verdicts, how many are refusals, and of these, how many failures of nobody.
+    /// Of a hundred verdicts, how many are refusals, and of these, how many are failures without a
+    /// cause.
     pub(super) refusals: u8,
     pub(super) failures: u8,
 }
@@ -96,7 +97,7 @@ impl Setting {
 }
 
 impl Setting {
-    /// Limits for an account that comes later.
+    /// Limits for an account that is added later.
     pub(super) fn limits(&self, rng: &mut fastrand::Rng) -> Vec<Limit> {
         limits(rng, self.tokens)
     }
@@ -107,7 +108,7 @@ impl Setting {
     }
 }
 
-/// Mostly few: then there is more to wait for.
+/// Mostly few, so that more requests wait.
 fn most_accounts(seed: u64) -> usize {
     [0, 1, 1, 2, 3, 6][(seed % 6) as usize]
 }
