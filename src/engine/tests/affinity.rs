@@ -161,8 +161,11 @@ fn an_affinity_finds_its_account_by_name_when_slots_are_reused() {
     let keys = engine.accounts[home.index()].keys.clone();
     keys.into_iter().for_each(|key| engine.remove_key(key));
     engine.remove_accounts(&[home]);
-    assert_eq!(declared(&mut engine, "somebody else"), home);
-    assert!(engine.bond(at(0.0), &kin(&[1])).unwrap().account.is_none(), "an index means nobody");
+    assert_eq!(declared(&mut engine, "another conversation"), home);
+    assert!(
+        engine.bond(at(0.0), &kin(&[1])).unwrap().account.is_none(),
+        "an index names no account"
+    );
     let back = declared(&mut engine, &was);
     assert_eq!(engine.bond(at(0.0), &kin(&[1])).unwrap().account, Some(back));
 }
@@ -235,6 +238,6 @@ fn a_request_that_waits_for_its_account_moves_when_that_rests() {
     assert!(engine.serve(at(0.1)).is_none());
     let home = grant.account.index();
     refuse(&mut engine, at(0.2), &mut grant, Verdict::KeyRejected);
-    let (_, grant) = engine.serve(at(0.2)).expect("nobody looked again");
+    let (_, grant) = engine.serve(at(0.2)).expect("the line was not looked at again");
     assert_eq!(grant.unwrap().account.index(), 1 - home);
 }

@@ -59,7 +59,7 @@ fn a_dry_run_holds_nothing_back_and_counts_what_it_would() {
     let snapshot = engine.snapshot(at(110.0), "p".into());
     assert_eq!(snapshot.dry_run_held_back, Some(300), "of 500, two accounts of one a second");
     let told = engine.take_events().iter().filter(|event| is_shadow(event)).count();
-    assert!((90..=100).contains(&told), "once a second, not {told} times");
+    assert!((90..=100).contains(&told), "announced once a second, not {told} times");
     let mut grants: Vec<_> = (0..4).filter_map(|_| admit(&mut engine, at(200.0))).collect();
     for grant in &mut grants {
         refuse(&mut engine, at(200.0), grant, Verdict::KeyRejected);
@@ -85,7 +85,7 @@ fn an_outage_is_announced_and_rests_no_further_account() {
         let began = events.iter().filter(|event| matches!(event, Event::AllFailing { .. })).count();
         (began, events.iter().filter(|event| matches!(event, Event::AllFailingEnded)).count())
     };
-    assert_eq!(panics(&engine.take_events()), (1, 0), "told once");
+    assert_eq!(panics(&engine.take_events()), (1, 0), "announced once");
     assert!(engine.snapshot(at(20.0), "p".into()).all_failing);
     let mut grant = admit(&mut engine, at(40.0)).unwrap();
     judge(&mut engine, at(40.0), &mut grant, Verdict::Accepted);

@@ -77,7 +77,7 @@ fn a_reported_limit_below_the_declared_one_is_believed_and_a_higher_one_is_not()
     let grants = admitted(&mut engine, at(0.0), 4);
     let limit = |engine: &Engine| engine.accounts[0].meters[0].limit.amount();
     engine.read(at(0.1), &grants[0], &told(Metered::Requests, 1_000, 996, 0.24));
-    assert_eq!((limit(&engine), engine.take_events()), (500, vec![]), "somebody's choice");
+    assert_eq!((limit(&engine), engine.take_events()), (500, vec![]), "the user's choice");
     engine.read(at(0.1), &grants[0], &told(Metered::Requests, 14_400, 14_396, 24.0));
     assert_eq!(limit(&engine), 500, "a day's limit is another one");
     engine.take_events();

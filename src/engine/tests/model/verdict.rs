@@ -263,7 +263,7 @@ impl World {
                 self.declared_accounts().filter(|a| self.accounts[*a].rests > now).count();
             ensure!(
                 2 * resting <= total,
-                "{resting} of {total} accounts rest for failures nobody is proven to blame for"
+                "{resting} of {total} accounts rest for failures without a proven cause"
             );
         }
         Ok(())

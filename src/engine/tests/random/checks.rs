@@ -22,7 +22,7 @@ impl Play {
         for _ in 0..=most {
             let now = self.time();
             let Some((id, outcome)) = self.engine.serve(now) else { return Ok(()) };
-            let (lane, place) = self.find(id.0).ok_or("somebody was served who does not wait")?;
+            let (lane, place) = self.find(id.0).ok_or("a request was served that does not wait")?;
             let (_, want) = self.world.lanes[lane].line.remove(place);
             match outcome {
                 Ok(grant) => {
@@ -54,7 +54,7 @@ impl Play {
             return Ok(None);
         }
         let fits = self.world.fits(self.now, first, View::Sure);
-        ensure!(!fits, "somebody was served before {id}, for whom there is room");
+        ensure!(!fits, "a request was served before {id}, which has room");
         for (place, (other, next)) in others.iter().enumerate() {
             let spare = self.spare(&ahead[..=place], next);
             ensure!(spare.is_none(), "served before {other}, though key {spare:?} is idle");
@@ -111,7 +111,7 @@ impl Play {
         let lanes = self.engine.lanes.iter();
         let left: u64 = lanes.map(|lane| lane.in_flight).sum();
         ensure!(left == 0, "{left} left in flight");
-        ensure!(self.engine.wake_at().is_none(), "a time to wake up, and nobody waits");
+        ensure!(self.engine.wake_at().is_none(), "a time to wake up, but no request waits");
         Ok(())
     }
 
@@ -292,14 +292,14 @@ impl Play {
             (Some(told), _) => {
                 ensure!(
                     When::At(told) >= maybe,
-                    "told {told}, and there is room at {maybe:?} only"
+                    "reported {told}, but there is room at {maybe:?} only"
                 );
                 let alone = self.world.waiting() == 0;
                 let late = When::At(told.saturating_sub(LATE)) > sure;
-                ensure!(!(alone && late), "told {told}, and there is room at {sure:?}");
+                ensure!(!(alone && late), "reported {told}, but there is room at {sure:?}");
             }
             (None, When::At(sure)) => {
-                return Err(format!("told no time, and there is room at {sure}"));
+                return Err(format!("reported no time, but there is room at {sure}"));
             }
             (None, _) => {}
         }

@@ -212,7 +212,7 @@ impl Play {
         for key in (0..world.keys.len()).filter(|key| !world.is_key_gone(*key)) {
             let (ix, ours) = (self.keys[key], &world.keys[key]);
             let theirs = &engine.keys[ix.index()];
-            ensure!(theirs.ix == ix, "the slot of key {key} is somebody else's");
+            ensure!(theirs.ix == ix, "the slot of key {key} belongs to another");
             let is_good = theirs.life == Life::Good;
             ensure!(is_good == (ours.declared && ours.alive), "key {key}: {:?}", theirs.life);
         }

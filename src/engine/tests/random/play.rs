@@ -208,10 +208,11 @@ impl Play {
 
     pub(super) fn granted(&mut self, id: usize, want: &Want, grant: Grant) -> Check {
         // The last key with this id in the engine.
-        let key = self.keys.iter().rposition(|ix| *ix == grant.key).ok_or("a key of nobody")?;
+        let key =
+            self.keys.iter().rposition(|ix| *ix == grant.key).ok_or("a key that does not exist")?;
         let account = self.world.keys[key].account;
         self.tell(|| format!("{id} gets key {key} of account {account}"));
-        ensure!(self.accounts[account] == grant.account, "a key of somebody else");
+        ensure!(self.accounts[account] == grant.account, "a key of another account");
         ensure!(self.world.permitted(want).any(|other| other == key), "key {key} is not permitted");
         let when = self.world.when(self.now, want, key, View::Maybe);
         let may = when == When::At(self.now) || self.world.is_in_need(self.now, want, key);
@@ -233,7 +234,7 @@ impl Play {
         }
     }
 
-    /// Both advance to the same time.
+    /// Requests leave the line at their deadlines; each watches its own.
     fn expire(&mut self) -> Check {
         for lane in 0..self.world.lanes.len() {
             while let Some(place) =
@@ -313,7 +314,7 @@ impl Play {
         };
         self.engine.read(self.time(), grant, &reading);
         self.world.read(self.now, *id, Told::new(metered, amount, remaining, reset));
-        self.tell(|| format!("{id} is told: {reading:?}"));
+        self.tell(|| format!("the provider reports to {id}: {reading:?}"));
     }
 
     fn wait(&mut self, rng: &mut Rng) {
@@ -370,18 +371,18 @@ impl Play {
             self.check_refusal(&at_once, &refusal)?;
             if let Some(after) = refusal.retry_after() {
                 self.now += after.as_nanos() as u64;
-                // The forecast does not know about keys that expire before that.
+                // The forecast does not count keys that expire before that.
                 if self.look_at_the_clock() {
                     return self.serve();
                 }
-                self.tell(|| format!("{id} comes again, as told"));
+                self.tell(|| format!("{id} asks again after its Retry-After"));
                 // Others may have been admitted meanwhile, and be under way.
                 while !self.held.is_empty() {
                     self.end_one(0, false);
                 }
                 // It does not wait now either: it goes to a key in doubt, if there is no other.
                 let at_once = Want { deadline: self.now, ..want.clone() };
-                ensure!(self.admit(id, &at_once)?, "not admitted at the time it was told");
+                ensure!(self.admit(id, &at_once)?, "not admitted after its Retry-After");
             }
         }
         Ok(())
