@@ -7,9 +7,6 @@
 //! from a ladder of rests that doubles (exponential backoff with jitter). Most places are always
 //! open; such a standing costs a pointer.
 //!
-//! The file is longer than 400 lines because it is one state machine: its states only make sense
-//! together, and the random model test checks them as one.
-//!
 //! ```text
 //!               the provider reports the end                 time is over
 //! open ────────────────────────────────────────► resting ───────────────► open

@@ -1,7 +1,6 @@
 //! The engine alone, in simulated time.
 //!
-//! The file is longer than 400 lines: it holds what the tests of all parts share, and the tests of
-//! the life of one request.
+//! Long, for it holds what the tests of all parts share, and the tests of the life of one request.
 
 mod affinity;
 mod budgets;
