@@ -1,4 +1,4 @@
-//! What one request asks for, and what is remembered of it until its response is passed on.
+//! The context of one request, which is kept until its response is passed on.
 
 use std::any::Any;
 
@@ -28,7 +28,7 @@ pub(crate) struct RequestContext {
     pub(crate) since: Instant,
     /// Whether the request asks for a stream, as far as its body could be read.
     pub(super) is_stream: bool,
-    /// Whether the middleware asked for the usage, and not the caller: then the caller does not see it.
+    /// Whether the middleware asked for the usage and the caller did not. Then the caller does not see it.
     pub(super) hides_usage: bool,
     broken_off: Option<BrokenOff>,
 }
@@ -125,8 +125,8 @@ impl RequestContext {
     }
 }
 
-/// Changes the body of a request so that its stream tells its usage. False if the stream does so
-/// anyway, or cannot be asked.
+/// Changes the body of a request so that its stream reports its usage. False if the stream does so anyway, or
+/// cannot be asked to.
 fn insert_usage<A: 'static>(provider: &dyn Provider, request: &mut Request<A>) -> bool {
     let Some(with_usage) = provider.ask_usage(&call(request)) else { return false };
     let length = with_usage.len();
@@ -134,7 +134,7 @@ fn insert_usage<A: 'static>(provider: &dyn Provider, request: &mut Request<A>) -
     let Some(body) = body.downcast_mut::<ReplayBody>() else { return false };
     body.replace(with_usage);
     let headers = request.headers_mut();
-    // Nothing can be left out of a compressed stream.
+    // The usage cannot be left out of a compressed stream.
     headers.remove(header::ACCEPT_ENCODING);
     if let Entry::Occupied(mut told) = headers.entry(header::CONTENT_LENGTH) {
         told.insert(length.into());

@@ -1,4 +1,4 @@
-//! Receivers of what requests used.
+//! Receivers of the usage of requests.
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
@@ -7,7 +7,7 @@ use crate::{
     usage::{price::Charge, tokens::Usage},
 };
 
-/// What one request used, and which key, model and tag it belongs to.
+/// The usage of one request, with its key, model and tag.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct UsageRecord<'a> {
@@ -17,16 +17,16 @@ pub struct UsageRecord<'a> {
     pub account: &'a Arc<str>,
     /// The label of the key.
     pub key: &'a KeyId,
-    /// The model that was asked for. A pool tells about a thousand models apart; the name of all others is
+    /// The model that was asked for. A pool distinguishes about a thousand models; all others have the name
     /// `(other)`.
     pub model: Option<&'a Arc<str>>,
     /// The caller's tag ([`Demand::tag`](crate::Demand::tag)).
     pub tag: Option<&'a Arc<str>>,
     /// When the answer ended.
     pub at: SystemTime,
-    /// What was used; none if the answer ended normally and reported no usage.
+    /// The usage; none if the answer ended normally and reported no usage.
     pub usage: Option<Usage>,
-    /// What it cost.
+    /// The cost.
     pub charge: Charge,
 }
 
@@ -39,7 +39,7 @@ impl<'a> UsageRecord<'a> {
     }
 }
 
-/// Receives what each request used, once, when its answer has ended: see
+/// Receives the usage of each request, once, when its answer has ended; see
 /// [`KeyPoolBuilder::usage_sink`](crate::KeyPoolBuilder::usage_sink).
 ///
 /// A request that its caller gave up after it was sent is included, with an estimate. Attempts that were
@@ -58,7 +58,7 @@ impl<'a> UsageRecord<'a> {
 /// }
 /// ```
 pub trait UsageSink: fmt::Debug + Send + Sync + 'static {
-    /// Takes what a request used.
+    /// Receives the usage of a request.
     ///
     /// It runs where the answer ends, which may be inside a drop. So it must not block, and cannot fail.
     fn record(&self, record: &UsageRecord<'_>);

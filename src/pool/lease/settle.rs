@@ -1,4 +1,4 @@
-//! What a request used: counted by limits, priced, and told to whoever keeps books.
+//! Settles the usage of a request: charges limits, computes the cost, and reports both to the usage sink.
 
 use tokio::time::Instant;
 
@@ -11,20 +11,20 @@ use crate::{
     usage::{Charge, Tariff, Usage, UsageRecord},
 };
 
-/// More tokens than any request has: ten times the largest context of 2026, ten million.
-const ABSURD: u64 = 100_000_000;
+/// More tokens than any request has: ten times the largest context of 2026, which is ten million tokens.
+const MOST_TOKENS: u64 = 100_000_000;
 
 impl Lease {
-    /// Tells what was really used. The first call counts. Without one, what was reserved stays
-    /// charged. So it does with more than 100 million tokens, which no request has: that is reported as
-    /// [`Event::UsageIgnored`](crate::event::Event::UsageIgnored).
+    /// Reports the real usage of the request, in tokens. Only the first call counts. Without a call, the
+    /// reservation stays charged. It also stays charged if the usage has more than 100 million tokens, which
+    /// no request has. That is reported as [`Event::UsageIgnored`](crate::event::Event::UsageIgnored).
     pub fn settle(&mut self, usage: Usage) {
         self.settle_as(usage, usage);
     }
 
-    /// The same for what was read from an answer: of it counts towards limits what the dialect says.
-    /// What was guessed is put right by what was told; what the provider counts when a request arrives, its
-    /// cap, is given back only if the provider gives it back too.
+    /// Settles with the usage that was read from an answer. The dialect decides which tokens count for
+    /// limits. The reported usage replaces the estimate. Some providers count the maximum answer when a
+    /// request arrives; the unused rest is given back only if the provider gives it back too.
     pub(crate) fn settle_read(&mut self, usage: Usage) {
         let Some(grant) = &self.grant else { return };
         let (reserved, prior) = (grant.reserved, grant.prior);
@@ -41,7 +41,7 @@ impl Lease {
         self.settle_as(Usage::tokens(input, output), usage);
     }
 
-    /// How many tokens of prompt were reserved.
+    /// The number of tokens of prompt that were reserved.
     pub(crate) fn reserved_input(&self) -> u64 {
         self.grant.as_ref().map_or(0, |grant| grant.reserved.input)
     }
@@ -67,11 +67,12 @@ impl Lease {
         self.book(Some(usage), charge);
     }
 
-    /// What counts instead of figures that no request can reach: what was reserved.
+    /// The reservation as a usage, in place of figures that no request can have; none if the figures are
+    /// possible.
     fn ignored(&self, usage: &Usage) -> Option<Usage> {
         let grant = self.grant.as_ref()?;
         let told = usage.all_input().max(usage.all_output());
-        if told <= ABSURD {
+        if told <= MOST_TOKENS {
             return None;
         }
         self.shared.with(|core, _| core.engine.usage_ignored(grant, told));
@@ -79,7 +80,7 @@ impl Lease {
         Some(Usage { is_estimated: true, ..guessed })
     }
 
-    /// What it costs, if anybody wants to know.
+    /// The cost of a usage, if a limit or the usage sink needs it.
     fn charge(&self, usage: &Usage) -> Charge {
         let is_charged = self.grant.as_ref().is_some_and(|grant| grant.is_charged);
         if !is_charged && self.shared.sink.is_none() {
@@ -90,7 +91,8 @@ impl Lease {
         self.shared.prices.charge(dialect, model.unwrap_or_default(), usage, Tariff::Standard)
     }
 
-    /// What limits on spending count. Less than was reserved only if it is known.
+    /// The cost that limits on spending count. It is less than the reservation only if the real cost is
+    /// known.
     fn counted_spend(&self, usage: &Usage, charge: Charge) -> Option<u64> {
         let reserved = self.grant.as_ref().map_or(0, |grant| grant.reserved.spend);
         let is_known = charge.unpriced_tokens == 0 && !usage.is_estimated;
@@ -106,7 +108,7 @@ impl Lease {
         sink.record(&UsageRecord { pool, account, key, model, tag, at, usage, charge });
     }
 
-    /// Books a request that ended without having told what it used.
+    /// Records a request whose answer ended without a usage.
     pub(in crate::pool) fn book_unsettled(&self) {
         let Some(grant) = self.grant.as_ref().filter(|_| self.applied && !self.settled) else {
             return;
@@ -114,7 +116,7 @@ impl Lease {
         match self.heard {
             Heard::Accepted => self.book(None, Charge::default()),
             Heard::Refused => {}
-            // It was given up, or broke off. The provider has read it, for all that is known.
+            // The caller gave up, or the answer broke off. The provider may have read the prompt.
             Heard::Nothing | Heard::Head => {
                 let input = grant.reserved.input;
                 let usage = Usage { is_estimated: true, ..Usage::tokens(input, 0) };

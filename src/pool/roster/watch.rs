@@ -1,4 +1,4 @@
-//! Keeping a pool at what a source of keys says.
+//! Keeps a pool in step with a source of keys.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -6,18 +6,18 @@ use tokio::time::{sleep, timeout};
 
 use crate::{event::Event, pool::key_pool::KeyPool, source::SecretSource};
 
-/// A source that takes longer has nothing to say: a minute.
+/// The timeout of one load.
 const LONGEST_LOAD: Duration = Duration::from_secs(60);
 
 impl KeyPool {
-    /// Keeps the pool at what a source says, asking it at once and then about that often: up to a tenth
-    /// more or less each time, so that many processes do not ask at the same moment. What it says is
-    /// put into effect as by [`apply`](Self::apply).
+    /// Keeps the pool in step with a source. It loads the source at once, and then at this interval, with a
+    /// jitter of up to 10 % so that many processes do not load at the same moment. Changes are applied as by
+    /// [`apply`](Self::apply).
     ///
-    /// The future is the caller's to drive, in a task or beside something else; it ends when the pool
-    /// is gone, and may be dropped at any point. If the source fails, takes longer than a minute, or
-    /// says something that cannot be used, all stays as it was, and
-    /// [`Event::ConfigRefused`] tells why, once until that changes.
+    /// The caller drives the future, for instance in a task. It ends when the last handle of the pool is
+    /// dropped, and can be dropped at any point. If the source fails, takes longer than a minute, or returns
+    /// an invalid set of keys, the pool does not change. Then it emits [`Event::ConfigRefused`] with the
+    /// reason, and again only when the reason changes.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -66,7 +66,7 @@ impl KeyPool {
     }
 }
 
-/// Up to a tenth more or less, and at least a millisecond.
+/// The interval with a jitter of up to 10 %, and at least a millisecond.
 fn jittered(every: Duration) -> Duration {
     let tenth = every / 10;
     let some = u64::try_from(tenth.as_nanos()).unwrap_or(u64::MAX / 2);

@@ -14,9 +14,9 @@ use crate::{
 pub(in crate::rotate) struct HideUsage {
     pool: KeyPool,
     scanner: EventScanner,
-    /// An event whose end has not come yet: at most 64 KiB.
+    /// An event that has not ended yet: at most 64 KiB.
     held: BytesMut,
-    /// All that is still to come is passed on.
+    /// Everything from now on is passed on.
     is_done: bool,
     /// The event that was left out ended in a CR, of which an LF can follow.
     is_after_cr: bool,
@@ -49,7 +49,7 @@ impl HideUsage {
         if let Some(part) = hidden {
             self.is_done = true;
             self.is_after_cr = part.end == piece.len() && piece.ends_with(b"\r");
-            // An event from the beginning of the piece on has begun in what is held.
+            // An event at the start of the piece began in the held data.
             let held = self.held.split().freeze();
             let held = if part.start == 0 { Bytes::new() } else { held };
             return joined(&[held, piece.slice(..part.start), piece.slice(part.end..)]);
@@ -63,7 +63,7 @@ impl HideUsage {
         joined(&[held, piece.slice(..ended)])
     }
 
-    /// What is still to be passed on when the stream has ended.
+    /// The held data, to be passed on at the end of the stream.
     pub(in crate::rotate) fn rest(&mut self) -> Option<Bytes> {
         let rest = self.held.split().freeze();
         let (provider, mut is_hidden) = (self.pool.provider(), false);
@@ -76,7 +76,7 @@ fn is_usage_alone(provider: &dyn Provider, scanned: Scanned<'_>) -> bool {
     matches!(scanned, Scanned::Event(event) if provider.is_usage_alone(&event))
 }
 
-/// All parts as one; without a copy if no more than one of them has something in it.
+/// All parts as one; without a copy if at most one of them is not empty.
 fn joined(parts: &[Bytes]) -> Bytes {
     let mut full = parts.iter().filter(|part| !part.is_empty());
     match (full.next(), full.next()) {

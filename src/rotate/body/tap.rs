@@ -34,7 +34,7 @@ impl Tap {
         Some(Self { decoder: decoder(headers)?, watch: Watch::new(framing), reader })
     }
 
-    /// For any other body, which may tell its usage. None if it does not, or cannot be read.
+    /// For any other body, which may report its usage. None if it does not, or cannot be read.
     pub(in crate::rotate) fn of_whole<B: Body>(
         lease: &Lease,
         response: &Response<B>,
@@ -100,7 +100,7 @@ impl Tap {
         self.settle(lease, false);
     }
 
-    /// The body had no content: its usage is what it told, otherwise the size of the prompt.
+    /// The body had no content: its usage is the reported one, otherwise the size of the prompt.
     pub(in crate::rotate) fn settle_empty(&self, lease: &mut Lease) {
         let Some(reader) = &self.reader else { return };
         let prompt = || Usage { is_estimated: true, ..Usage::tokens(lease.reserved_input(), 0) };
@@ -111,19 +111,19 @@ impl Tap {
     fn settle(&self, lease: &mut Lease, is_whole: bool) {
         let (Some(reader), watch) = (&self.reader, &self.watch) else { return };
         let usage = match reader.usage() {
-            // A body that is no stream tells its usage once, for the whole answer.
+            // A body that is no stream reports its usage once, for the whole answer.
             Some(usage) if !watch.is_of_stream() => usage,
             Some(usage) if watch.has_ended() || is_whole && *watch.stage() == Stage::Begun => usage,
             None if is_whole && !watch.is_of_stream() => return,
-            told => estimate(told, watch.running(), lease),
+            reported => estimate(reported, watch.running(), lease),
         };
         lease.settle_read(usage);
     }
 }
 
-/// The usage that was told before the end, plus what has come since.
-fn estimate(told: Option<Usage>, running: &OutputEstimate, lease: &Lease) -> Usage {
-    let mut usage = told.unwrap_or_else(|| Usage::tokens(lease.reserved_input(), 0));
+/// The usage that was reported before the end, plus an estimate of the data since then.
+fn estimate(reported: Option<Usage>, running: &OutputEstimate, lease: &Lease) -> Usage {
+    let mut usage = reported.unwrap_or_else(|| Usage::tokens(lease.reserved_input(), 0));
     usage.output = usage.output.saturating_add(running.tokens());
     usage.is_estimated = true;
     usage

@@ -13,7 +13,7 @@ pub(in crate::rotate) struct Watch {
     /// None for a body in which no error comes.
     scan: Option<Box<Scan>>,
     stage: Stage,
-    /// What has come since the answer last told its usage.
+    /// The estimate of the data since the answer last reported its usage.
     running: OutputEstimate,
     has_ended: bool,
 }
@@ -28,7 +28,7 @@ struct Scan {
 /// How far a stream has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::rotate) enum Stage {
-    /// No content has come yet.
+    /// There was no content yet.
     Prelude,
     /// The first content has come.
     Begun,
@@ -63,12 +63,12 @@ impl Watch {
         self.framing().is_some_and(|framing| framing != Framing::Whole)
     }
 
-    /// What has come since the answer last told its usage.
+    /// The estimate of the data since the answer last reported its usage.
     pub(in crate::rotate) fn running(&self) -> &OutputEstimate {
         &self.running
     }
 
-    /// The answer has told its usage: counts again from here.
+    /// The answer has reported its usage, so the estimate starts again from here.
     pub(in crate::rotate) fn count_anew(&mut self) {
         self.running = OutputEstimate::default();
     }
@@ -121,7 +121,7 @@ impl Watch {
         Ruling::accepted()
     }
 
-    /// No content has come in time. It may still come.
+    /// No content came in time. It may still come.
     pub(in crate::rotate) fn be_late(&mut self, lease: &mut Lease) -> Ruling {
         self.stage = Stage::Begun;
         lease.failed()

@@ -36,8 +36,8 @@ pub(super) fn without_key<B: Body<Data = Bytes>>(
     response.map(|body| ResponseBody::new(ReadAhead::new(body), None))
 }
 
-/// Answers a request that gets no lease in time: with what the provider said to an earlier attempt, if
-/// that helps its caller more than an answer of the middleware.
+/// Answers a request that gets no lease in time: with the answer of the provider to an earlier attempt, if
+/// that helps the caller more than an answer of the middleware.
 pub(crate) fn turned_away<B: Body<Data = Bytes>>(
     context: &RequestContext,
     exhausted: Exhausted,
@@ -51,7 +51,7 @@ pub(crate) fn turned_away<B: Body<Data = Bytes>>(
     response
 }
 
-/// Answers a request of which not even a response head came within the time for its first token.
+/// Answers a request that got no response head within the timeout for the first token.
 pub(super) fn late<B: Body<Data = Bytes>>(
     context: &RequestContext,
     lease: Option<Lease>,
@@ -115,7 +115,7 @@ pub(super) fn refusal<B: Body<Data = Bytes>>(
     Response::from_parts(head, ResponseBody::new(body, Some(watched)))
 }
 
-/// What the provider said to an earlier attempt, if that helps the caller.
+/// The answer of the provider to an earlier attempt, if that helps the caller.
 fn earlier_refusal(context: &RequestContext, exhausted: &Exhausted) -> Option<Arc<Refusal>> {
     let trail = context.trail.as_ref()?;
     match trail.closed() {
@@ -123,7 +123,7 @@ fn earlier_refusal(context: &RequestContext, exhausted: &Exhausted) -> Option<Ar
         Some(Closed::NoKey) => return None,
         None => {}
     }
-    // A caller who reads of a bad key suspects a token of its own.
+    // A caller that reads about an invalid key would suspect its own token.
     let is_rejected =
         |attempt: &Attempt| attempt.verdict == Verdict::KeyRejected && attempt.blame == Blame::Told;
     let is_about_keys = exhausted.reason() == Reason::NoKey

@@ -1,9 +1,9 @@
-//! What each dialect tells, in its own words.
+//! Usage as each dialect reports it.
 
 use serde_json::{Value, json};
 
-/// A name that begins with the dialect's, usage as it tells it, the kinds it comes to, and the total
-/// that the provider reports, if it does.
+/// A name that starts with the dialect, usage in its words, the tokens of each kind, and the total that the
+/// provider reports, if any.
 type Fixture = (&'static str, Value, [u64; 6], Option<u64>);
 
 pub(super) fn fixtures() -> Vec<Fixture> {
