@@ -1,4 +1,4 @@
-//! One provider of the configuration, with its keys, ready to be called.
+//! A pool of the configuration with its stack of middleware.
 
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ use super::{
     usage::Opened,
 };
 
-/// The whole stack: body kept for repetition, retry, rotation, and the way to the provider; with a clock
-/// above and below the rotation.
+/// The whole stack: buffered body, retry, rotation, and the client; with a timer above and below the
+/// rotation.
 type Stack =
     <ReplayBodyLayer as Layer<Retry<QuotaAwareRetry, Timed<KeyRotation<Caller>>>>>::Service;
 type Caller = MapRequest<Upstream, fn(Request<ReplayBody>) -> Request<ReplayBody>>;

@@ -284,7 +284,7 @@ async fn an_event_is_a_line_with_its_place_kind_rule_and_wait() {
     });
     let (gateway, router) =
         router_before(&fake, two_accounts("openai", "strategy = \"sequential\""));
-    tokio::spawn(events::tell(gateway.pools()[0].keys.clone()));
+    tokio::spawn(events::write(gateway.pools()[0].keys.clone()));
     tokio::task::yield_now().await;
     for model in ["gpt-4o", "gpt-\\n9"] {
         drop(send(&router, post(CHAT, chat(model, false))).await.into_body().collect().await);

@@ -218,6 +218,6 @@ async fn a_database_belongs_to_one_process() {
         .unwrap();
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("another process has it"), "{said}");
+    assert!(said.contains("another process uses it"), "{said}");
     first.kill();
 }

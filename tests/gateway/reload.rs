@@ -170,7 +170,7 @@ async fn what_waits_for_a_restart_is_said() {
     assert_eq!(
         later,
         [
-            "listen is 0.0.0.0:99 now",
+            "listen is now 0.0.0.0:99",
             "pool \"openai\": models changed",
             "pool \"openai\": max_wait changed",
             "pool \"openai\": queue changed",

@@ -64,7 +64,7 @@ fn group_by(query: Query, interval: &mut Option<Interval>, name: &str) -> Result
     };
     match interval.replace(named) {
         Some(other) if other != named => {
-            Err(format!("by: {} and {name}: one of them is enough", other.name()))
+            Err(format!("by: {} and {name} are both intervals; give only one", other.name()))
         }
         _ => Ok(query.per(named)),
     }
