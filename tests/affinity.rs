@@ -77,7 +77,7 @@ async fn each_turn_finds_the_account_that_has_the_others_in_its_cache() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_its_key_dies_it_moves_and_stays_where_it_went_well() {
+async fn a_conversation_moves_when_its_key_dies_and_stays_on_the_new_account() {
     let (sandbox, pool) = accounts(3, |_| vec![]);
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);
@@ -94,7 +94,7 @@ async fn when_its_key_dies_it_moves_and_stays_where_it_went_well() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn names_of_callers_tie_what_says_different_things() {
+async fn a_name_of_the_caller_keeps_different_prompts_on_one_account() {
     let (sandbox, pool) = accounts(7, |_| vec![]);
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);
@@ -126,7 +126,7 @@ async fn names_of_callers_tie_what_says_different_things() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_can_be_off_and_ends_when_it_is_told_to() {
+async fn affinity_can_be_disabled_and_has_a_lifetime() {
     let different = |affinity: Affinity, named: bool| async move {
         let (sandbox, pool) = accounts(5, |_| vec![]);
         let (sandbox, pool) = (sandbox.build(), pool.affinity(affinity).build().unwrap());
@@ -149,7 +149,7 @@ async fn it_can_be_off_and_ends_when_it_is_told_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_default_it_lasts_as_long_as_the_provider_says() {
+async fn by_default_affinity_lasts_as_long_as_the_cache_of_the_provider() {
     let facts = OpenAi::default().spec().clone();
     let cache = PromptCache::new().lifetime(Duration::from_secs(50));
     let pool = tower_key_rotation::KeyPool::builder(facts.prompt_cache(cache))
@@ -171,7 +171,7 @@ async fn by_default_it_lasts_as_long_as_the_provider_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_waits_for_its_account_is_served_there() {
+async fn a_request_that_waits_for_its_account_is_served_there() {
     let (sandbox, pool) = accounts(2, |_| support::per_minute(60));
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);

@@ -59,7 +59,7 @@ fn dollars(pool: tower_key_rotation::KeyPoolBuilder) -> KeyPool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_never_exceeded_at_once_and_exact_after() {
+async fn a_budget_is_never_exceeded_and_is_exact_afterwards() {
     let budget = 40_000_000; // nano-dollars: $0.04
     let script = Script::new().tokens(100).latency(Duration::from_secs(5));
     for of_tag in [false, true] {
@@ -99,7 +99,7 @@ async fn it_is_never_exceeded_at_once_and_exact_after() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_tag_has_its_own_and_is_told_when_there_is_room_again() {
+async fn each_tag_has_its_own_budget_and_a_refusal_says_when_there_is_room() {
     let (sandbox, pool) = accounts(2, |_| vec![]);
     let sandbox = sandbox.answer(Script::new().tokens(100)).build();
     let cents = |cents: u64| Limit::nano_dollars(cents * 10_000_000).per_day().fixed();
@@ -133,7 +133,7 @@ async fn each_tag_has_its_own_and_is_told_when_there_is_room_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_refused_costs_nothing() {
+async fn a_refused_request_costs_nothing_of_a_budget() {
     let limit = Limit::nano_dollars(10_000_000).per_day().fixed();
     let (sandbox, pool) = accounts(2, |_| vec![]);
     let sandbox = sandbox.answer(Script::new().tokens(100)).build();
@@ -150,7 +150,7 @@ async fn what_was_refused_costs_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_told_once_in_each_window_when_four_fifths_are_spent() {
+async fn a_budget_used_to_80_percent_is_reported_once_in_each_window() {
     let limit = Limit::nano_dollars(20 * USED).per_day().fixed();
     let (sandbox, pool) = accounts(1, |_| vec![]);
     let sandbox = sandbox.answer(Script::new().tokens(100)).build();
@@ -177,7 +177,7 @@ async fn it_is_told_once_in_each_window_when_four_fifths_are_spent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_nobody_knows_the_price_of_is_told_or_refused() {
+async fn a_request_without_a_known_price_is_reported_or_refused() {
     for refuse in [false, true] {
         let (sandbox, pool) = accounts(1, |_| vec![Limit::dollars(1).per_day().fixed()]);
         let sandbox = sandbox.build();
@@ -203,7 +203,7 @@ async fn what_nobody_knows_the_price_of_is_told_or_refused() {
 }
 
 #[test]
-fn a_budget_that_cannot_be_is_told() {
+fn an_invalid_budget_is_reported() {
     let (_, pool) = accounts(1, |_| vec![]);
     let none = Limit::dollars(0).per_day();
     let pool = pool.budget("t", none.clone()).tag_budget(none.models("m"));

@@ -95,7 +95,7 @@ async fn a_set_is_changed_as_a_whole_or_not_at_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_stays_keeps_its_count_and_one_that_is_new_begins() {
+async fn a_limit_that_stays_keeps_its_count_and_a_new_one_starts_at_zero() {
     let pool = pool([org("a", an_hour(10), &["a1"])]);
     let held: Vec<_> = (0..8).map(|_| send(lease(&pool).unwrap())).collect();
     pool.apply([org("a", an_hour(10), &["a1", "a2"])]).unwrap();
@@ -122,7 +122,7 @@ async fn a_limit_that_stays_keeps_its_count_and_one_that_is_new_begins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_after_the_other_is_the_order_that_was_declared_last() {
+async fn a_sequential_strategy_uses_the_latest_declared_order() {
     let orgs = |names: &[&str]| {
         let org = |name: &&str| org(name, an_hour(1), &[&format!("{name}1")]);
         names.iter().map(org).collect::<Vec<_>>()
@@ -151,7 +151,7 @@ async fn one_after_the_other_is_the_order_that_was_declared_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_is_served_by_a_new_key_and_told_when_the_last_is_gone() {
+async fn a_waiting_request_gets_a_new_key_and_fails_when_the_last_key_is_removed() {
     let slow = || Limit::requests(1).per_minute();
     let pool = pool([org("a", slow(), &["a1"])]);
     let _held = send(lease(&pool).unwrap());
@@ -181,7 +181,7 @@ async fn whoever_waits_is_served_by_a_new_key_and_told_when_the_last_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_removed_key_ends_what_it_has_begun_and_begins_nothing() {
+async fn a_removed_key_ends_its_requests_and_gets_no_new_one() {
     let pool = pool([org("a", an_hour(100), &["a1", "a2"])]);
     let leases: Vec<_> = (0..10).map(|_| send(lease(&pool).unwrap())).collect();
     let mut drained = task::spawn(pool.remove("a1").unwrap());
@@ -206,7 +206,7 @@ async fn a_removed_key_ends_what_it_has_begun_and_begins_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_back_before_it_has_left_goes_on_as_what_it_was() {
+async fn a_key_that_returns_before_it_is_drained_keeps_its_state() {
     let set = || [org("a", an_hour(10), &["a1"]), org("b", an_hour(1), &["b1"])];
     let pool = pool(set());
     let leases: Vec<_> = (0..11).map(|_| send(lease(&pool).unwrap())).collect();
@@ -248,7 +248,7 @@ async fn a_new_secret_revives_and_refusals_of_the_old_one_do_not_kill_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_key_does_not_have_to_catch_up() {
+async fn a_new_key_gets_its_share_and_does_not_catch_up() {
     let pool = pool([Account::new("a").key(key("a1"))]);
     (0..1_000).for_each(|_| drop(send(lease(&pool).unwrap())));
     pool.insert(Account::new("a").key(key("a2"))).unwrap();
@@ -263,7 +263,7 @@ async fn a_new_key_does_not_have_to_catch_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_has_its_day() {
+async fn an_expiring_key_is_reported_and_then_not_used() {
     const DAY: Duration = Duration::from_secs(86_400);
     #[expect(clippy::disallowed_methods, reason = "an expiry date is a time of day")]
     let now = std::time::SystemTime::now();
@@ -295,7 +295,7 @@ async fn a_key_has_its_day() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_for_a_key_whose_time_is_over_is_told_so() {
+async fn a_request_that_waits_for_an_expired_key_fails() {
     #[expect(clippy::disallowed_methods, reason = "an expiry date is a time of day")]
     let expires = std::time::SystemTime::now() + Duration::from_secs(20);
     let limit = Limit::requests(1).per_minute();
@@ -310,7 +310,7 @@ async fn whoever_waits_for_a_key_whose_time_is_over_is_told_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn adding_says_what_is_wrong() {
+async fn an_invalid_insertion_is_reported() {
     let pool = pool([org("a", an_hour(10), &["a1"])]);
     let wrong = org("a", an_hour(20), &["a1"]).weight(3);
     let error = pool.insert(wrong).unwrap_err();

@@ -60,7 +60,7 @@ async fn a_debt_ends_after_a_few_periods() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn absurd_figures_are_told_and_ignored() {
+async fn impossible_usage_is_reported_and_ignored() {
     for told in [100_000_001, 9_007_199_254_740_992, u64::MAX] {
         let (waited, events) = wait_after(told).await;
         assert_eq!(waited, Duration::ZERO, "{told}");

@@ -128,7 +128,7 @@ fn all(sandbox: &Sandbox) -> u64 {
 /// Texts that have more tokens than their bytes suggest, fewer, and now more and now fewer: whatever the
 /// first estimate was worth, the limit is used, and no request is refused once some answers have come.
 #[tokio::test(start_paused = true)]
-async fn input_limits_are_used_up_whatever_a_token_is() {
+async fn input_limits_are_used_up_for_any_ratio_of_bytes_to_tokens() {
     let limit = Limit::input_tokens(20_000).per_minute();
     for (name, per_1000_bytes) in [("as estimated", 250), ("dense", 700), ("sparse", 90)] {
         let (sandbox, pool) = anthropic(&limit);
@@ -144,7 +144,7 @@ async fn input_limits_are_used_up_whatever_a_token_is() {
 /// Each prompt has another ratio, between half of what is usual and twice as much, and many are under way
 /// of which nothing is known yet.
 #[tokio::test(start_paused = true)]
-async fn prompts_of_every_kind_side_by_side_keep_the_limit() {
+async fn mixed_prompts_stay_within_the_limit() {
     let limit = Limit::input_tokens(20_000).per_minute();
     let (sandbox, pool) = anthropic(&limit);
     let count = |text: &str| text.len() as u64 * (125 + text.len() as u64 * 37 % 375) / 1_000;
@@ -170,7 +170,7 @@ async fn limits_on_all_tokens_are_used_up_too() {
 
 /// Who can count needs no answers to learn from: the very first requests keep the limit.
 #[tokio::test(start_paused = true)]
-async fn a_tokenizer_is_right_from_the_first_request_on() {
+async fn with_a_tokenizer_the_first_requests_stay_within_the_limit() {
     #[derive(Debug)]
     struct Exact;
 

@@ -177,7 +177,7 @@ fn document(noise: &[u8]) -> Value {
 }
 
 #[test]
-fn compressed_refusals_say_what_plain_ones_do() {
+fn a_compressed_refusal_is_judged_like_a_plain_one() {
     let providers = AssertUnwindSafe(all());
     bolero::check!().with_iterations(iterations()).with_type::<(u16, Vec<u8>)>().for_each(
         |(status, noise)| {
@@ -225,7 +225,7 @@ fn a_refusal_that_breaks_off_kills_no_key() {
 }
 
 #[test]
-fn durations_as_go_prints_them() {
+fn durations_in_the_format_of_go_are_read() {
     let openai = OpenAi::default();
     bolero::check!().with_iterations(iterations()).with_type::<(u8, u8, u8, u16)>().for_each(
         |(h, m, s, ms)| {
@@ -249,7 +249,7 @@ fn durations_as_go_prints_them() {
 
 /// A time is the same in every spelling, whatever our own clock says.
 #[test]
-fn dates_in_every_spelling() {
+fn dates_are_read_in_every_format() {
     let generic = Generic::new("https://api.example.com");
     bolero::check!().with_iterations(iterations()).with_type::<(u32, u32, u64)>().for_each(
         |(sent, wait, ours)| {
@@ -357,7 +357,7 @@ fn events<'p>(framing: Framing, pieces: impl Iterator<Item = &'p [u8]>) -> Vec<V
 }
 
 #[test]
-fn events_do_not_depend_on_the_cut() {
+fn the_cut_of_a_body_does_not_change_its_events() {
     const WORDS: [&[u8]; 16] = [
         b"data:",
         b"data: ",

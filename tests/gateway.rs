@@ -81,7 +81,7 @@ async fn a_streamed_chat_completion() {
 }
 
 #[tokio::test]
-async fn an_unknown_model_is_told_what_there_is() {
+async fn an_unknown_model_is_refused_with_the_known_ones() {
     let gateway = openai().await;
     let (status, body) = gateway.json(gateway.post(CHAT, chat("claude-9", false))).await;
     assert_eq!(status, 404);
@@ -96,7 +96,7 @@ async fn an_unknown_model_is_told_what_there_is() {
 }
 
 #[tokio::test]
-async fn a_body_without_a_model_goes_to_the_first_pool_and_nonsense_nowhere() {
+async fn a_body_without_a_model_goes_to_the_first_pool_and_an_invalid_one_is_refused() {
     let gateway = openai().await;
     let (status, body) = gateway.json(gateway.get("/v1/models")).await;
     assert_eq!((status, &body["object"]), (200, &"list".into()), "{body}");
@@ -108,7 +108,7 @@ async fn a_body_without_a_model_goes_to_the_first_pool_and_nonsense_nowhere() {
 }
 
 #[tokio::test]
-async fn only_client_tokens_are_let_in_and_they_go_no_further() {
+async fn only_client_tokens_are_accepted_and_none_is_passed_on() {
     let tokens = r#"client_tokens = ["t-one", "t-two"]"#;
     let sandbox = sandbox(Dialect::OpenAi, Script::new());
     let gateway = start(one_pool("openai", tokens, "", ""), Upstream::Sandbox(sandbox)).await;
@@ -139,7 +139,7 @@ async fn only_client_tokens_are_let_in_and_they_go_no_further() {
 }
 
 #[tokio::test]
-async fn the_native_route_speaks_each_providers_own_api() {
+async fn the_native_route_serves_the_api_of_each_provider() {
     let messages = r#"{"model":"claude-sonnet-4-5","max_tokens":16,"messages":[{"role":"user","content":"Hello"}]}"#;
     let sandbox_of = |dialect| Upstream::Sandbox(sandbox(dialect, Script::new()));
     let anthropic = start(one_pool("anthropic", "", "", ""), sandbox_of(Dialect::Anthropic)).await;
@@ -200,7 +200,7 @@ async fn the_status_page_shows_the_keys_but_no_secret() {
 }
 
 #[tokio::test]
-async fn a_caller_who_hangs_up_frees_its_place() {
+async fn a_caller_that_hangs_up_frees_its_concurrency() {
     let slow = Script::new().tokens(100).gap(Duration::from_secs(3_600));
     let config = one_pool("openai", "", r#"hold_back = "0s""#, r#"limits = ["1 concurrent"]"#);
     let gateway = start(config, Upstream::Sandbox(sandbox(Dialect::OpenAi, slow))).await;
@@ -259,7 +259,7 @@ async fn http2_without_tls_is_served_too() {
 }
 
 #[tokio::test]
-async fn stopping_lets_answers_end() {
+async fn a_stop_lets_answers_end() {
     let origin = Origin::bind().await;
     let mut gateway = before(&origin).await;
     let ask = gateway.send(gateway.get("/openai/v1/models"));
@@ -282,7 +282,7 @@ async fn stopping_lets_answers_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_that_are_there_are_written_together() {
+async fn events_that_are_ready_are_written_together() {
     let origin = Origin::bind().await;
     let gateway = before(&origin).await;
     let event = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
@@ -302,7 +302,7 @@ async fn events_that_are_there_are_written_together() {
 }
 
 #[tokio::test]
-async fn tenants_call_with_tokens_of_their_own_and_are_seen_while_they_wait() {
+async fn tenants_have_their_own_tokens_and_are_listed_while_they_wait() {
     let tokens = r#"
         client_tokens = ["t"]
         [[tenant]]
@@ -340,7 +340,7 @@ async fn tenants_call_with_tokens_of_their_own_and_are_seen_while_they_wait() {
 }
 
 #[tokio::test]
-async fn in_shadow_mode_nothing_is_held_back() {
+async fn in_a_dry_run_no_request_is_held_back() {
     let sandbox = sandbox(Dialect::OpenAi, Script::new());
     let limits = r#"limits = ["2 requests/h burst 1"]"#;
     let config = one_pool("openai", "", "shadow = true", limits);

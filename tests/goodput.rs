@@ -14,7 +14,7 @@ use tower_key_rotation::{Exhausted, Limit};
 /// 200 callers, each sending its next request when the last was answered, offer twice the limits for
 /// two minutes.
 #[tokio::test(start_paused = true)]
-async fn at_twice_the_limits_nobody_is_refused_by_the_provider() {
+async fn at_twice_the_limits_the_provider_refuses_no_request() {
     let (sandbox, pool) = accounts(3, |_| per_minute(60));
     let (sandbox, pool) =
         (sandbox.build(), pool.max_wait(Duration::from_secs(30)).build().unwrap());
@@ -64,7 +64,7 @@ async fn at_twice_the_limits_nobody_is_refused_by_the_provider() {
 
 /// A 429 of ours is true: who comes back when it says so is served.
 #[tokio::test(start_paused = true)]
-async fn retry_after_is_true() {
+async fn a_request_repeated_after_retry_after_is_served() {
     let (sandbox, pool) = accounts(2, |_| vec![Limit::requests(6).per_minute().burst(1)]);
     let (sandbox, pool) = (sandbox.build(), pool.max_wait(Duration::ZERO).build().unwrap());
     let client = client(&pool, &sandbox);
@@ -86,7 +86,7 @@ async fn retry_after_is_true() {
 
 /// Who cannot be served in time is told at the door, not after having waited.
 #[tokio::test(start_paused = true)]
-async fn whoever_would_wait_in_vain_is_told_at_once() {
+async fn a_request_that_cannot_be_served_in_time_is_refused_at_once() {
     let (sandbox, pool) = accounts(1, |_| vec![Limit::requests(60).per_minute().burst(1)]);
     let (sandbox, pool) =
         (sandbox.build(), pool.max_wait(Duration::from_millis(10_500)).build().unwrap());
@@ -107,7 +107,7 @@ async fn whoever_would_wait_in_vain_is_told_at_once() {
 
 /// A line longer than allowed turns newcomers away.
 #[tokio::test(start_paused = true)]
-async fn the_line_is_bounded() {
+async fn the_queue_is_bounded() {
     let (sandbox, pool) = accounts(1, |_| vec![Limit::requests(60).per_minute().burst(1)]);
     let (sandbox, pool) = (sandbox.build(), pool.max_queued(3).build().unwrap());
     let client = client(&pool, &sandbox);

@@ -33,7 +33,7 @@ fn waiters(pool: &KeyPool, number: usize) -> Vec<Spawn<Pin<Box<Acquire>>>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_freed_slot_wakes_one() {
+async fn one_freed_slot_wakes_one_waiter() {
     let pool = pool([Limit::concurrent(1)]);
     let mut lease = Some(pool.try_acquire(&Demand::new()).unwrap());
     let mut waiters = waiters(&pool, 1_000);
@@ -52,7 +52,7 @@ async fn one_freed_slot_wakes_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_waiters_are_polled_three_times_each_at_most() {
+async fn each_of_ten_thousand_waiters_is_polled_three_times_at_most() {
     let pool = pool([Limit::requests(600_000).per_minute().burst(1)]);
     let polls = Arc::new(AtomicUsize::new(0));
     let served = Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -84,7 +84,7 @@ async fn ten_thousand_waiters_are_polled_three_times_each_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_most_of_the_line_loses_nothing() {
+async fn a_drop_of_most_waiters_forgets_no_other() {
     for seed in 0..20 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let pool = pool([Limit::requests(6_000).per_minute().burst(1), Limit::concurrent(3)]);
@@ -115,7 +115,7 @@ async fn dropping_most_of_the_line_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiter_is_told_at_its_deadline() {
+async fn a_waiter_is_refused_at_its_deadline() {
     let pool = pool([Limit::concurrent(1)]);
     let _lease = pool.try_acquire(&Demand::new()).unwrap();
     let began = tokio::time::Instant::now();
@@ -127,7 +127,7 @@ async fn a_waiter_is_told_at_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiter_that_is_never_polled_again_holds_up_nobody_for_long() {
+async fn a_waiter_that_is_not_polled_again_delays_others_only_briefly() {
     let pool = pool([Limit::requests(60).per_minute().burst(1)]);
     let taken = pool.try_acquire(&Demand::new()).map(|mut lease| {
         let mut request = http::Request::get("https://api.openai.com/").body(()).unwrap();

@@ -70,7 +70,7 @@ async fn a_model_that_works_waits_for_seconds_while_two_others_are_overloaded() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_merely_failed_is_tried_again_before_one_that_rests_is_waited_for() {
+async fn a_key_that_failed_is_tried_again_before_a_resting_key_is_awaited() {
     let account = Account::new("a").key(key("k0")).key(key("k1")).key(key("dead"));
     let pool = KeyPool::builder(OpenAi::default()).seed(1).account(account);
     let pool = pool.max_wait(Duration::from_secs(100)).build().unwrap();

@@ -72,7 +72,7 @@ fn the_readme_is_short_and_names_the_two_commands_to_try() {
     assert!(readme.lines().count() <= 200);
 }
 
-/// `tests/goodput.rs` `retry_after_is_true`: files, and behind each the names of tests in it.
+/// `tests/goodput.rs` `a_request_repeated_after_retry_after_is_served`: files, and behind each the names of tests in it.
 #[test]
 fn every_test_that_is_named_exists() {
     let mut names = 0;

@@ -39,7 +39,7 @@ fn reject_one(pool: &KeyPool) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_daily_limit_and_a_dead_key_outlive_the_process() {
+async fn a_daily_limit_and_a_dead_key_survive_a_restart() {
     let secrets = ["sk-canary-1", "sk-canary-2"];
     let first = pool(secrets, None);
     assert_eq!(sent(&first, 2), 2);
@@ -64,7 +64,7 @@ async fn a_daily_limit_and_a_dead_key_outlive_the_process() {
 }
 
 #[test]
-fn what_an_older_or_newer_version_saved_is_taken_up_as_far_as_it_is_known() {
+fn a_state_of_another_version_is_restored_as_far_as_it_is_known() {
     for text in ["{}", r#"{"salt":7,"accounts":{"org":{}},"something":"new"}"#] {
         let saved: Saved = serde_json::from_str(text).unwrap();
         assert_eq!(
@@ -76,7 +76,7 @@ fn what_an_older_or_newer_version_saved_is_taken_up_as_far_as_it_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_spent_under_a_tag_stays_spent() {
+async fn the_use_of_a_budget_survives_a_restart() {
     let daily = |requests| Limit::requests(requests).per_day().fixed();
     let pool = |saved: Saved| {
         let pool = KeyPool::builder(OpenAi::default()).key(ApiKey::new("sk-canary").id("k1"));

@@ -69,7 +69,7 @@ async fn minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_follows_its_source_and_stays_as_it_is_where_that_fails() {
+async fn a_pool_follows_its_source_and_does_not_change_if_the_source_fails() {
     let (vault, pool) = (Vault::new(&["a", "b"]), pool(&["a"]));
     let mut events = pool.events();
     let watch = tokio::spawn(pool.watch(vault.clone(), Duration::from_secs(30)));
@@ -105,7 +105,7 @@ async fn a_pool_follows_its_source_and_stays_as_it_is_where_that_fails() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_is_asked_at_different_times() {
+async fn the_loads_of_a_source_are_jittered() {
     let vault = Vault::new(&["a"]);
     let asked = Arc::new(Mutex::new(Vec::new()));
     struct Counting(Vault, Arc<Mutex<Vec<tokio::time::Instant>>>);
@@ -152,7 +152,7 @@ async fn a_file_is_read_again_when_it_changes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn that_a_pool_is_exhausted_is_told_at_its_beginning_and_its_end() {
+async fn exhaustion_is_reported_at_its_start_and_its_end() {
     let account = Account::new("a").limit(Limit::requests(60).per_minute().burst(4));
     let account = account.key(ApiKey::new("sk-a").id("a1"));
     let pool = KeyPool::builder(OpenAi::default()).account(account).build().unwrap();
@@ -179,7 +179,7 @@ async fn that_a_pool_is_exhausted_is_told_at_its_beginning_and_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn that_little_is_left_of_a_day_is_told_once_a_day() {
+async fn a_nearly_used_daily_limit_is_reported_once_a_day() {
     let day = Limit::requests(100).per_day().fixed();
     let minute = Limit::requests(5_000).per_minute();
     let account = Account::new("a").limit(day.clone()).limit(minute);

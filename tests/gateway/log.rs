@@ -74,7 +74,7 @@ fn figures(line: &str) -> [u64; 5] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_between_attempts_is_neither_the_line_nor_the_provider() {
+async fn a_pause_between_attempts_counts_neither_as_wait_nor_as_upstream_time() {
     let fake = Fake::new(|_| refusal(500, &[], "{}"));
     let (_, router) = router_before(&fake, two_accounts("openai", ""));
     let (status, line) = line(&router, ask(false)).await;
@@ -89,7 +89,7 @@ async fn a_pause_between_attempts_is_neither_the_line_nor_the_provider() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_is_the_line_of_all_attempts() {
+async fn a_wait_is_the_time_of_all_attempts_in_the_queue() {
     let config = one_pool("openai", "", "", r#"limits = ["1 concurrent"]"#);
     let router = router(config, |seen| {
         let first = refusal(429, &[("retry-after", "5")], RATE);
@@ -113,7 +113,7 @@ async fn a_wait_is_the_line_of_all_attempts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_in_vain_has_waited_and_who_is_turned_away_has_not() {
+async fn a_timeout_in_the_queue_has_a_wait_and_a_refusal_at_once_has_none() {
     let lines = "max_wait = \"1s\"";
     let router = router(one_pool("openai", "", lines, r#"limits = ["1 concurrent"]"#), ok);
     // It holds the only place until it is dropped.
@@ -131,7 +131,7 @@ async fn who_waits_in_vain_has_waited_and_who_is_turned_away_has_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_hangs_up_leaves_what_was_spent_until_then() {
+async fn a_caller_that_hangs_up_leaves_a_line_with_the_times_so_far() {
     let router = router(two_accounts("openai", ""), ok);
     lines();
     let call = send(&router, ask(false));
@@ -142,7 +142,7 @@ async fn who_hangs_up_leaves_what_was_spent_until_then() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_hangs_up_in_a_pause_has_paused() {
+async fn a_caller_that_hangs_up_in_a_pause_leaves_a_line_with_the_pause() {
     let router = router(two_accounts("openai", ""), |_| refusal(500, &[], "{}"));
     lines();
     // The first pause is 125 ms at least.
@@ -155,7 +155,7 @@ async fn who_hangs_up_in_a_pause_has_paused() {
 
 /// A provider's connection stays open behind the last event.
 #[tokio::test]
-async fn a_stream_is_whole_once_its_last_event_was_passed_on() {
+async fn a_stream_is_complete_when_its_last_event_was_passed_on() {
     let delta = "event: response.output_text.delta\ndata: {\"delta\":\"x\"}\n\n";
     let responses = r#"{"model":"gpt-4o","stream":true,"input":"Hello"}"#;
     for (path, body, events, is_whole) in [
@@ -189,7 +189,7 @@ async fn a_stream_is_whole_once_its_last_event_was_passed_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn callers_who_are_refused_leave_a_line_with_the_reason_and_without_their_secrets() {
+async fn a_refused_caller_leaves_a_line_with_the_reason_and_without_its_secrets() {
     let before = "client_tokens = [\"t-canary\"]\nadmin_token = \"a-canary\"";
     let router = router(one_pool("openai", before, "models = [\"gpt-*\"]", ""), ok);
     let with = |token: &'static str, mut request: Request<Body>| {
@@ -231,7 +231,7 @@ async fn callers_who_are_refused_leave_a_line_with_the_reason_and_without_their_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_breaks_off_on_its_way_to_the_provider_is_the_callers() {
+async fn a_body_that_breaks_off_while_it_is_sent_is_the_callers_fault() {
     let fake = Fake::new(ok);
     let (_, router) = router_before(&fake, two_accounts("openai", ""));
     // Longer than what is kept to be sent again: it is passed on as it comes.
@@ -250,7 +250,7 @@ async fn a_body_that_breaks_off_on_its_way_to_the_provider_is_the_callers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_of_ours_tell_sdks_that_they_are_and_whether_to_try_again() {
+async fn refusals_of_the_pool_are_marked_and_say_whether_to_try_again() {
     let limit = r#"limits = ["1 requests/h"]"#;
     let router = router(one_pool("openai", "", "max_wait = \"1s\"", limit), ok);
     let told = |answer: &Response<Body>| {

@@ -143,7 +143,7 @@ fn is_whole(config: &Path) -> bool {
 }
 
 #[tokio::test]
-async fn what_was_used_outlives_a_kill() {
+async fn usage_survives_a_kill() {
     let (sandbox, config) = furnish("killed", "").await;
     let first = Process::start(&config);
     for stream in [false, true, false] {
@@ -184,7 +184,7 @@ async fn what_was_used_outlives_a_kill() {
 }
 
 #[tokio::test]
-async fn a_daily_quota_and_a_dead_key_outlive_a_kill() {
+async fn a_daily_quota_and_a_dead_key_survive_a_kill() {
     let limit = r#"limits = ["5 requests/day burst 5"]"#;
     let (sandbox, config) = furnish("quota", limit).await;
     let first = Process::start(&config);

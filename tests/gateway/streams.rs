@@ -74,7 +74,7 @@ async fn accounts_out(gateway: &Started) -> usize {
 }
 
 #[tokio::test]
-async fn an_error_before_content_is_not_seen() {
+async fn an_error_before_content_is_hidden_from_the_caller() {
     for (dialect, path, body, preludes, error) in STYLES {
         let (gateway, fake) = gateway(dialect, "").await;
         assert!(fake.fail(Fault::stream_quota_error(preludes, 1)));
@@ -88,7 +88,7 @@ async fn an_error_before_content_is_not_seen() {
 }
 
 #[tokio::test]
-async fn an_error_after_content_is_seen_once() {
+async fn an_error_after_content_is_passed_on_once() {
     for (dialect, path, body, preludes, error) in STYLES {
         let (gateway, fake) = gateway(dialect, "").await;
         assert!(fake.fail(Fault::stream_quota_error(preludes + 1, 1)));
@@ -105,7 +105,7 @@ async fn an_error_after_content_is_seen_once() {
 }
 
 #[tokio::test]
-async fn when_all_fail_the_last_stream_is_passed_on() {
+async fn if_all_accounts_fail_the_last_stream_is_passed_on() {
     for (dialect, path, body, preludes, error) in STYLES {
         let (gateway, fake) = gateway(dialect, "").await;
         assert!(fake.fail(Fault::stream_quota_error(preludes, 9)));
@@ -117,7 +117,7 @@ async fn when_all_fail_the_last_stream_is_passed_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_stops_is_ended_and_one_that_does_not_begin_is_tried_elsewhere() {
+async fn a_stalled_stream_is_ended_and_one_without_a_start_is_retried() {
     let (path, hour) = ("/v1/chat/completions", Duration::from_secs(3_600));
     let (gateway, fake) = gateway(Dialect::OpenAi, "first_token = \"20s\"\nidle = \"20s\"").await;
     assert!(fake.fail(Fault::stall_streams(1, hour, 1)));

@@ -89,7 +89,7 @@ async fn a_key_that_is_switched_off_is_not_used_until_it_is_switched_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_said_to_be_good_is_used_at_once() {
+async fn a_revived_key_is_used_at_once() {
     let fake = Fake::new(|seen: &Seen| {
         let rejected =
             r#"{"error":{"message":"Incorrect API key provided","code":"invalid_api_key"}}"#;
@@ -119,7 +119,7 @@ async fn a_key_that_is_said_to_be_good_is_used_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_there_is_not_is_told() {
+async fn an_unknown_pool_key_or_action_is_reported() {
     let running = Running::new(&Fake::new(ok), config(ADMIN));
     for (path, word) in [
         ("nobody/k1/disable", "pool \"nobody\""),
@@ -136,7 +136,7 @@ async fn what_there_is_not_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_who_has_the_admin_token_may_and_no_web_page_of_another_site() {
+async fn actions_need_the_admin_token_and_no_foreign_web_page() {
     let tokens = format!("client_tokens = [\"t-canary\"]\n{ADMIN}");
     let running = Running::new(&Fake::new(ok), config(&tokens));
     let (admin, path) = (("x-api-key", "a-canary"), "openai/k1/disable");
@@ -157,7 +157,7 @@ async fn only_who_has_the_admin_token_may_and_no_web_page_of_another_site() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_still_off_after_a_reload_and_a_restart() {
+async fn a_disabled_key_stays_off_after_a_reload_and_a_restart() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("switched");
     drop(fs::remove_dir_all(&folder));
     fs::create_dir_all(&folder).unwrap();

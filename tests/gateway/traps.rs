@@ -311,7 +311,7 @@ fn headers() -> Vec<Trap> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_trap_is_seen_through() {
+async fn every_refusal_of_the_table_has_its_effect() {
     for trap in [too_many(), forbidden(), failing(), bodies(), headers()].into_iter().flatten() {
         check(&trap).await;
     }

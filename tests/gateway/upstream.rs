@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn headers_of_one_connection_stay_on_it() {
+async fn headers_of_one_connection_are_not_passed_on() {
     let origin = Origin::bind().await;
     let gateway = before(&origin).await;
     let mut request = gateway.post("/openai/v1/x?a=1&key=caller&b=2", "{}");
@@ -72,7 +72,7 @@ fn served(origin: Origin) -> UnboundedReceiver<String> {
 }
 
 #[tokio::test]
-async fn a_key_with_an_endpoint_of_its_own_is_sent_there_and_nowhere_else() {
+async fn a_key_with_its_own_endpoint_is_sent_only_there() {
     let (origin, own) = (Origin::bind().await, Origin::bind().await);
     let base = format!("base_url = \"{}/base\"", origin.url);
     let endpoint = format!("endpoint = \"{}/eu\"", own.url);

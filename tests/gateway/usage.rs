@@ -31,7 +31,7 @@ async fn ask(gateway: &Started, model: &str, stream: bool, tag: Option<&'static 
 }
 
 #[tokio::test]
-async fn it_is_told_by_whatever_is_asked_in_both_formats() {
+async fn usage_is_reported_by_each_dimension_in_both_formats() {
     let (gateway, fake) = gateway("").await;
     ask(&gateway, "gpt-4o", false, Some(b"team-a")).await;
     ask(&gateway, "gpt-4o", false, Some(b"team-a")).await;
@@ -69,7 +69,7 @@ async fn it_is_told_by_whatever_is_asked_in_both_formats() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_stops_writes_all_there_is() {
+async fn a_gateway_that_stops_writes_all_usage() {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("stopped");
     drop(fs::remove_dir_all(&folder));
     fs::create_dir_all(&folder).unwrap();
@@ -87,7 +87,7 @@ async fn a_gateway_that_stops_writes_all_there_is() {
 }
 
 #[tokio::test]
-async fn only_the_admin_sees_it() {
+async fn only_the_admin_sees_usage() {
     let (gateway, _) = gateway("client_tokens = [\"t-one\"]\nadmin_token = \"a-canary\"").await;
     let with = |token| {
         let mut request = gateway.get("/-/usage?by=key");
@@ -102,7 +102,7 @@ async fn only_the_admin_sees_it() {
 }
 
 #[tokio::test]
-async fn a_tag_goes_no_further_and_is_bounded() {
+async fn a_tag_is_not_passed_on_and_is_bounded() {
     let origin = Origin::bind().await;
     let base = format!("base_url = {:?}", origin.url);
     let before = "[usage]\ntag_header = \"x-cost-centre\"";
@@ -120,7 +120,7 @@ async fn a_tag_goes_no_further_and_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_tenant_without_a_tag_is_booked_under_its_name() {
+async fn a_request_without_a_tag_is_recorded_under_its_tenant() {
     let tenant = "[[tenant]]\nname = \"team-b\"\ntokens = [\"t-team\"]";
     let (gateway, _) = gateway(&format!("client_tokens = [\"t-one\"]\n{tenant}")).await;
     for (token, tag) in [("t-team", None), ("t-team", Some("x")), ("t-one", None)] {

@@ -179,7 +179,7 @@ fn check(provider: &dyn Provider, rows: &[Row]) {
 
 /// A status alone is no proof, and blames no more of a key than its use for one operation and
 /// model.
-fn statuses_alone_prove_little(provider: &dyn Provider) {
+fn a_status_alone_proves_little(provider: &dyn Provider) {
     for status in 400..=599 {
         let ruling = judged(provider, status, &HeaderMap::new(), "");
         if ruling.verdict.is_refusal() {
@@ -202,7 +202,7 @@ struct Shown {
 fn table(provider: &dyn Provider, rows: &[Row]) -> Shown {
     check(provider, rows);
     check(provider, BARE);
-    statuses_alone_prove_little(provider);
+    a_status_alone_proves_little(provider);
     let facts = provider.spec();
     let own = facts.rules.iter().filter(|rule| {
         rule.name().split_once('/').is_some_and(|(dialect, _)| dialect == facts.name)

@@ -79,7 +79,7 @@ async fn is_the_callers_fault(mut stream: TcpStream, what: &str) {
 }
 
 #[tokio::test]
-async fn b11_chunks_that_are_none() {
+async fn an_invalid_chunk_rests_nothing() {
     let (gateway, fake) = before(2).await;
     for number in 0..30 {
         let mut stream = connect(&gateway).await;
@@ -92,7 +92,7 @@ async fn b11_chunks_that_are_none() {
 }
 
 #[tokio::test]
-async fn b11_bodies_that_end_early() {
+async fn a_body_that_ends_early_rests_nothing() {
     let (gateway, fake) = before(2).await;
     for number in 0..30 {
         let mut stream = connect(&gateway).await;
@@ -105,7 +105,7 @@ async fn b11_bodies_that_end_early() {
 }
 
 #[tokio::test]
-async fn b11_connections_that_are_reset() {
+async fn a_reset_connection_rests_nothing() {
     for accounts in [1, 3] {
         let (gateway, fake) = before(accounts).await;
         for number in 0..30 {
@@ -124,7 +124,7 @@ async fn b11_connections_that_are_reset() {
 }
 
 #[tokio::test]
-async fn b11_forms_and_long_bodies_that_break_off_on_their_way() {
+async fn a_form_or_long_body_that_breaks_off_rests_nothing() {
     let (gateway, fake) = before(2).await;
     let part = "--x\r\ncontent-disposition: form-data; name=\"file\"\r\n\r\n";
     for _ in 0..30 {
@@ -158,7 +158,7 @@ async fn b11_forms_and_long_bodies_that_break_off_on_their_way() {
 }
 
 #[tokio::test]
-async fn b11_http2_streams_that_are_reset() {
+async fn a_reset_http2_stream_rests_nothing() {
     let (gateway, fake) = before(2).await;
     let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
     for number in 0..30 {
@@ -176,7 +176,7 @@ async fn b11_http2_streams_that_are_reset() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b11_callers_who_hang_up() {
+async fn a_caller_that_hangs_up_rests_nothing() {
     let running = run(pool("openai", 2, "max_wait = \"50ms\""), ok);
     for number in 0..60 {
         // Before the provider has answered, at the same time, and while the answer is read.
@@ -187,7 +187,7 @@ async fn b11_callers_who_hang_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b11_bodies_that_fail_in_this_process() {
+async fn a_body_that_fails_in_this_process_rests_nothing() {
     let running = run(pool("openai", 2, "max_wait = \"50ms\""), ok);
     for number in 0..30 {
         let frames = [Ok(Frame::data(Bytes::from_static(SOME.as_bytes()))), Err("broken off")];

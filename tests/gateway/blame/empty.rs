@@ -57,28 +57,28 @@ async fn check(provider: &str, events: Events, ask: Ask) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b14_empty_streams() {
+async fn an_empty_stream_sends_the_request_to_another_account() {
     for events in EMPTY {
         check("openai", events, chat_stream).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn b14_empty_streams_of_anthropic() {
+async fn an_empty_stream_of_anthropic_sends_the_request_to_another_account() {
     for events in EMPTY_MESSAGE {
         check("anthropic", events, claude_stream).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn b14_empty_streams_of_gemini() {
+async fn an_empty_stream_of_gemini_sends_the_request_to_another_account() {
     for events in EMPTY_CONTENT {
         check("gemini", events, gemini_stream).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn b14_empty_streams_of_responses() {
+async fn an_empty_stream_of_responses_sends_the_request_to_another_account() {
     let events: Events = &[
         "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r\",\"status\":\"in_progress\",\"output\":[]}}",
         "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\",\"status\":\"completed\",\"output\":[]}}",
@@ -98,7 +98,7 @@ async fn b14_empty_streams_of_responses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b14_an_empty_stream_takes_nothing_from_others() {
+async fn an_empty_stream_rests_nothing_for_others() {
     let running = run(pool("openai", 2, ""), |seen| {
         if seen.says("nothing") { stream(&[ROLE, STOP, DONE]) } else { ok(seen) }
     });
@@ -112,7 +112,7 @@ async fn b14_an_empty_stream_takes_nothing_from_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b14_streams_without_text_that_have_something_in_them() {
+async fn a_stream_with_content_but_without_text_is_an_answer() {
     let openai: [Events; 4] = [
         &[
             r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":null,"tool_calls":[{"index":0,"id":"c","type":"function","function":{"name":"f","arguments":""}}]},"finish_reason":null}]}"#,

@@ -20,7 +20,7 @@ async fn check(what: &str, provider: &str, body: &'static str, ask: Ask) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b13_errors_as_json() {
+async fn an_error_inside_a_200_sends_the_request_to_another_account() {
     for (what, body) in [
         (
             "a rate",
@@ -48,7 +48,7 @@ async fn b13_errors_as_json() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b13_errors_as_json_of_other_providers() {
+async fn an_error_inside_a_200_of_other_providers_sends_the_request_to_another_account() {
     let balance = r#"{"error":{"message":"Insufficient Balance","type":"unknown_error","param":null,"code":"invalid_request_error"}}"#;
     check("DeepSeek's balance", "deepseek", balance, chat).await;
     let overloaded =
@@ -63,7 +63,7 @@ async fn b13_errors_as_json_of_other_providers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b13_errors_as_json_to_who_asked_for_a_stream() {
+async fn a_json_error_in_place_of_a_stream_sends_the_request_to_another_account() {
     let rate = r#"{"error":{"message":"Rate limit reached for gpt-4o","type":"tokens","code":"rate_limit_exceeded"}}"#;
     check("OpenAI", "openai", rate, chat_stream).await;
     let overloaded =
@@ -74,7 +74,7 @@ async fn b13_errors_as_json_to_who_asked_for_a_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b13_a_mistake_of_the_callers_is_asked_about_once() {
+async fn a_faulty_request_refused_inside_a_200_is_sent_twice_at_most() {
     let body = r#"{"error":{"message":"Invalid value for 'messages'.","type":"invalid_request_error","param":"messages","code":"invalid_value"}}"#;
     let running = run(pool("openai", 3, ""), move |seen| {
         if seen.says("mistake") { refusal(200, &[], body) } else { ok(seen) }
@@ -89,7 +89,7 @@ async fn b13_a_mistake_of_the_callers_is_asked_about_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b13_answers_that_look_like_errors_are_answers() {
+async fn an_answer_that_looks_like_an_error_is_an_answer() {
     for body in [
         r#"{"id":"r","object":"response","status":"completed","error":null,"output":[]}"#,
         r#"{"error":null,"choices":[{"message":{"role":"assistant","content":"{\"error\":{\"code\":\"invalid_api_key\"}}"}}]}"#,

@@ -17,7 +17,7 @@ struct Refusing {
     ask: Ask,
 }
 
-const B6: Refusing = Refusing {
+const FORBIDDEN_ACCOUNT: Refusing = Refusing {
     what: "403 without a word why",
     provider: "openai",
     accounts: 3,
@@ -62,27 +62,27 @@ async fn check(case: &Refusing) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b6_an_account_that_says_forbidden() {
-    check(&B6).await;
+async fn an_account_that_answers_forbidden_is_replaced_by_others() {
+    check(&FORBIDDEN_ACCOUNT).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b6_an_account_that_says_nothing() {
-    let bare = Refusing { what: "401 and nothing else", ..B6 };
+async fn an_account_that_refuses_without_a_reason_is_replaced_by_others() {
+    let bare = Refusing { what: "401 and nothing else", ..FORBIDDEN_ACCOUNT };
     check(&Refusing { reply: || refusal(401, &[], ""), ..bare }).await;
     check(&Refusing { reply: || refusal(401, &[], "{}"), bad: 1, accounts: 2, ..bare }).await;
     let reply = || refusal(403, &[("content-type", "text/plain")], "Access denied");
-    check(&Refusing { what: "403 in plain text", bad: 8, accounts: 8, reply, ..B6 }).await;
+    check(&Refusing { what: "403 in plain text", bad: 8, accounts: 8, reply, ..FORBIDDEN_ACCOUNT }).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b6_an_account_that_refuses_streams_and_listings() {
-    check(&Refusing { what: "403 of streams", ask: chat_stream, ..B6 }).await;
-    check(&Refusing { what: "403 of listings", ask: || get("/openai/v1/files"), ..B6 }).await;
+async fn an_account_that_refuses_streams_or_lists_is_replaced_by_others() {
+    check(&Refusing { what: "403 of streams", ask: chat_stream, ..FORBIDDEN_ACCOUNT }).await;
+    check(&Refusing { what: "403 of listings", ask: || get("/openai/v1/files"), ..FORBIDDEN_ACCOUNT }).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b6_an_account_of_other_providers() {
+async fn a_refusing_account_of_other_providers_is_replaced_by_others() {
     check(&Refusing {
         what: "403 of Anthropic",
         provider: "anthropic",
@@ -92,7 +92,7 @@ async fn b6_an_account_of_other_providers() {
             refusal(403, &[], body)
         },
         ask: claude,
-        ..B6
+        ..FORBIDDEN_ACCOUNT
     })
     .await;
     check(&Refusing {
@@ -100,7 +100,7 @@ async fn b6_an_account_of_other_providers() {
         provider: "anthropic",
         reply: || refusal(401, &[], ""),
         ask: claude_stream,
-        ..B6
+        ..FORBIDDEN_ACCOUNT
     })
     .await;
     check(&Refusing {
@@ -111,13 +111,13 @@ async fn b6_an_account_of_other_providers() {
             refusal(403, &[], body)
         },
         ask: gemini,
-        ..B6
+        ..FORBIDDEN_ACCOUNT
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b6_an_account_that_is_forbidden_for_a_while() {
+async fn an_account_that_is_forbidden_for_a_while_is_used_again() {
     let running = run(pool("openai", 3, ""), |seen| {
         let is_out = seen.is_of(2) && seen.is_before(60.0);
         if is_out { refusal(403, &[], FORBIDDEN) } else { ok(seen) }
@@ -132,7 +132,7 @@ async fn b6_an_account_that_is_forbidden_for_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b6_two_accounts_of_four_that_refuse() {
+async fn two_refusing_accounts_of_four_are_replaced_by_others() {
     let running = run(pool("openai", 4, ""), |seen| {
         if seen.is_of(1) || seen.is_of(4) { refusal(401, &[], "") } else { ok(seen) }
     });

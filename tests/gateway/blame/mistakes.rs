@@ -19,7 +19,7 @@ struct Mistake {
     right: Ask,
 }
 
-const B3: Mistake = Mistake {
+const UNKNOWN_ORGANISATION: Mistake = Mistake {
     what: "an organisation that does not exist",
     provider: "openai",
     accounts: 3,
@@ -61,26 +61,26 @@ async fn check(case: &Mistake) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b3_an_organisation_that_does_not_exist() {
-    check(&B3).await;
+async fn an_unknown_organisation_is_shown_to_three_accounts_at_most() {
+    check(&UNKNOWN_ORGANISATION).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b3_an_organisation_before_other_numbers_of_keys() {
+async fn an_unknown_organisation_rests_nothing_for_any_number_of_keys() {
     for accounts in [1, 2, 12] {
-        check(&Mistake { accounts, ..B3 }).await;
+        check(&Mistake { accounts, ..UNKNOWN_ORGANISATION }).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn b3_a_project_that_is_not_theirs() {
+async fn a_foreign_project_rests_nothing() {
     check(&Mistake {
         what: "a project of another organisation, as a stream",
         is_wrong: |seen| seen.headers.contains_key("openai-project"),
         body: r#"{"error":{"message":"OpenAI-Project header should match project for API key","type":"invalid_request_error","param":null,"code":"mismatched_project"}}"#,
         wrong: || with("openai-project", "proj_typo", chat_stream()),
         right: chat_stream,
-        ..B3
+        ..UNKNOWN_ORGANISATION
     })
     .await;
     check(&Mistake {
@@ -89,13 +89,13 @@ async fn b3_a_project_that_is_not_theirs() {
         status: 403,
         body: r#"{"error":{"message":"Forbidden"}}"#,
         wrong: || with("openai-project", "proj_typo", chat()),
-        ..B3
+        ..UNKNOWN_ORGANISATION
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b3_headers_of_other_providers() {
+async fn wrong_headers_of_other_providers_rest_nothing() {
     check(&Mistake {
         what: "a workspace of Anthropic",
         provider: "anthropic",
@@ -103,7 +103,7 @@ async fn b3_headers_of_other_providers() {
         body: r#"{"type":"error","error":{"type":"authentication_error","message":"Workspace wrkspc_typo is not accessible with this API key."}}"#,
         wrong: || with("anthropic-workspace-id", "wrkspc_typo", claude()),
         right: claude,
-        ..B3
+        ..UNKNOWN_ORGANISATION
     })
     .await;
     check(&Mistake {
@@ -114,13 +114,13 @@ async fn b3_headers_of_other_providers() {
         body: r#"{"error":{"code":403,"message":"Caller does not have required permission to use project typo.","status":"PERMISSION_DENIED","details":[{"reason":"USER_PROJECT_DENIED"}]}}"#,
         wrong: || with("x-goog-user-project", "typo", gemini()),
         right: gemini,
-        ..B3
+        ..UNKNOWN_ORGANISATION
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b3_an_organisation_that_one_account_is_in() {
+async fn an_organisation_of_one_account_rests_nothing_of_others() {
     let answer = |seen: &Seen| {
         let is_foreign = seen.headers.contains_key("openai-organization") && !seen.is_of(2);
         if is_foreign { refusal(401, &[], NO_SUCH_ORGANIZATION) } else { ok(seen) }

@@ -79,7 +79,7 @@ fn is_responses(seen: &Seen) -> bool {
     seen.path == "/v1/responses"
 }
 
-const B1: Forbidden = Forbidden {
+const RESPONSES_WITHOUT_SCOPE: Forbidden = Forbidden {
     what: "responses without their scope",
     provider: "openai",
     accounts: 2,
@@ -91,17 +91,17 @@ const B1: Forbidden = Forbidden {
 };
 
 #[tokio::test(start_paused = true)]
-async fn b1_a_missing_scope_is_of_its_operation() {
-    check(&B1).await;
+async fn a_missing_scope_rests_only_its_operation() {
+    check(&RESPONSES_WITHOUT_SCOPE).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b1_a_missing_scope_of_a_lone_key() {
-    check(&Forbidden { accounts: 1, ..B1 }).await;
+async fn a_missing_scope_of_a_single_key_rests_only_its_operation() {
+    check(&Forbidden { accounts: 1, ..RESPONSES_WITHOUT_SCOPE }).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b1_a_missing_scope_as_403_and_of_streams() {
+async fn a_missing_scope_as_403_or_in_streams_rests_only_its_operation() {
     check(&Forbidden {
         status: 403,
         wrong: || {
@@ -109,20 +109,20 @@ async fn b1_a_missing_scope_as_403_and_of_streams() {
             post("/v1/responses", &json!({"model": "gpt-4o", "stream": true, "input": input}))
         },
         right: chat_stream,
-        ..B1
+        ..RESPONSES_WITHOUT_SCOPE
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b1_a_missing_scope_of_embeddings_and_of_files() {
+async fn a_missing_scope_of_embeddings_or_files_rests_only_its_operation() {
     check(&Forbidden {
         what: "embeddings without their scope",
         is_forbidden: |seen| seen.path == "/v1/embeddings",
         body: r#"{"error":{"message":"You have insufficient permissions for this operation. Missing scopes: model.request. Check that you have the correct role in your organization.","type":"invalid_request_error","param":null,"code":"missing_scope"}}"#,
         // Of a model that chats are for as well.
         wrong: || post("/v1/embeddings", &json!({"model": "gpt-4o", "input": question()})),
-        ..B1
+        ..RESPONSES_WITHOUT_SCOPE
     })
     .await;
     check(&Forbidden {
@@ -132,13 +132,13 @@ async fn b1_a_missing_scope_of_embeddings_and_of_files() {
         status: 403,
         wrong: || get("/v1/files"),
         accounts: 3,
-        ..B1
+        ..RESPONSES_WITHOUT_SCOPE
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b1_a_scope_that_one_key_lacks_is_asked_for_again_once_it_may_be_there() {
+async fn a_key_without_a_scope_is_tried_again_after_its_rest() {
     let granted = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let is_granted = std::sync::Arc::clone(&granted);
     let running = run(pool("openai", 2, "strategy = \"round_robin\""), move |seen| {
@@ -160,7 +160,7 @@ async fn b1_a_scope_that_one_key_lacks_is_asked_for_again_once_it_may_be_there()
 }
 
 #[tokio::test(start_paused = true)]
-async fn b1_what_no_key_may_is_asked_again_once_it_may() {
+async fn an_operation_that_no_key_may_do_is_tried_again_later() {
     let running = run(pool("openai", 2, ""), |seen| {
         let lacks = is_responses(seen) && seen.is_before(600.0);
         if lacks { refusal(401, &[], MISSING_SCOPE) } else { ok(seen) }
@@ -175,7 +175,7 @@ fn has_beta(seen: &Seen) -> bool {
     seen.headers.contains_key("anthropic-beta")
 }
 
-const B2: Forbidden = Forbidden {
+const UNKNOWN_BETA: Forbidden = Forbidden {
     what: "a beta that no account has",
     provider: "anthropic",
     accounts: 2,
@@ -187,19 +187,19 @@ const B2: Forbidden = Forbidden {
 };
 
 #[tokio::test(start_paused = true)]
-async fn b2_a_beta_that_no_account_has() {
-    check(&B2).await;
+async fn a_beta_that_no_account_has_affects_no_other_request() {
+    check(&UNKNOWN_BETA).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b2_a_beta_of_a_lone_key_and_in_streams() {
-    check(&Forbidden { accounts: 1, ..B2 }).await;
+async fn a_forbidden_beta_of_a_single_key_or_in_streams_affects_no_other_request() {
+    check(&Forbidden { accounts: 1, ..UNKNOWN_BETA }).await;
     let wrong = || with("anthropic-beta", "context-1m-2025-08-07", claude_stream());
-    check(&Forbidden { accounts: 3, wrong, right: claude_stream, ..B2 }).await;
+    check(&Forbidden { accounts: 3, wrong, right: claude_stream, ..UNKNOWN_BETA }).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b2_a_path_that_no_account_has() {
+async fn a_path_that_no_account_has_affects_no_other_request() {
     check(&Forbidden {
         what: "batches of Anthropic",
         is_forbidden: |seen| seen.path == "/v1/messages/batches",
@@ -208,7 +208,7 @@ async fn b2_a_path_that_no_account_has() {
             let requests = json!([{"custom_id": "a", "params": params}]);
             post("/anthropic/v1/messages/batches", &json!({"requests": requests}))
         },
-        ..B2
+        ..UNKNOWN_BETA
     })
     .await;
     check(&Forbidden {
@@ -221,18 +221,18 @@ async fn b2_a_path_that_no_account_has() {
             post("/gemini/v1beta/cachedContents", &json!({"model": model, "contents": []}))
         },
         right: gemini,
-        ..B2
+        ..UNKNOWN_BETA
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b2_a_beta_that_one_account_has() {
+async fn a_beta_that_one_account_has_affects_no_other_request() {
     let running = run(pool("anthropic", 2, ""), |seen| {
         let lacks = has_beta(seen) && seen.is_of(1);
         if lacks { refusal(403, &[], PERMISSION) } else { ok(seen) }
     });
-    for told in running.pace(20, Duration::from_secs(1), B2.wrong).await {
+    for told in running.pace(20, Duration::from_secs(1), UNKNOWN_BETA.wrong).await {
         told.is_answered_at_once("one account has the beta");
     }
     // The first account may rest for messages, but not for ever.
@@ -241,7 +241,7 @@ async fn b2_a_beta_that_one_account_has() {
     running.all_is_well(2, claude, "plain messages need no beta").await;
 }
 
-const B5: Forbidden = Forbidden {
+const ADMINISTRATION: Forbidden = Forbidden {
     what: "administration with ordinary keys",
     provider: "anthropic",
     accounts: 50,
@@ -253,18 +253,18 @@ const B5: Forbidden = Forbidden {
 };
 
 #[tokio::test(start_paused = true)]
-async fn b5_administration_does_not_show_itself_to_fifty_keys() {
-    check(&B5).await;
+async fn a_forbidden_administration_request_is_not_tried_with_fifty_keys() {
+    check(&ADMINISTRATION).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b5_administration_with_two_keys_and_with_one() {
-    check(&Forbidden { accounts: 2, ..B5 }).await;
-    check(&Forbidden { accounts: 1, ..B5 }).await;
+async fn a_forbidden_administration_request_with_one_or_two_keys_rests_only_its_operation() {
+    check(&Forbidden { accounts: 2, ..ADMINISTRATION }).await;
+    check(&Forbidden { accounts: 1, ..ADMINISTRATION }).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b5_administration_of_openai() {
+async fn a_forbidden_administration_request_of_openai_rests_only_its_operation() {
     check(&Forbidden {
         what: "usage of the organisation",
         provider: "openai",
@@ -273,13 +273,13 @@ async fn b5_administration_of_openai() {
         body: r#"{"error":{"message":"Your authentication token is not from a valid issuer.","type":"invalid_request_error","param":null,"code":"invalid_issuer"}}"#,
         wrong: || get("/openai/v1/organization/usage/completions?start_time=1"),
         right: || chat_with("gpt-4o-mini", &json!({})),
-        ..B5
+        ..ADMINISTRATION
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b5_administration_that_calls_keys_wrong_which_have_just_worked() {
+async fn an_administration_path_that_rejects_working_keys_kills_no_key() {
     let running = run(pool("openai", 5, ""), |seen| {
         let is_forbidden = seen.path.starts_with("/v1/organization/");
         if is_forbidden { refusal(401, &[], INCORRECT) } else { ok(seen) }

@@ -19,7 +19,7 @@ struct Outage {
     back: f64,
 }
 
-const B4: Outage = Outage {
+const AUTH_OUTAGE: Outage = Outage {
     what: "an outage of a second",
     provider: "openai",
     accounts: 3,
@@ -53,33 +53,33 @@ async fn check(case: &Outage) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b4_an_outage_of_a_second() {
-    check(&B4).await;
+async fn an_auth_outage_of_a_second_kills_no_key() {
+    check(&AUTH_OUTAGE).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b4_an_outage_before_a_lone_key_and_before_twenty() {
-    check(&Outage { accounts: 1, ..B4 }).await;
-    check(&Outage { accounts: 20, ..B4 }).await;
+async fn an_auth_outage_of_one_key_or_twenty_kills_no_key() {
+    check(&Outage { accounts: 1, ..AUTH_OUTAGE }).await;
+    check(&Outage { accounts: 20, ..AUTH_OUTAGE }).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b4_an_outage_with_the_first_request() {
-    check(&Outage { after: 0.0, ..B4 }).await;
+async fn an_auth_outage_from_the_first_request_on_kills_no_key() {
+    check(&Outage { after: 0.0, ..AUTH_OUTAGE }).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b4_an_outage_of_half_a_minute() {
-    check(&Outage { what: "half a minute", lasts: 30.0, back: 40.0, ..B4 }).await;
+async fn an_auth_outage_of_half_a_minute_kills_no_key() {
+    check(&Outage { what: "half a minute", lasts: 30.0, back: 40.0, ..AUTH_OUTAGE }).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b4_an_outage_in_other_words() {
+async fn an_auth_outage_in_other_words_kills_no_key() {
     check(&Outage {
         what: "a bare 403, of streams",
         reply: || refusal(403, &[], ""),
         ask: chat_stream,
-        ..B4
+        ..AUTH_OUTAGE
     })
     .await;
     check(&Outage {
@@ -88,7 +88,7 @@ async fn b4_an_outage_in_other_words() {
             let body = r#"{"error":{"message":"The OpenAI account associated with this API key has been deactivated.","type":"invalid_request_error","param":null,"code":"account_deactivated"}}"#;
             refusal(401, &[], body)
         },
-        ..B4
+        ..AUTH_OUTAGE
     })
     .await;
     check(&Outage {
@@ -99,7 +99,7 @@ async fn b4_an_outage_in_other_words() {
             refusal(401, &[], body)
         },
         ask: claude,
-        ..B4
+        ..AUTH_OUTAGE
     })
     .await;
     check(&Outage {
@@ -110,7 +110,7 @@ async fn b4_an_outage_in_other_words() {
             refusal(400, &[], body)
         },
         ask: gemini,
-        ..B4
+        ..AUTH_OUTAGE
     })
     .await;
 }

@@ -19,7 +19,7 @@ struct Overload {
     idle: Ask,
 }
 
-const B7: Overload = Overload {
+const OVERLOADED_MODEL: Overload = Overload {
     what: "one model of Gemini",
     provider: "gemini",
     accounts: 2,
@@ -50,21 +50,21 @@ async fn check(case: &Overload) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b7_one_model_is_overloaded() {
-    check(&B7).await;
+async fn an_overloaded_model_delays_no_other_model() {
+    check(&OVERLOADED_MODEL).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b7_one_model_is_overloaded_before_one_key_and_before_six() {
-    check(&Overload { accounts: 1, ..B7 }).await;
-    check(&Overload { accounts: 6, ..B7 }).await;
+async fn an_overloaded_model_of_one_key_or_six_delays_no_other_model() {
+    check(&Overload { accounts: 1, ..OVERLOADED_MODEL }).await;
+    check(&Overload { accounts: 6, ..OVERLOADED_MODEL }).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b7_one_model_is_overloaded_in_streams() {
+async fn a_model_overloaded_in_streams_delays_no_other_model() {
     let busy = || gemini_at("gemini-2.5-pro:streamGenerateContent?alt=sse");
     let idle = || gemini_at("gemini-2.5-flash:streamGenerateContent?alt=sse");
-    check(&Overload { what: "streams of Gemini", busy, idle, ..B7 }).await;
+    check(&Overload { what: "streams of Gemini", busy, idle, ..OVERLOADED_MODEL }).await;
 }
 
 fn chat_of(model: &str) -> Request<Body> {
@@ -72,7 +72,7 @@ fn chat_of(model: &str) -> Request<Body> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b7_one_model_of_other_providers() {
+async fn an_overloaded_model_of_other_providers_delays_no_other_model() {
     check(&Overload {
         what: "OpenAI",
         provider: "openai",
@@ -83,7 +83,7 @@ async fn b7_one_model_of_other_providers() {
         },
         busy: || chat_of("gpt-5-pro"),
         idle: || chat_of("gpt-4o-mini"),
-        ..B7
+        ..OVERLOADED_MODEL
     })
     .await;
     check(&Overload {
@@ -97,20 +97,20 @@ async fn b7_one_model_of_other_providers() {
         },
         busy: || claude_with(&json!({"model": "claude-opus-4-1"})),
         idle: || claude_with(&json!({"model": "claude-haiku-4-5"})),
-        ..B7
+        ..OVERLOADED_MODEL
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b7_a_model_that_recovers_is_asked_again() {
+async fn a_model_that_recovers_is_used_again() {
     let running = run(pool("gemini", 2, "max_wait = \"10s\""), |seen| {
-        let is_out = (B7.is_overloaded)(seen) && seen.is_before(20.0);
-        if is_out { (B7.reply)() } else { ok(seen) }
+        let is_out = (OVERLOADED_MODEL.is_overloaded)(seen) && seen.is_before(20.0);
+        if is_out { (OVERLOADED_MODEL.reply)() } else { ok(seen) }
     });
     let half = Duration::from_millis(500);
     let (busy, idle) =
-        tokio::join!(running.pace(160, half, B7.busy), running.pace(160, half, B7.idle));
+        tokio::join!(running.pace(160, half, OVERLOADED_MODEL.busy), running.pace(160, half, OVERLOADED_MODEL.idle));
     for told in idle {
         told.is_answered_at_once("the other model");
     }

@@ -71,7 +71,7 @@ impl Wave {
     }
 }
 
-const B10: Wave = Wave {
+const LIMIT_OF_ALL_ACCOUNTS: Wave = Wave {
     what: "a limit wider than an account, for a second",
     provider: "openai",
     accounts: 6,
@@ -84,17 +84,17 @@ const B10: Wave = Wave {
 };
 
 #[tokio::test(start_paused = true)]
-async fn b10_two_hundred_callers_wait_for_all_six_accounts() {
-    B10.crowd(200).await;
+async fn two_hundred_callers_wait_for_all_six_accounts() {
+    LIMIT_OF_ALL_ACCOUNTS.crowd(200).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b10_two_hundred_callers_where_nothing_is_learnt() {
-    Wave { in_pool: "learn = false", ..B10 }.crowd(200).await;
+async fn two_hundred_callers_wait_if_nothing_is_learnt() {
+    Wave { in_pool: "learn = false", ..LIMIT_OF_ALL_ACCOUNTS }.crowd(200).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b10_two_hundred_callers_where_limits_are_told() {
+async fn two_hundred_callers_wait_if_limits_are_reported() {
     let reply = || {
         let told = [
             ("retry-after", "1"),
@@ -104,75 +104,75 @@ async fn b10_two_hundred_callers_where_limits_are_told() {
         ];
         refusal(429, &told, RATE)
     };
-    Wave { what: "with room left, as its headers have it", reply, ..B10 }.crowd(200).await;
+    Wave { what: "with room left, as its headers have it", reply, ..LIMIT_OF_ALL_ACCOUNTS }.crowd(200).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b10_two_hundred_callers_without_a_hint_or_for_longer() {
+async fn two_hundred_callers_wait_without_a_hint_or_for_longer() {
     for in_pool in ["", "learn = false"] {
         let reply = || refusal(429, &[], RATE);
-        Wave { what: "without retry-after", reply, in_pool, ..B10 }.crowd(200).await;
-        Wave { what: "for five seconds", lasts: 5.0, in_pool, ..B10 }.crowd(200).await;
+        Wave { what: "without retry-after", reply, in_pool, ..LIMIT_OF_ALL_ACCOUNTS }.crowd(200).await;
+        Wave { what: "for five seconds", lasts: 5.0, in_pool, ..LIMIT_OF_ALL_ACCOUNTS }.crowd(200).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn b10_two_hundred_callers_before_other_numbers_of_accounts() {
+async fn two_hundred_callers_wait_for_any_number_of_accounts() {
     for (what, accounts) in [("one", 1), ("two", 2), ("three", 3), ("thirty", 30)] {
         for in_pool in ["", "learn = false"] {
-            Wave { what, accounts, in_pool, ..B10 }.crowd(200).await;
+            Wave { what, accounts, in_pool, ..LIMIT_OF_ALL_ACCOUNTS }.crowd(200).await;
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn b10_two_hundred_callers_of_other_kinds() {
+async fn two_hundred_callers_of_streams_and_other_providers_wait() {
     let in_pool = "learn = false";
-    Wave { what: "streams", ask: chat_stream, in_pool, ..B10 }.crowd(200).await;
+    Wave { what: "streams", ask: chat_stream, in_pool, ..LIMIT_OF_ALL_ACCOUNTS }.crowd(200).await;
     let reply = || refusal(429, &[("retry-after", "1")], RATE_OF_ANTHROPIC);
     let provider = "anthropic";
-    Wave { what: "Anthropic", provider, reply, ask: claude, in_pool, ..B10 }.crowd(200).await;
+    Wave { what: "Anthropic", provider, reply, ask: claude, in_pool, ..LIMIT_OF_ALL_ACCOUNTS }.crowd(200).await;
 }
 
-const B15: Wave = Wave {
+const TWO_ACCOUNTS: Wave = Wave {
     what: "two accounts that refuse for five seconds",
     accounts: 2,
     lasts: 5.0,
     reply: || refusal(429, &[("retry-after", "2")], RATE),
-    ..B10
+    ..LIMIT_OF_ALL_ACCOUNTS
 };
 
 #[tokio::test(start_paused = true)]
-async fn b15_one_caller_waits_until_it_is_over() {
+async fn one_caller_waits_until_all_accounts_accept_again() {
     // Asked at 0, 2, 4 and 6 s, or a little later.
-    B15.one(4.0).await;
+    TWO_ACCOUNTS.one(4.0).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b15_one_caller_without_a_hint() {
+async fn one_caller_waits_without_a_hint() {
     let reply = || refusal(429, &[], RATE);
     // Pauses double: after one that ends just before it is over comes one as long as all before.
-    Wave { what: "without retry-after", reply, ..B15 }.one(8.0).await;
+    Wave { what: "without retry-after", reply, ..TWO_ACCOUNTS }.one(8.0).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b15_one_caller_before_other_numbers_of_accounts() {
-    Wave { what: "one account", accounts: 1, ..B15 }.one(4.0).await;
-    Wave { what: "seven accounts", accounts: 7, ..B15 }.one(4.0).await;
+async fn one_caller_waits_for_any_number_of_accounts() {
+    Wave { what: "one account", accounts: 1, ..TWO_ACCOUNTS }.one(4.0).await;
+    Wave { what: "seven accounts", accounts: 7, ..TWO_ACCOUNTS }.one(4.0).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b15_one_caller_of_other_kinds() {
-    Wave { what: "a stream", ask: chat_stream, ..B15 }.one(4.0).await;
+async fn one_caller_of_a_stream_or_other_provider_waits() {
+    Wave { what: "a stream", ask: chat_stream, ..TWO_ACCOUNTS }.one(4.0).await;
     let reply = || refusal(429, &[("retry-after", "2")], RATE_OF_ANTHROPIC);
     let provider = "anthropic";
-    Wave { what: "Anthropic", provider, reply, ask: claude, ..B15 }.one(4.0).await;
+    Wave { what: "Anthropic", provider, reply, ask: claude, ..TWO_ACCOUNTS }.one(4.0).await;
     let reply = || refusal(429, &[], RATE_OF_GEMINI);
-    Wave { what: "Gemini", provider: "gemini", reply, ask: gemini, ..B15 }.one(4.0).await;
+    Wave { what: "Gemini", provider: "gemini", reply, ask: gemini, ..TWO_ACCOUNTS }.one(4.0).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b15_a_caller_who_cannot_wait_so_long_is_told_it_is_the_rate() {
+async fn a_caller_that_cannot_wait_long_enough_sees_a_rate_limit() {
     let running = run(pool("openai", 2, "max_wait = \"3s\""), |_| {
         refusal(429, &[("retry-after", "2")], RATE)
     });
@@ -196,7 +196,7 @@ fn is_poison(seen: &Seen) -> bool {
     seen.says("poison")
 }
 
-const B12: Poison = Poison {
+const ALWAYS_REFUSED: Poison = Poison {
     what: "a poisonous request",
     provider: "openai",
     accounts: 3,
@@ -227,19 +227,19 @@ impl Poison {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b12_a_poisonous_request_holds_up_no_other() {
-    B12.check().await;
+async fn an_always_refused_request_delays_no_other() {
+    ALWAYS_REFUSED.check().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b12_a_poisonous_request_before_other_numbers_of_accounts() {
+async fn an_always_refused_request_delays_no_other_for_any_number_of_accounts() {
     for accounts in [1, 2, 8] {
-        Poison { accounts, ..B12 }.check().await;
+        Poison { accounts, ..ALWAYS_REFUSED }.check().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn b12_a_poisonous_request_of_other_kinds() {
+async fn an_always_refused_request_of_other_kinds_delays_no_other() {
     Poison {
         what: "a long context of Anthropic",
         provider: "anthropic",
@@ -249,7 +249,7 @@ async fn b12_a_poisonous_request_of_other_kinds() {
         },
         poison: || claude_with(&json!({"metadata": {"user_id": "poison"}})),
         other: claude,
-        ..B12
+        ..ALWAYS_REFUSED
     }
     .check()
     .await;
@@ -258,7 +258,7 @@ async fn b12_a_poisonous_request_of_other_kinds() {
         reply: || refusal(429, &[], ""),
         poison: || chat_with("gpt-4o", &json!({"user": "poison", "stream": true})),
         other: chat_stream,
-        ..B12
+        ..ALWAYS_REFUSED
     }
     .check()
     .await;

@@ -68,26 +68,26 @@ fn out_for_minutes() -> Reply {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b16_three_keys_rejected_and_one_out_of_quota() {
+async fn three_rejected_keys_and_one_without_quota_are_both_reported() {
     let words = ["3 of 4 keys were rejected", "out of quota"];
     rejected_and_out_of_quota(3, 4, chat, &words, out_for_minutes).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b16_one_key_rejected_and_two_out_of_quota() {
+async fn one_rejected_key_and_two_without_quota_are_both_reported() {
     // Grammar of one is open.
     let words = ["1 of 3 key", "out of quota"];
     rejected_and_out_of_quota(1, 3, chat_stream, &words, || refusal(429, &[], QUOTA)).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b16_all_out_of_quota() {
+async fn accounts_out_of_quota_are_reported_as_quota() {
     let words = ["out of quota"];
     rejected_and_out_of_quota(0, 2, chat, &words, out_for_minutes).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b16_a_short_wait_may_be_waited_for() {
+async fn a_short_wait_is_reported_as_worth_a_retry() {
     let running = run(pool("openai", 2, "max_wait = \"1s\""), |seen| {
         let rate = r#"{"error":{"message":"Rate limit reached","code":"rate_limit_exceeded"}}"#;
         let reply = refusal(429, &[("retry-after", "7")], rate);
@@ -119,7 +119,7 @@ struct Rejected {
     before: usize,
 }
 
-const B17: Rejected = Rejected {
+const REJECTED_KEYS: Rejected = Rejected {
     what: "two keys",
     provider: "openai",
     accounts: 2,
@@ -148,20 +148,20 @@ async fn check(case: &Rejected) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b17_the_call_that_meets_the_last_dead_key() {
-    check(&B17).await;
+async fn the_call_that_meets_the_last_rejected_key_is_answered_with_a_503() {
+    check(&REJECTED_KEYS).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b17_a_lone_key_and_six() {
-    check(&Rejected { what: "one key", accounts: 1, ..B17 }).await;
+async fn one_or_six_rejected_keys_are_answered_with_a_503() {
+    check(&Rejected { what: "one key", accounts: 1, ..REJECTED_KEYS }).await;
     // One request need not show itself to all six.
-    let six = Rejected { what: "six keys", accounts: 6, before: 3, ..B17 };
+    let six = Rejected { what: "six keys", accounts: 6, before: 3, ..REJECTED_KEYS };
     check(&Rejected { ask: chat_stream, ..six }).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b17_keys_of_other_providers() {
+async fn rejected_keys_of_other_providers_are_answered_with_a_503() {
     check(&Rejected {
         what: "Anthropic",
         provider: "anthropic",
@@ -172,7 +172,7 @@ async fn b17_keys_of_other_providers() {
         ask: claude,
         not: "invalid x-api-key",
         rule: "anthropic/",
-        ..B17
+        ..REJECTED_KEYS
     })
     .await;
     check(&Rejected {
@@ -185,7 +185,7 @@ async fn b17_keys_of_other_providers() {
         ask: gemini,
         not: "Please pass a valid API key",
         rule: "gemini/invalid-key",
-        ..B17
+        ..REJECTED_KEYS
     })
     .await;
 }

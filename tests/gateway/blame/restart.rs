@@ -32,7 +32,7 @@ fn without_scope(seen: &Seen) -> Reply {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b1_a_missing_scope_and_a_reload() {
+async fn a_missing_scope_rests_only_its_operation_after_a_reload() {
     let config = kept("blame-reload");
     let running = run_before(&Fake::new(without_scope), config());
     assert_eq!(running.send(responses()).await.status, 401);
@@ -42,7 +42,7 @@ async fn b1_a_missing_scope_and_a_reload() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b1_a_missing_scope_and_a_restart() {
+async fn a_missing_scope_rests_only_its_operation_after_a_restart() {
     let (fake, config) = (Fake::new(without_scope), kept("blame-restart"));
     let running = run_before(&fake, config());
     assert_eq!(running.send(responses()).await.status, 401);
@@ -53,7 +53,7 @@ async fn b1_a_missing_scope_and_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b4_an_outage_and_a_restart_in_it() {
+async fn a_restart_during_an_auth_outage_kills_no_key() {
     let (fake, config) = (
         Fake::new(|seen| {
             let body = r#"{"error":{"message":"Incorrect API key provided: sk-x.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;

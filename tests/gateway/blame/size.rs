@@ -36,7 +36,7 @@ fn open_router(accounts: usize, answer: fn(&Seen) -> Reply) -> Running {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b8_what_an_account_cannot_afford_is_large() {
+async fn an_unaffordable_request_does_not_rest_the_account_for_small_ones() {
     let running =
         open_router(
             1,
@@ -55,7 +55,7 @@ async fn b8_what_an_account_cannot_afford_is_large() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b8_what_two_accounts_cannot_afford() {
+async fn a_request_that_no_account_can_afford_is_refused_at_once() {
     let running =
         open_router(
             2,
@@ -76,7 +76,7 @@ async fn b8_what_two_accounts_cannot_afford() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b8_what_another_account_can_afford() {
+async fn a_request_that_one_account_cannot_afford_goes_to_another() {
     let running = open_router(2, |seen| {
         let is_refused = is_dear(seen) && seen.is_of(1);
         if is_refused { refusal(402, &[], CANNOT_AFFORD) } else { ok(seen) }
@@ -92,7 +92,7 @@ async fn b8_what_another_account_can_afford() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b8_an_account_that_has_nothing_left_is_no_matter_of_size() {
+async fn an_account_without_credit_rests_for_all_sizes() {
     let running = open_router(2, |seen| {
         let body = r#"{"error":{"message":"Insufficient credits. Add more using https://openrouter.ai/settings/credits","code":402}}"#;
         if seen.is_of(1) { refusal(402, &[], body) } else { ok(seen) }
@@ -158,7 +158,7 @@ async fn six_large_then_four_small(strategy: &str) -> Running {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b9_the_larger_of_two_accounts_takes_what_is_large() {
+async fn the_larger_of_two_accounts_gets_large_requests() {
     let running = six_large_then_four_small("").await;
     // To whom four small ones go is a matter of strategy, as long as the small account has its share.
     for _ in 0..20 {
@@ -169,14 +169,14 @@ async fn b9_the_larger_of_two_accounts_takes_what_is_large() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b9_the_first_in_order_keeps_what_is_small() {
+async fn a_small_account_first_in_order_keeps_small_requests() {
     let running = six_large_then_four_small("strategy = \"sequential\"").await;
     let small = running.fake.count(|seen| seen.is_of(1) && !is_large(seen));
     assert_eq!(small, 4, "small ones go to the first");
 }
 
 #[tokio::test(start_paused = true)]
-async fn b9_three_unequal_accounts() {
+async fn the_largest_of_three_accounts_gets_large_requests() {
     let running = run(pool("openai", 3, ""), of_size(&[30_000, 100_000, 2_000_000]));
     for _ in 0..5 {
         for size in [60_000, 200_000, 10, 60_000, 10] {
@@ -192,7 +192,7 @@ async fn b9_three_unequal_accounts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b9_a_413_of_groq() {
+async fn a_413_of_groq_limits_the_size_of_one_account() {
     let running = run(pool("groq", 2, "models = [\"*\"]\nstrategy = \"sequential\""), |seen| {
         let body = r#"{"error":{"message":"Request too large for model `llama-3.3-70b-versatile` in organization `org_x` service tier `on_demand` on tokens per minute (TPM): Limit 12000, Requested 41027, please reduce your message size and try again.","type":"tokens","code":"rate_limit_exceeded"}}"#;
         let is_refused = seen.is_of(1) && tokens(seen) > 12_000;
@@ -209,7 +209,7 @@ async fn b9_a_413_of_groq() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b9_too_large_for_all() {
+async fn a_request_too_large_for_all_accounts_is_refused_at_once() {
     let running = run(pool("openai", 2, ""), of_size(&[30_000, 30_000]));
     let small: Ask = || long_chat("gpt-4.1", 10);
     for _ in 0..5 {
@@ -224,7 +224,7 @@ async fn b9_too_large_for_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b9_a_limit_of_anthropic_for_one_account() {
+async fn a_size_limit_of_anthropic_applies_to_one_account() {
     let claude = |tokens| {
         let messages = json!([{"role": "user", "content": prompt(tokens)}]);
         let body = json!({"model": "claude-sonnet-4-5", "max_tokens": 9, "messages": messages});
