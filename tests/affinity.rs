@@ -1,4 +1,4 @@
-//! Conversations stay on one account: through the whole stack, by all that tells them.
+//! Conversations stay on one account, through the whole stack, for each way to recognise them.
 #![cfg(all(feature = "sandbox", feature = "retry"))]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -29,7 +29,7 @@ fn account(answer: &Answer) -> String {
     answer.extensions().get::<KeyUsed>().unwrap().account.to_string()
 }
 
-/// A conversation by what is said: all of it is sent each time.
+/// A conversation. Each request contains all earlier messages.
 struct Talk(Vec<Value>);
 
 impl Talk {
@@ -37,7 +37,7 @@ impl Talk {
         Self(vec![json!({"role": "user", "content": first})])
     }
 
-    /// Which account answers, and how many tokens of the prompt it had in its cache.
+    /// The account that answers, and how many tokens of the prompt were in its cache.
     async fn turn(&mut self, client: &Client, extension: Option<Demand>) -> (String, u64) {
         let mut request = post(&json!({"model": "gpt-4o", "messages": self.0}));
         extension.into_iter().for_each(|demand| {
@@ -72,7 +72,7 @@ async fn each_turn_finds_the_account_that_has_the_others_in_its_cache() {
     }
     let mut of = BTreeMap::<_, u32>::new();
     homes.iter().for_each(|home| *of.entry(home.clone()).or_default() += 1);
-    assert_eq!(of.into_values().collect::<Vec<_>>(), [2; 5], "new ones were not spread");
+    assert_eq!(of.into_values().collect::<Vec<_>>(), [2; 5], "new conversations were not spread");
     assert_eq!(pool.snapshot().affinity.stayed, 50);
 }
 
@@ -122,7 +122,7 @@ async fn a_name_of_the_caller_keeps_different_prompts_on_one_account() {
         assert_eq!(homes.entry(name).or_insert(account.clone()), &account);
     }
     let distinct: std::collections::BTreeSet<_> = homes.values().collect();
-    assert!(distinct.len() > 1, "the body's name went before the caller's");
+    assert!(distinct.len() > 1, "the name in the body took precedence over that of the caller");
 }
 
 #[tokio::test(start_paused = true)]
@@ -181,12 +181,13 @@ async fn a_request_that_waits_for_its_account_is_served_there() {
         request
     };
     let home = account(&ask(&client, named()).await);
-    // Twice what the account allows, for longer than its burst lasts; the other one has room all the time.
+    // Twice as many requests as the account allows, for longer than its burst lasts. The other account has
+    // room all the time.
     let answers: Vec<_> =
         support::offer(&client, 10, Duration::from_millis(500), |_| named()).await;
     let away = answers.iter().filter(|answer| account(answer) != home).count();
     let waited = answers.iter().map(|a| a.extensions().get::<KeyUsed>().unwrap().waited).max();
     assert_eq!(away, 0);
-    assert!(waited.unwrap() > Duration::from_millis(100), "nobody had to wait");
+    assert!(waited.unwrap() > Duration::from_millis(100), "no request had to wait");
     assert_eq!(sandbox.stats().total().rate_limited, 0);
 }

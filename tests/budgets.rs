@@ -17,7 +17,7 @@ use tower_key_rotation::{
     usage::Prices,
 };
 
-/// $1 for a million tokens of the prompt, $4 for as many of the answer.
+/// $1 per million tokens of the prompt, and $4 per million tokens of the answer.
 fn prices() -> Prices {
     let prices = Prices::none();
     let file = r#"{"m": {"input_cost_per_token": 1e-06, "output_cost_per_token": 4e-06,
@@ -45,13 +45,13 @@ fn events(events: &mut tower_key_rotation::pool::Events) -> Vec<Event> {
     std::iter::from_fn(|| events.try_recv().unwrap()).collect()
 }
 
-/// What is left under a tag.
+/// The rest of the budget of a tag.
 fn left(snapshot: &Snapshot, tag: &str) -> u64 {
     let budget = snapshot.budgets.iter().find(|budget| &*budget.tag == tag).unwrap();
     budget.meters[0].remaining
 }
 
-/// What really was used costs this much.
+/// The cost of the real usage.
 const USED: u64 = 1_000 * 1_000 + 100 * 4_000;
 
 fn dollars(pool: tower_key_rotation::KeyPoolBuilder) -> KeyPool {
@@ -72,7 +72,7 @@ async fn a_budget_is_never_exceeded_and_is_exact_afterwards() {
         let spent_at_most = |answers: &[Answer]| {
             answers.iter().filter(|answer| answer.status() == 200).count() as u64
         };
-        // 13 fit by what they may cost; then, as each cost half of that, some more.
+        // 13 requests fit by their maximum cost. Each really costs half of that, so more fit later.
         let gap = Duration::from_millis(1);
         let first = support::offer(&client, 100, gap, |_| request("m", Some("t"))).await;
         let first = spent_at_most(&first);
@@ -88,7 +88,11 @@ async fn a_budget_is_never_exceeded_and_is_exact_afterwards() {
             all += 1;
         }
         assert_eq!(sandbox.stats().total().accepted, all);
-        assert_eq!(all, (budget - 3_100_000) / USED + 1, "not used up, or exceeded");
+        assert_eq!(
+            all,
+            (budget - 3_100_000) / USED + 1,
+            "the budget was not used up, or was exceeded"
+        );
         let snapshot = pool.snapshot();
         let left = match of_tag {
             true => left(&snapshot, "t"),
@@ -171,7 +175,7 @@ async fn a_budget_used_to_80_percent_is_reported_once_in_each_window() {
             }
         }
         assert_eq!(at.len(), 1, "{at:?}");
-        assert!((13..=15).contains(&at[0]), "{at:?}: by what is reserved, the 15th or so");
+        assert!((13..=15).contains(&at[0]), "{at:?}: about the 15th, because reservations count");
         seconds(86_400.0).await;
     }
 }
@@ -195,7 +199,7 @@ async fn a_request_without_a_known_price_is_reported_or_refused() {
             told.iter().filter(|event| matches!(event, Event::Unpriced { .. })).collect();
         assert_eq!(unpriced, [&Event::Unpriced { model: Some("unknown".into()) }]);
     }
-    // Without a limit on spending, nobody asks for prices.
+    // Without a limit on spending, prices are not needed.
     let (sandbox, pool) = accounts(1, |_| vec![]);
     let pool = dollars(pool.refuse_unpriced(true));
     let client = client(&pool, &sandbox.build());

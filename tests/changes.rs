@@ -1,4 +1,4 @@
-//! What becomes of a pool whose keys and accounts are changed.
+//! Changes of the keys and accounts of a pool.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::time::Duration;
@@ -33,12 +33,12 @@ fn lease(pool: &KeyPool) -> Result<Lease, Exhausted> {
     pool.try_acquire(&Demand::new())
 }
 
-/// How many requests have room now.
+/// The number of requests that have room now.
 fn room(pool: &KeyPool) -> usize {
     (0..1_000).map_while(|_| lease(pool).ok()).map(send).count()
 }
 
-/// Puts the key into a request, which counts from then on.
+/// Puts the key into a request, so that it counts from then on.
 fn send(mut lease: Lease) -> (Lease, String) {
     let mut request = Request::get("https://api.openai.com/v1/models").body(()).unwrap();
     lease.apply(&mut request).unwrap();
@@ -46,7 +46,7 @@ fn send(mut lease: Lease) -> (Lease, String) {
     (lease, secret)
 }
 
-/// It is rejected, and there is no other key that could be asked.
+/// The key is rejected, and there is no other key to try.
 fn refuse(pool: &KeyPool, lease: &mut Lease) {
     let body = br#"{"error":{"code":"invalid_api_key"}}"#;
     let ruling = lease.observe(StatusCode::UNAUTHORIZED, &HeaderMap::new(), body);
@@ -100,15 +100,15 @@ async fn a_limit_that_stays_keeps_its_count_and_a_new_one_starts_at_zero() {
     let held: Vec<_> = (0..8).map(|_| send(lease(&pool).unwrap())).collect();
     pool.apply([org("a", an_hour(10), &["a1", "a2"])]).unwrap();
     let more: Vec<_> = (0..2).map(|_| send(lease(&pool).unwrap())).collect();
-    assert!(lease(&pool).is_err(), "the count began anew");
+    assert!(lease(&pool).is_err(), "the count started again");
     pool.set_limits("a", [an_hour(14)]).unwrap();
     assert_eq!(room(&pool), 4, "14 less 10");
     pool.set_limits("a", [an_hour(20), Limit::concurrent(3)]).unwrap();
     let three: Vec<_> = (0..3).map(|_| send(lease(&pool).unwrap())).collect();
     assert!(lease(&pool).is_err(), "four at once");
-    // What was under way before is none of the three.
+    // A request that was sent before does not count as one of the three.
     drop((held, more));
-    assert!(lease(&pool).is_err(), "the end of an older request freed a place");
+    assert!(lease(&pool).is_err(), "the end of an older request freed a slot");
     drop(three);
     assert_eq!(room(&pool), 3, "20 less 17");
     pool.set_limits("a", [Limit::concurrent(3)]).unwrap();
@@ -117,7 +117,7 @@ async fn a_limit_that_stays_keeps_its_count_and_a_new_one_starts_at_zero() {
     let _more: Vec<_> = (0..5).map(|_| send(lease(&pool).unwrap())).collect();
     pool.set_limits("a", [Limit::concurrent(1)]).unwrap();
     drop(held);
-    let _one = send(lease(&pool).expect("those of the last limit are none of this one"));
+    let _one = send(lease(&pool).expect("requests of the last limit do not count for this one"));
     assert!(lease(&pool).is_err(), "one at a time");
 }
 
@@ -137,7 +137,7 @@ async fn a_sequential_strategy_uses_the_latest_declared_order() {
     };
     for names in [
         ["c", "b", "a"].as_slice(),
-        // The slots of those that went are taken by others.
+        // The slots of removed accounts are used by new ones.
         &["b", "d"],
         &["e", "d", "b", "f"],
         &["b", "d", "e", "f"],
@@ -200,7 +200,7 @@ async fn a_removed_key_ends_its_requests_and_gets_no_new_one() {
     assert!(drained.is_woken());
     assert_ready!(drained.poll());
     assert!(pool.remove("a1").unwrap_err().to_string().contains("there is no key \"a1\""));
-    // A future that nobody polls holds up nobody.
+    // A future that is not polled delays no caller.
     drop(pool.remove("a2").unwrap());
     assert_eq!(lease(&pool).unwrap_err().reason(), Reason::NoKey);
 }
@@ -212,9 +212,9 @@ async fn a_key_that_returns_before_it_is_drained_keeps_its_state() {
     let leases: Vec<_> = (0..11).map(|_| send(lease(&pool).unwrap())).collect();
     pool.apply([org("b", an_hour(1), &["b1"])]).unwrap();
     pool.apply(set()).unwrap();
-    assert!(lease(&pool).is_err(), "its count began anew");
+    assert!(lease(&pool).is_err(), "its count started again");
     drop(leases);
-    // Once it has left, nobody remembers it.
+    // After it was drained, its state is gone.
     pool.apply([org("b", an_hour(1), &["b1"])]).unwrap();
     pool.apply(set()).unwrap();
     assert_eq!(room(&pool), 10);
@@ -241,7 +241,7 @@ async fn a_new_secret_revives_and_refusals_of_the_old_one_do_not_kill_it() {
     assert!(!pool.snapshot().accounts[0].keys[0].alive);
     let error = pool.replace_secret("a1", " ").unwrap_err().to_string();
     assert!(error.contains("key \"a1\": its secret is empty"), "{error}");
-    // The same secret once more is no other one.
+    // The same secret again is not a new secret.
     let again = org("a", an_hour(100), &[]).key(ApiKey::new("sk-new").id("a1"));
     assert!(pool.apply([again]).unwrap().is_empty());
     assert!(lease(&pool).is_err(), "revived by the secret that was refused");
@@ -275,7 +275,7 @@ async fn an_expiring_key_is_reported_and_then_not_used() {
     };
     assert_eq!(told(&pool), []);
     tokio::time::advance(3 * DAY + Duration::from_secs(60)).await;
-    let [Event::KeyExpires { key, wait, .. }] = &told(&pool)[..] else { panic!("not told") };
+    let [Event::KeyExpires { key, wait, .. }] = &told(&pool)[..] else { panic!("no event") };
     assert_eq!((key.as_str(), wait.as_secs() / 3_600), ("a1", 7 * 24 - 1));
     assert_eq!(told(&pool), []);
     tokio::time::advance(6 * DAY).await;

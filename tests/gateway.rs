@@ -1,4 +1,4 @@
-//! The gateway example as its callers meet it: started on a free port, called over HTTP.
+//! The gateway example as its callers see it: started on a free port and called over HTTP.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, too, say by a panic what is wrong")]
 
@@ -48,7 +48,7 @@ async fn openai() -> Started {
     start(one_pool("openai", "", "", ""), Upstream::Sandbox(sandbox)).await
 }
 
-/// A gateway before a provider of the test's own.
+/// A gateway in front of a provider of the test.
 async fn before(origin: &Origin) -> Started {
     let base = format!("base_url = {:?}", origin.url);
     start(one_pool("openai", "", &base, ""), Upstream::providers().unwrap()).await
@@ -128,7 +128,7 @@ async fn only_client_tokens_are_accepted_and_none_is_passed_on() {
             );
         }
     }
-    // The sandbox takes one credential only: any that went through beside its own would be refused.
+    // The sandbox accepts one credential only, so a second one that was passed on would be refused.
     for name in ["authorization", "x-api-key", "api-key", "x-goog-api-key"] {
         let mut request = gateway.post(CHAT, chat("gpt-4o", false));
         request.headers_mut().insert(name, HeaderValue::from_static("t-two"));
@@ -209,7 +209,7 @@ async fn a_caller_that_hangs_up_frees_its_concurrency() {
     let (_, status) = gateway.json(gateway.get("/-/status")).await;
     assert_eq!(status["pools"][0]["accounts"][0]["in_flight"], 1, "{status}");
 
-    // The second waits in line for the only place, which is free once the first has hung up.
+    // The second request waits for the only slot, which is free when the first caller has hung up.
     let second = gateway.text(gateway.post(CHAT, chat("gpt-4o", false)));
     let (second, ()) = tokio::join!(second, async { drop(first) });
     assert_eq!(second.0, 200, "{}", second.1);
@@ -234,7 +234,8 @@ async fn a_megabyte_of_events_arrives_one_by_one() {
     assert_eq!(response.status(), 200);
     let mut body = response.into_body();
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "data: first\n\n");
-    // The next event is not written before the last has arrived: any that is held back ends this.
+    // The next event is not written before the last one has arrived. So an event that is held back fails the
+    // test.
     let event = format!("data: {}\n\n", "x".repeat(1_000));
     for number in 0..1_000 {
         stream.write_all(event.as_bytes()).await.unwrap();
@@ -313,7 +314,7 @@ async fn tenants_have_their_own_tokens_and_are_listed_while_they_wait() {
         weight = 3
         tokens = ["t-b"]
     "#;
-    // One at a time, and it takes its time.
+    // One request at a time, and a slow answer.
     let script = Script::new().latency(Duration::from_secs(600));
     let sandbox = Upstream::Sandbox(sandbox(Dialect::OpenAi, script));
     let config = one_pool("openai", tokens, "", r#"limits = ["1 concurrent"]"#);
@@ -330,7 +331,7 @@ async fn tenants_have_their_own_tokens_and_are_listed_while_they_wait() {
             break body["pools"][0]["tenants"].clone();
         }
     };
-    // Whoever came first is being answered.
+    // The first request is being answered.
     let waiting = |name: serde_json::Value| {
         let tenant = tenants.as_array().unwrap().iter().find(|tenant| tenant["name"] == name);
         tenant.map_or(0, |tenant| tenant["waiting"].as_u64().unwrap())

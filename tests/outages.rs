@@ -1,4 +1,4 @@
-//! Outages seen from outside: what callers are told while a part of a provider does not work.
+//! Outages: what callers see while a part of a provider does not work.
 #![cfg(feature = "retry")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -13,7 +13,8 @@ use tower_key_rotation::{Account, ApiKey, KeyPool, OpenAi, ReplayBody, RotationS
 
 type Client = BoxCloneSyncService<Request<Full<Bytes>>, StatusCode, Infallible>;
 
-/// A client of a provider that answers within 200 ms, by the time in seconds, the key and the model.
+/// A client of a provider that answers within 200 ms, depending on the time in seconds, the key and the
+/// model.
 fn client(
     pool: &KeyPool,
     truth: impl Fn(f64, &str, &str) -> (u16, &'static str) + Send + Sync + 'static,
@@ -65,7 +66,7 @@ async fn a_model_that_works_waits_for_seconds_while_two_others_are_overloaded() 
             longest = longest.max(asked.elapsed());
         }
     }
-    // The longest rest of an overload, a call and a little.
+    // The longest rest after an overload, plus a call and a margin.
     assert!(longest <= Duration::from_secs(9), "it took {longest:?}");
 }
 

@@ -1,4 +1,4 @@
-//! A pool that follows what a source of keys says, and the events that tell of it.
+//! A pool that follows a source of keys, and its events.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::{
@@ -15,7 +15,7 @@ use tower_key_rotation::{
     source::{KeyFile, SecretSource, SourceError},
 };
 
-/// A vault that says what it is told to.
+/// A source that answers as the test sets it.
 #[derive(Clone)]
 struct Vault(Arc<Mutex<Answer>>);
 
@@ -45,7 +45,7 @@ impl SecretSource for Vault {
         let answer = self.0.lock().unwrap().clone();
         match answer {
             Answer::Keys(ids) => Ok(ids.into_iter().map(account).collect()),
-            Answer::Sealed => Err(SourceError::new("the vault is sealed: unseal it")),
+            Answer::Sealed => Err(SourceError::new("the vault is sealed; unseal it")),
             Answer::Silent => std::future::pending().await,
         }
     }
@@ -74,14 +74,14 @@ async fn a_pool_follows_its_source_and_does_not_change_if_the_source_fails() {
     let mut events = pool.events();
     let watch = tokio::spawn(pool.watch(vault.clone(), Duration::from_secs(30)));
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(ids(&pool), ["a", "b"], "it is asked at once");
+    assert_eq!(ids(&pool), ["a", "b"], "it is loaded at once");
     assert!(matches!(&heard(&mut events)[..], [Event::ConfigChanged(_)]));
     vault.say(Answer::Keys(vec!["b", "c"]));
     minute().await;
     assert_eq!(ids(&pool), ["b", "c"]);
     heard(&mut events);
     for (answer, why) in [
-        (Answer::Sealed, "the vault is sealed: unseal it"),
+        (Answer::Sealed, "the vault is sealed; unseal it"),
         (Answer::Keys(vec!["c", "c"]), "another account has the same name"),
         (Answer::Keys(Vec::new()), "it has no account"),
         (Answer::Silent, "longer than a minute"),
@@ -98,10 +98,10 @@ async fn a_pool_follows_its_source_and_does_not_change_if_the_source_fails() {
     vault.say(Answer::Keys(vec!["d"]));
     minute().await;
     minute().await;
-    assert_eq!(ids(&pool), ["d"], "it goes on");
+    assert_eq!(ids(&pool), ["d"], "it continues");
     drop(pool);
     minute().await;
-    assert!(watch.is_finished(), "the pool is gone, and somebody still asks for its keys");
+    assert!(watch.is_finished(), "the pool was dropped, and the source is still loaded");
 }
 
 #[tokio::test(start_paused = true)]
@@ -169,7 +169,7 @@ async fn exhaustion_is_reported_at_its_start_and_its_end() {
     assert!(matches!(&told[..], [Event::Exhausted { model: None, wait: Some(_) }]), "{told:?}");
     advance(Duration::from_secs(9)).await;
     assert!(ask());
-    assert_eq!(heard(&mut events), [], "too early to say");
+    assert_eq!(heard(&mut events), [], "the event came too early");
     advance(Duration::from_secs(2)).await;
     assert!(ask());
     assert_eq!(heard(&mut events), [Event::ExhaustionEnded]);

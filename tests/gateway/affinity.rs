@@ -1,4 +1,4 @@
-//! Callers say what their requests have in common.
+//! Callers name the conversations of their requests.
 
 use tower_key_rotation::sandbox::{Dialect, Script};
 

@@ -1,6 +1,5 @@
-//! Who is to blame for a refusal: the request, a key, an account, a model, the provider, or the
-//! caller. One refusal must not cost more than it proves, so each test looks at what *others* get
-//! afterwards.
+//! The cause of a refusal: the request, a key, an account, a model, the provider, or the caller. A refusal
+//! must not have more effect than it proves, so each test checks what *other* requests get afterwards.
 
 #[path = "blame/callers.rs"]
 mod callers;
@@ -52,13 +51,13 @@ use crate::{
     },
 };
 
-/// What several requests are made by.
+/// Makes a request, to be called several times.
 type Ask = fn() -> Request<Body>;
 
-/// A request that does not have to wait for anything is answered within this.
+/// The time in which a request without a wait is answered.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// A gateway before a fake provider, in this process.
+/// A gateway in front of a simulated provider, in this process.
 struct Running {
     gateway: Arc<Gateway>,
     router: Router,
@@ -71,17 +70,17 @@ struct Told {
     status: u16,
     headers: HeaderMap,
     text: String,
-    /// When it was sent, by the provider's clock, and how long it took to its end.
+    /// When the request was sent, by the provider's clock, and how long it took until the end of the answer.
     sent: Duration,
     took: Duration,
 }
 
-/// A pool with accounts `org-1`, `org-2`, ... of one key each, and lines of its own.
+/// The configuration of a pool with accounts `org-1`, `org-2`, ... of one key each, and these further lines.
 fn pool(provider: &str, accounts: usize, in_pool: &str) -> Config {
     pool_after("", provider, accounts, in_pool)
 }
 
-/// The same with other lines before it.
+/// The same with further lines before it.
 fn pool_after(before: &str, provider: &str, accounts: usize, in_pool: &str) -> Config {
     let account = |number| {
         let secret = secret(number);
@@ -99,12 +98,12 @@ fn pool_after(before: &str, provider: &str, accounts: usize, in_pool: &str) -> C
     read_file("keys.toml".to_owned(), &text, Listen::default(), &around).unwrap()
 }
 
-/// A gateway with this configuration, whose provider answers as the closure says.
+/// A gateway with this configuration. The closure makes the answers of its provider.
 fn run(config: Config, answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Running {
     run_before(&Fake::new(answer), config)
 }
 
-/// The same before a provider that is there already.
+/// The same in front of an existing provider.
 fn run_before(fake: &Fake, config: Config) -> Running {
     let gateway = Arc::new(Gateway::new(config, &fake.upstream()).unwrap());
     Running { router: Arc::clone(&gateway).router(), gateway, fake: fake.clone() }
@@ -124,8 +123,7 @@ impl Running {
         }
     }
 
-    /// Sends requests at an even pace, however long each takes; their answers in the order of
-    /// sending.
+    /// Sends requests at an even rate, however long each takes. Returns the answers in the order of sending.
     async fn pace(&self, number: usize, gap: Duration, ask: Ask) -> Vec<Told> {
         let mut calls = JoinSet::new();
         for index in 0..number {
@@ -138,8 +136,8 @@ impl Running {
         answers.into_iter().map(|(_, told)| told).collect()
     }
 
-    /// Requests over half a minute, of which each must be answered at once, and all keys be used.
-    /// A key may rest for some seconds, as long as nobody notices.
+    /// Sends requests for half a minute. Each must be answered at once, and all keys must be used. A key may
+    /// rest for some seconds, as long as no caller waits.
     async fn all_is_well(&self, accounts: usize, ask: Ask, what: &str) {
         let number = 20 * accounts.max(3);
         let before: Vec<_> = (1..=accounts).map(|key| self.fake.calls_of(key)).collect();
@@ -149,7 +147,7 @@ impl Running {
         }
         let idle = (1..=accounts).filter(|key| self.fake.calls_of(*key) == before[*key - 1]);
         let idle: Vec<_> = idle.collect();
-        assert!(idle.is_empty(), "{what}: keys {idle:?} of {accounts} are not used any more");
+        assert!(idle.is_empty(), "{what}: keys {idle:?} of {accounts} are no longer used");
     }
 }
 
@@ -178,7 +176,7 @@ impl std::fmt::Display for Told {
     }
 }
 
-/// A question that nobody has asked before, so that nothing binds it to an account.
+/// A new question, so that affinity does not tie it to an account.
 fn question() -> String {
     static ASKED: AtomicUsize = AtomicUsize::new(0);
     let number = ASKED.fetch_add(1, Ordering::Relaxed);

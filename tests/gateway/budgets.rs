@@ -1,4 +1,4 @@
-//! What may be spent under a tag.
+//! Budgets of tags.
 
 use tower_key_rotation::sandbox::{Dialect, Script};
 

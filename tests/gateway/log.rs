@@ -1,4 +1,4 @@
-//! The log: one line for each request, whose figures are true, and one for each event.
+//! The log: one line for each request, with correct figures, and one for each event.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -42,7 +42,7 @@ fn get(path: &str) -> Request<Body> {
     Request::get(path).body(Body::empty()).unwrap()
 }
 
-/// The answer to a request, whose body is still to be read.
+/// The answer to a request, whose body was not read yet.
 fn send(
     router: &Router,
     request: Request<Body>,
@@ -116,7 +116,7 @@ async fn a_wait_is_the_time_of_all_attempts_in_the_queue() {
 async fn a_timeout_in_the_queue_has_a_wait_and_a_refusal_at_once_has_none() {
     let lines = "max_wait = \"1s\"";
     let router = router(one_pool("openai", "", lines, r#"limits = ["1 concurrent"]"#), ok);
-    // It holds the only place until it is dropped.
+    // It holds the only slot until it is dropped.
     let held = send(&router, ask(true)).await;
     let (status, line_of) = line(&router, ask(false)).await;
     assert_eq!(status, 429);
@@ -145,7 +145,7 @@ async fn a_caller_that_hangs_up_leaves_a_line_with_the_times_so_far() {
 async fn a_caller_that_hangs_up_in_a_pause_leaves_a_line_with_the_pause() {
     let router = router(two_accounts("openai", ""), |_| refusal(500, &[], "{}"));
     lines();
-    // The first pause is 125 ms at least.
+    // The first pause is at least 125 ms.
     let patience = Duration::from_millis(100);
     let call = send(&router, ask(false));
     assert!(tokio::time::timeout(patience, call).await.is_err());
@@ -153,7 +153,7 @@ async fn a_caller_that_hangs_up_in_a_pause_leaves_a_line_with_the_pause() {
     assert_eq!(figures(line), [1, 0, 80, 20, 100], "{line}");
 }
 
-/// A provider's connection stays open behind the last event.
+/// The connection of the provider stays open after the last event.
 #[tokio::test]
 async fn a_stream_is_complete_when_its_last_event_was_passed_on() {
     let delta = "event: response.output_text.delta\ndata: {\"delta\":\"x\"}\n\n";
@@ -180,7 +180,7 @@ async fn a_stream_is_complete_when_its_last_event_was_passed_on() {
         while length < events.concat().len() {
             length += body.frame().await.unwrap().unwrap().into_data().unwrap().len();
         }
-        // The caller has what it wants.
+        // The caller has the whole answer.
         drop(body);
         let [line] = &lines()[..] else { panic!("one line") };
         assert_eq!(!line.ends_with(" cut"), is_whole, "{line}");
@@ -221,7 +221,7 @@ async fn a_refused_caller_leaves_a_line_with_the_reason_and_without_its_secrets(
         assert!(line.starts_with(&start), "{line}");
         assert!(!line.contains("canary") && !line.ends_with(" cut"), "{line}");
     }
-    // Those that are not refused do, too, and so do those that no page is for.
+    // Accepted requests and requests to unknown pages leave a line too.
     let request = with("t-canary", get("/v1/models?x=canary"));
     let (status, line_of) = line(&router, request).await;
     assert!(status == 200 && line_of.starts_with("openai GET /v1/models 200 key=k1 attempts=1 "));
@@ -234,7 +234,7 @@ async fn a_refused_caller_leaves_a_line_with_the_reason_and_without_its_secrets(
 async fn a_body_that_breaks_off_while_it_is_sent_is_the_callers_fault() {
     let fake = Fake::new(ok);
     let (_, router) = router_before(&fake, two_accounts("openai", ""));
-    // Longer than what is kept to be sent again: it is passed on as it comes.
+    // Longer than the buffer: it is passed on as it comes.
     let piece = Bytes::from(vec![b' '; 1 << 20]);
     let pieces = (0..40).map(move |_| Ok(Frame::data(piece.clone())));
     let frames = tokio_stream::iter(pieces.chain([Err("broken off")]));
@@ -261,7 +261,7 @@ async fn refusals_of_the_pool_are_marked_and_say_whether_to_try_again() {
     };
     let answer = send(&router, ask(false)).await;
     assert_eq!((answer.status().as_u16(), told(&answer)), (200, ["-", "-"].map(str::to_owned)));
-    // In an hour is too late to be waited for.
+    // An hour is too long to wait.
     let answer = send(&router, ask(false)).await;
     assert_eq!(told(&answer), ["busy", "false"]);
     let answer = send(&router, post(CHAT, r#"{"model":"nobody-knows"}"#)).await;
@@ -298,7 +298,7 @@ async fn an_event_is_a_line_with_its_place_kind_rule_and_wait() {
         assert!(found, "no {start:?} ... {end:?} in\n{told:#?}");
     };
     has(
-        "openai KEY REJECTED: k1 of account org (openai/invalid-key), asked again in ",
+        "openai KEY REJECTED: k1 of account org (openai/invalid-key), tried again in ",
         " 1 of 2 are left",
     );
     has("openai account org-2 for model \"gpt-\\n9\" rests for 7.", " s: rate (openai/rate-limit)");

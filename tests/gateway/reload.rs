@@ -1,4 +1,4 @@
-//! A configuration that changes while the gateway serves: a real file, and a real signal.
+//! A configuration that changes while the gateway serves, with a real file and a real signal.
 
 use std::{fs, path::PathBuf, process::Command, sync::Arc, time::Duration};
 
@@ -48,7 +48,7 @@ impl Followed {
         Self { gateway, file, sandbox, events }
     }
 
-    /// Writes the file, and waits until it has been looked at.
+    /// Writes the file, and waits until the gateway has checked it.
     async fn write(&self, text: &str) {
         fs::write(&self.file, text).unwrap();
         sleep(Duration::from_secs(5)).await;
@@ -137,7 +137,7 @@ async fn a_changed_file_is_applied_and_an_invalid_one_is_not() {
 #[tokio::test(start_paused = true)]
 async fn a_hangup_signal_reloads_the_secrets_outside_the_file() {
     let mut gateway = Followed::new("hangup", &text("t-1", "", FIRST));
-    // The signal is waited for once the file has been looked at.
+    // The gateway waits for the signal after it has checked the file.
     sleep(Duration::from_secs(3)).await;
     fs::write(gateway.file.with_file_name("secret"), "sk-canary-2").unwrap();
     sleep(Duration::from_secs(10)).await;

@@ -1,4 +1,4 @@
-//! What people do with keys while the gateway serves.
+//! Actions of an operator on keys while the gateway serves.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -18,7 +18,7 @@ const ADMIN: &str = "admin_token = \"a-canary\"";
 const SECOND: &str =
     "[[pool.account]]\nname = \"org-2\"\nkeys = [{ id = \"k/2\", secret = \"sk-canary-2\" }]";
 
-/// Two accounts, of which the first is used as long as it can be.
+/// Two accounts. The first one is used as long as possible.
 fn config(before: &str) -> Config {
     one_pool("openai", before, "strategy = \"sequential\"", SECOND)
 }
@@ -79,7 +79,7 @@ async fn a_key_that_is_switched_off_is_not_used_until_it_is_switched_on() {
     let (status, told) = running.act("openai/k1/disable").await;
     assert_eq!((status, &told["error"]["code"]), (409, &"unchanged".into()), "{told}");
 
-    // The name of a key may have anything in it.
+    // The name of a key may contain any character.
     assert_eq!(running.act("openai/k%2F2/disable").await.0, 200);
     assert_eq!(running.chat().await, None);
     let (status, key) = running.act("openai/k1/enable").await;
@@ -115,7 +115,7 @@ async fn a_revived_key_is_used_at_once() {
     let (status, key) = running.act("openai/k1/revive").await;
     assert_eq!((status, &key["alive"]), (200, &true.into()), "{key}");
     assert_eq!(running.chat().await, sent_with("sk-canary"));
-    assert_eq!(running.act("openai/k1/revive").await.0, 200, "as often as one likes");
+    assert_eq!(running.act("openai/k1/revive").await.0, 200, "a second time");
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,7 +149,7 @@ async fn actions_need_the_admin_token_and_no_foreign_web_page() {
     ] {
         assert_eq!(running.send(action(path, headers)).await.0, status, "{headers:?}");
     }
-    // Without such a token nobody may, not even on this machine.
+    // Without an admin token no caller may, not even on this machine.
     let running = Running::new(&Fake::new(ok), config(""));
     let (status, told) = running.send(action(path, &[("host", "localhost")])).await;
     assert_eq!((status, &told["error"]["code"]), (404, &"not_found".into()), "{told}");

@@ -1,4 +1,4 @@
-//! What was used, as the gateway tells it.
+//! Usage, as the gateway reports it.
 
 use std::{fs, time::Duration};
 
@@ -36,7 +36,7 @@ async fn usage_is_reported_by_each_dimension_in_both_formats() {
     ask(&gateway, "gpt-4o", false, Some(b"team-a")).await;
     ask(&gateway, "gpt-4o", false, Some(b"team-a")).await;
     ask(&gateway, "gpt-nobody-knows", false, Some(b"=1+1")).await;
-    // A stream that was not asked to tell what it used tells it all the same, and not to its caller.
+    // The usage of a stream whose caller did not ask for it is counted, and hidden from the caller.
     let text = ask(&gateway, "gpt-4o", true, None).await;
     assert!(!text.contains("prompt_tokens"), "{text}");
 
@@ -167,5 +167,5 @@ async fn prices_are_read_again_when_their_file_changes() {
     assert_eq!(cost().await, 2_000 + 10_000);
     fs::write(&file, "{\"gpt-x\": {").unwrap();
     tokio::time::sleep(Duration::from_secs(4)).await;
-    assert_eq!(cost().await, 12_000 + 10_000, "what cannot be read changes nothing");
+    assert_eq!(cost().await, 12_000 + 10_000, "a file that cannot be read changes nothing");
 }

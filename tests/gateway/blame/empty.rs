@@ -1,4 +1,4 @@
-//! Streams with nothing in them: B14.
+//! Streams without content.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ const EMPTY_CONTENT: [Events; 2] = [
     ],
 ];
 
-/// The first account's streams are empty, the second's are not; then those of both are.
+/// First only the streams of the first account are empty, then those of both accounts.
 async fn check(provider: &str, events: Events, ask: Ask) {
     let lines = "strategy = \"sequential\"";
     let running =
@@ -43,12 +43,12 @@ async fn check(provider: &str, events: Events, ask: Ask) {
         told.is_answered_at_once(&format!("{provider} {events:?}"));
         assert!(told.text.contains("Hello"), "{events:?} is passed on: {told}");
     }
-    assert!(running.fake.calls_of(1) >= 1, "the first in order was not asked");
+    assert!(running.fake.calls_of(1) >= 1, "the first account in order was not called");
 
     let running = run(pool(provider, 2, lines), move |_: &Seen| stream(events));
     let told = running.send(ask()).await;
     told.is_answered_at_once(&format!("{provider} {events:?} of all"));
-    // Usage that the caller did not ask for, and comments, may be left out.
+    // Usage that the caller did not ask for, and comments, may be missing.
     for event in events.iter().filter(|event| **event != USAGE && !event.starts_with(':')) {
         assert!(told.text.contains(event), "{event} is not passed on: {told}");
     }

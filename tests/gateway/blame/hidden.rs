@@ -1,4 +1,4 @@
-//! Errors that come as a 200: B13.
+//! Errors inside a 200.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ async fn check(what: &str, provider: &str, body: &'static str, ask: Ask) {
     });
     for told in running.pace(10, Duration::from_millis(100), ask).await {
         told.is_answered_at_once(what);
-        assert!(told.text.contains("Hello"), "{what}: passed as success: {told}");
+        assert!(told.text.contains("Hello"), "{what}: passed on as a success: {told}");
     }
-    assert!(running.fake.calls_of(1) >= 1, "{what}: the first in order was not asked");
-    assert!(running.fake.calls_of(1) <= 5, "{what}: asked again and again");
+    assert!(running.fake.calls_of(1) >= 1, "{what}: the first account in order was not called");
+    assert!(running.fake.calls_of(1) <= 5, "{what}: called too often");
 }
 
 #[tokio::test(start_paused = true)]
@@ -81,7 +81,7 @@ async fn a_faulty_request_refused_inside_a_200_is_sent_twice_at_most() {
     });
     let told =
         running.send(super::chat_with("gpt-4o", &serde_json::json!({"user": "mistake"}))).await;
-    // With which status is open.
+    // The status is not prescribed.
     assert_eq!(told.text, body, "{told}");
     let calls = running.fake.calls();
     assert!(calls <= 2, "{calls} calls for a mistake");

@@ -1,4 +1,4 @@
-//! One account that refuses everything: the others answer for it, and callers do not see it. B6.
+//! One account refuses everything. The others answer in its place, and callers do not see it.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ const FORBIDDEN_ACCOUNT: Refusing = Refusing {
 
 async fn check(case: &Refusing) {
     let Refusing { what, provider, accounts, bad, reply, ask } = *case;
-    // One after the other, at an even pace, and all at once.
+    // One after the other, at an even rate, and all at once.
     for gap in [0, 250] {
         let running =
             run(
@@ -47,7 +47,7 @@ async fn check(case: &Refusing) {
             }
         }
         let calls = running.fake.calls_of(bad);
-        assert!(calls <= 5, "{what}: the one that refuses was asked {calls} times of 40");
+        assert!(calls <= 5, "{what}: the refusing account was called {calls} times of 40");
     }
     let running =
         run(
@@ -72,13 +72,19 @@ async fn an_account_that_refuses_without_a_reason_is_replaced_by_others() {
     check(&Refusing { reply: || refusal(401, &[], ""), ..bare }).await;
     check(&Refusing { reply: || refusal(401, &[], "{}"), bad: 1, accounts: 2, ..bare }).await;
     let reply = || refusal(403, &[("content-type", "text/plain")], "Access denied");
-    check(&Refusing { what: "403 in plain text", bad: 8, accounts: 8, reply, ..FORBIDDEN_ACCOUNT }).await;
+    check(&Refusing { what: "403 in plain text", bad: 8, accounts: 8, reply, ..FORBIDDEN_ACCOUNT })
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_account_that_refuses_streams_or_lists_is_replaced_by_others() {
     check(&Refusing { what: "403 of streams", ask: chat_stream, ..FORBIDDEN_ACCOUNT }).await;
-    check(&Refusing { what: "403 of listings", ask: || get("/openai/v1/files"), ..FORBIDDEN_ACCOUNT }).await;
+    check(&Refusing {
+        what: "403 of listings",
+        ask: || get("/openai/v1/files"),
+        ..FORBIDDEN_ACCOUNT
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -126,7 +132,7 @@ async fn an_account_that_is_forbidden_for_a_while_is_used_again() {
         told.is_answered_at_once("two accounts answer");
     }
     let calls = running.fake.calls_of(2);
-    assert!(calls <= 12, "asked {calls} times of 120");
+    assert!(calls <= 12, "called {calls} times of 120");
     tokio::time::sleep(Duration::from_secs(2 * 3_600)).await;
     running.all_is_well(3, chat, "all answer again").await;
 }
@@ -137,11 +143,11 @@ async fn two_refusing_accounts_of_four_are_replaced_by_others() {
         if seen.is_of(1) || seen.is_of(4) { refusal(401, &[], "") } else { ok(seen) }
     });
     let answers = running.pace(40, Duration::from_millis(250), chat).await;
-    // Where two refuse alike it may be the request, until it was asked elsewhere.
+    // If two accounts refuse alike, the request may be at fault until another account accepts it.
     let refused: Vec<_> = answers.iter().filter(|told| told.status != 200).collect();
     assert!(refused.len() <= 2, "{} of 40 see it, such as {}", refused.len(), refused[0]);
     for bad in [1, 4] {
         let calls = running.fake.calls_of(bad);
-        assert!(calls <= 6, "account {bad} was asked {calls} times of 40");
+        assert!(calls <= 6, "account {bad} was called {calls} times of 40");
     }
 }

@@ -1,4 +1,4 @@
-//! A header of the caller's that no key can make good: B3 and its like.
+//! Wrong headers of the caller, which every key refuses.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::fake::{Seen, ok, refusal};
 
 const NO_SUCH_ORGANIZATION: &str = r#"{"error":{"message":"No such organization: org-typo.","type":"invalid_request_error","param":null,"code":"invalid_organization"}}"#;
 
-/// A request with a mistake in it, and the same without.
+/// A request with a mistake, and the same request without it.
 struct Mistake {
     what: &'static str,
     provider: &'static str,
@@ -48,7 +48,7 @@ async fn check(case: &Mistake) {
         running.send((case.right)()).await.is_answered_at_once(what);
         running.all_is_well(accounts, case.right, what).await;
 
-        // A caller whose configuration is wrong asks every few seconds.
+        // A caller with a wrong configuration repeats its request every few seconds.
         for _ in 0..20 {
             assert_eq!(running.send((case.wrong)()).await.status, status, "{what}");
             running.send((case.right)()).await.is_answered_at_once(what);
@@ -126,7 +126,7 @@ async fn an_organisation_of_one_account_rests_nothing_of_others() {
         if is_foreign { refusal(401, &[], NO_SUCH_ORGANIZATION) } else { ok(seen) }
     };
     let running = run(pool("openai", 3, ""), answer);
-    // Whether the one that could is found is not told. That nothing is taken from others is.
+    // The account that could serve it need not be found. But nothing may rest for other requests.
     for _ in 0..20 {
         let told = running.send(with("openai-organization", "org-of-2", chat())).await;
         assert!([200, 401].contains(&told.status), "{told}");

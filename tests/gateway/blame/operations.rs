@@ -1,4 +1,4 @@
-//! What a key may not do is no reason to take from it what it may: B1, B2, B5 and their like.
+//! A key that may not do one operation is still used for all others.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -18,7 +18,7 @@ const AUTHENTICATION: &str =
     r#"{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"}}"#;
 const INCORRECT: &str = r#"{"error":{"message":"Incorrect API key provided: sk-x. You can find your API key at https://platform.openai.com/account/api-keys.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
 
-/// What no key of the provider may.
+/// An operation that no key of the provider may do.
 struct Forbidden {
     what: &'static str,
     provider: &'static str,
@@ -26,12 +26,12 @@ struct Forbidden {
     is_forbidden: fn(&Seen) -> bool,
     status: u16,
     body: &'static str,
-    /// A request for it, and one for something else.
+    /// A request for this operation, and one for another operation.
     wrong: Ask,
     right: Ask,
 }
 
-/// The one who asks for it is told so after a few calls, and nobody else notices.
+/// The caller gets the refusal after a few calls, and no other caller notices.
 async fn check(case: &Forbidden) {
     let Forbidden { what, provider, accounts, is_forbidden, status, body, .. } = *case;
     let running = run(pool(provider, accounts, ""), move |seen| {
@@ -39,23 +39,26 @@ async fn check(case: &Forbidden) {
     });
     let told = running.send((case.wrong)()).await;
     let calls = running.fake.calls();
-    // Of keys that have not worked yet it may be told in our words, too.
-    assert!(told.status >= 400, "{what}: nobody may: {told}");
+    // For keys that were not accepted yet, the answer may come from the pool.
+    assert!(told.status >= 400, "{what}: no key may do this: {told}");
     assert!(calls <= accounts.min(3), "{what}: {calls} calls of {accounts} keys for one request");
     let told = running.send((case.right)()).await;
     told.is_answered_at_once(what);
     running.all_is_well(accounts, case.right, what).await;
 
-    // Who repeats it costs no more, and takes nothing from others.
+    // A repeated request costs no more, and does not affect others.
     for _ in 0..10 {
         let told = running.send((case.wrong)()).await;
-        assert_eq!(told.status, status, "{what}: the keys work, so it is the request: {told}");
+        assert_eq!(
+            told.status, status,
+            "{what}: the keys work, so the request is at fault: {told}"
+        );
         running.send((case.right)()).await.is_answered_at_once(what);
     }
     let calls = running.fake.count(is_forbidden);
     assert!(calls <= 25, "{what}: {calls} calls for eleven mistakes");
 
-    // All at once, and others among them.
+    // All at once, mixed with allowed requests.
     let before = running.fake.count(is_forbidden);
     let wrong: Vec<_> = (0..20).map(|_| tokio::spawn(running.send((case.wrong)()))).collect();
     let right: Vec<_> = (0..20).map(|_| tokio::spawn(running.send((case.right)()))).collect();
@@ -120,7 +123,7 @@ async fn a_missing_scope_of_embeddings_or_files_rests_only_its_operation() {
         what: "embeddings without their scope",
         is_forbidden: |seen| seen.path == "/v1/embeddings",
         body: r#"{"error":{"message":"You have insufficient permissions for this operation. Missing scopes: model.request. Check that you have the correct role in your organization.","type":"invalid_request_error","param":null,"code":"missing_scope"}}"#,
-        // Of a model that chats are for as well.
+        // For a model that is also used for chats.
         wrong: || post("/v1/embeddings", &json!({"model": "gpt-4o", "input": question()})),
         ..RESPONSES_WITHOUT_SCOPE
     })
@@ -150,11 +153,11 @@ async fn a_key_without_a_scope_is_tried_again_after_its_rest() {
         told.is_answered_at_once("one key has the scope");
     }
     let asked = running.fake.count(|seen| is_responses(seen) && seen.is_of(1));
-    assert!((1..=5).contains(&asked), "the key without the scope was asked {asked} times");
+    assert!((1..=5).contains(&asked), "the key without the scope was called {asked} times");
     running.all_is_well(2, chat, "chats need no scope").await;
 
     granted.store(true, Ordering::Relaxed);
-    // A place rests for an hour at most. Then requests try it.
+    // A place rests for an hour at most. Then a request tries it again.
     tokio::time::sleep(Duration::from_secs(2 * 3_600)).await;
     running.all_is_well(2, responses, "the scope was granted").await;
 }
@@ -235,7 +238,7 @@ async fn a_beta_that_one_account_has_affects_no_other_request() {
     for told in running.pace(20, Duration::from_secs(1), UNKNOWN_BETA.wrong).await {
         told.is_answered_at_once("one account has the beta");
     }
-    // The first account may rest for messages, but not for ever.
+    // The first account may rest for messages, but must be tried again.
     running.send(claude()).await.is_answered_at_once("plain messages need no beta");
     tokio::time::sleep(Duration::from_secs(2 * 3_600)).await;
     running.all_is_well(2, claude, "plain messages need no beta").await;

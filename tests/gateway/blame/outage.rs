@@ -1,4 +1,4 @@
-//! A provider that calls every key wrong, for a moment: B4.
+//! A provider that rejects every key for a short time.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ struct Outage {
     accounts: usize,
     reply: fn() -> Reply,
     ask: Ask,
-    /// After so many seconds of 200s, for so many seconds; and back so many after that.
+    /// The outage starts after this many seconds of successes, lasts this long, and must leave no effect
+    /// after this long.
     after: f64,
     lasts: f64,
     back: f64,
@@ -47,7 +48,7 @@ async fn check(case: &Outage) {
             told.is_answered_at_once(what);
         }
     }
-    // Nor is there anything left of it.
+    // The outage has left no effect.
     tokio::time::sleep(Duration::from_secs(600)).await;
     running.all_is_well(accounts, ask, what).await;
 }

@@ -1,4 +1,4 @@
-//! A model that is overloaded is not the provider: B7 and its like.
+//! An overloaded model does not mean that the provider is overloaded.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn check(case: &Overload) {
     for told in busy {
         let text = told.text.to_ascii_lowercase();
         let says_so = told.status == 503 || told.status == 529 || text.contains("overloaded");
-        assert!(told.status >= 400 && says_so, "{what}: it must say what it is: {told}");
+        assert!(told.status >= 400 && says_so, "{what}: the answer must name the overload: {told}");
         assert!(told.took <= Duration::from_millis(10_500), "{what}: longer than allowed: {told}");
     }
 }
@@ -109,8 +109,10 @@ async fn a_model_that_recovers_is_used_again() {
         if is_out { (OVERLOADED_MODEL.reply)() } else { ok(seen) }
     });
     let half = Duration::from_millis(500);
-    let (busy, idle) =
-        tokio::join!(running.pace(160, half, OVERLOADED_MODEL.busy), running.pace(160, half, OVERLOADED_MODEL.idle));
+    let (busy, idle) = tokio::join!(
+        running.pace(160, half, OVERLOADED_MODEL.busy),
+        running.pace(160, half, OVERLOADED_MODEL.idle)
+    );
     for told in idle {
         told.is_answered_at_once("the other model");
     }

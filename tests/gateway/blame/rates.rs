@@ -1,5 +1,5 @@
-//! Refusals for the rate: callers wait within their own time instead of seeing them, and one request
-//! that is always refused holds up no other. B10, B12, B15.
+//! Refusals for the rate. Callers wait, within their maximum wait, instead of seeing them. A request that is
+//! always refused does not delay others.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ const RATE: &str = r#"{"error":{"message":"Rate limit reached","type":"requests"
 const RATE_OF_ANTHROPIC: &str = r#"{"type":"error","error":{"type":"rate_limit_error","message":"This request would exceed your organization's rate limit."}}"#;
 const RATE_OF_GEMINI: &str = r#"{"error":{"code":429,"message":"Resource has been exhausted (e.g. check quota).","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"2s"}]}}"#;
 
-/// All accounts refuse for so many seconds, which begin after so many.
+/// All accounts refuse for `lasts` seconds, starting after `after` seconds.
 struct Wave {
     what: &'static str,
     provider: &'static str,
@@ -22,7 +22,7 @@ struct Wave {
     lasts: f64,
     reply: fn() -> Reply,
     ask: Ask,
-    /// Between two callers.
+    /// The time between two callers.
     gap: Duration,
 }
 
@@ -36,8 +36,8 @@ impl Wave {
         })
     }
 
-    /// So many callers, all of whom can wait. They come all at once, and one after the other; to
-    /// accounts of whom nothing is known, and to those who have answered before.
+    /// Sends this many callers, which can all wait: all at once and one after the other, to accounts that are
+    /// unknown and to accounts that have answered before.
     async fn crowd(&self, callers: usize) {
         let what = self.what;
         for (gap, after) in [(0, 0.0), (5, 0.0), (0, 20.0), (5, 20.0)] {
@@ -58,7 +58,7 @@ impl Wave {
         }
     }
 
-    /// One caller, who is answered soon after it is over.
+    /// Sends one caller, which is answered soon after the refusals end.
     async fn one(&self, within: f64) {
         let (what, lasts) = (self.what, self.lasts);
         let running = self.run();
@@ -104,15 +104,21 @@ async fn two_hundred_callers_wait_if_limits_are_reported() {
         ];
         refusal(429, &told, RATE)
     };
-    Wave { what: "with room left, as its headers have it", reply, ..LIMIT_OF_ALL_ACCOUNTS }.crowd(200).await;
+    Wave { what: "with room left, as its headers have it", reply, ..LIMIT_OF_ALL_ACCOUNTS }
+        .crowd(200)
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn two_hundred_callers_wait_without_a_hint_or_for_longer() {
     for in_pool in ["", "learn = false"] {
         let reply = || refusal(429, &[], RATE);
-        Wave { what: "without retry-after", reply, in_pool, ..LIMIT_OF_ALL_ACCOUNTS }.crowd(200).await;
-        Wave { what: "for five seconds", lasts: 5.0, in_pool, ..LIMIT_OF_ALL_ACCOUNTS }.crowd(200).await;
+        Wave { what: "without retry-after", reply, in_pool, ..LIMIT_OF_ALL_ACCOUNTS }
+            .crowd(200)
+            .await;
+        Wave { what: "for five seconds", lasts: 5.0, in_pool, ..LIMIT_OF_ALL_ACCOUNTS }
+            .crowd(200)
+            .await;
     }
 }
 
@@ -131,7 +137,9 @@ async fn two_hundred_callers_of_streams_and_other_providers_wait() {
     Wave { what: "streams", ask: chat_stream, in_pool, ..LIMIT_OF_ALL_ACCOUNTS }.crowd(200).await;
     let reply = || refusal(429, &[("retry-after", "1")], RATE_OF_ANTHROPIC);
     let provider = "anthropic";
-    Wave { what: "Anthropic", provider, reply, ask: claude, in_pool, ..LIMIT_OF_ALL_ACCOUNTS }.crowd(200).await;
+    Wave { what: "Anthropic", provider, reply, ask: claude, in_pool, ..LIMIT_OF_ALL_ACCOUNTS }
+        .crowd(200)
+        .await;
 }
 
 const TWO_ACCOUNTS: Wave = Wave {
@@ -144,14 +152,14 @@ const TWO_ACCOUNTS: Wave = Wave {
 
 #[tokio::test(start_paused = true)]
 async fn one_caller_waits_until_all_accounts_accept_again() {
-    // Asked at 0, 2, 4 and 6 s, or a little later.
+    // The calls are at 0, 2, 4 and 6 s, or a little later.
     TWO_ACCOUNTS.one(4.0).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_caller_waits_without_a_hint() {
     let reply = || refusal(429, &[], RATE);
-    // Pauses double: after one that ends just before it is over comes one as long as all before.
+    // Pauses double. If a pause ends just before the refusals end, the next pause is as long as all before.
     Wave { what: "without retry-after", reply, ..TWO_ACCOUNTS }.one(8.0).await;
 }
 
@@ -178,11 +186,11 @@ async fn a_caller_that_cannot_wait_long_enough_sees_a_rate_limit() {
     });
     let told = running.send(chat()).await;
     assert_eq!(told.status, 429, "{told}");
-    // Nobody is to wait longer than that, or than makes sense: the next attempt would be at 4 s.
+    // The caller must not wait longer than its limit. The next attempt would be at 4 s.
     assert!(told.took < Duration::from_millis(3_500), "{told}");
 }
 
-/// One kind of request that is always refused, without a hint.
+/// One kind of request that is always refused, without a time to wait.
 struct Poison {
     what: &'static str,
     provider: &'static str,

@@ -1,5 +1,4 @@
-//! What is remembered through a reload and a restart is no more than what was proven: B1, B3 and B4
-//! again.
+//! After a reload or a restart, only what was proven has an effect.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -13,7 +12,7 @@ use crate::{
     gateway::config::Config,
 };
 
-/// A pool of two accounts whose state is kept in a file of this name.
+/// The configuration of two accounts with their state in a file of this name.
 fn kept(name: &str) -> impl Fn() -> Config {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     drop(fs::remove_dir_all(&folder));
@@ -68,7 +67,7 @@ async fn a_restart_during_an_auth_outage_kills_no_key() {
     drop(running);
     let running = run_before(&fake, config());
     for told in running.pace(120, gap, chat).await {
-        // Some seconds more, because a restart takes no time here that its clock of the day sees.
+        // Some seconds more, because the restart takes no wall-clock time here.
         if told.sent > Duration::from_secs(3 + 10 + 3) {
             told.is_answered_at_once("after an outage and a restart");
         }

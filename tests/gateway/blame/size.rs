@@ -1,5 +1,4 @@
-//! A request that is too large for an account says nothing of smaller ones, and nothing of larger
-//! accounts. B8, B9.
+//! A request that is too large for an account proves nothing about smaller requests or larger accounts.
 
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use super::{AT_ONCE, Ask, Running, chat_with, pool, post, question, run, with};
 use crate::fake::{Reply, Seen, ok, refusal};
 
 const CANNOT_AFFORD: &str = r#"{"error":{"message":"This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can only afford 30104. To increase, visit https://openrouter.ai/settings/credits and upgrade to a paid account","code":402,"metadata":{"provider_name":null}}}"#;
-/// So many tokens an account can pay for.
+/// The number of tokens that an account can pay for.
 const AFFORDABLE: u64 = 30_104;
 
 fn is_dear(seen: &Seen) -> bool {
@@ -46,7 +45,7 @@ async fn an_unaffordable_request_does_not_rest_the_account_for_small_ones() {
         );
     for round in 1..=5 {
         let told = running.send(dear()).await;
-        // In whose words is open; that the size is its caller's affair is not.
+        // The answer may come from the provider or the pool, but must say that the size is wrong.
         assert!((400..500).contains(&told.status), "{round}: {told}");
         assert!(told.took < AT_ONCE, "{round}: waiting does not make it smaller: {told}");
         running.send(cheap()).await.is_answered_at_once("a small one after a large one");
@@ -86,7 +85,7 @@ async fn a_request_that_one_account_cannot_afford_goes_to_another() {
         running.send(cheap()).await.is_answered_at_once("both can afford it");
     }
     let asked = running.fake.count(|seen| seen.is_of(1) && is_dear(seen));
-    assert!((1..=2).contains(&asked), "asked {asked} times for what it cannot afford");
+    assert!((1..=2).contains(&asked), "called {asked} times for requests that it cannot afford");
     let small = running.fake.count(|seen| seen.is_of(1) && !is_dear(seen));
     assert!(small >= 9, "the first in order serves {small} of 10 small ones");
 }
@@ -101,10 +100,10 @@ async fn an_account_without_credit_rests_for_all_sizes() {
         told.is_answered_at_once("the other has credits");
     }
     let asked = running.fake.calls_of(1);
-    assert!((1..=3).contains(&asked), "asked {asked} times without credits");
+    assert!((1..=3).contains(&asked), "called {asked} times without credits");
 }
 
-/// A prompt of about so many tokens.
+/// A prompt of about this many tokens.
 fn prompt(tokens: usize) -> String {
     format!("{} {}", question(), "word ".repeat(tokens))
 }
@@ -125,7 +124,7 @@ fn too_large(limit: usize, requested: usize) -> Reply {
     refusal(429, &[], body)
 }
 
-/// Accounts of unequal limits, by number.
+/// Accounts with different limits, by number.
 fn of_size(limits: &'static [usize]) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static {
     move |seen| {
         let limit = limits.iter().enumerate().find(|(index, _)| seen.is_of(index + 1));
@@ -153,14 +152,17 @@ async fn six_large_then_four_small(strategy: &str) -> Running {
         running.send(long_chat("gpt-4.1", 10)).await.is_answered_at_once("a small one");
     }
     let asked = running.fake.count(|seen| seen.is_of(1) && is_large(seen));
-    assert!(asked <= 2, "the small account was asked {asked} times for what it cannot take");
+    assert!(
+        asked <= 2,
+        "the small account was called {asked} times for requests that are too large"
+    );
     running
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_larger_of_two_accounts_gets_large_requests() {
     let running = six_large_then_four_small("").await;
-    // To whom four small ones go is a matter of strategy, as long as the small account has its share.
+    // The strategy decides where small requests go, as long as the small account gets its share.
     for _ in 0..20 {
         running.send(long_chat("gpt-4.1", 10)).await.is_answered_at_once("a small one");
     }
@@ -205,7 +207,10 @@ async fn a_413_of_groq_limits_the_size_of_one_account() {
         told.is_answered_at_once("a small one");
     }
     let asked = running.fake.count(|seen| seen.is_of(1) && tokens(seen) > 12_000);
-    assert!(asked <= 2, "the small account was asked {asked} times for what it cannot take");
+    assert!(
+        asked <= 2,
+        "the small account was called {asked} times for requests that are too large"
+    );
 }
 
 #[tokio::test(start_paused = true)]
