@@ -269,23 +269,23 @@ async fn an_expiring_key_is_reported_and_then_not_used() {
     let now = std::time::SystemTime::now();
     let pool = pool([Account::new("a").key(key("a1").expires(now + 10 * DAY)).key(key("a2"))]);
     let mut events = pool.events();
-    let mut told = |pool: &KeyPool| {
+    let mut new_events = |pool: &KeyPool| {
         drop(lease(pool));
         std::iter::from_fn(|| events.try_recv().unwrap()).collect::<Vec<_>>()
     };
-    assert_eq!(told(&pool), []);
+    assert_eq!(new_events(&pool), []);
     tokio::time::advance(3 * DAY + Duration::from_secs(60)).await;
-    let [Event::KeyExpires { key, wait, .. }] = &told(&pool)[..] else { panic!("no event") };
+    let [Event::KeyExpires { key, wait, .. }] = &new_events(&pool)[..] else { panic!("no event") };
     assert_eq!((key.as_str(), wait.as_secs() / 3_600), ("a1", 7 * 24 - 1));
-    assert_eq!(told(&pool), []);
+    assert_eq!(new_events(&pool), []);
     tokio::time::advance(6 * DAY).await;
-    assert!(matches!(told(&pool)[..], [Event::KeyExpires { .. }]));
-    assert_eq!(told(&pool), [], "once each");
+    assert!(matches!(new_events(&pool)[..], [Event::KeyExpires { .. }]));
+    assert_eq!(new_events(&pool), [], "once each");
     pool.remove("a2").unwrap();
-    told(&pool);
+    new_events(&pool);
     tokio::time::advance(DAY).await;
     assert_eq!(lease(&pool).unwrap_err().reason(), Reason::NoKey);
-    let expired = told(&pool);
+    let expired = new_events(&pool);
     let [Event::KeyExpired { live: 0, total: 1, .. }, shrunk, ..] = &expired[..] else {
         panic!("{expired:?}")
     };

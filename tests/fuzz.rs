@@ -237,15 +237,15 @@ fn durations_in_the_format_of_go_are_read() {
             let wait = Duration::from_millis(
                 ((u64::from(*h) * 60 + u64::from(m)) * 60 + u64::from(s)) * 1_000 + u64::from(ms),
             );
-            for told in [format!("{h}h{m}m{s}.{ms:03}s"), format!("{}ms", wait.as_millis())] {
+            for text in [format!("{h}h{m}m{s}.{ms:03}s"), format!("{}ms", wait.as_millis())] {
                 let mut headers = HeaderMap::new();
                 headers.insert("x-ratelimit-remaining-tokens", HeaderValue::from_static("0"));
-                headers.insert("x-ratelimit-reset-tokens", told.parse().unwrap());
+                headers.insert("x-ratelimit-reset-tokens", text.parse().unwrap());
                 let status = StatusCode::OK;
                 let answer = Answer::new(status, &headers, SystemTime::UNIX_EPOCH);
                 let reset = readings(&openai, &answer)[0].reset.unwrap();
                 // The result with floating-point numbers.
-                assert!(reset.abs_diff(wait) < Duration::from_micros(1), "{told}: {reset:?}");
+                assert!(reset.abs_diff(wait) < Duration::from_micros(1), "{text}: {reset:?}");
             }
         },
     );
@@ -272,8 +272,8 @@ fn dates_are_read_in_every_format() {
                 self::wait(generic.classify(&answer).verdict)
             };
             let expected = Some(Duration::from_secs(wait));
-            for told in [&rfc3339, &seconds, &millis] {
-                assert_eq!(found("x-ratelimit-reset", told), expected, "{told}");
+            for text in [&rfc3339, &seconds, &millis] {
+                assert_eq!(found("x-ratelimit-reset", text), expected, "{text}");
             }
             assert_eq!(found("retry-after", &httpdate::fmt_http_date(then)), expected);
             assert_eq!(found("retry-after", &wait.to_string()), expected);

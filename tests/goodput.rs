@@ -26,14 +26,14 @@ async fn at_twice_the_limits_the_provider_refuses_no_request() {
         tokio::spawn(async move {
             // Twice 3 per second over 200 callers is one request every 33 s from each caller.
             tokio::time::sleep(Duration::from_millis(caller * 1_000 / 6)).await;
-            let (mut answered, mut told) = (0, 0);
+            let (mut answered, mut refused) = (0, 0);
             while Instant::now() < end {
                 let began = Instant::now();
                 let answer = client.ready().await.unwrap().call(chat()).await.unwrap();
                 match answer.status().as_u16() {
                     200 => answered += 1,
                     429 => {
-                        told += 1;
+                        refused += 1;
                         let after = answer.headers()["retry-after"].to_str().unwrap();
                         assert!(after.parse::<u64>().unwrap() >= 1);
                         assert!(answer.extensions().get::<Exhausted>().is_some());
@@ -43,7 +43,7 @@ async fn at_twice_the_limits_the_provider_refuses_no_request() {
                 assert!(began.elapsed() <= Duration::from_secs(30), "waited beyond the deadline");
                 tokio::time::sleep_until((began + Duration::from_millis(33_333)).min(end)).await;
             }
-            (answered, told)
+            (answered, refused)
         })
     });
     let mut answered = 0;
@@ -96,10 +96,10 @@ async fn a_request_that_cannot_be_served_in_time_is_refused_at_once() {
     let answers = offer(&client, 30, Duration::ZERO, |_| chat()).await;
     let served = answers.iter().filter(|answer| answer.status() == 200).count();
     assert_eq!(served, 11, "one at once and one a second for 10 s");
-    let told: Vec<_> = answers.iter().filter(|answer| answer.status() == 429).collect();
-    assert_eq!(told.len(), 19);
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status() == 429).collect();
+    assert_eq!(refused.len(), 19);
     assert!(began.elapsed() < Duration::from_secs(11));
-    for answer in told {
+    for answer in refused {
         assert_eq!(answer.headers()["retry-after"], "12", "the queue is 11 s long, rounded up");
     }
     assert_eq!(sandbox.stats().total().rate_limited, 0);

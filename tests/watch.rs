@@ -83,7 +83,7 @@ async fn a_pool_follows_its_source_and_does_not_change_if_the_source_fails() {
     for (answer, why) in [
         (Answer::Sealed, "the vault is sealed; unseal it"),
         (Answer::Keys(vec!["c", "c"]), "another account has the same name"),
-        (Answer::Keys(Vec::new()), "it has no account"),
+        (Answer::Keys(Vec::new()), "the pool has no account"),
         (Answer::Silent, "longer than a minute"),
     ] {
         vault.say(answer);

@@ -84,7 +84,7 @@ impl Guard {
     }
 
     /// Whether a request may change the state of the pools. Never without an admin token, and never for
-    /// another site, whatever credential its browser has.
+    /// another site, even with a credential of its browser.
     pub(crate) fn admit_action(&self, head: &Parts) -> Result<(), Denied> {
         if self.admin.is_none() {
             return Err(Denied::Off);

@@ -45,7 +45,7 @@ struct Found {
     object: Vec<u8>,
     /// The shape of the last object.
     shape: Option<&'static UsageShape>,
-    told: Option<ReportedUsage>,
+    reported: Option<ReportedUsage>,
     times: u32,
 }
 
@@ -79,8 +79,8 @@ impl UsageReader {
     /// Reads the usage that headers report. The body takes precedence.
     #[must_use]
     pub fn headers(mut self, names: &UsageHeaders, headers: &HeaderMap) -> Self {
-        if let Some(told) = object::in_headers(headers, names) {
-            self.found_mut().told = Some(told);
+        if let Some(reported) = object::in_headers(headers, names) {
+            self.found_mut().reported = Some(reported);
         }
         self
     }
@@ -124,7 +124,7 @@ impl UsageReader {
     /// The usage that the answer has reported so far; `None` if it has reported none.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        self.found.as_ref()?.told.as_ref().map(ReportedUsage::disjoint)
+        self.found.as_ref()?.reported.as_ref().map(ReportedUsage::disjoint)
     }
 
     /// How often the answer has reported its usage.
@@ -166,8 +166,8 @@ impl UsageReader {
         }
     }
 
-    /// The next byte of a name, of which so many have come that `name` begins with; none if none goes on
-    /// so.
+    /// Matches the next byte of a name, after `seen` bytes that match the start of `name`. None if no name
+    /// continues like this.
     fn continued(&self, name: &'static str, seen: usize, byte: u8) -> Option<State> {
         let begun = name.as_bytes().get(..seen)?;
         let mut names = self.shapes.iter().map(|shape| shape.member);
@@ -213,9 +213,9 @@ impl UsageReader {
         let marked = self.shapes.iter().filter(|shape| object::is_marked(&object, shape));
         let shapes = found.shape.into_iter().chain(marked).filter(|shape| shape.member == name);
         let read = |shape| Some((shape, object::read(&object, shape)?));
-        if let Some((shape, told)) = shapes.filter_map(read).next() {
+        if let Some((shape, reported)) = shapes.filter_map(read).next() {
             found.shape = Some(shape);
-            found.told.get_or_insert(told).update(&told);
+            found.reported.get_or_insert(reported).update(&reported);
             found.times = found.times.wrapping_add(1);
         }
     }

@@ -66,7 +66,7 @@ struct Running {
 
 /// What a caller sees.
 #[derive(Debug)]
-struct Told {
+struct Outcome {
     status: u16,
     headers: HeaderMap,
     text: String,
@@ -111,7 +111,7 @@ fn run_before(fake: &Fake, config: Config) -> Running {
 
 impl Running {
     /// Sends a request now, or as soon as the future is polled.
-    fn send(&self, request: Request<Body>) -> impl Future<Output = Told> + Send + 'static {
+    fn send(&self, request: Request<Body>) -> impl Future<Output = Outcome> + Send + 'static {
         let (router, fake) = (self.router.clone(), self.fake.clone());
         async move {
             let (sent, began) = (fake.age(), Instant::now());
@@ -119,12 +119,12 @@ impl Running {
             let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
             let text = String::from_utf8_lossy(&body).into_owned();
             let (status, headers) = (head.status.as_u16(), head.headers);
-            Told { status, headers, text, sent, took: began.elapsed() }
+            Outcome { status, headers, text, sent, took: began.elapsed() }
         }
     }
 
     /// Sends requests at an even rate, however long each takes. Returns the answers in the order of sending.
-    async fn pace(&self, number: usize, gap: Duration, ask: Ask) -> Vec<Told> {
+    async fn pace(&self, number: usize, gap: Duration, ask: Ask) -> Vec<Outcome> {
         let mut calls = JoinSet::new();
         for index in 0..number {
             let call = self.send(ask());
@@ -133,7 +133,7 @@ impl Running {
         }
         let mut answers = calls.join_all().await;
         answers.sort_by_key(|(index, _)| *index);
-        answers.into_iter().map(|(_, told)| told).collect()
+        answers.into_iter().map(|(_, outcome)| outcome).collect()
     }
 
     /// Sends requests for half a minute. Each must be answered at once, and all keys must be used. A key may
@@ -142,8 +142,8 @@ impl Running {
         let number = 20 * accounts.max(3);
         let before: Vec<_> = (1..=accounts).map(|key| self.fake.calls_of(key)).collect();
         let gap = Duration::from_secs(30) / number as u32;
-        for told in self.pace(number, gap, ask).await {
-            told.is_answered_at_once(what);
+        for outcome in self.pace(number, gap, ask).await {
+            outcome.is_answered_at_once(what);
         }
         let idle = (1..=accounts).filter(|key| self.fake.calls_of(*key) == before[*key - 1]);
         let idle: Vec<_> = idle.collect();
@@ -151,7 +151,7 @@ impl Running {
     }
 }
 
-impl Told {
+impl Outcome {
     #[track_caller]
     fn is_answered(&self, what: &str) {
         assert_eq!(self.status, 200, "{what}: {self}");
@@ -168,7 +168,7 @@ impl Told {
     }
 }
 
-impl std::fmt::Display for Told {
+impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { status, sent, took, text, .. } = self;
         let start: String = text.chars().take(400).collect();

@@ -260,13 +260,13 @@ async fn refusals_of_the_pool_are_marked_and_say_whether_to_try_again() {
         })
     };
     let answer = send(&router, ask(false)).await;
-    assert_eq!((answer.status().as_u16(), told(&answer)), (200, ["-", "-"].map(str::to_owned)));
+    assert_eq!((answer.status().as_u16(), marks(&answer)), (200, ["-", "-"].map(str::to_owned)));
     // An hour is too long to wait.
     let answer = send(&router, ask(false)).await;
-    assert_eq!(told(&answer), ["busy", "false"]);
-    let answer = send(&router, post(CHAT, r#"{"model":"nobody-knows"}"#)).await;
-    assert_eq!((answer.status().as_u16(), told(&answer)[0].as_str()), (404, "gateway"));
-    assert_eq!(told(&answer)[1], "false");
+    assert_eq!(marks(&answer), ["busy", "false"]);
+    let answer = send(&router, post(CHAT, r#"{"model":"unknown-model"}"#)).await;
+    assert_eq!((answer.status().as_u16(), marks(&answer)[0].as_str()), (404, "gateway"));
+    assert_eq!(marks(&answer)[1], "false");
 }
 
 #[tokio::test(start_paused = true)]

@@ -66,9 +66,9 @@ async fn a_provider_that_cannot_be_reached_is_a_502_without_secrets() {
 /// Gives the same answer to each request, and returns the requests.
 fn served(origin: Origin) -> UnboundedReceiver<String> {
     let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
-    let (tell, told) = unbounded_channel();
-    tokio::spawn(async move { while tell.send(origin.answer(answer).await).is_ok() {} });
-    told
+    let (sender, requests) = unbounded_channel();
+    tokio::spawn(async move { while sender.send(origin.answer(answer).await).is_ok() {} });
+    requests
 }
 
 #[tokio::test]

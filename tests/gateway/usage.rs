@@ -35,7 +35,7 @@ async fn usage_is_reported_by_each_dimension_in_both_formats() {
     let (gateway, fake) = gateway("").await;
     ask(&gateway, "gpt-4o", false, Some(b"team-a")).await;
     ask(&gateway, "gpt-4o", false, Some(b"team-a")).await;
-    ask(&gateway, "gpt-nobody-knows", false, Some(b"=1+1")).await;
+    ask(&gateway, "gpt-unknown", false, Some(b"=1+1")).await;
     // The usage of a stream whose caller did not ask for it is counted, and hidden from the caller.
     let text = ask(&gateway, "gpt-4o", true, None).await;
     assert!(!text.contains("prompt_tokens"), "{text}");
@@ -47,7 +47,7 @@ async fn usage_is_reported_by_each_dimension_in_both_formats() {
     // 2 tokens of prompt at $2.50 and 12 of answer at $10 a million, twice.
     assert!(lines[1].starts_with("k1,gpt-4o,,1,0,0,2,"), "{csv}");
     assert_eq!(lines[2], "k1,gpt-4o,team-a,2,0,0,4,0,0,0,24,0,0,0,0,250000,0,0.000250000");
-    assert!(lines[3].starts_with("k1,gpt-nobody-knows,'=1+1,1,"), "{csv}");
+    assert!(lines[3].starts_with("k1,gpt-unknown,'=1+1,1,"), "{csv}");
 
     let (_, report) = gateway.json(gateway.get("/-/usage?by=account,day&from=2020-01-01")).await;
     let books = fake.stats().total();
@@ -59,7 +59,7 @@ async fn usage_is_reported_by_each_dimension_in_both_formats() {
     );
     assert_eq!(report["lines"][0]["account"], "org");
     assert_eq!(report["total"]["dollars"], "0.000375000");
-    assert_eq!(report["unpriced"], serde_json::json!({"gpt-nobody-knows": 14}));
+    assert_eq!(report["unpriced"], serde_json::json!({"gpt-unknown": 14}));
 
     for (query, word) in [("by=colour", "colour"), ("format=xml", "xml"), ("from=x", "from")] {
         let (status, body) = gateway.json(gateway.get(&format!("/-/usage?{query}"))).await;

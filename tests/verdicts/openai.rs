@@ -26,7 +26,7 @@ pub(super) fn shown() -> Shown {
                 limited(ms(19_400), MODEL),
                 "openai/rate-limit",
             ),
-            ("told by message", 429, &[], RPM, limited(s(20), MODEL), "openai/rate-limit"),
+            ("by message", 429, &[], RPM, limited(s(20), MODEL), "openai/rate-limit"),
             (
                 "the message takes precedence over the reset",
                 429,

@@ -70,7 +70,7 @@ pub(super) fn shown() -> Shown {
                 "openrouter/no-credit",
             ),
             (
-                "too little credit for so many tokens",
+                "too little credit for this many tokens",
                 402,
                 &[],
                 r#"{"error":{"code":402,"message":"This request requires more credits, or fewer max_tokens. You requested up to 9000 tokens, but can only afford 12"}}"#,
@@ -182,7 +182,7 @@ pub(super) fn shown() -> Shown {
                 "status/5xx",
             ),
             (
-                "a limit, beside the part of an answer",
+                "a limit, with a part of an answer",
                 200,
                 &[],
                 r#"{"choices":[{"message":{"content":"Hi"},"error":{"code":429,"message":"Provider returned error"}}]}"#,

@@ -161,7 +161,7 @@ impl Writer {
             Ok(()) => self.written = saved,
             Err(_) => self.ledger.mark_changed(&rows),
         }
-        self.tell(result.err().map(|error| error.to_string()));
+        self.report(result.err().map(|error| error.to_string()));
     }
 
     fn commit(&mut self, rows: &[UsageRow], saved: &[Saved]) -> rusqlite::Result<()> {
@@ -178,7 +178,7 @@ impl Writer {
     }
 
     /// Logs a problem when it changes.
-    fn tell(&self, problem: Option<String>) {
+    fn report(&self, problem: Option<String>) {
         let mut known = self.state.problem.lock().unwrap_or_else(PoisonError::into_inner);
         if *known != problem {
             match &problem {

@@ -71,11 +71,11 @@ impl Lease {
     /// possible.
     fn ignored(&self, usage: &Usage) -> Option<Usage> {
         let grant = self.grant.as_ref()?;
-        let told = usage.all_input().max(usage.all_output());
-        if told <= MOST_TOKENS {
+        let reported = usage.all_input().max(usage.all_output());
+        if reported <= MOST_TOKENS {
             return None;
         }
-        self.shared.with(|core, _| core.engine.usage_ignored(grant, told));
+        self.shared.with(|core, _| core.engine.usage_ignored(grant, reported));
         let guessed = Usage::tokens(grant.reserved.input, grant.reserved.output);
         Some(Usage { is_estimated: true, ..guessed })
     }

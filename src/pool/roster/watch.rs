@@ -40,7 +40,7 @@ impl KeyPool {
     ) -> impl Future<Output = ()> + Send + use<S> {
         let pool = Arc::downgrade(&self.shared);
         async move {
-            let mut told = None;
+            let mut reported = None;
             loop {
                 let loaded = timeout(LONGEST_LOAD, source.load()).await;
                 let Some(shared) = pool.upgrade() else { return };
@@ -51,17 +51,17 @@ impl KeyPool {
                 let applied = loaded
                     .and_then(|accounts| this.apply(accounts).map_err(|error| error.to_string()));
                 let refused = applied.err();
-                if let Some(why) = refused.clone().filter(|_| refused != told) {
-                    this.tell(Event::ConfigRefused { why });
+                if let Some(why) = refused.clone().filter(|_| refused != reported) {
+                    this.emit(Event::ConfigRefused { why });
                 }
-                told = refused;
+                reported = refused;
                 drop(this);
                 sleep(jittered(every)).await;
             }
         }
     }
 
-    fn tell(&self, event: Event) {
+    fn emit(&self, event: Event) {
         self.shared.with(|core, _| core.engine.tell(event));
     }
 }

@@ -72,8 +72,8 @@ impl<B: Body<Data = Bytes> + Unpin> RefusalReader<B> {
 
 impl<B: Body<Data = Bytes>> RefusalReader<B> {
     /// What the refusal says; and its copy, to be repeated if no later attempt gets anything better.
-    /// Overwrites the key with asterisks in what was read, if the provider repeats it there. Nothing else
-    /// is changed.
+    /// Overwrites the key with asterisks in the part that was read, if the provider repeats it there. Nothing
+    /// else is changed.
     pub(super) fn judge(&mut self) -> (Ruling, Option<Arc<Refusal>>) {
         let mut text = self.body.text();
         if let Some(redacted) = self.lease.redacted(&text).or_else(|| self.redact_packed(&text)) {

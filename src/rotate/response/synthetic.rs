@@ -13,7 +13,7 @@ use crate::{
     provider::{Provider, Ruling},
 };
 
-/// Tells an SDK whether to try again, as OpenAI's and Anthropic's SDKs take it from their providers
+/// Tells an SDK whether to try again, as the SDKs of OpenAI and Anthropic accept it from their providers
 /// (`_should_retry` of `_base_client.py` in openai-python, 2026-11).
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// Marks a response of the middleware, with the name of the [`Reason`](crate::pool::Reason).

@@ -198,8 +198,8 @@ async fn a_body_that_fails_in_this_process_rests_nothing() {
             .header(header::CONTENT_TYPE, "application/json")
             .body(body)
             .unwrap();
-        let told = running.send(request).await;
-        assert_eq!(told.status, 400, "{told}");
+        let outcome = running.send(request).await;
+        assert_eq!(outcome.status, 400, "{outcome}");
     }
     running.all_is_well(2, chat, "broken bodies").await;
 }

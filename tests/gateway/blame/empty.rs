@@ -39,18 +39,18 @@ async fn check(provider: &str, events: Events, ask: Ask) {
                 if seen.is_of(1) { stream(events) } else { ok(seen) }
             },
         );
-    for told in running.pace(10, Duration::from_millis(100), ask).await {
-        told.is_answered_at_once(&format!("{provider} {events:?}"));
-        assert!(told.text.contains("Hello"), "{events:?} is passed on: {told}");
+    for outcome in running.pace(10, Duration::from_millis(100), ask).await {
+        outcome.is_answered_at_once(&format!("{provider} {events:?}"));
+        assert!(outcome.text.contains("Hello"), "{events:?} is passed on: {outcome}");
     }
     assert!(running.fake.calls_of(1) >= 1, "the first account in order was not called");
 
     let running = run(pool(provider, 2, lines), move |_: &Seen| stream(events));
-    let told = running.send(ask()).await;
-    told.is_answered_at_once(&format!("{provider} {events:?} of all"));
+    let outcome = running.send(ask()).await;
+    outcome.is_answered_at_once(&format!("{provider} {events:?} of all"));
     // Usage that the caller did not ask for, and comments, may be missing.
     for event in events.iter().filter(|event| **event != USAGE && !event.starts_with(':')) {
-        assert!(told.text.contains(event), "{event} is not passed on: {told}");
+        assert!(outcome.text.contains(event), "{event} is not passed on: {outcome}");
     }
     let calls = running.fake.calls();
     assert!((2..=3).contains(&calls), "{events:?} of all: {calls} calls of two accounts");
@@ -91,9 +91,9 @@ async fn an_empty_stream_of_responses_sends_the_request_to_another_account() {
     let running = run(pool("openai", 2, "strategy = \"sequential\""), move |seen| {
         if seen.is_of(1) { stream(events) } else { stream(&[events[0], HELLO, events[1]]) }
     });
-    for told in running.pace(5, Duration::from_millis(100), ask).await {
-        told.is_answered_at_once("another account has something to say");
-        assert!(told.text.contains("Hello"), "passed on: {told}");
+    for outcome in running.pace(5, Duration::from_millis(100), ask).await {
+        outcome.is_answered_at_once("another account has something to say");
+        assert!(outcome.text.contains("Hello"), "passed on: {outcome}");
     }
 }
 
@@ -104,8 +104,8 @@ async fn an_empty_stream_rests_nothing_for_others() {
     });
     for _ in 0..20 {
         let nothing = serde_json::json!({"stream": true, "user": "nothing"});
-        let told = running.send(super::chat_with("gpt-4o", &nothing)).await;
-        told.is_answered("as it came");
+        let outcome = running.send(super::chat_with("gpt-4o", &nothing)).await;
+        outcome.is_answered("as it came");
         running.send(chat_stream()).await.is_answered_at_once("others");
     }
     running.all_is_well(2, chat_stream, "others").await;
@@ -160,9 +160,9 @@ async fn a_stream_with_content_but_without_text_is_an_answer() {
         for &events in streams {
             let running = run(pool(provider, 2, ""), move |_: &Seen| stream(events));
             for number in 1..=3 {
-                let told = running.send(ask()).await;
-                told.is_answered_at_once("as it came");
-                assert!(told.text.contains(events[0]), "{told}");
+                let outcome = running.send(ask()).await;
+                outcome.is_answered_at_once("as it came");
+                assert!(outcome.text.contains(events[0]), "{outcome}");
                 assert_eq!(running.fake.calls(), number, "{provider}: {events:?} is an answer");
             }
         }

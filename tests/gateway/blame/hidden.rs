@@ -11,9 +11,9 @@ async fn check(what: &str, provider: &str, body: &'static str, ask: Ask) {
     let running = run(pool(provider, 2, lines), move |seen| {
         if seen.is_of(1) { refusal(200, &[], body) } else { ok(seen) }
     });
-    for told in running.pace(10, Duration::from_millis(100), ask).await {
-        told.is_answered_at_once(what);
-        assert!(told.text.contains("Hello"), "{what}: passed on as a success: {told}");
+    for outcome in running.pace(10, Duration::from_millis(100), ask).await {
+        outcome.is_answered_at_once(what);
+        assert!(outcome.text.contains("Hello"), "{what}: passed on as a success: {outcome}");
     }
     assert!(running.fake.calls_of(1) >= 1, "{what}: the first account in order was not called");
     assert!(running.fake.calls_of(1) <= 5, "{what}: called too often");
@@ -79,10 +79,10 @@ async fn a_faulty_request_refused_inside_a_200_is_sent_twice_at_most() {
     let running = run(pool("openai", 3, ""), move |seen| {
         if seen.says("mistake") { refusal(200, &[], body) } else { ok(seen) }
     });
-    let told =
+    let outcome =
         running.send(super::chat_with("gpt-4o", &serde_json::json!({"user": "mistake"}))).await;
     // The status is not prescribed.
-    assert_eq!(told.text, body, "{told}");
+    assert_eq!(outcome.text, body, "{outcome}");
     let calls = running.fake.calls();
     assert!(calls <= 2, "{calls} calls for a mistake");
     running.all_is_well(3, chat, "without the mistake").await;
@@ -99,9 +99,9 @@ async fn an_answer_that_looks_like_an_error_is_an_answer() {
     ] {
         let running = run(pool("openai", 2, ""), move |_: &Seen| refusal(200, &[], body));
         for number in 1..=5 {
-            let told = running.send(chat()).await;
-            told.is_answered_at_once("as it came");
-            assert_eq!((told.text.as_str(), running.fake.calls()), (body, number));
+            let outcome = running.send(chat()).await;
+            outcome.is_answered_at_once("as it came");
+            assert_eq!((outcome.text.as_str(), running.fake.calls()), (body, number));
         }
     }
 }

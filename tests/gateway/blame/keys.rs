@@ -42,8 +42,8 @@ async fn check(case: &Refusing) {
                 running.send(ask()).await.is_answered_at_once(what);
             }
         } else {
-            for told in running.pace(40, Duration::from_millis(gap), ask).await {
-                told.is_answered_at_once(what);
+            for outcome in running.pace(40, Duration::from_millis(gap), ask).await {
+                outcome.is_answered_at_once(what);
             }
         }
         let calls = running.fake.calls_of(bad);
@@ -56,8 +56,8 @@ async fn check(case: &Refusing) {
                 if seen.is_of(bad) { reply() } else { ok(seen) }
             },
         );
-    for told in running.pace(40, Duration::ZERO, ask).await {
-        told.is_answered_at_once(what);
+    for outcome in running.pace(40, Duration::ZERO, ask).await {
+        outcome.is_answered_at_once(what);
     }
 }
 
@@ -128,8 +128,8 @@ async fn an_account_that_is_forbidden_for_a_while_is_used_again() {
         let is_out = seen.is_of(2) && seen.is_before(60.0);
         if is_out { refusal(403, &[], FORBIDDEN) } else { ok(seen) }
     });
-    for told in running.pace(120, Duration::from_millis(500), chat).await {
-        told.is_answered_at_once("two accounts answer");
+    for outcome in running.pace(120, Duration::from_millis(500), chat).await {
+        outcome.is_answered_at_once("two accounts answer");
     }
     let calls = running.fake.calls_of(2);
     assert!(calls <= 12, "called {calls} times of 120");
@@ -144,7 +144,7 @@ async fn two_refusing_accounts_of_four_are_replaced_by_others() {
     });
     let answers = running.pace(40, Duration::from_millis(250), chat).await;
     // If two accounts refuse alike, the request may be at fault until another account accepts it.
-    let refused: Vec<_> = answers.iter().filter(|told| told.status != 200).collect();
+    let refused: Vec<_> = answers.iter().filter(|outcome| outcome.status != 200).collect();
     assert!(refused.len() <= 2, "{} of 40 see it, such as {}", refused.len(), refused[0]);
     for bad in [1, 4] {
         let calls = running.fake.calls_of(bad);

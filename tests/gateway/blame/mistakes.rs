@@ -38,11 +38,11 @@ async fn check(case: &Mistake) {
     // As the first request of all, and after others.
     for before in [0, 30] {
         let running = run(pool(provider, accounts, ""), answer);
-        for told in running.pace(before, Duration::from_millis(100), case.right).await {
-            told.is_answered_at_once(what);
+        for outcome in running.pace(before, Duration::from_millis(100), case.right).await {
+            outcome.is_answered_at_once(what);
         }
-        let told = running.send((case.wrong)()).await;
-        assert_eq!((told.status, told.text.as_str()), (status, body), "{what}: {told}");
+        let outcome = running.send((case.wrong)()).await;
+        assert_eq!((outcome.status, outcome.text.as_str()), (status, body), "{what}: {outcome}");
         let calls = running.fake.count(is_wrong);
         assert!(calls <= accounts.min(3), "{what}: {calls} calls of {accounts} keys");
         running.send((case.right)()).await.is_answered_at_once(what);
@@ -128,8 +128,8 @@ async fn an_organisation_of_one_account_rests_nothing_of_others() {
     let running = run(pool("openai", 3, ""), answer);
     // The account that could serve it need not be found. But nothing may rest for other requests.
     for _ in 0..20 {
-        let told = running.send(with("openai-organization", "org-of-2", chat())).await;
-        assert!([200, 401].contains(&told.status), "{told}");
+        let outcome = running.send(with("openai-organization", "org-of-2", chat())).await;
+        assert!([200, 401].contains(&outcome.status), "{outcome}");
         running.send(chat()).await.is_answered_at_once("without the header");
     }
     tokio::time::sleep(Duration::from_secs(2 * 3_600)).await;

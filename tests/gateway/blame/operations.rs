@@ -37,21 +37,21 @@ async fn check(case: &Forbidden) {
     let running = run(pool(provider, accounts, ""), move |seen| {
         if is_forbidden(seen) { refusal(status, &[], body) } else { ok(seen) }
     });
-    let told = running.send((case.wrong)()).await;
+    let outcome = running.send((case.wrong)()).await;
     let calls = running.fake.calls();
     // For keys that were not accepted yet, the answer may come from the pool.
-    assert!(told.status >= 400, "{what}: no key may do this: {told}");
+    assert!(outcome.status >= 400, "{what}: no key may do this: {outcome}");
     assert!(calls <= accounts.min(3), "{what}: {calls} calls of {accounts} keys for one request");
-    let told = running.send((case.right)()).await;
-    told.is_answered_at_once(what);
+    let outcome = running.send((case.right)()).await;
+    outcome.is_answered_at_once(what);
     running.all_is_well(accounts, case.right, what).await;
 
     // A repeated request costs no more, and does not affect others.
     for _ in 0..10 {
-        let told = running.send((case.wrong)()).await;
+        let outcome = running.send((case.wrong)()).await;
         assert_eq!(
-            told.status, status,
-            "{what}: the keys work, so the request is at fault: {told}"
+            outcome.status, status,
+            "{what}: the keys work, so the request is at fault: {outcome}"
         );
         running.send((case.right)()).await.is_answered_at_once(what);
     }
@@ -62,12 +62,12 @@ async fn check(case: &Forbidden) {
     let before = running.fake.count(is_forbidden);
     let wrong: Vec<_> = (0..20).map(|_| tokio::spawn(running.send((case.wrong)()))).collect();
     let right: Vec<_> = (0..20).map(|_| tokio::spawn(running.send((case.right)()))).collect();
-    for told in right {
-        told.await.unwrap().is_answered_at_once(what);
+    for outcome in right {
+        outcome.await.unwrap().is_answered_at_once(what);
     }
-    for told in wrong {
-        let told = told.await.unwrap();
-        assert_eq!(told.status, status, "{what}: twenty at once: {told}");
+    for outcome in wrong {
+        let outcome = outcome.await.unwrap();
+        assert_eq!(outcome.status, status, "{what}: twenty at once: {outcome}");
     }
     let calls = running.fake.count(is_forbidden) - before;
     assert!(calls <= 60, "{what}: {calls} calls for twenty at once");
@@ -149,8 +149,8 @@ async fn a_key_without_a_scope_is_tried_again_after_its_rest() {
         if lacks { refusal(401, &[], MISSING_SCOPE) } else { ok(seen) }
     });
     let second = Duration::from_secs(1);
-    for told in running.pace(40, second, responses).await {
-        told.is_answered_at_once("one key has the scope");
+    for outcome in running.pace(40, second, responses).await {
+        outcome.is_answered_at_once("one key has the scope");
     }
     let asked = running.fake.count(|seen| is_responses(seen) && seen.is_of(1));
     assert!((1..=5).contains(&asked), "the key without the scope was called {asked} times");
@@ -235,8 +235,8 @@ async fn a_beta_that_one_account_has_affects_no_other_request() {
         let lacks = has_beta(seen) && seen.is_of(1);
         if lacks { refusal(403, &[], PERMISSION) } else { ok(seen) }
     });
-    for told in running.pace(20, Duration::from_secs(1), UNKNOWN_BETA.wrong).await {
-        told.is_answered_at_once("one account has the beta");
+    for outcome in running.pace(20, Duration::from_secs(1), UNKNOWN_BETA.wrong).await {
+        outcome.is_answered_at_once("one account has the beta");
     }
     // The first account may rest for messages, but must be tried again.
     running.send(claude()).await.is_answered_at_once("plain messages need no beta");
@@ -290,8 +290,8 @@ async fn an_administration_path_that_rejects_working_keys_kills_no_key() {
     running.all_is_well(5, chat, "before").await;
     let before = running.fake.calls();
     let wrong = post("/openai/v1/organization/admin_api_keys", &json!({"name": "n"}));
-    let told = running.send(wrong).await;
-    assert!(told.status >= 400, "{told}");
+    let outcome = running.send(wrong).await;
+    assert!(outcome.status >= 400, "{outcome}");
     let calls = running.fake.calls() - before;
     assert!(calls <= 3, "{calls} calls for one request");
     running.send(chat()).await.is_answered_at_once("the keys work");

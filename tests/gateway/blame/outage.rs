@@ -40,12 +40,12 @@ async fn check(case: &Outage) {
     let gap = Duration::from_millis(200);
     let until_back = Duration::from_secs_f64(after + lasts + back);
     let number = (until_back + Duration::from_secs(10)).as_secs_f64() / gap.as_secs_f64();
-    for told in running.pace(number as usize, gap, ask).await {
-        if told.sent + Duration::from_millis(100) < Duration::from_secs_f64(after) {
-            told.is_answered_at_once(what);
+    for outcome in running.pace(number as usize, gap, ask).await {
+        if outcome.sent + Duration::from_millis(100) < Duration::from_secs_f64(after) {
+            outcome.is_answered_at_once(what);
         }
-        if told.sent > until_back {
-            told.is_answered_at_once(what);
+        if outcome.sent > until_back {
+            outcome.is_answered_at_once(what);
         }
     }
     // The outage has left no effect.

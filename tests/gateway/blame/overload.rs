@@ -38,14 +38,20 @@ async fn check(case: &Overload) {
     let running = run(config, move |seen| if is_overloaded(seen) { reply() } else { ok(seen) });
     let half = Duration::from_millis(500);
     let (busy, idle) = tokio::join!(running.pace(60, half, busy), running.pace(60, half, idle));
-    for told in idle {
-        told.is_answered_at_once(&format!("{what}: the other model"));
+    for outcome in idle {
+        outcome.is_answered_at_once(&format!("{what}: the other model"));
     }
-    for told in busy {
-        let text = told.text.to_ascii_lowercase();
-        let says_so = told.status == 503 || told.status == 529 || text.contains("overloaded");
-        assert!(told.status >= 400 && says_so, "{what}: the answer must name the overload: {told}");
-        assert!(told.took <= Duration::from_millis(10_500), "{what}: longer than allowed: {told}");
+    for outcome in busy {
+        let text = outcome.text.to_ascii_lowercase();
+        let says_so = outcome.status == 503 || outcome.status == 529 || text.contains("overloaded");
+        assert!(
+            outcome.status >= 400 && says_so,
+            "{what}: the answer must name the overload: {outcome}"
+        );
+        assert!(
+            outcome.took <= Duration::from_millis(10_500),
+            "{what}: longer than allowed: {outcome}"
+        );
     }
 }
 
@@ -113,10 +119,10 @@ async fn a_model_that_recovers_is_used_again() {
         running.pace(160, half, OVERLOADED_MODEL.busy),
         running.pace(160, half, OVERLOADED_MODEL.idle)
     );
-    for told in idle {
-        told.is_answered_at_once("the other model");
+    for outcome in idle {
+        outcome.is_answered_at_once("the other model");
     }
-    for told in busy.iter().filter(|told| told.sent > Duration::from_secs(55)) {
-        told.is_answered_at_once("the model has recovered long ago");
+    for outcome in busy.iter().filter(|outcome| outcome.sent > Duration::from_secs(55)) {
+        outcome.is_answered_at_once("the model has recovered long ago");
     }
 }

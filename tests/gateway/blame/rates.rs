@@ -48,7 +48,7 @@ impl Wave {
                 tokio::time::sleep(Duration::from_millis(80)).await;
             }
             let answers = running.pace(callers, wave.gap, self.ask).await;
-            let refused: Vec<_> = answers.iter().filter(|told| told.status != 200).collect();
+            let refused: Vec<_> = answers.iter().filter(|outcome| outcome.status != 200).collect();
             assert!(
                 refused.is_empty(),
                 "{what}: {} of {callers} callers, {gap} ms apart after {after} s, are not answered: {}",
@@ -62,9 +62,9 @@ impl Wave {
     async fn one(&self, within: f64) {
         let (what, lasts) = (self.what, self.lasts);
         let running = self.run();
-        let told = running.send((self.ask)()).await;
-        told.is_answered(what);
-        let took = told.took.as_secs_f64();
+        let outcome = running.send((self.ask)()).await;
+        outcome.is_answered(what);
+        let took = outcome.took.as_secs_f64();
         assert!((lasts..lasts + within).contains(&took), "{what}: after {took} s of {lasts} s");
         let calls = running.fake.calls();
         assert!(calls <= 30, "{what}: {calls} calls for one request");
@@ -96,13 +96,13 @@ async fn two_hundred_callers_wait_if_nothing_is_learnt() {
 #[tokio::test(start_paused = true)]
 async fn two_hundred_callers_wait_if_limits_are_reported() {
     let reply = || {
-        let told = [
+        let outcome = [
             ("retry-after", "1"),
             ("x-ratelimit-limit-requests", "5000"),
             ("x-ratelimit-remaining-requests", "4900"),
             ("x-ratelimit-reset-requests", "1s"),
         ];
-        refusal(429, &told, RATE)
+        refusal(429, &outcome, RATE)
     };
     Wave { what: "with room left, as its headers have it", reply, ..LIMIT_OF_ALL_ACCOUNTS }
         .crowd(200)
@@ -184,10 +184,10 @@ async fn a_caller_that_cannot_wait_long_enough_sees_a_rate_limit() {
     let running = run(pool("openai", 2, "max_wait = \"3s\""), |_| {
         refusal(429, &[("retry-after", "2")], RATE)
     });
-    let told = running.send(chat()).await;
-    assert_eq!(told.status, 429, "{told}");
+    let outcome = running.send(chat()).await;
+    assert_eq!(outcome.status, 429, "{outcome}");
     // The caller must not wait longer than its limit. The next attempt would be at 4 s.
-    assert!(told.took < Duration::from_millis(3_500), "{told}");
+    assert!(outcome.took < Duration::from_millis(3_500), "{outcome}");
 }
 
 /// One kind of request that is always refused, without a time to wait.
@@ -227,9 +227,9 @@ impl Poison {
             running.pace(30, Duration::from_secs(2), poison),
             running.pace(240, Duration::from_millis(250), other),
         );
-        for told in others {
-            told.is_answered(what);
-            assert!(told.took <= Duration::from_secs(2), "{what}: another waits: {told}");
+        for outcome in others {
+            outcome.is_answered(what);
+            assert!(outcome.took <= Duration::from_secs(2), "{what}: another waits: {outcome}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Ask, Told, chat, chat_stream, claude, gemini, pool, run};
+use super::{Ask, Outcome, chat, chat_stream, claude, gemini, pool, run};
 use crate::fake::{Reply, refusal};
 
 const INCORRECT: &str = r#"{"error":{"message":"Incorrect API key provided: sk-x. You can find your API key at https://platform.openai.com/account/api-keys.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
@@ -10,25 +10,28 @@ const QUOTA: &str = r#"{"error":{"message":"You exceeded your current quota, ple
 
 /// Checks that an SDK neither tries again at once nor sleeps for minutes.
 #[track_caller]
-fn is_final(told: &Told, what: &str) {
-    assert_ne!(told.status, 200, "{what}: {told}");
-    let again = told.header("x-should-retry");
-    assert_eq!(again, Some("false"), "{what}: x-should-retry of {told}");
+fn is_final(outcome: &Outcome, what: &str) {
+    assert_ne!(outcome.status, 200, "{what}: {outcome}");
+    let again = outcome.header("x-should-retry");
+    assert_eq!(again, Some("false"), "{what}: x-should-retry of {outcome}");
     // The time to wait is still reported, because it is true.
-    let after = told.header("retry-after").map(str::parse::<u64>);
-    assert!(after.as_ref().is_none_or(Result::is_ok), "{what}: retry-after {after:?} with {told}");
-    assert_eq!(told.header("retry-after-ms"), None, "{what}: {told}");
+    let after = outcome.header("retry-after").map(str::parse::<u64>);
+    assert!(
+        after.as_ref().is_none_or(Result::is_ok),
+        "{what}: retry-after {after:?} with {outcome}"
+    );
+    assert_eq!(outcome.header("retry-after-ms"), None, "{what}: {outcome}");
 }
 
 #[track_caller]
-fn says(told: &Told, words: &[&str], what: &str) {
-    let text = told.text.to_ascii_lowercase();
+fn says(outcome: &Outcome, words: &[&str], what: &str) {
+    let text = outcome.text.to_ascii_lowercase();
     for word in words {
-        assert!(text.contains(word), "{what}: {word:?} is missing: {told}");
+        assert!(text.contains(word), "{what}: {word:?} is missing: {outcome}");
     }
     let not = "every account is at its limits";
-    assert!(!text.contains(not), "{what}: {not:?} is wrong here: {told}");
-    assert!(!text.contains("canary"), "{what}: a key is shown: {told}");
+    assert!(!text.contains(not), "{what}: {not:?} is wrong here: {outcome}");
+    assert!(!text.contains("canary"), "{what}: a key is shown: {outcome}");
 }
 
 /// Some accounts have a rejected key, and the others are out of quota for a while.
@@ -58,9 +61,9 @@ async fn rejected_and_out_of_quota(
     // Later requests know this. Each rejected key is probed from time to time, which changes nothing.
     for pause in [0, 1, 10, 100] {
         tokio::time::sleep(Duration::from_secs(pause)).await;
-        let told = running.send(ask()).await;
-        is_final(&told, what);
-        says(&told, words, what);
+        let outcome = running.send(ask()).await;
+        is_final(&outcome, what);
+        says(&outcome, words, what);
     }
 }
 
@@ -97,11 +100,11 @@ async fn a_short_wait_is_reported_as_worth_a_retry() {
     // Which of the two the first request sees depends on their order.
     assert!(running.send(chat()).await.status >= 400);
     for _ in 0..3 {
-        let told = running.send(chat()).await;
-        assert_eq!(told.status, 429, "{told}");
-        assert_ne!(told.header("x-should-retry"), Some("false"), "retries do help: {told}");
-        let after = told.header("retry-after").and_then(|after| after.parse::<u64>().ok());
-        assert!(after.is_some_and(|after| (1..=10).contains(&after)), "{after:?} of {told}");
+        let outcome = running.send(chat()).await;
+        assert_eq!(outcome.status, 429, "{outcome}");
+        assert_ne!(outcome.header("x-should-retry"), Some("false"), "retries do help: {outcome}");
+        let after = outcome.header("retry-after").and_then(|after| after.parse::<u64>().ok());
+        assert!(after.is_some_and(|after| (1..=10).contains(&after)), "{after:?} of {outcome}");
     }
 }
 
@@ -135,16 +138,16 @@ async fn check(case: &Rejected) {
     let Rejected { what, provider, accounts, reply, ask, not, rule, before } = *case;
     let running = run(pool(provider, accounts, ""), move |_| reply());
     for _ in 0..before {
-        let told = running.send(ask()).await;
-        assert!(told.status >= 400, "{what}: {told}");
+        let outcome = running.send(ask()).await;
+        assert!(outcome.status >= 400, "{what}: {outcome}");
     }
     // The request that meets the last rejected key, and later ones.
     for pause in [0, 0, 1, 60] {
         tokio::time::sleep(Duration::from_secs(pause)).await;
-        let told = running.send(ask()).await;
-        assert!(told.status >= 500, "{what}: it is not the caller's token: {told}");
-        assert!(!told.text.contains(not), "{what}: as if it were the caller's token: {told}");
-        says(&told, &["key", rule], what);
+        let outcome = running.send(ask()).await;
+        assert!(outcome.status >= 500, "{what}: it is not the caller's token: {outcome}");
+        assert!(!outcome.text.contains(not), "{what}: as if it were the caller's token: {outcome}");
+        says(&outcome, &["key", rule], what);
     }
 }
 

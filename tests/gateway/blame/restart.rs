@@ -66,10 +66,10 @@ async fn a_restart_during_an_auth_outage_kills_no_key() {
     running.pace(14, gap, chat).await;
     drop(running);
     let running = run_before(&fake, config());
-    for told in running.pace(120, gap, chat).await {
+    for outcome in running.pace(120, gap, chat).await {
         // Some seconds more, because the restart takes no wall-clock time here.
-        if told.sent > Duration::from_secs(3 + 10 + 3) {
-            told.is_answered_at_once("after an outage and a restart");
+        if outcome.sent > Duration::from_secs(3 + 10 + 3) {
+            outcome.is_answered_at_once("after an outage and a restart");
         }
     }
     running.all_is_well(2, chat, "after an outage and a restart").await;

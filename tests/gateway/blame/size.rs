@@ -44,10 +44,10 @@ async fn an_unaffordable_request_does_not_rest_the_account_for_small_ones() {
             },
         );
     for round in 1..=5 {
-        let told = running.send(dear()).await;
+        let outcome = running.send(dear()).await;
         // The answer may come from the provider or the pool, but must say that the size is wrong.
-        assert!((400..500).contains(&told.status), "{round}: {told}");
-        assert!(told.took < AT_ONCE, "{round}: waiting does not make it smaller: {told}");
+        assert!((400..500).contains(&outcome.status), "{round}: {outcome}");
+        assert!(outcome.took < AT_ONCE, "{round}: waiting does not make it smaller: {outcome}");
         running.send(cheap()).await.is_answered_at_once("a small one after a large one");
         running.send(router_chat(30_000, true)).await.is_answered_at_once("just small enough");
     }
@@ -66,11 +66,11 @@ async fn a_request_that_no_account_can_afford_is_refused_at_once() {
         running.pace(10, Duration::from_secs(1), dear),
         running.pace(40, Duration::from_millis(250), cheap)
     );
-    for told in large {
-        assert!((400..500).contains(&told.status), "{told}");
+    for outcome in large {
+        assert!((400..500).contains(&outcome.status), "{outcome}");
     }
-    for told in small {
-        told.is_answered_at_once("small ones between large ones");
+    for outcome in small {
+        outcome.is_answered_at_once("small ones between large ones");
     }
 }
 
@@ -96,8 +96,8 @@ async fn an_account_without_credit_rests_for_all_sizes() {
         let body = r#"{"error":{"message":"Insufficient credits. Add more using https://openrouter.ai/settings/credits","code":402}}"#;
         if seen.is_of(1) { refusal(402, &[], body) } else { ok(seen) }
     });
-    for told in running.pace(40, Duration::from_millis(250), cheap).await {
-        told.is_answered_at_once("the other has credits");
+    for outcome in running.pace(40, Duration::from_millis(250), cheap).await {
+        outcome.is_answered_at_once("the other has credits");
     }
     let asked = running.fake.calls_of(1);
     assert!((1..=3).contains(&asked), "called {asked} times without credits");
@@ -145,8 +145,8 @@ fn is_large(seen: &Seen) -> bool {
 async fn six_large_then_four_small(strategy: &str) -> Running {
     let running = run(pool("openai", 2, strategy), of_size(SMALL_AND_LARGE));
     for _ in 0..6 {
-        let told = running.send(long_chat("gpt-4.1", TOKENS)).await;
-        told.is_answered_at_once("the larger account takes it");
+        let outcome = running.send(long_chat("gpt-4.1", TOKENS)).await;
+        outcome.is_answered_at_once("the larger account takes it");
     }
     for _ in 0..4 {
         running.send(long_chat("gpt-4.1", 10)).await.is_answered_at_once("a small one");
@@ -182,8 +182,8 @@ async fn the_largest_of_three_accounts_gets_large_requests() {
     let running = run(pool("openai", 3, ""), of_size(&[30_000, 100_000, 2_000_000]));
     for _ in 0..5 {
         for size in [60_000, 200_000, 10, 60_000, 10] {
-            let told = running.send(long_chat("gpt-4.1", size)).await;
-            told.is_answered_at_once(&format!("{size} tokens"));
+            let outcome = running.send(long_chat("gpt-4.1", size)).await;
+            outcome.is_answered_at_once(&format!("{size} tokens"));
         }
     }
     let refused = running.fake.count(|seen| {
@@ -201,10 +201,10 @@ async fn a_413_of_groq_limits_the_size_of_one_account() {
         if is_refused { refusal(413, &[], body) } else { ok(seen) }
     });
     for _ in 0..10 {
-        let told = running.send(long_chat("llama-3.3-70b-versatile", TOKENS)).await;
-        told.is_answered_at_once("the larger account takes it");
-        let told = running.send(long_chat("llama-3.3-70b-versatile", 10)).await;
-        told.is_answered_at_once("a small one");
+        let outcome = running.send(long_chat("llama-3.3-70b-versatile", TOKENS)).await;
+        outcome.is_answered_at_once("the larger account takes it");
+        let outcome = running.send(long_chat("llama-3.3-70b-versatile", 10)).await;
+        outcome.is_answered_at_once("a small one");
     }
     let asked = running.fake.count(|seen| seen.is_of(1) && tokens(seen) > 12_000);
     assert!(
@@ -218,9 +218,9 @@ async fn a_request_too_large_for_all_accounts_is_refused_at_once() {
     let running = run(pool("openai", 2, ""), of_size(&[30_000, 30_000]));
     let small: Ask = || long_chat("gpt-4.1", 10);
     for _ in 0..5 {
-        let told = running.send(long_chat("gpt-4.1", TOKENS)).await;
-        assert!([413, 429].contains(&told.status), "{told}");
-        assert!(told.took < AT_ONCE, "waiting does not make it smaller: {told}");
+        let outcome = running.send(long_chat("gpt-4.1", TOKENS)).await;
+        assert!([413, 429].contains(&outcome.status), "{outcome}");
+        assert!(outcome.took < AT_ONCE, "waiting does not make it smaller: {outcome}");
         running.send(small()).await.is_answered_at_once("a small one");
     }
     let asked = running.fake.count(is_large);
