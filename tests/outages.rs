@@ -98,7 +98,7 @@ async fn a_patient_caller_waits_an_overload_out() {
     let client = client(&pool, |now, _, _| if now < 40.0 { (503, "") } else { (200, "{}") });
     let asked = Instant::now();
     assert_eq!(ask(&client, "m").await, StatusCode::OK);
-    // It is over, and then the longest rest of an overload.
+    // The overload is over after this time, plus the longest rest of an overload.
     let longest = Duration::from_secs(40 + 11);
     assert!(asked.elapsed() <= longest, "it took {:?}", asked.elapsed());
 }

@@ -120,7 +120,7 @@ impl Lease {
         self.grant.as_ref().is_some_and(|grant| grant.generates)
     }
 
-    /// Whether its request is the probe that finds out whether the provider, or its model there, is back.
+    /// Whether the request is the probe that shows whether the provider, or the model there, has recovered.
     pub(crate) fn is_probe(&self) -> bool {
         self.grant.as_ref().is_some_and(|grant| grant.is_probe_of_provider())
     }

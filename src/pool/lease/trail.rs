@@ -47,7 +47,7 @@ pub struct KeyUsed {
     pub(crate) model: Option<Arc<str>>,
     /// Whether every key may do the operation of the request.
     pub(crate) generates: bool,
-    /// Whether it was the probe that finds out whether the provider, or the model there, is back.
+    /// Whether it was the probe that shows whether the provider, or the model there, has recovered.
     pub(crate) is_probe: bool,
     /// The blame that is not settled yet.
     pub(crate) open: Open,
@@ -109,7 +109,7 @@ pub struct Attempt {
     pub(crate) model: Option<Arc<str>>,
     /// Whether every key may do the operation of the request.
     pub(crate) generates: bool,
-    /// Whether it was the probe that finds out whether the provider, or the model there, is back.
+    /// Whether it was the probe that shows whether the provider, or the model there, has recovered.
     pub(crate) is_probe: bool,
 }
 
