@@ -13,7 +13,7 @@
 //! assert_eq!(json, serde_json::json!({"event": "key_disabled", "key": "a1"}));
 //! ```
 //!
-//! The file is long because it is one list of events, with the fields and the sentence of each.
+//! Long, for it is one list of events, with the fields and the sentence of each.
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -1,6 +1,6 @@
 //! The state of a pool, for its operator: numbers and labels, never a secret.
 //!
-//! The file is long because it is one list of public fields, each with its unit.
+//! Long, for it is one list of public fields, each with its unit.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

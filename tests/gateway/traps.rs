@@ -1,5 +1,5 @@
 //! Refusals that are easily misunderstood, end to end: how often the provider is called, what the caller
-//! sees, and the state of keys and accounts afterwards. The file is long because it is one table.
+//! sees, and the state of keys and accounts afterwards. Long, for it is one table.
 
 use std::{io::Write, sync::Arc};
 
