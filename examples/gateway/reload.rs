@@ -131,7 +131,8 @@ impl Fixed {
 
 /// All of a pool but its accounts; none of it is secret.
 fn fields(pool: &PoolConfig) -> Vec<(&'static str, String)> {
-    let PoolConfig { dialect, base, models, max_wait, queue, admission, streams, rules, .. } = pool;
+    let PoolConfig { dialect, base, models, max_wait, queue, admission, streams, .. } = pool;
+    let PoolConfig { ask_usage, rules, .. } = pool;
     vec![
         ("provider", format!("{dialect:?}")),
         ("base_url", format!("{base:?}")),
@@ -140,6 +141,7 @@ fn fields(pool: &PoolConfig) -> Vec<(&'static str, String)> {
         ("queue", format!("{queue:?}")),
         ("strategy, learn, start or shadow", format!("{admission:?}")),
         ("hold_back, first_token or idle", format!("{streams:?}")),
+        ("ask_usage", format!("{ask_usage:?}")),
         ("rule", format!("{rules:?}")),
     ]
 }

@@ -1,6 +1,9 @@
 //! A pool of keys: what callers and the middleware ask of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use http::{HeaderMap, Request, Uri};
 use tokio::time::Instant;
@@ -23,6 +26,9 @@ use crate::{
     provider::{Answer, Call, Estimate, Provider, Ruling},
     snapshot::Snapshot,
 };
+
+/// How long streams are not asked for their usage once the provider has refused the question.
+const USAGE_REFUSED: Duration = Duration::from_secs(10 * 60);
 
 /// A set of accounts and keys, and the line in front of them. Clones share one pool.
 #[derive(Clone, Debug)]
@@ -141,6 +147,18 @@ impl KeyPool {
     #[must_use]
     pub fn key_count(&self) -> usize {
         self.shared.with(|core, _| core.engine.total_keys())
+    }
+
+    /// The provider refuses a request for what asks its stream for the usage.
+    pub(crate) fn note_usage_refused(&self) {
+        let until = self.shared.clock.now().after(USAGE_REFUSED);
+        self.shared.usage_refused_until.store(until.nanos(), Ordering::Relaxed);
+    }
+
+    /// Whether the provider is known to refuse that.
+    pub(crate) fn refuses_usage(&self, now: Instant) -> bool {
+        let until = self.shared.usage_refused_until.load(Ordering::Relaxed);
+        self.shared.clock.time(now).nanos() < until
     }
 
     /// How long a request waits in line at most.

@@ -202,6 +202,9 @@ where
         if used.is_some_and(|used| used.rule == Ruling::EMPTY) {
             return self.ask_another_for_more(&trail);
         }
+        if used.is_some_and(|used| used.is_unasked) {
+            return Some(RetryDelay::none());
+        }
         match self.pool.weigh(&trail) {
             Advice::AskAnother => {
                 self.rotations += 1;

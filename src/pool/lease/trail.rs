@@ -49,6 +49,8 @@ pub struct KeyUsed {
     pub(crate) generates: bool,
     /// Whether it was the probe that finds out whether the provider, or the model there, is back.
     pub(crate) is_probe: bool,
+    /// Whether it refuses what the middleware added to the request: it is sent again without that.
+    pub(crate) is_unasked: bool,
     /// What is still to be settled.
     pub(crate) open: Open,
     /// The whole response, if it is a refusal that was read to its end.
@@ -81,6 +83,7 @@ impl KeyUsed {
             model: None,
             generates: false,
             is_probe: false,
+            is_unasked: false,
             open: Open::default(),
             refusal: None,
         }
@@ -164,7 +167,7 @@ pub(crate) enum Closed {
 }
 
 /// A response that was refused to the caller, kept in case that nothing better comes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     pub(crate) version: Version,
