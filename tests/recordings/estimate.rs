@@ -74,6 +74,7 @@ fn told(provider: &dyn Provider, recording: &Recording) -> Option<Usage> {
 /// What is recorded for the same stream if it does not report it.
 async fn estimated(provider: Arc<dyn Provider>, recording: &Recording) -> u64 {
     let kept = Arc::new(Kept::default());
+    let origin = provider.spec().origin.clone();
     let pool =
         KeyPool::builder(provider).key(ApiKey::new("not-a-real-key")).usage_sink(Arc::clone(&kept));
     let pool = pool.build().unwrap();
@@ -87,7 +88,7 @@ async fn estimated(provider: Arc<dyn Provider>, recording: &Recording) -> u64 {
     };
     let path = recording.uri.path_and_query().map_or("/", |path| path.as_str());
     let request = Request::builder().method(recording.method.clone());
-    let request = request.uri(format!("https://api.example.com{path}"));
+    let request = request.uri(format!("{origin}{path}"));
     let request = request.body(String::from_utf8(recording.asked.clone()).unwrap()).unwrap();
     let stack = RotationStack::new(&pool).layer(tower::service_fn(answer));
     let response = stack.oneshot(request).await.unwrap();
