@@ -51,7 +51,8 @@ macro_rules! define_option_setters {
         /// `accept-encoding` is removed. The chunks that the provider adds for it, with usage and without
         /// choices, are not passed on; other chunks come with a `usage` of null. To leave them out, each
         /// event of up to 64 KiB is passed on only when its end has come, the response has no
-        /// `content-length`, and a stream that is compressed nevertheless is passed on unpacked.
+        /// `content-length`, and a stream that is compressed nevertheless is passed on unpacked (with the
+        /// feature `compression`).
         ///
         /// A provider that refuses the member is not asked for the next 10 minutes, by any service of the
         /// pool. [`QuotaAwareRetry`](crate::QuotaAwareRetry) sends the refused request again without it;

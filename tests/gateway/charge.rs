@@ -126,6 +126,16 @@ async fn what_generates_is_charged_and_limited_as_before() {
     assert!(matches!(refused.status, 413 | 429), "{refused}");
     let total = books(&running).await;
     assert!(total["input"].as_u64().unwrap() > 10_000, "{total}");
+    // What costs nothing is served nevertheless.
+    let small = || {
+        let body = json!({"model": "gpt-4o", "max_tokens": 5_000, "messages": [{"role": "user", "content": "a"}]});
+        tagged(post("/openai/v1/chat/completions", &body))
+    };
+    while running.send(small()).await.status == 200 {}
+    let count =
+        post("/openai/v1/responses/input_tokens", &json!({"model": "gpt-4o", "input": words}));
+    running.send(tagged(count)).await.is_answered("counting");
+    running.send(tagged(get("/openai/v1/responses/resp_1"))).await.is_answered("reading");
 }
 
 /// A whole answer that reports no usage is charged by its text, in limits and records alike; a picture is not

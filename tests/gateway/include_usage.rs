@@ -114,6 +114,24 @@ async fn r4_usage_that_the_caller_did_not_ask_for_is_read_and_never_shown() {
     }
 }
 
+/// A stream with nothing in it is asked of another account, and the last such answer is passed on.
+#[tokio::test(start_paused = true)]
+async fn r4_usage_is_not_shown_in_a_stream_that_is_empty() {
+    const ROLE: &str = r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#;
+    for accounts in [1, 2] {
+        for change in [|reply| reply, gzip] {
+            let running = run(pool_after("", "openai", accounts, ""), move |_| {
+                let usage = usage("\"choices\":[],", 0);
+                change(stream(&[ROLE, STOP, &usage, DONE]))
+            });
+            let told = running.send(chat_stream()).await;
+            told.is_answered("an empty stream");
+            assert!(!told.text.contains("total_tokens"), "{told}");
+            assert!(told.text.contains("[DONE]"), "{told}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn r4_usage_that_the_caller_asked_for_is_shown_in_every_shape() {
     for (what, added, change) in shapes() {
