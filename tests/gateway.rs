@@ -8,11 +8,15 @@ mod affinity;
 mod blame;
 #[path = "gateway/budgets.rs"]
 mod budgets;
+#[path = "gateway/charge.rs"]
+mod charge;
 #[path = "gateway/fake.rs"]
 mod fake;
 #[allow(dead_code, reason = "the example's own main is not called here")]
 #[path = "../examples/gateway/main.rs"]
 mod gateway;
+#[path = "gateway/include_usage.rs"]
+mod include_usage;
 #[path = "gateway/origin.rs"]
 mod origin;
 #[path = "gateway/process.rs"]

@@ -43,6 +43,7 @@ pub(crate) fn furnish() -> Result<(PoolConfig, Upstream), Problems> {
         queue: DEFAULT_QUEUE,
         admission: Admission::default(),
         streams: Streams::default(),
+        ask_usage: None,
         budgets: Vec::new(),
         rules: Vec::new(),
         accounts,

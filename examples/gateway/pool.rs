@@ -45,7 +45,7 @@ impl Pool {
         upstream: Upstream,
     ) -> Result<Self, BuildError> {
         let PoolConfig { name, dialect, base, models, max_wait, queue, .. } = config;
-        let PoolConfig { admission, budgets, streams, rules, accounts, .. } = config;
+        let PoolConfig { admission, budgets, streams, ask_usage, rules, accounts, .. } = config;
         let keys = dialect.pool(&base.origin()).name(&name).max_wait(max_wait).max_queued(queue);
         let keys = budgets.into_iter().fold(admit(keys, admission), limit_tag);
         let keys =
@@ -59,7 +59,7 @@ impl Pool {
             .layer(ReplayBodyLayer::new())
             .retry(QuotaAwareRetry::new(&keys))
             .layer_fn(Timed::new)
-            .layer(rotation(&keys, streams).ask_usage(opened.asks()))
+            .layer(rotation(&keys, streams).ask_usage(ask_usage.unwrap_or(opened.asks())))
             .service(caller);
         let models = models.iter().map(|pattern| WildMatch::new(pattern)).collect();
         Ok(Self { name: name.into(), dialect, base, keys, models, stack })

@@ -134,7 +134,8 @@ impl Fixed {
 
 /// All fields of a pool except its accounts. None of them is secret.
 fn fields(pool: &PoolConfig) -> Vec<(&'static str, String)> {
-    let PoolConfig { dialect, base, models, max_wait, queue, admission, streams, rules, .. } = pool;
+    let PoolConfig { dialect, base, models, max_wait, queue, admission, streams, .. } = pool;
+    let PoolConfig { ask_usage, rules, .. } = pool;
     vec![
         ("provider", format!("{dialect:?}")),
         ("base_url", format!("{base:?}")),
@@ -143,6 +144,7 @@ fn fields(pool: &PoolConfig) -> Vec<(&'static str, String)> {
         ("queue", format!("{queue:?}")),
         ("strategy, learn, start or shadow", format!("{admission:?}")),
         ("hold_back, first_token or idle", format!("{streams:?}")),
+        ("ask_usage", format!("{ask_usage:?}")),
         ("rule", format!("{rules:?}")),
     ]
 }

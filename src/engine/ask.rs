@@ -8,6 +8,7 @@ use crate::{
         time::{SECOND, Time},
     },
     limit::Metered,
+    provider::Billing,
 };
 
 /// How much of each metered thing one request takes. At most 2^40 of each, so that the sum over a
@@ -152,6 +153,8 @@ pub(crate) struct Prior {
     pub(crate) input: Option<u64>,
     /// Whether the provider counts the cap of the answer when the request arrives.
     pub(crate) cap_counts: bool,
+    /// What is charged for it once it is answered.
+    pub(crate) billing: Billing,
 }
 
 /// The prompt of a request, and the account that has its beginning cached.

@@ -9,7 +9,7 @@ use crate::{
     affinity::Kin,
     engine::{Among, Ask, Before, Cost, Engine, Prior, Time, rank},
     pool::{core::Core, lease::trail::Attempt, shared::Shared},
-    provider::{Estimate, Operation},
+    provider::{Billing, Estimate, Operation},
     usage::{ModelPrices, Tariff, Usage},
 };
 
@@ -40,7 +40,9 @@ impl Shared {
     /// locked.
     pub(in crate::pool) fn prices_of(&self, wanted: &Wanted<'_>) -> Option<ModelPrices> {
         let Self { prices, provider, limits_spending, .. } = self;
-        let is_priced = wanted.demand.nano_dollars == 0 && limits_spending.load(Ordering::Relaxed);
+        let is_priced = wanted.demand.nano_dollars == 0
+            && wanted.operation.billing() != Billing::Nothing
+            && limits_spending.load(Ordering::Relaxed);
         let model = wanted.model().unwrap_or_default();
         is_priced.then(|| prices.of(&provider.spec().name, model))
     }
@@ -64,12 +66,19 @@ impl Shared {
             deadline = deadline.max(now.after(*max_wait / GRACE));
         }
         let needs = core.engine.needs(lane);
-        let cap = demand.output_tokens.or(Some(estimate.output_tokens).filter(|cap| *cap > 0));
-        let cap_counts = cap.is_some() && !provider.gives_back();
-        let input = demand.input_tokens.is_none().then_some(estimate.input_tokens);
-        let prior = Prior { input, cap_counts };
-        let input = demand.input_tokens.unwrap_or_else(|| needs.input(estimate.input_tokens));
-        let output = needs.output(cap, cap_counts);
+        let billing = operation.billing();
+        let (input, output, prior) = if billing == Billing::Nothing {
+            let tokens = |demanded: Option<u64>| demanded.unwrap_or(0);
+            let prior = Prior { billing, ..Prior::default() };
+            (tokens(demand.input_tokens), tokens(demand.output_tokens), prior)
+        } else {
+            let cap = demand.output_tokens.or(Some(estimate.output_tokens).filter(|cap| *cap > 0));
+            let cap_counts = cap.is_some() && !provider.gives_back();
+            let input = demand.input_tokens.is_none().then_some(estimate.input_tokens);
+            let prior = Prior { input, cap_counts, billing };
+            let input = demand.input_tokens.unwrap_or_else(|| needs.input(estimate.input_tokens));
+            (input, needs.output(cap, cap_counts), prior)
+        };
         let (input, output) = (input.min(MOST), output.min(MOST));
         let (spend, is_unpriced) =
             prices.map_or((demand.nano_dollars, false), |prices| most_of(&prices, input, output));

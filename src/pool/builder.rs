@@ -2,7 +2,10 @@
 
 use std::{
     hash::RandomState,
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::Duration,
 };
 
@@ -292,6 +295,7 @@ impl KeyPoolBuilder {
             sink: self.sink,
             prices: self.prices,
             limits_spending: AtomicBool::new(core.engine.limits_spending()),
+            usage_refused_until: AtomicU64::new(0),
             salt,
             tokenizer: self.tokenizer,
             core: Mutex::new(core),

@@ -1,6 +1,9 @@
 //! The handle of a pool of keys, for callers and the middleware.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use http::{HeaderMap, Request, Uri};
 use tokio::time::Instant;
@@ -24,7 +27,10 @@ use crate::{
     snapshot::Snapshot,
 };
 
-/// A set of accounts and keys, and the queue of requests for them. Clones share one pool.
+/// How long streams are not asked for their usage once the provider has refused the question.
+const USAGE_REFUSED: Duration = Duration::from_secs(10 * 60);
+
+/// A set of accounts and keys, and the line in front of them. Clones share one pool.
 #[derive(Clone, Debug)]
 pub struct KeyPool {
     pub(in crate::pool) shared: Arc<Shared>,
@@ -145,7 +151,19 @@ impl KeyPool {
         self.shared.with(|core, _| core.engine.total_keys())
     }
 
-    /// The longest time that a request waits in the queue.
+    /// The provider refuses a request for what asks its stream for the usage.
+    pub(crate) fn note_usage_refused(&self) {
+        let until = self.shared.clock.now().after(USAGE_REFUSED);
+        self.shared.usage_refused_until.store(until.nanos(), Ordering::Relaxed);
+    }
+
+    /// Whether the provider is known to refuse that.
+    pub(crate) fn refuses_usage(&self, now: Instant) -> bool {
+        let until = self.shared.usage_refused_until.load(Ordering::Relaxed);
+        self.shared.clock.time(now).nanos() < until
+    }
+
+    /// How long a request waits in line at most.
     #[cfg(feature = "retry")]
     pub(crate) fn max_wait(&self) -> Duration {
         self.shared.max_wait

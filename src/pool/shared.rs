@@ -5,7 +5,7 @@ use std::{
     hash::RandomState,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Waker,
     time::Duration,
@@ -57,7 +57,10 @@ pub(crate) struct Shared {
     pub(crate) prices: Prices,
     /// Whether any limit counts money, so that requests need a price. It is updated in each step.
     pub(crate) limits_spending: AtomicBool,
-    /// The salt of the fingerprints of secrets.
+    /// Until when streams are not asked for their usage, in nanoseconds of the pool's clock: the provider
+    /// refuses the question.
+    pub(in crate::pool) usage_refused_until: AtomicU64,
+    /// What goes into the fingerprints of secrets.
     pub(crate) salt: u64,
     pub(crate) tokenizer: Option<Arc<dyn Tokenizer>>,
     pub(crate) core: Mutex<Core>,

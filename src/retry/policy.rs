@@ -181,7 +181,8 @@ where
         };
         let verdict = used.map_or(Verdict::Transient, |used| used.verdict);
         let known = request.extensions().get::<Trail>();
-        if !verdict.is_refusal() {
+        let is_unasked = used.is_some_and(|used| used.is_unasked);
+        if !verdict.is_refusal() && !is_unasked {
             // The success settles what earlier refusals left open.
             if let Some(trail) = known {
                 self.pool.weigh(trail);
@@ -201,6 +202,9 @@ where
         }
         if used.is_some_and(|used| used.rule == Ruling::EMPTY) {
             return self.ask_another_for_more(&trail);
+        }
+        if is_unasked {
+            return Some(RetryDelay::none());
         }
         match self.pool.weigh(&trail) {
             Advice::AskAnother => {

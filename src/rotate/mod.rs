@@ -4,9 +4,10 @@
 //! for one, puts the key into the request, and calls the inner service. The pool learns from the response
 //! before the caller sees it.
 //!
-//! The caller gets the response byte for byte as the provider sent it, with two exceptions: credentials
-//! are removed from its headers, and a key that a provider repeats in a refusal is overwritten with
-//! asterisks. [`KeyUsed`](crate::KeyUsed) in its extensions says which key was used.
+//! The caller gets the response byte for byte as the provider sent it, with three exceptions: credentials
+//! are removed from its headers, a key that a provider repeats in a refusal is overwritten with asterisks,
+//! and usage that only [`ask_usage`](crate::KeyRotationLayer::ask_usage) asked for is left out of streams.
+//! [`KeyUsed`](crate::KeyUsed) in its extensions says which key was used.
 //!
 //! If no key is free in time, the response is a 429 or 503 in the provider's own error shape, with a correct
 //! `retry-after`, and [`Exhausted`](crate::Exhausted) in its extensions. It is never an error of the service.

@@ -45,12 +45,18 @@ macro_rules! define_option_setters {
 
         /// Sets whether to ask for the usage of streams that report it only on request; off by default.
         ///
-        /// OpenAI and many compatible providers require `stream_options.include_usage` in the request
-        /// (<https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream_options>). It is
-        /// added to bodies that are a [`ReplayBody`](crate::ReplayBody) and do not set it, and
-        /// `accept-encoding` is removed. The chunk that the provider adds for it, the last of the stream and
-        /// without choices, is not passed on; other chunks come with a `usage` of null. To leave the chunk
-        /// out, each event is passed on only when it is complete.
+        /// OpenAI and many compatible providers want `stream_options.include_usage` in the request
+        /// (<https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream_options>).
+        /// It is added to bodies that are a [`ReplayBody`](crate::ReplayBody) and do not set it, and
+        /// `accept-encoding` is removed. The chunks that the provider adds for it, with usage and without
+        /// choices, are not passed on; other chunks come with a `usage` of null. To leave them out, each
+        /// event of up to 64 KiB is passed on only when its end has come, the response has no
+        /// `content-length`, and a stream that is compressed nevertheless is passed on unpacked (with the
+        /// feature `compression`).
+        ///
+        /// A provider that refuses the member is not asked for the next 10 minutes, by any service of the
+        /// pool. [`QuotaAwareRetry`](crate::QuotaAwareRetry) sends the refused request again without it;
+        /// otherwise its caller gets the refusal.
         pub fn ask_usage(mut self, ask_usage: bool) -> Self {
             self.options.ask_usage = ask_usage;
             self

@@ -24,7 +24,8 @@ pub struct UsageRecord<'a> {
     pub tag: Option<&'a Arc<str>>,
     /// When the answer ended.
     pub at: SystemTime,
-    /// The usage; none if the answer ended normally and reported no usage.
+    /// What was used; none if the answer ended normally, reported no usage, and is not charged in tokens as far
+    /// as is known: pictures, sound, videos.
     pub usage: Option<Usage>,
     /// The cost.
     pub charge: Charge,
@@ -42,8 +43,9 @@ impl<'a> UsageRecord<'a> {
 /// Receives the usage of each request, once, when its answer has ended; see
 /// [`KeyPoolBuilder::usage_sink`](crate::KeyPoolBuilder::usage_sink).
 ///
-/// A request that its caller gave up after it was sent is included, with an estimate. Attempts that were
-/// refused, or that failed without an answer, are not included.
+/// A request that its caller gave up after it was sent is included, with an estimate; so is one whose answer
+/// is charged in tokens and reports none. Attempts that were refused, or that failed without an answer, are
+/// not included; neither are requests that are free, such as reading a stored answer or counting tokens.
 ///
 /// ```
 /// # use std::sync::atomic::{AtomicU64, Ordering};

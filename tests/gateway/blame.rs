@@ -57,31 +57,31 @@ type Ask = fn() -> Request<Body>;
 /// The time in which a request without a wait is answered.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// A gateway in front of a simulated provider, in this process.
-struct Running {
+/// A gateway before a fake provider, in this process.
+pub(crate) struct Running {
     gateway: Arc<Gateway>,
     router: Router,
-    fake: Fake,
+    pub(crate) fake: Fake,
 }
 
 /// What a caller sees.
 #[derive(Debug)]
-struct Outcome {
-    status: u16,
+pub(crate) struct Told {
+    pub(crate) status: u16,
     headers: HeaderMap,
-    text: String,
-    /// When the request was sent, by the provider's clock, and how long it took until the end of the answer.
+    pub(crate) text: String,
+    /// When it was sent, by the provider's clock, and how long it took to its end.
     sent: Duration,
     took: Duration,
 }
 
-/// The configuration of a pool with accounts `org-1`, `org-2`, ... of one key each, and these further lines.
-fn pool(provider: &str, accounts: usize, in_pool: &str) -> Config {
+/// A pool with accounts `org-1`, `org-2`, ... of one key each, and lines of its own.
+pub(crate) fn pool(provider: &str, accounts: usize, in_pool: &str) -> Config {
     pool_after("", provider, accounts, in_pool)
 }
 
-/// The same with further lines before it.
-fn pool_after(before: &str, provider: &str, accounts: usize, in_pool: &str) -> Config {
+/// The same with other lines before it.
+pub(crate) fn pool_after(before: &str, provider: &str, accounts: usize, in_pool: &str) -> Config {
     let account = |number| {
         let secret = secret(number);
         format!(
@@ -98,8 +98,11 @@ fn pool_after(before: &str, provider: &str, accounts: usize, in_pool: &str) -> C
     read_file("keys.toml".to_owned(), &text, Listen::default(), &around).unwrap()
 }
 
-/// A gateway with this configuration. The closure makes the answers of its provider.
-fn run(config: Config, answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Running {
+/// A gateway with this configuration, whose provider answers as the closure says.
+pub(crate) fn run(
+    config: Config,
+    answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+) -> Running {
     run_before(&Fake::new(answer), config)
 }
 
@@ -111,7 +114,10 @@ fn run_before(fake: &Fake, config: Config) -> Running {
 
 impl Running {
     /// Sends a request now, or as soon as the future is polled.
-    fn send(&self, request: Request<Body>) -> impl Future<Output = Outcome> + Send + 'static {
+    pub(crate) fn send(
+        &self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Told> + Send + 'static {
         let (router, fake) = (self.router.clone(), self.fake.clone());
         async move {
             let (sent, began) = (fake.age(), Instant::now());
@@ -153,7 +159,7 @@ impl Running {
 
 impl Outcome {
     #[track_caller]
-    fn is_answered(&self, what: &str) {
+    pub(crate) fn is_answered(&self, what: &str) {
         assert_eq!(self.status, 200, "{what}: {self}");
     }
 
@@ -163,7 +169,7 @@ impl Outcome {
         assert!(self.took < AT_ONCE, "{what}: took {:?}, {self}", self.took);
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
@@ -183,38 +189,42 @@ fn question() -> String {
     format!("{number} is the number of this question. What do you think of it?")
 }
 
-fn messages() -> Value {
+pub(crate) fn messages() -> Value {
     json!([{"role": "user", "content": question()}])
 }
 
-fn post(path: &str, body: &Value) -> Request<Body> {
+pub(crate) fn post(path: &str, body: &Value) -> Request<Body> {
     Request::post(path)
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from(body.to_string()))
         .unwrap()
 }
 
-fn get(path: &str) -> Request<Body> {
+pub(crate) fn get(path: &str) -> Request<Body> {
     Request::get(path).body(Body::empty()).unwrap()
 }
 
-fn with(name: &'static str, value: &'static str, mut request: Request<Body>) -> Request<Body> {
+pub(crate) fn with(
+    name: &'static str,
+    value: &'static str,
+    mut request: Request<Body>,
+) -> Request<Body> {
     request.headers_mut().insert(name, value.parse().unwrap());
     request
 }
 
-fn chat_with(model: &str, more: &Value) -> Request<Body> {
+pub(crate) fn chat_with(model: &str, more: &Value) -> Request<Body> {
     let mut body = json!({"model": model, "messages": messages()});
     let more = more.as_object().unwrap().clone();
     body.as_object_mut().unwrap().extend(more);
     post("/v1/chat/completions", &body)
 }
 
-fn chat() -> Request<Body> {
+pub(crate) fn chat() -> Request<Body> {
     chat_with("gpt-4o", &json!({}))
 }
 
-fn chat_stream() -> Request<Body> {
+pub(crate) fn chat_stream() -> Request<Body> {
     chat_with("gpt-4o", &json!({"stream": true}))
 }
 

@@ -52,6 +52,7 @@ use tower_key_rotation::provider::Access as _;
 use tower_key_rotation::provider::Answer as _;
 use tower_key_rotation::provider::AuthScheme as _;
 use tower_key_rotation::provider::Bedrock as _;
+use tower_key_rotation::provider::BodyEdit as _;
 use tower_key_rotation::provider::Builtin as _;
 use tower_key_rotation::provider::Call as _;
 use tower_key_rotation::provider::Cerebras as _;

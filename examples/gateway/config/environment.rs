@@ -86,6 +86,7 @@ fn pool(dialect: Dialect, base: Base, keys: Vec<String>) -> PoolConfig {
         queue: DEFAULT_QUEUE,
         admission: Admission::default(),
         streams: Streams::default(),
+        ask_usage: None,
         budgets: Vec::new(),
         rules: Vec::new(),
         accounts: keys.into_iter().enumerate().map(account).collect(),

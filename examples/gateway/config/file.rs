@@ -122,6 +122,7 @@ impl Reader<'_> {
             None => Some(None),
         };
         let streams = (time("hold_back"), time("first_token"), time("idle"));
+        let ask_usage = table.take("ask_usage").map(Value::boolean);
         let models = models(&mut table, dialect);
         let rules = table.list("rule").into_iter().filter_map(Value::table);
         let rules = rules.filter_map(rule).collect();
@@ -138,6 +139,7 @@ impl Reader<'_> {
             queue: queue.map_or(Some(DEFAULT_QUEUE), |queue| queue?.try_into().ok())?,
             admission: admission?,
             streams: Streams { hold_back: streams.0?, first_token: streams.1?, idle: streams.2? },
+            ask_usage: optional(ask_usage)?,
             budgets,
             rules,
             accounts,

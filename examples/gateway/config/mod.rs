@@ -63,6 +63,8 @@ pub(crate) struct PoolConfig {
     pub(crate) queue: usize,
     pub(crate) admission: Admission,
     pub(crate) streams: Streams,
+    /// Whether streams are asked for their usage where their caller has not; by default as `[usage]` says.
+    pub(crate) ask_usage: Option<bool>,
     pub(crate) budgets: Vec<Budget>,
     /// The rules of the operator, which are checked before those of the dialect.
     pub(crate) rules: Vec<Rule>,

@@ -275,7 +275,7 @@ fn reply(ruling: &Ruling) -> Reply<'_> {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.book_unsettled();
+        self.settle_unsettled();
         if let Some(mut grant) = self.grant.take() {
             let is_unpaid = self.applied && self.heard == Heard::Refused;
             self.shared.with(|core, now| match self.applied {

@@ -49,7 +49,9 @@ pub struct KeyUsed {
     pub(crate) generates: bool,
     /// Whether it was the probe that shows whether the provider, or the model there, has recovered.
     pub(crate) is_probe: bool,
-    /// The blame that is not settled yet.
+    /// Whether it refuses what the middleware added to the request: it is sent again without that.
+    pub(crate) is_unasked: bool,
+    /// What is still to be settled.
     pub(crate) open: Open,
     /// The whole response, if it is a refusal that was read to its end.
     pub(crate) refusal: Option<Arc<Refusal>>,
@@ -81,6 +83,7 @@ impl KeyUsed {
             model: None,
             generates: false,
             is_probe: false,
+            is_unasked: false,
             open: Open::default(),
             refusal: None,
         }
@@ -163,8 +166,8 @@ pub(crate) enum Closed {
     NoKey,
 }
 
-/// A refusal, kept in case no later attempt gets anything better.
-#[derive(Debug)]
+/// A response that was refused to the caller, kept in case that nothing better comes.
+#[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     pub(crate) version: Version,

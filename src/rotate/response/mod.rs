@@ -10,7 +10,7 @@ mod synthetic;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Extensions, Response, header::CONTENT_LENGTH};
+use http::{Extensions, Response};
 use http_body::Body;
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 };
 
 use super::{
-    body::{HideUsage, IdleTimer, ReadAhead, ResponseBody, Tap, Watched},
+    body::{IdleTimer, ReadAhead, ResponseBody, Tap, Watched},
     request::RequestContext,
 };
 
@@ -70,14 +70,19 @@ pub(super) fn accepted<B: Body<Data = Bytes>>(
     mut response: Response<B>,
     mut lease: Lease,
 ) -> Response<ResponseBody<B>> {
-    let tap = Tap::of_whole(&lease, &response);
+    let untyped = context.hides_usage.then(|| Tap::of_untyped(&lease, &response)).flatten();
+    let hide = match &untyped {
+        Some(_) => context.hide_usage(response.headers_mut()),
+        None => None,
+    };
+    let tap = untyped.or_else(|| Tap::of_whole(&lease, &response));
     let ruling = lease.observe(response.status(), response.headers(), b"");
     context.pool.strip_headers(response.headers_mut());
     if context.options.annotate || context.trail.is_some() {
         annotate(context, response.extensions_mut(), &mut lease, ruling, None);
     }
     let watched = Watched { lease, tap, idle: None };
-    response.map(|body| ResponseBody::new(ReadAhead::new(body), Some(watched)))
+    response.map(|body| ResponseBody::new(ReadAhead::new(body), Some(watched)).hiding(hide))
 }
 
 /// Passes on a stream. If its first token is late, the ruling is a refusal, so that the retry policy may
@@ -93,10 +98,10 @@ pub(super) fn stream<B: Body<Data = Bytes>>(
         annotate(context, &mut head.extensions, &mut lease, ruling, None);
     }
     let idle = context.options.idle_timeout.map(IdleTimer::new);
-    let is_open = tap.is_plain() && !head.headers.contains_key(CONTENT_LENGTH);
-    let is_open = is_open && tap.watch().framing() == Some(Framing::Events);
-    let hide = context.hides_usage && is_open;
-    let hide = hide.then(|| Box::new(HideUsage::new(context.pool.clone())));
+    let hide = match tap.watch().framing() {
+        Some(Framing::Events) => context.hide_usage(&mut head.headers),
+        _ => None,
+    };
     let watched = Watched { lease, tap: Some(tap), idle };
     let body = ResponseBody::new(body, Some(watched)).hiding(hide);
     Response::from_parts(head, body)
@@ -108,11 +113,34 @@ pub(super) fn refusal<B: Body<Data = Bytes>>(
     mut reader: RefusalReader<B>,
 ) -> Response<ResponseBody<B>> {
     context.pool.strip_headers(&mut reader.head.headers);
-    let (ruling, refusal) = reader.judge();
+    let (ruling, mut refusal) = reader.judge();
+    // A stream that has failed may have reported its usage before.
+    let hide = if reader.is_stream() { context.hide_usage(&mut reader.head.headers) } else { None };
+    if hide.is_some() {
+        refusal = refusal.map(|refusal| without_usage(context, &refusal));
+    }
+    let is_unasked = context.hides_usage && reader.refuses_usage(&ruling);
+    if is_unasked {
+        context.pool.note_usage_refused();
+        // The caller is not to see a refusal of what it did not send.
+        refusal = None;
+    }
     let RefusalReader { mut head, mut lease, body, .. } = reader;
     annotate(context, &mut head.extensions, &mut lease, ruling, refusal);
+    if let Some(used) = head.extensions.get_mut::<KeyUsed>() {
+        used.is_unasked = is_unasked;
+    }
     let watched = Watched { lease, tap: None, idle: None };
-    Response::from_parts(head, ResponseBody::new(body, Some(watched)))
+    Response::from_parts(head, ResponseBody::new(body, Some(watched)).hiding(hide))
+}
+
+/// The copy of a stream that has failed, without the usage that its caller did not ask for.
+fn without_usage(context: &RequestContext, refusal: &Refusal) -> Arc<Refusal> {
+    let Refusal { status, version, mut headers, mut body } = refusal.clone();
+    if let Some(hide) = context.hide_usage(&mut headers) {
+        body = hide.of_whole(body);
+    }
+    Arc::new(Refusal { status, version, headers, body })
 }
 
 /// The answer of the provider to an earlier attempt, if that helps the caller.

@@ -13,9 +13,10 @@ use http::{
     response,
 };
 use http_body::Body;
+use memchr::memmem;
 
 use crate::{
-    Lease,
+    Lease, Verdict,
     pool::Refusal,
     provider::{Ruling, unpacked},
     rotate::body::{MAX_READ_AHEAD, More, ReadAhead},
@@ -71,6 +72,22 @@ impl<B: Body<Data = Bytes> + Unpin> RefusalReader<B> {
 }
 
 impl<B: Body<Data = Bytes>> RefusalReader<B> {
+    /// Whether it is a stream that was refused by one of its events.
+    pub(super) fn is_stream(&self) -> bool {
+        self.ruling.is_some()
+    }
+
+    /// Whether it refuses the question for the usage of a stream: by its words, the request is at fault for that.
+    pub(super) fn refuses_usage(&self, ruling: &Ruling) -> bool {
+        if ruling.verdict != Verdict::CallerFault {
+            return false;
+        }
+        let text = self.body.text();
+        let text = unpacked(&self.head.headers, &text);
+        let names = |word: &str| memmem::find(&text, word.as_bytes()).is_some();
+        names("stream_options") || names("include_usage")
+    }
+
     /// What the refusal says; and its copy, to be repeated if no later attempt gets anything better.
     /// Overwrites the key with asterisks in the part that was read, if the provider repeats it there. Nothing
     /// else is changed.

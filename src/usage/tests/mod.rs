@@ -1,5 +1,6 @@
 //! Usage in the words of each dialect gives tokens by kind, however the answer is cut.
 
+mod estimate;
 mod fixtures;
 
 use serde_json::json;
@@ -257,21 +258,4 @@ fn the_kinds_add_up_to_the_reported_total() {
             assert_eq!(usage.total(), reported.unwrap_or(expected.iter().sum()), "{object}");
         }
     }
-}
-
-#[test]
-fn the_estimate_is_near_the_real_count() {
-    // A stream of 200 events, each of a token of four bytes in 150 bytes of JSON.
-    let mut running = OutputEstimate::default();
-    (0..200).for_each(|_| running.event(154));
-    assert_eq!(running.tokens(), 200);
-    // Fewer events of more text: 20 of 40 tokens each.
-    let mut running = OutputEstimate::default();
-    running.event(154);
-    (0..20).for_each(|_| running.event(150 + 160));
-    assert!((780..840).contains(&running.tokens()), "{}", running.tokens());
-    let mut running = OutputEstimate::default();
-    running.bytes(4_000);
-    assert_eq!(running.tokens(), 1_000);
-    assert_eq!(OutputEstimate::default().tokens(), 0);
 }
