@@ -66,7 +66,7 @@ pub(crate) struct Running {
 
 /// What a caller sees.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct Outcome {
     pub(crate) status: u16,
     headers: HeaderMap,
     pub(crate) text: String,
@@ -117,7 +117,7 @@ impl Running {
     pub(crate) fn send(
         &self,
         request: Request<Body>,
-    ) -> impl Future<Output = Told> + Send + 'static {
+    ) -> impl Future<Output = Outcome> + Send + 'static {
         let (router, fake) = (self.router.clone(), self.fake.clone());
         async move {
             let (sent, began) = (fake.age(), Instant::now());
