@@ -25,8 +25,7 @@ const MOST: &[(&str, f64)] = &[
     (rows::STACK_ANNOTATED, 5.0),
 ];
 
-/// How many bytes a key may take that does nothing: its account, a limit, a seat in two lanes, and what is
-/// declared of it.
+/// The bytes that an idle key may take: its account, a limit, a seat in two lanes, and its declaration.
 const MOST_A_KEY: u64 = 1_024;
 
 fn main() -> ExitCode {
@@ -58,8 +57,8 @@ fn main() -> ExitCode {
     if too_many || of_key > MOST_A_KEY { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// What a pool holds once a request without a model and one for a model have been through it, by the
-/// number of its keys. Each key is an account of its own with a limit.
+/// The memory of a pool per key, after one request without a model and one with a model. Each key is an
+/// account of its own with a limit.
 fn bytes_of_key() -> u64 {
     const KEYS: usize = 10_000;
     let mut kept = None;
@@ -73,7 +72,7 @@ fn bytes_of_key() -> u64 {
     u64::try_from(info.bytes_current).unwrap_or(u64::MAX) / KEYS as u64
 }
 
-/// Allocations and bytes of one request, once everything has its size.
+/// Allocations and bytes of one request, after all buffers have their size.
 fn count(row: &mut Row) -> (f64, f64) {
     row.run(REQUESTS);
     let info = allocation_counter::measure(|| {

@@ -1,14 +1,14 @@
-//! A request through the endpoints of a pool, beside tower's balancer with a constant load, measured in
-//! turns: A B A B ... Every ratio is taken within a round, and the median over all rounds is told.
+//! A request through the endpoints of a pool, compared with tower's balancer with a constant load, measured
+//! in turns: A B A B ... Each ratio is taken within a round, and the median over all rounds is printed.
 //!
 //! ```text
 //! cargo bench --bench balance -- [--short]
 //! ```
 //!
-//! Both are asked whether they are ready and then called, with requests that are built anew, and with
-//! services that answer at once. Ours also puts a key in, keeps the limits and judges the answer; what
-//! that is worth tells a balancer over as many rotations of one key each, with a pool of its own.
-//! Memory is what building it leaves on the heap, over the number of endpoints; of ours, beside the pool.
+//! Both are polled ready and then called, with new requests, and with services that answer at once. The
+//! balance of this crate also inserts a key, keeps the limits and judges the answer. To compare that work, a
+//! third row is a balancer over as many rotations of one key, each with its own pool. Memory is the heap
+//! after building, divided by the number of endpoints, without the pool.
 
 #![allow(clippy::unwrap_used)]
 
@@ -34,9 +34,9 @@ use tower_key_rotation::{
 type Body = Full<Bytes>;
 
 const NUMBERS: [usize; 3] = [2, 100, 10_000];
-/// What is to be reached: so many times as long as tower's at most.
+/// The target: at most this many times the time of tower.
 const MOST: f64 = 1.5;
-/// In one turn: few enough for most turns to be over before the scheduler interrupts them.
+/// Requests in one turn: few enough that the scheduler rarely interrupts a turn.
 const REQUESTS: usize = 200;
 
 /// Answers at once.
@@ -58,12 +58,12 @@ impl Service<Request<Body>> for Server {
     }
 }
 
-/// What tower offers for servers without keys.
+/// The balancer of tower, for servers without keys.
 fn plain(number: usize) -> Plain<Server> {
     balance((0..number).map(|_| Server))
 }
 
-/// The same with the work that keys are: each behind a rotation with a pool of its own.
+/// The same with the work for keys: each server behind a rotation with its own pool.
 fn with_keys(number: usize) -> Plain<KeyRotation<Server>> {
     balance((0..number).map(|_| KeyRotation::new(Server, &pool(1))))
 }
@@ -107,7 +107,7 @@ where
     began.elapsed().as_nanos() as f64 / requests as f64
 }
 
-/// What the endpoints of something take on the heap once it has been used.
+/// The heap that the endpoints take, after some use.
 fn memory<S>(runtime: &Runtime, number: usize, make: impl FnOnce() -> S) -> u64
 where
     S: Service<Request<Body>>,
@@ -155,7 +155,7 @@ fn main() {
     }
 }
 
-/// Does so many requests, and says how long each took.
+/// Sends this many requests, and returns the time of each.
 type Turn<'a> = Box<dyn FnMut(usize) -> f64 + 'a>;
 
 fn turns<'a, S>(runtime: &'a Runtime, mut service: S, number: usize) -> Turn<'a>
@@ -163,7 +163,7 @@ where
     S: Service<Request<Body>> + 'a,
     S::Error: std::fmt::Debug,
 {
-    // Until every endpoint has been used.
+    // Until each endpoint was used.
     turn(runtime, &mut service, 2 * number);
     Box::new(move |requests| turn(runtime, &mut service, requests))
 }

@@ -1,5 +1,5 @@
-//! Admitting and settling, without any HTTP: how it grows with the number of accounts, how many of
-//! them cool, and with threads; beside what users would write or take instead.
+//! Admission and settlement without HTTP: by the number of accounts, by the share of cooling accounts, and
+//! with threads; compared with alternatives that users would write or take.
 //!
 //! ```text
 //! cargo bench --bench engine                    # criterion: time, with its spread

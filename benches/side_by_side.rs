@@ -1,7 +1,7 @@
 //! Time of one request through each row, measured in turns: A B C A B C ...
 //!
-//! Machines are noisy and drift; what is measured in one round is measured under about the same
-//! conditions. So every ratio is taken within a round, and the median over all rounds is told.
+//! Machines are noisy, but conditions are nearly equal within one round. So each ratio is taken within a
+//! round, and the median over all rounds is printed.
 //!
 //! ```text
 //! cargo bench --bench side_by_side -- [--short] [--row TEXT] [--rounds N]
@@ -18,10 +18,10 @@ use std::env;
 
 use support::{driver::Row, rows};
 
-/// In one turn: few enough for most turns to be over before the scheduler interrupts them.
+/// Requests in one turn: few enough that the scheduler rarely interrupts a turn.
 const REQUESTS: usize = 1_000;
 
-/// What is to be reached: the first row takes at most so many times as long as the second.
+/// The targets: the first row takes at most this many times the time of the second.
 const TARGETS: &[(&str, &str, f64)] = &[
     (rows::ROTATION, rows::HEADER_AND_CHECK, 4.0),
     (rows::ROTATION_MANY, rows::ROTATION, 1.3),
@@ -53,7 +53,7 @@ fn main() {
 /// Nanoseconds per request: a line for each round, with a figure for each row.
 fn measure(rows: &mut [Row], rounds: usize) -> Vec<Vec<f64>> {
     let turn = |row: &mut Row| {
-        // Once to have the caches as its own last turn left them.
+        // One request first, to warm the caches.
         row.run(REQUESTS);
         row.run(REQUESTS).as_nanos() as f64 / REQUESTS as f64
     };

@@ -1,13 +1,13 @@
-//! The whole of a limit, over real sockets: a provider that enforces the very same limits as the pool
-//! keeps, on this machine's loopback, and callers who always want more.
+//! How much of a limit is used over real sockets: a provider on the loopback of this machine enforces the
+//! limits of the pool, and callers always ask for more.
 //!
 //! ```text
 //! cargo bench --bench socket -- [--short]
 //! ```
 //!
-//! Requests that leave exactly spaced do not arrive so: connections are set up, threads are scheduled,
-//! clocks are two. What is told is how much of the limits was used, and how many requests were refused.
-//! Time is real here, so the figures are told and nothing fails.
+//! Requests that depart evenly spaced do not arrive evenly: connections are set up, threads are scheduled,
+//! and there are two clocks. The bench prints the used share of the limits and the number of refused
+//! requests. Time is real here, so the bench never fails.
 
 use std::{env, error::Error, time::Duration};
 
@@ -72,7 +72,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What the limits allow in that time, to all accounts.
+/// What the limits of all accounts allow in that time.
 fn allowed(row: &Row, time: Duration) -> f64 {
     let periods = time.as_secs_f64() / row.limit.period().as_secs_f64();
     let of_one = match row.enforced {
@@ -82,7 +82,7 @@ fn allowed(row: &Row, time: Duration) -> f64 {
     of_one * ACCOUNTS as f64
 }
 
-/// How many requests the provider accepted and refused.
+/// The numbers of requests that the provider accepted and refused.
 async fn run(row: &Row, time: Duration) -> Result<(u64, u64), Box<dyn Error>> {
     let name = |account| format!("org-{account}");
     let secret = |account| format!("sk-sandbox-{account}");
@@ -122,7 +122,7 @@ async fn run(row: &Row, time: Duration) -> Result<(u64, u64), Box<dyn Error>> {
     Ok((seen.requests - seen.rate_limited, seen.rate_limited))
 }
 
-/// Serves the sandbox on a free port, and gives its origin.
+/// Serves the sandbox on a free port, and returns its origin.
 async fn provider(sandbox: Sandbox) -> Result<String, std::io::Error> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let origin = format!("http://{}", listener.local_addr()?);

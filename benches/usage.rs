@@ -1,11 +1,11 @@
-//! How fast usage is read from a stream, beside looking for its lines and beside parsing its events.
+//! How fast usage is read from a stream, compared with finding its lines and with parsing its events.
 //!
 //! ```sh
 //! cargo bench --bench usage
 //! ```
 //!
-//! Each row goes through the same bytes, in pieces of 16 KiB as a connection brings them; the best of
-//! its rounds counts, the rounds of all rows one after the other. `--short` is a smoke run.
+//! Each row reads the same bytes, in pieces of 16 KiB as from a connection. The best of its rounds counts;
+//! rounds of all rows alternate. `--short` is a smoke run.
 
 use std::{env, hint::black_box, time::Duration};
 
@@ -42,7 +42,7 @@ fn main() {
     }
 }
 
-/// The streams: one event of content, over and over, and what comes last.
+/// The streams: one event of content, repeated, and the last events.
 fn streams() -> Vec<(&'static str, String, String)> {
     let sse = |event: Value| format!("data: {event}\n\n");
     let chunk = |usage: bool| {
@@ -72,11 +72,11 @@ fn streams() -> Vec<(&'static str, String, String)> {
         ("OpenAI, content of long events", long, end.clone()),
         ("Anthropic, content", anthropic, sse(json!({"type": "message_delta", "usage": told}))),
         ("OpenAI, usage asked for: null in each event", chunk(true), end),
-        ("Gemini, usage told in each event", gemini.clone(), gemini),
+        ("Gemini, usage in each event", gemini.clone(), gemini),
     ]
 }
 
-/// Of the dialect whose name is the first word.
+/// The shapes of the dialect in the first word of the name.
 fn shapes(name: &str) -> &'static [UsageShape] {
     match name.split(',').next() {
         Some("Anthropic") => Anthropic::default().spec().usage,
@@ -91,12 +91,12 @@ fn read(shapes: &'static [UsageShape], body: &[u8]) -> u64 {
     reader.usage().map_or(0, |usage| usage.total())
 }
 
-/// The least that anybody does who looks at a stream: finding the ends of its lines.
+/// The minimum work on a stream: finding the ends of its lines.
 fn find_lines(_: &'static [UsageShape], body: &[u8]) -> u64 {
     body.chunks(PIECE).map(|piece| memchr_iter(b'\n', black_box(piece)).count() as u64).sum()
 }
 
-/// What most do.
+/// The usual way: parsing each event.
 fn parse(_: &'static [UsageShape], body: &[u8]) -> u64 {
     let data = body.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"data: "));
     let events = data.filter_map(|data| serde_json::from_slice::<Value>(data).ok());

@@ -1,12 +1,12 @@
-//! Four resources on servers of their own, which differ in speed and limits; one of them dies, and
+//! Balances over four resources on their own servers, with different speeds and limits. One of them fails and
 //! returns.
 //!
 //! ```text
 //! cargo run --release --example azure_balance -- [--short]
 //! ```
 //!
-//! Each server is a sandbox on a port of its own on this machine, and each key has a client of its own.
-//! With real resources, name their endpoints and give the clients a TLS connector.
+//! Each server is a sandbox on its own port of this machine, and each key has its own client. For real
+//! resources, set their endpoints and give the clients a TLS connector.
 
 use std::{collections::BTreeMap, env, error::Error, net::SocketAddr, time::Duration};
 
@@ -32,17 +32,17 @@ use tower_key_rotation::{
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The resources: name, how long an answer takes in milliseconds, and requests per minute.
+/// The resources: name, duration of an answer in milliseconds, and requests per minute.
 const RESOURCES: [(&str, u64, u64); 4] =
     [("sweden", 10, 2_400), ("france", 20, 1_200), ("japan", 40, 1_200), ("brazil", 80, 600)];
 
-/// Requests at once: enough for some to wait in line.
+/// Requests at once: enough for some to wait in the queue.
 const CALLERS: usize = 16;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let short = env::args().any(|arg| arg == "--short");
-    // A server that was dead is tried again after 1, 2, 4 s and so on.
+    // A failed server is tried again after 1, 2, 4 s and so on.
     let [well, dead, back] = if short { [1_000, 1_500, 4_000] } else { [5_000, 5_000, 10_000] }
         .map(Duration::from_millis);
 
@@ -70,9 +70,9 @@ async fn main() -> Result<(), BoxError> {
             Client::builder(TokioExecutor::new()).build_http()
         }));
 
-    println!("-- all are well");
+    println!("-- all resources work");
     offer(&service, well).await?.print();
-    println!("-- sweden dies");
+    println!("-- sweden fails");
     let Server { address, sandbox, .. } = servers.swap_remove(0);
     offer(&service, dead).await?.print();
     println!("-- sweden returns");
@@ -81,10 +81,10 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// What came of some requests.
+/// The results of some requests.
 #[derive(Default)]
 struct Outcome {
-    /// By endpoint: how many, and how long they waited in line and for the answer.
+    /// By endpoint: the number of answers, the time in the queue, and the total time.
     served: BTreeMap<String, (u32, Duration, Duration)>,
     failed: u32,
     retried: u32,
@@ -104,13 +104,15 @@ impl Outcome {
     fn print(&self) {
         for (name, (number, waited, took)) in &self.served {
             let [waited, took] = [waited, took].map(|sum| (*sum / *number).as_millis());
-            println!("{name:>8}: {number:>4} answers, {waited:>4} ms in line, {took:>4} ms in all");
+            println!(
+                "{name:>8}: {number:>4} answers, {waited:>4} ms in the queue, {took:>4} ms in total"
+            );
         }
-        println!("  failed: {:>4}, retried unseen: {}", self.failed, self.retried);
+        println!("  failed: {:>4}, retried without an error: {}", self.failed, self.retried);
     }
 }
 
-/// So many callers, each with one request after the other.
+/// This many callers. Each sends one request after the other.
 async fn offer<S, B>(service: &S, time: Duration) -> Result<Outcome, BoxError>
 where
     S: Service<Request<Full<Bytes>>, Response = http::Response<B>> + Clone + Send + 'static,
@@ -141,7 +143,7 @@ where
     B: http_body::Body<Error: Into<BoxError>>,
 {
     let body = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"Hello"}]}"#;
-    // No host: the endpoint's takes its place, whichever it is.
+    // Without a host: the host of the chosen endpoint is used.
     let request = Request::post("/openai/v1/chat/completions").body(Full::from(body))?;
     let began = Instant::now();
     let mut outcome = Outcome::default();
@@ -162,7 +164,7 @@ where
     Ok(outcome)
 }
 
-/// A resource that is being served. It dies when it is dropped, with all its connections.
+/// A running resource. It fails when it is dropped, with all its connections.
 struct Server {
     address: SocketAddr,
     sandbox: Sandbox,
@@ -188,7 +190,8 @@ impl Server {
     }
 }
 
-/// The sandbox speaks OpenAI's dialect: Azure's differs in the header of the key and in the path.
+/// The sandbox has the dialect of OpenAI. The dialect of Azure has another header for the key and other
+/// paths.
 fn as_openai(mut request: Request<Incoming>) -> Request<Incoming> {
     let key = request.headers_mut().remove("api-key");
     let bearer = key.and_then(|key| Some(format!("Bearer {}", key.to_str().ok()?)));

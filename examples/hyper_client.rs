@@ -1,7 +1,7 @@
-//! A hyper-util client with key rotation around it, and no server: the shortest way to use the stack.
+//! A hyper-util client with key rotation and without a server: the shortest use of the stack.
 //!
-//! The provider is a sandbox on a free port of this machine. With a real one, leave out [`provider`]
-//! and `origin`, and give the client a TLS connector.
+//! The provider is a sandbox on a free port of this machine. For a real provider, leave out [`provider`] and
+//! `origin`, and give the client a TLS connector.
 
 use std::error::Error;
 
@@ -59,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             let attempts = trail.map_or(1, |trail| trail.attempts().len());
             let (key, waited) = (&used.key, used.waited.as_millis());
             println!(
-                "{number}: {status} with key {key}, attempts: {attempts}, {waited} ms in line"
+                "{number}: {status} with key {key}, attempts: {attempts}, {waited} ms in the queue"
             );
         }
         response.into_body().collect().await?;
@@ -67,7 +67,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Serves the sandbox on a free port, and gives its origin.
+/// Serves the sandbox on a free port, and returns its origin.
 async fn provider(sandbox: Sandbox) -> Result<String, std::io::Error> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let origin = format!("http://{}", listener.local_addr()?);

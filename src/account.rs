@@ -1,14 +1,14 @@
-//! What a provider meters: an organisation, project, workspace or subscription.
+//! Accounts: what a provider counts together, such as an organisation, project, workspace or subscription.
 
 use std::sync::Arc;
 
 use crate::{ApiKey, Limit};
 
-/// What the provider meters: an organisation, project, workspace or subscription.
+/// What the provider counts together: an organisation, project, workspace or subscription.
 ///
-/// Keys of one account share every limit, so a second key of the same account adds availability,
-/// not quota. Put keys into one account when the provider counts them together, and into separate
-/// accounts when it counts them apart.
+/// Keys of one account share all its limits, so a second key of the same account adds availability, not
+/// quota. Put keys into one account if the provider counts them together, and into separate accounts if it
+/// counts them separately.
 ///
 /// ```
 /// use tower_key_rotation::{Account, ApiKey, Limit};
@@ -35,7 +35,7 @@ impl Account {
         Self { name: Arc::from(name.as_ref()), weight: 1, limits: Vec::new(), keys: Vec::new() }
     }
 
-    /// Adds a limit. All limits of an account hold together.
+    /// Adds a limit. A request must be within all limits of its account. None by default.
     pub fn limit(mut self, limit: Limit) -> Self {
         self.limits.push(limit);
         self
@@ -47,8 +47,8 @@ impl Account {
         self
     }
 
-    /// How much this account is used beside the others where its limits leave a choice; 1 by
-    /// default, at least 1.
+    /// Sets the share of this account, relative to the others, where limits leave a choice; 1 by default, at
+    /// least 1.
     pub fn weight(mut self, weight: u32) -> Self {
         self.weight = weight;
         self

@@ -6,14 +6,14 @@ use crate::KeyId;
 
 /// What a change of a pool's keys and accounts has changed, by their labels.
 ///
-/// [`KeyPool::apply`](crate::KeyPool::apply) and the others return it, and it is told as
-/// [`Event::ConfigChanged`](crate::event::Event::ConfigChanged) unless nothing is another than before.
+/// [`KeyPool::apply`](crate::KeyPool::apply) and the other methods that change a pool return it. Unless it is
+/// empty, the pool also emits it as [`Event::ConfigChanged`](crate::event::Event::ConfigChanged).
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Changes {
     /// Keys that were not there before.
     pub keys_added: Vec<KeyId>,
-    /// Keys that take no new requests.
+    /// Keys that were removed. They get no new requests.
     pub keys_removed: Vec<KeyId>,
     /// Keys with another secret or another endpoint.
     pub keys_replaced: Vec<KeyId>,
@@ -21,23 +21,23 @@ pub struct Changes {
     pub keys_changed: Vec<KeyId>,
     /// Accounts that were not there before.
     pub accounts_added: Vec<Arc<str>>,
-    /// Accounts that are no longer there.
+    /// Accounts that were removed.
     pub accounts_removed: Vec<Arc<str>>,
     /// Accounts with another weight or limit.
     pub accounts_changed: Vec<Arc<str>>,
 }
 
-/// So many labels are written out.
+/// The number of labels that are written out in each list.
 const SHOWN: usize = 8;
 
 impl Changes {
-    /// Whether nothing is another than before.
+    /// Whether nothing has changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.lists().iter().all(|(_, labels)| labels.is_empty())
+        self.lists().iter().all(|(.., labels)| labels.is_empty())
     }
 
-    fn lists(&self) -> [(&'static str, Vec<&str>); 7] {
+    fn lists(&self) -> [(&'static str, &'static str, Vec<&str>); 7] {
         fn keys(keys: &[KeyId]) -> Vec<&str> {
             keys.iter().map(KeyId::as_str).collect()
         }
@@ -45,27 +45,29 @@ impl Changes {
             names.iter().map(|name| &**name).collect()
         }
         [
-            ("keys added", keys(&self.keys_added)),
-            ("keys removed", keys(&self.keys_removed)),
-            ("keys replaced", keys(&self.keys_replaced)),
-            ("keys changed", keys(&self.keys_changed)),
-            ("accounts added", names(&self.accounts_added)),
-            ("accounts removed", names(&self.accounts_removed)),
-            ("accounts changed", names(&self.accounts_changed)),
+            ("key", "added", keys(&self.keys_added)),
+            ("key", "removed", keys(&self.keys_removed)),
+            ("key", "replaced", keys(&self.keys_replaced)),
+            ("key", "changed", keys(&self.keys_changed)),
+            ("account", "added", names(&self.accounts_added)),
+            ("account", "removed", names(&self.accounts_removed)),
+            ("account", "changed", names(&self.accounts_changed)),
         ]
     }
 }
 
-/// `1 keys added (a2), 1 keys removed (a1)`.
+/// `1 key added (a2), 2 keys removed (a1, b1)`.
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {
             return f.write_str("nothing changed");
         }
         let mut comma = "";
-        for (what, labels) in self.lists().iter().filter(|(_, labels)| !labels.is_empty()) {
+        for (noun, change, labels) in self.lists().iter().filter(|(.., labels)| !labels.is_empty())
+        {
             let (shown, more) = labels.split_at(labels.len().min(SHOWN));
-            write!(f, "{comma}{} {what} ({}", labels.len(), shown.join(", "))?;
+            let plural = if labels.len() == 1 { "" } else { "s" };
+            write!(f, "{comma}{} {noun}{plural} {change} ({}", labels.len(), shown.join(", "))?;
             f.write_str(if more.is_empty() { ")" } else { ", ...)" })?;
             comma = ", ";
         }

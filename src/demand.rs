@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::{KeyId, provider::Operation};
 
-/// What one request asks for, as its caller says it: a request extension, or the argument of
+/// What one request asks for, as its caller states it: a request extension, or the argument of
 /// [`KeyPool::acquire`](crate::KeyPool::acquire).
 ///
 /// What you do not set is read from the request by the pool's
@@ -37,52 +37,53 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// One request, of which nothing more is known.
+    /// A demand of one request, with everything else at its default.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The model: the class of requests that the provider meters separately.
+    /// Sets the model. Providers count models separately. By default it is read from the request.
     pub fn model(mut self, model: impl AsRef<str>) -> Self {
         self.model = Some(Arc::from(model.as_ref()));
         self
     }
 
-    /// What the request does, by its [name](crate::provider::Operation): `chat`, `embeddings`,
-    /// `files.read`. A key may be refused for one operation and be good for others. By default that is
+    /// Sets what the request does, by its [name](crate::provider::Operation): `chat`, `embeddings`,
+    /// `files.read`. A provider may refuse a key for one operation and accept it for others. By default it is
     /// read from the request's method and path.
     pub fn operation(mut self, name: impl AsRef<str>) -> Self {
         self.operation = Some(Arc::from(name.as_ref()));
         self
     }
 
-    /// How many tokens the prompt is expected to have. By default that is estimated from the request.
+    /// Sets the expected number of tokens of the prompt. By default it is estimated from the request.
     pub fn input_tokens(mut self, tokens: u64) -> Self {
         self.input_tokens = Some(tokens);
         self
     }
 
-    /// How many tokens the answer may have at most. By default that is read from the request.
+    /// Sets the maximum number of tokens of the answer. By default it is read from the request.
     pub fn output_tokens(mut self, tokens: u64) -> Self {
         self.output_tokens = Some(tokens);
         self
     }
 
-    /// What it is expected to cost at most, in billionths of a US dollar. By default, and if it is 0, the cost
-    /// is computed from its tokens and the pool's prices, provided that some limit counts money.
+    /// Sets the expected maximum cost, in billionths of a US dollar. By default, and if it is 0, the cost is
+    /// computed from its tokens and the pool's prices, provided that some limit counts money.
     pub fn nano_dollars(mut self, cost: u64) -> Self {
         self.nano_dollars = cost;
         self
     }
 
-    /// Its priority in the queue; 0 by default. Each step is worth ten seconds of waiting: a request
-    /// overtakes all of lower priority that arrived less than that much earlier, so no request starves.
+    /// Sets the priority in the queue; 0 by default. Each step is worth ten seconds of waiting: a request
+    /// with a priority of 2 overtakes requests of priority 0 that came less than 20 s before it. So no
+    /// request starves.
     pub fn priority(mut self, priority: i8) -> Self {
         self.priority = priority;
         self
     }
 
-    /// The tenant on whose behalf it is sent; none by default. Requests that wait are served by weighted
+    /// Sets the tenant that sends the request; none by default. Requests that wait are served by weighted
     /// fair queueing over the tenants ([`KeyPoolBuilder::tenant`](crate::KeyPoolBuilder::tenant)), however
     /// many requests each has in the queue. Priority orders the requests of one tenant.
     pub fn tenant(mut self, name: impl AsRef<str>) -> Self {
@@ -90,43 +91,44 @@ impl Demand {
         self
     }
 
-    /// What it shares with other requests that begin alike, such as the id of a conversation: they stay on
-    /// one account, which has their beginning in its prompt cache. See [`Affinity`](crate::pool::Affinity). By
-    /// default the conversation is recognised by its messages.
+    /// Sets a name that related requests share, such as the id of a conversation. They stay on one account,
+    /// which has the conversation in its prompt cache. See [`Affinity`](crate::pool::Affinity). By default
+    /// the conversation is recognised by its messages.
     pub fn affinity(mut self, name: impl AsRef<str>) -> Self {
         self.affinity = Some(Arc::from(name.as_ref()));
         self
     }
 
-    /// What its usage is recorded under, besides its key and model: a team, a feature, a customer; none by
-    /// default. Of a longer tag the [`Ledger`](crate::usage::Ledger) keeps 256 bytes.
+    /// Sets the tag under which its usage is recorded, in addition to key and model: a team, a feature, a
+    /// customer; none by default. The [`Ledger`](crate::usage::Ledger) keeps the first 256 bytes of a tag.
     pub fn tag(mut self, tag: impl AsRef<str>) -> Self {
         self.tag = Some(Arc::from(tag.as_ref()));
         self
     }
 
-    /// When it first asked for a key; now, by default. Its place in the queue and its `max_wait` count from
-    /// then. Use it for another attempt at a request that was refused.
+    /// Sets when the request first asked for a key; now, by default. Its place in the queue and its
+    /// `max_wait` count from then. Set it for another attempt at a request that was refused.
     pub fn since(mut self, since: Instant) -> Self {
         self.since = Some(since);
         self
     }
 
-    /// When the caller gives up. A request that is unlikely to be answered by then is not sent; the pool
-    /// measures how long answers of each model take. The pool's `max_wait` still holds.
+    /// Sets when the caller gives up; never, by default. A request that is unlikely to be answered by then is
+    /// not sent: the pool measures how long answers of each model take. The pool's `max_wait` still holds.
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// A key that must not be used for this request. May be called several times.
+    /// Excludes a key from this request. It can be called several times; by default no key is excluded.
     pub fn exclude(mut self, key: KeyId) -> Self {
         self.excluded.push(key);
         self
     }
 
-    /// The only key that may be used for this request: it waits for that key even if others are free. If
-    /// the pool does not have the key, the request fails with [`Reason::NoKey`](crate::pool::Reason::NoKey).
+    /// Sets the only key that may be used for this request; any key, by default. The request waits for that
+    /// key even if others are free. If the pool does not have the key, the request fails with
+    /// [`Reason::NoKey`](crate::pool::Reason::NoKey).
     pub fn pinned(mut self, key: KeyId) -> Self {
         self.pinned = Some(key);
         self
@@ -134,7 +136,7 @@ impl Demand {
 }
 
 impl Demand {
-    /// The operation that its caller says.
+    /// The operation that the caller states.
     pub(crate) fn known_operation(&self) -> Operation<'_> {
         self.operation.as_deref().map_or(Operation::UNKNOWN, Operation::named)
     }

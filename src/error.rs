@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::StatusCode;
 
-/// A pool could not be built or changed. It lists all problems at once.
+/// A pool could not be built or changed. It lists all problems at once, and nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildError {
     problems: Vec<String>,
@@ -16,12 +16,12 @@ impl BuildError {
         Self { problems, attempt: "build" }
     }
 
-    /// A change that was refused as a whole.
+    /// An error of a change to a pool.
     pub(crate) fn change(problems: Vec<String>) -> Self {
         Self { problems, attempt: "change" }
     }
 
-    /// One sentence for each problem, which names the account, key or limit. It never holds a secret.
+    /// One sentence for each problem. It names the account, key or limit. It never contains a secret.
     #[must_use]
     pub fn problems(&self) -> &[String] {
         &self.problems
@@ -68,13 +68,13 @@ pub struct Exhausted {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reason {
-    /// Every account is at its limits or rests after an error, for longer than the request can wait.
+    /// Every account is at its limits or rests after an error, for longer than the request may wait.
     Busy,
     /// Every account that has a good key is out of quota.
     Quota,
-    /// The provider is overloaded, for this model or as a whole, for longer than the request can wait.
+    /// The provider is overloaded, for this model or as a whole, for longer than the request may wait.
     Overloaded,
-    /// As many requests wait in line as may.
+    /// The queue is full ([`KeyPoolBuilder::max_queued`](crate::KeyPoolBuilder::max_queued)).
     LineFull,
     /// The demand is larger than the limits of every account: waiting does not help.
     TooLarge,
@@ -83,7 +83,7 @@ pub enum Reason {
     NoKey,
     /// The budget of the request's [tag](crate::Demand::tag) is spent.
     Budget,
-    /// The price of its model is not known, and such requests are refused
+    /// The price of the model is not known, and the pool refuses such requests
     /// ([`KeyPoolBuilder::refuse_unpriced`](crate::KeyPoolBuilder::refuse_unpriced)).
     Unpriced,
     /// The caller broke off the body of the request.
@@ -113,14 +113,15 @@ impl Reason {
 }
 
 impl Exhausted {
-    /// A request that cannot be admitted, and how long until it could be, if that is known.
+    /// An error with the time until the request could be admitted, if that is known. It is useful to test
+    /// your own handlers.
     #[must_use]
     pub fn new(reason: Reason, retry_after: Option<Duration>) -> Self {
         Self { reason, retry_after, details: None }
     }
 
-    /// What holds the keys, such as `2 of 2 keys were rejected (openai/invalid-key)`; shown in place of
-    /// the general sentence for [`Busy`](Reason::Busy), [`Quota`](Reason::Quota),
+    /// The state of the keys, such as `2 of 2 keys were rejected (openai/invalid-key)`. It replaces the
+    /// general sentence for [`Busy`](Reason::Busy), [`Quota`](Reason::Quota),
     /// [`Overloaded`](Reason::Overloaded) and [`NoKey`](Reason::NoKey). An empty text is ignored.
     #[must_use]
     pub fn because(mut self, details: impl Into<String>) -> Self {
@@ -171,9 +172,9 @@ impl Exhausted {
         }
     }
 
-    /// The status of the response: 429 if waiting helps, 400 if the caller broke off the body, 403 if the
-    /// price is not known, 413 if the demand is too large, 503 if no key is left or the provider is
-    /// overloaded, 504 if the provider did not answer in time.
+    /// The status of the response: 400 if the caller broke off the body, 403 if the price is not known, 413
+    /// if the demand is too large, 429 if waiting helps, 503 if no key is left or the provider is overloaded,
+    /// 504 if the provider did not answer in time.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.reason {
@@ -196,14 +197,16 @@ impl fmt::Display for Exhausted {
             Reason::Busy => details.unwrap_or("every account is at its limits"),
             Reason::Quota => details.unwrap_or("every account is out of quota"),
             Reason::Overloaded => details.unwrap_or("the provider is overloaded"),
-            Reason::LineFull => "too many requests wait in line already",
+            Reason::LineFull => "the queue of waiting requests is full",
             Reason::TooLarge => "the request is larger than any account's limit; make it smaller",
             Reason::Budget => "the budget of the request's tag is spent",
             Reason::Unpriced => "the price of the model is not known; add it to the price file",
             Reason::NoKey => {
-                details.unwrap_or("no key of the pool may serve this request: check its keys")
+                details.unwrap_or("no key of the pool may serve this request; check its keys")
             }
-            Reason::BodyBrokenOff => "the body of the request broke off; send it whole",
+            Reason::BodyBrokenOff => {
+                "the body of the request broke off; send the request again with its whole body"
+            }
             Reason::TimedOut => "the provider did not continue its answer in time",
         })?;
         let Some(seconds) = self.retry_after_secs() else { return Ok(()) };

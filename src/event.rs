@@ -1,7 +1,7 @@
-//! What happens in a pool that an operator wants to know.
+//! Events of a pool, for its operator.
 //!
-//! [`KeyPool::events`](crate::KeyPool::events) is the subscription. An [`Event`] is written as one
-//! sentence for a log, and serialises to JSON for a machine:
+//! Subscribe with [`KeyPool::events`](crate::KeyPool::events). An [`Event`] is written as one sentence for a
+//! log, and serialises to JSON for a machine:
 //!
 //! ```
 //! use tower_key_rotation::{KeyId, event::Event};
@@ -12,6 +12,8 @@
 //! # let json = serde_json::to_value(&event).unwrap();
 //! assert_eq!(json, serde_json::json!({"event": "key_disabled", "key": "a1"}));
 //! ```
+//!
+//! Long, for it is one list of events, with the fields and the sentence of each.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -19,58 +21,58 @@ use serde::{Serialize, Serializer};
 
 use crate::{KeyId, Limit, changes::Changes, verdict::Place};
 
-/// Something changed in a pool. It names keys and accounts by their labels, and holds no secret.
+/// A change in a pool. It names keys and accounts by their labels, and contains no secret.
 ///
-/// Its `Display` is one sentence in one line, without a full stop. Names that come from callers are
-/// quoted and escaped in it. In JSON it is an object with its [`name`](Self::name) as `event`, and its
-/// fields: times are in seconds, limits are written as in a configuration.
+/// Its `Display` is one sentence on one line, without a full stop. It quotes and escapes names that come from
+/// callers. In JSON it is an object with its [`name`](Self::name) as `event`, and its fields. Times are in
+/// seconds, and limits are written as in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
-    /// A place rests: no request is sent there until that is over.
+    /// A place rests: the pool sends no request there until the rest is over.
     Resting {
         /// The place.
         place: Whereabouts,
         /// What is wrong: `rate`, `quota`, `credential`, `permission`, `size`, `overload` or `fault`.
         kind: &'static str,
-        /// The rule that says so, such as `openai/rate-limit`.
+        /// The rule that matched the refusal, such as `openai/rate-limit`.
         rule: Arc<str>,
-        /// How long from now.
+        /// The time from now.
         #[serde(serialize_with = "seconds")]
         wait: Duration,
     },
-    /// A place whose rest was a guess serves again.
+    /// A place serves again after a rest whose length the provider did not state.
     Recovered {
         /// The place.
         place: Whereabouts,
     },
-    /// An account refused a request for its size, and gets none as large for a while.
+    /// An account refused a request for its size. It gets no request of this size for a while.
     SizeLimited {
         /// The account.
         account: Arc<str>,
         /// The model, if the request had one.
         model: Option<Arc<str>>,
-        /// The most tokens that it is sent at once.
+        /// The largest request that it gets, in tokens.
         tokens: u64,
-        /// The rule that says so.
+        /// The rule that matched the refusal.
         rule: Arc<str>,
     },
-    /// A key was rejected, and another one accepted with the same request; or it was rejected again. It
-    /// is asked again when its rest is over.
+    /// The provider rejected a key and accepted another key with the same request, or it rejected the key
+    /// again. The key is tried again when its rest is over.
     KeyRejected {
         /// The key.
         key: KeyId,
         /// Its account.
         account: Arc<str>,
-        /// The rule that says so.
+        /// The rule that matched the refusal.
         rule: Arc<str>,
-        /// How long from now it rests.
+        /// How long it rests from now.
         #[serde(serialize_with = "seconds")]
         wait: Duration,
-        /// How many keys of the pool are left.
+        /// The number of keys of the pool that are left.
         live: usize,
-        /// How many it has.
+        /// The number of keys of the pool.
         total: usize,
     },
     /// An operator declared a key good again ([`KeyPool::revive`](crate::KeyPool::revive)).
@@ -88,71 +90,71 @@ pub enum Event {
         /// The key.
         key: KeyId,
     },
-    /// A key comes to the end of its time ([`ApiKey::expires`](crate::ApiKey::expires)). Emitted seven days
-    /// and one day before, and at once for a key that comes later than that.
+    /// A key expires soon ([`ApiKey::expires`](crate::ApiKey::expires)). Emitted seven days and one day
+    /// before. For a key that is added later than that, emitted at once.
     KeyExpires {
         /// The key.
         key: KeyId,
         /// Its account.
         account: Arc<str>,
-        /// How long from now.
+        /// The time from now.
         #[serde(serialize_with = "seconds")]
         wait: Duration,
     },
-    /// The time of a key is over; it stays out of use until it is replaced.
+    /// A key has expired. It is not used until its secret or its expiry date is replaced.
     KeyExpired {
         /// The key.
         key: KeyId,
         /// Its account.
         account: Arc<str>,
-        /// How many keys of the pool are left.
+        /// The number of keys of the pool that are left.
         live: usize,
-        /// How many it has.
+        /// The number of keys of the pool.
         total: usize,
     },
-    /// Four fifths of what may be spent at once are spent, of a limit on spending or of one of an hour or
-    /// longer. Emitted again once it has been below half, as at the beginning of the next window.
+    /// A limit is used to 80 %: a limit on spending, or one with a period of an hour or longer. Emitted again
+    /// only after its use was below half, for instance in the next window.
     NearLimit {
-        /// Whose limit it is.
+        /// The account, key or tag with the limit.
         whose: Whose,
         /// The limit.
         #[serde(serialize_with = "text")]
         limit: Limit,
-        /// How much of it is spent, in percent.
+        /// The used share of what may be spent at once, in percent.
         used_percent: u64,
-        /// How much of it could be spent at once, now.
+        /// The amount that could be spent at once, now, in the unit of the limit.
         remaining: u64,
     },
-    /// A request found no account with room, and no such request would have. Not emitted again before
-    /// [`ExhaustionEnded`](Self::ExhaustionEnded).
+    /// A request found no account with room, and no other request for its model would find one. Not emitted
+    /// again before [`ExhaustionEnded`](Self::ExhaustionEnded).
     Exhausted {
         /// The model, if the request had one.
         model: Option<Arc<str>>,
-        /// How long until there is room, where that is known.
+        /// The time until there is room, if that is known.
         #[serde(serialize_with = "seconds_if_known")]
         wait: Option<Duration>,
     },
-    /// Requests are admitted at once again, and none found the pool exhausted for ten seconds.
+    /// Requests are admitted at once again, and for ten seconds no request found the pool exhausted.
     ExhaustionEnded,
-    /// Fewer keys than before may be used: some were rejected, have expired or were removed.
+    /// Fewer keys than before can be used: some were rejected, have expired or were removed.
     PoolShrunk {
-        /// How many keys of the pool are left.
+        /// The number of keys of the pool that are left.
         live: usize,
-        /// How many it has.
+        /// The number of keys of the pool.
         total: usize,
     },
     /// Too many accounts fail at once, so the pool assumes an outage and stops resting accounts, until
     /// [`AllFailingEnded`](Self::AllFailingEnded).
     AllFailing {
-        /// How many accounts rest already.
+        /// The number of accounts that rest already.
         resting: usize,
-        /// How many there are.
+        /// The number of accounts.
         total: usize,
     },
-    /// Accounts succeed again.
+    /// The outage is over: accounts succeed again.
     AllFailingEnded,
-    /// The provider reported a limit that was not declared, or refused until its rate was found out.
-    /// It is kept from now on.
+    /// The pool learnt a limit that was not declared: the provider reported it, or its refusals showed it.
+    /// The pool keeps to it from now on.
     LimitLearnt {
         /// The account.
         account: Arc<str>,
@@ -162,19 +164,20 @@ pub enum Event {
         #[serde(serialize_with = "text")]
         limit: Limit,
     },
-    /// The provider reported a lower limit than was declared. The reported one is kept from now on.
+    /// The provider reported a lower limit than the declared one. The pool keeps to the reported one from now
+    /// on.
     LimitContradicted {
         /// The account.
         account: Arc<str>,
-        /// The limit, as it was declared.
+        /// The declared limit.
         #[serde(serialize_with = "text")]
         declared: Limit,
-        /// The limit, as it is.
+        /// The reported limit.
         #[serde(serialize_with = "text")]
         told: Limit,
     },
-    /// The provider has refused requests again and again that were well within the account's limits.
-    /// It gets as much as it accepted meanwhile.
+    /// The provider has repeatedly refused requests that were well within the account's limits. The account
+    /// now gets requests at the rate that the provider accepted.
     RefusedWithinLimits {
         /// The account.
         account: Arc<str>,
@@ -183,33 +186,34 @@ pub enum Event {
     },
     /// Keys or accounts were added, removed or changed.
     ConfigChanged(Arc<Changes>),
-    /// A new set of keys and accounts could not be had, or not be used: all stays as it was
+    /// A new set of keys and accounts could not be loaded, or is invalid. The pool did not change
     /// ([`KeyPool::watch`](crate::KeyPool::watch)).
     ConfigRefused {
-        /// What was wrong, without any secret.
+        /// The problem, without any secret.
         why: String,
     },
-    /// A request came for a model without a known price, although spending is limited. Emitted once for
-    /// each model.
+    /// A request is for a model without a known price, although spending is limited. Emitted once for each
+    /// model.
     Unpriced {
         /// The model, if the request had one.
         model: Option<Arc<str>>,
     },
-    /// An answer reported more tokens than any request has. The estimate counts instead.
+    /// An answer reported more than 100 million tokens, which no request has. The pool uses its estimate
+    /// instead.
     UsageIgnored {
         /// The key.
         key: KeyId,
         /// Its account.
         account: Arc<str>,
-        /// The larger of its two figures, for its prompt and for its output.
+        /// The larger of the two reported numbers: tokens of the prompt, and tokens of the answer.
         tokens: u64,
     },
-    /// In a [dry run](crate::KeyPoolBuilder::dry_run): requests went out that would have been held back.
-    /// Emitted once a second at most.
+    /// In a [dry run](crate::KeyPoolBuilder::dry_run), the pool sent requests that it would have held back.
+    /// Emitted at most once a second.
     DryRunHeldBack {
-        /// So many since the last such event.
+        /// Their number since the last such event.
         requests: u64,
-        /// So many since the pool was built.
+        /// Their number since the pool was built.
         total: u64,
     },
 }
@@ -262,10 +266,10 @@ impl fmt::Display for Event {
             }
             Self::KeyRejected { key, account, rule, wait, live, total } => {
                 write!(f, "KEY REJECTED: {key} of account {account} ({rule}), ")?;
-                write!(f, "asked again in {:.1} s; ", wait.as_secs_f32())?;
+                write!(f, "tried again in {:.1} s; ", wait.as_secs_f32())?;
                 write!(f, "{live} of {total} are left")
             }
-            Self::KeyRevived { key } => write!(f, "key {key} was said to be good again"),
+            Self::KeyRevived { key } => write!(f, "an operator declared key {key} good again"),
             Self::KeyDisabled { key } => write!(f, "KEY DISABLED: {key} was switched off"),
             Self::KeyEnabled { key } => write!(f, "key {key} was switched on again"),
             Self::KeyExpires { key, account, wait } => {
@@ -277,7 +281,7 @@ impl fmt::Display for Event {
                 write!(f, "{live} of {total} keys are left")
             }
             Self::NearLimit { whose, limit, used_percent, .. } => {
-                write!(f, "{used_percent} % of {limit} are spent by {whose}")
+                write!(f, "{whose} has used {used_percent} % of {limit}")
             }
             Self::Exhausted { model, wait } => {
                 write!(f, "EXHAUSTED: no account has room{}, ", Model(model))?;
@@ -297,23 +301,30 @@ impl fmt::Display for Event {
                 write!(f, "account {account} has a limit of {limit}{}", Model(model))
             }
             Self::LimitContradicted { account, declared, told } => {
-                write!(f, "account {account} has {told}, not {declared} as declared")
+                write!(f, "account {account} has a limit of {told}, not {declared} as declared")
             }
             Self::RefusedWithinLimits { account, model } => {
                 let model = Model(model);
-                write!(f, "account {account} refuses well within its limits{model}: it is paced")
+                write!(
+                    f,
+                    "account {account} refuses requests well within its limits{model}; it now gets fewer"
+                )
             }
             Self::ConfigChanged(changes) => changes.fmt(f),
             Self::ConfigRefused { why } => {
-                write!(f, "the new keys and accounts are refused: {}", OneLine(why))
+                write!(
+                    f,
+                    "the new keys and accounts are invalid, nothing has changed: {}",
+                    OneLine(why)
+                )
             }
             Self::Unpriced { model } => {
-                write!(f, "the price{} is not known: it counts as nothing", Model(model))
+                write!(f, "the price{} is not known; its requests count as 0", Model(model))
             }
             Self::UsageIgnored { key, account, tokens } => {
                 write!(
                     f,
-                    "an answer to key {key} of account {account} reported {tokens} tokens: ignored"
+                    "an answer to key {key} of account {account} reported {tokens} tokens; the estimate is used instead"
                 )
             }
             Self::DryRunHeldBack { requests, total } => {
@@ -328,12 +339,12 @@ struct Model<'a>(&'a Option<Arc<str>>);
 
 impl fmt::Display for Model<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The name comes from a caller: quoted and escaped, it cannot begin a line of its own.
+        // The name comes from a caller. It is quoted and escaped, so that it cannot start a new line.
         self.0.as_ref().map_or(Ok(()), |model| write!(f, " for model {model:?}"))
     }
 }
 
-/// A text of several lines in one.
+/// Writes a text of several lines on one line.
 struct OneLine<'a>(&'a str);
 
 impl fmt::Display for OneLine<'_> {
@@ -359,16 +370,16 @@ fn text<S: Serializer>(limit: &Limit, serializer: S) -> Result<S::Ok, S::Error> 
     serializer.collect_str(limit)
 }
 
-/// Whose a limit is.
+/// The account, key or tag that a limit belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Whose {
-    /// An account's, by its name.
+    /// An account, by its name.
     Account(Arc<str>),
-    /// A key's.
+    /// A key.
     Key(KeyId),
-    /// That of a [tag](crate::Demand::tag).
+    /// A [tag](crate::Demand::tag).
     Tag(Arc<str>),
 }
 
@@ -382,24 +393,24 @@ impl fmt::Display for Whose {
     }
 }
 
-/// A place, by the names of what it is made of.
+/// The place of an event, by the names of its key, account, operation and model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Whereabouts {
-    /// Of which kind it is.
+    /// The kind of place.
     pub place: Place,
-    /// The key, if it is of one.
+    /// The key, if the place is of one key.
     pub key: Option<KeyId>,
-    /// The account, if it is of one or of a key.
+    /// The account, if the place is of one account or of one key.
     pub account: Option<Arc<str>>,
-    /// The [operation](crate::provider::Operation), if it is of one.
+    /// The [operation](crate::provider::Operation), if the place is of one operation.
     pub operation: Option<Arc<str>>,
-    /// The model, if it is of one; also none if requests name none.
+    /// The model, if the place is of one model; none for requests without a model.
     pub model: Option<Arc<str>>,
 }
 
 impl Whereabouts {
-    /// A place without names yet: set those that it has.
+    /// A place without names. Set the fields that apply.
     ///
     /// ```
     /// use tower_key_rotation::{event::Whereabouts, verdict::Place};
@@ -432,7 +443,7 @@ impl fmt::Display for Whereabouts {
 mod tests {
     use super::*;
 
-    /// One of each, with names from callers that try to begin a line of their own.
+    /// One event of each kind. Names from callers try to start a new line.
     fn all() -> Vec<Event> {
         let (key, account, rule) =
             (|| KeyId::new("a1"), || Arc::from("org-a"), || Arc::from("openai/rate-limit"));
@@ -483,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_one_line_of_text() {
+    fn an_event_is_written_on_one_line() {
         for event in all() {
             let line = event.to_string();
             assert!(!line.is_empty() && !line.contains('\n'), "{line}");
@@ -499,7 +510,7 @@ mod tests {
         );
         assert_eq!(
             rejected.to_string(),
-            "KEY REJECTED: a1 of account org-a (openai/rate-limit), asked again in 1.5 s; 1 of 2 are left"
+            "KEY REJECTED: a1 of account org-a (openai/rate-limit), tried again in 1.5 s; 1 of 2 are left"
         );
     }
 

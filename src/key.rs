@@ -1,4 +1,4 @@
-//! One secret, with the label it is known by.
+//! An API key: a secret and its label.
 
 use std::{borrow::Borrow, fmt, sync::Arc, time::SystemTime};
 
@@ -6,10 +6,10 @@ use secrecy::SecretString;
 
 use crate::Limit;
 
-/// The label of a key: what logs, events, errors and snapshots show in its place.
+/// The label of a key. Logs, events, errors and snapshots show it in place of the secret.
 ///
-/// Cheap to clone. It is chosen by the operator ([`ApiKey::id`]) or made from the account's name and
-/// the key's place in it (`org-a-1`); it never holds any part of the secret.
+/// The operator chooses it ([`ApiKey::id`]), or it is made from the account's name and the position of the
+/// key in the account (`org-a-1`). It never contains any part of the secret. Cloning is cheap.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId(Arc<str>);
 
@@ -65,9 +65,9 @@ impl<'de> serde::Deserialize<'de> for KeyId {
 
 /// One secret of an account.
 ///
-/// The secret is held in memory that is wiped on drop, is never printed, and cannot be read back
-/// through this type. It is checked when the pool is built: an empty key, or one with bytes that no
-/// HTTP header can carry, is a [`BuildError`](crate::BuildError).
+/// The secret is in memory that is wiped on drop. It is never printed, and cannot be read back through this
+/// type. The pool checks it when it is built: an empty secret, or one with bytes that no HTTP header can
+/// carry, is a [`BuildError`](crate::BuildError).
 ///
 /// ```
 /// use tower_key_rotation::ApiKey;
@@ -92,39 +92,40 @@ impl ApiKey {
         Self { secret, id: None, weight: 1, limits: Vec::new(), expires: None, endpoint: None }
     }
 
-    /// The label this key is known by. It must be unique in its pool.
+    /// Sets the label of the key. It must be unique in the pool. By default it is made from the name of the
+    /// account and the position of the key in it, such as `org-a-1`.
     pub fn id(mut self, label: impl AsRef<str>) -> Self {
         self.id = Some(KeyId::new(label));
         self
     }
 
-    /// A limit of this key alone, beside those of its account: a cap that its owner has set, say.
+    /// Adds a limit of this key alone, in addition to those of its account. None by default.
     pub fn limit(mut self, limit: Limit) -> Self {
         self.limits.push(limit);
         self
     }
 
-    /// Until when this key is good: no request is sent with it from then on. Never over by default.
+    /// Sets the expiry date: from then on no request is sent with this key. By default it never expires.
     ///
-    /// It is told before, seven days and one day ahead
-    /// ([`Event::KeyExpires`](crate::event::Event::KeyExpires)), and when it comes
-    /// ([`Event::KeyExpired`](crate::event::Event::KeyExpired)). A `jiff::Timestamp` is taken as well.
+    /// The pool emits an event seven days and one day before
+    /// ([`Event::KeyExpires`](crate::event::Event::KeyExpires)), and another one at the expiry date
+    /// ([`Event::KeyExpired`](crate::event::Event::KeyExpired)). A `jiff::Timestamp` is accepted too.
     pub fn expires(mut self, at: impl Into<SystemTime>) -> Self {
         self.expires = Some(at.into());
         self
     }
 
-    /// A server of this key's own, such as `https://eu.openai.azure.com` or
-    /// `https://gateway.example.com/eu`: the key is sent there and nowhere else, in place of the pool's
-    /// origin. Requests that it is put into are led there: scheme, host and port become the
-    /// endpoint's, and its path goes before theirs. Plain http is for loopback addresses only; a
-    /// mistake in it is a [`BuildError`](crate::BuildError).
+    /// Sets the server of this key, such as `https://eu.openai.azure.com` or
+    /// `https://gateway.example.com/eu`: the key is sent there only, and not to the pool's origin, which is
+    /// the default. Requests with this key are redirected there: they get the scheme, host and port of the
+    /// endpoint, and its path is put before theirs. Plain http is allowed for loopback addresses only. An
+    /// invalid URL is a [`BuildError`](crate::BuildError) when the pool is built.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
         self
     }
 
-    /// How much this key is used beside the other keys of its account; 1 by default, at least 1.
+    /// Sets the share of this key, relative to the other keys of its account; 1 by default, at least 1.
     pub fn weight(mut self, weight: u32) -> Self {
         self.weight = weight;
         self

@@ -1,16 +1,15 @@
 //! API-key rotation as ordinary Tower middleware.
 //!
-//! A provider meters accounts: so many requests and tokens a minute for each organisation, project or
-//! workspace. Whoever has several accounts can use the sum of their limits, if requests go to the
-//! account that has room, wait where none has, and go on with another key when one fails. That is
-//! what this crate does, around any client that is a tower `Service` of `http` requests:
+//! A provider limits each account (an organisation, a project or a workspace) to so many requests and
+//! tokens per minute. This crate keeps those limits around any client that is a tower `Service` of `http`
+//! requests, for one key or for many:
 //!
-//! - **Admission.** A request is admitted when an account has room in all its limits, and all of them
-//!   are reserved together, before anything is sent. Else it waits in line until its deadline.
-//! - **Failover.** What a response says ([`Verdict`]) changes only what it is about: the key, the
-//!   account, the model or the provider. A refusal goes to another key within the same request.
-//! - **Truth.** When nothing is left in time, the answer is a 429 or 503 in the provider's own error
-//!   shape that says when to come back. It is never an error of the service.
+//! - **Admission.** A request is admitted when an account has room in all its limits. All of them are
+//!   reserved together, before anything is sent. Otherwise the request waits in line until its deadline.
+//! - **Failover.** A refusal ([`Verdict`]) takes only what it is about out of use: the key, the account,
+//!   the model or the provider. The request itself goes to another key.
+//! - **Truthful errors.** When no account has room in time, the answer is a 429 or 503 in the provider's
+//!   own error shape, with a true `Retry-After`. It is never an error of the service.
 //!
 //! The [guides](docs) explain each topic on a page of its own; [getting started](docs::guide) is the first.
 //!
@@ -85,22 +84,23 @@
 //!                    responses
 //! ```
 //!
-//! - [`ReplayBodyLayer`] is outside the loop, so that a body is buffered once, can be sent again, and
-//!   can be read for its model and tokens.
-//! - [`QuotaAwareRetry`] is outside [`KeyRotation`], so that each attempt takes a key anew. Let no
-//!   other layer, and no client inside, retry as well.
-//! - [`KeyRotation`] is the innermost: nothing between it and the client may follow redirects or
-//!   add credentials. It never sends a key to another origin than the pool's.
-//! - [`KeyBalance`] stands in the place of [`KeyRotation`] and the client, where keys have servers and
-//!   clients of their own: see [`balance`].
-//! - A timeout goes outside; [`KeyPoolBuilder::max_wait`] bounds the wait in line by itself.
-//! - `tower::load_shed` and `tower::buffer` have no place here: the pool has its own bounded line.
+//! - [`ReplayBodyLayer`] is outside the retry loop. It buffers a body once, so that the body can be sent
+//!   again and can be read for its model and tokens.
+//! - [`QuotaAwareRetry`] is outside [`KeyRotation`], so that each attempt gets a new key. No other layer,
+//!   and no client inside, may retry as well.
+//! - [`KeyRotation`] is the innermost. Nothing between it and the client may follow redirects or add
+//!   credentials. It never sends a key to an origin other than the pool's.
+//! - [`KeyBalance`] replaces [`KeyRotation`] and the client where keys have servers and clients of their
+//!   own: see [`balance`].
+//! - A timeout goes outside. [`KeyPoolBuilder::max_wait`] already bounds the wait in line.
+//! - Do not add `tower::load_shed` or `tower::buffer`: the pool has its own bounded line.
 //!
 //! # What the caller sees
 //!
-//! A response comes as the provider sent it, without credentials in its headers. The head of a stream
-//! comes with its first content, so that an error before that goes to another key unseen
-//! ([`KeyRotationLayer::hold_back_timeout`]). The response's extensions tell what happened:
+//! A response is passed on as the provider sent it, without credentials in its headers. The head of a
+//! stream is held back until its first content, so that after an earlier error the request goes to another
+//! key and the caller does not notice ([`KeyRotationLayer::hold_back_timeout`]). The response's extensions
+//! report what happened:
 //!
 //! ```
 //! # use tower::{ServiceBuilder, ServiceExt};
@@ -138,12 +138,12 @@
 //! # }
 //! ```
 //!
-//! What was used is read from each answer, and told to who wants to know: see [`usage`].
+//! The pool reads from each answer how many tokens it used, and reports them to a sink: see [`usage`].
 //!
 //! # Testing your own stack
 //!
-//! The [`sandbox`] is a fake provider that enforces real limits and fails on demand. It stands where
-//! the client would:
+//! The [`sandbox`] is a fake provider that enforces real limits and fails on demand. It takes the place of
+//! the client:
 //!
 //! ```
 //! # use tower::{ServiceBuilder, ServiceExt};
@@ -180,10 +180,22 @@
 //! | --- | --- | --- |
 //! | `retry` | yes | [`QuotaAwareRetry`], [`RotationStack`], and tower as a dependency |
 //! | `balance` | yes | [`KeyBalance`] and the rest of [`balance`], and tower as a dependency |
+//! | `compression` | yes | reads refusals, streams and usage that are packed by gzip, deflate or brotli |
+//! | `tzdb` | yes | the time zone database, for limits per day such as `America/Los_Angeles` |
 //! | `sandbox` | no | [`sandbox`] |
 //! | `full` | no | all of them |
 //!
 //! A feature only adds; none changes what is there without it.
+//!
+//! Without `compression`, a packed body is passed on unread: a refusal is judged by its status and
+//! headers alone, an error or the usage in a packed answer is not seen, and a key that a packed refusal
+//! repeats is not overwritten. Leave the feature out only if your client asks for no encoding
+//! (`accept-encoding: identity`).
+//!
+//! Without `tzdb`, time zones are those of the system. A pool with a zone that the system does not know
+//! is not built; minimal containers know none.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod account;
 mod affinity;

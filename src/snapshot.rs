@@ -1,4 +1,4 @@
-//! What an operator sees of a pool: numbers and labels, never a secret.
+//! The state of a pool, for its operator: numbers and labels, never a secret.
 //!
 //! Long, for it is one list of public fields, each with its unit.
 
@@ -16,46 +16,49 @@ pub struct Snapshot {
     pub pool: Arc<str>,
     /// Keys that are in use: not rejected, expired or switched off.
     pub live_keys: usize,
-    /// Requests that wait in line.
+    /// Requests that wait in the queue.
     pub waiting: usize,
-    /// Seconds until the provider is used again, if it rests as a whole.
+    /// The time until the provider is used again, if it rests as a whole; in JSON in seconds.
     #[serde(rename = "braked_for", serialize_with = "seconds")]
     pub overloaded_for: Option<Duration>,
-    /// Whether more accounts fail than may rest for it, so that none does.
+    /// Whether too many accounts fail at once, so that the pool assumes an outage and stops resting accounts.
     #[serde(rename = "panic")]
     pub all_failing: bool,
-    /// In shadow mode: requests since the pool was built that would have been held back.
+    /// In a [dry run](crate::KeyPoolBuilder::dry_run), the requests since the pool was built that would have
+    /// been held back; none without a dry run.
     #[serde(rename = "shadow_held_back")]
     pub dry_run_held_back: Option<u64>,
-    /// How requests stayed on the account that has their beginning in its cache.
+    /// How many requests stayed on the account that has their conversation in its cache.
     pub affinity: AffinityState,
-    /// Responses by verdict since the pool was built; one that was accepted and failed later is a failure.
+    /// Responses by verdict since the pool was built. A response that was accepted and failed later counts as
+    /// a failure.
     pub verdicts: BTreeMap<&'static str, u64>,
-    /// The budgets of tags: those that were declared, and others of which something is spent.
+    /// The budgets of tags: all that were declared, and others that are partly spent.
     pub budgets: Vec<BudgetState>,
     /// Every place that rests, is suspected, or waits for a probe.
     pub standings: Vec<StandingState>,
-    /// Second opinions: calls that were made only to find out whether a request was at fault or a key.
+    /// Second opinions: calls that were made only to find out whether a request or a key was at fault.
     pub second_opinions: u64,
     /// The accounts, in the order they were declared.
     pub accounts: Vec<AccountState>,
-    /// The models asked for so far; the first is for requests without one.
+    /// The models of requests so far; the first entry is for requests without a model.
     #[serde(rename = "lanes")]
     pub models: Vec<ModelState>,
-    /// The tenants that wait in line; none named is the tenant of requests without one.
+    /// The tenants with requests in the queue.
     pub tenants: Vec<TenantState>,
 }
 
-/// How requests stayed on the account that has their beginning in its cache; see
+/// How many requests stayed on the account that has their conversation in its cache; see
 /// [`Affinity`](crate::pool::Affinity).
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct AffinityState {
     /// Conversations that are remembered; some of them may be over.
     pub remembered: usize,
-    /// Requests since the pool was built that stayed.
+    /// Requests since the pool was built that stayed on their account.
     pub stayed: u64,
-    /// Requests that went elsewhere: their account had no room, or was much busier than others.
+    /// Requests since the pool was built that went to another account, because theirs had no room or was much
+    /// busier.
     pub moved: u64,
 }
 
@@ -78,26 +81,27 @@ pub struct StandingState {
     pub place: Whereabouts,
     /// What is wrong: `rate`, `quota`, `credential`, `permission`, `size`, `overload` or `fault`.
     pub kind: &'static str,
-    /// The rule that says so, such as `openai/rate-limit`.
+    /// The rule that matched the refusal, such as `openai/rate-limit`.
     pub rule: Arc<str>,
-    /// Whether the provider named it; else it was concluded from little more than a status.
+    /// Whether the provider named the place. Otherwise it was inferred from little more than a status.
     pub told: bool,
-    /// Whether that is proven. Else it rests provisionally, until another key was asked.
+    /// Whether the fault is proven. Otherwise the place rests provisionally, until another key was tried.
     pub proven: bool,
-    /// Seconds until it is used again, for a probe where that was a guess.
+    /// The time until it is used again; in JSON in seconds. Where the length of the rest was a guess, its
+    /// first use is a probe.
     #[serde(serialize_with = "as_seconds")]
     pub wait: Duration,
-    /// Whether its rest is over and one request, the probe, decides.
+    /// Whether it is half-open: its rest is over, and one request, the probe, decides.
     pub half_open: bool,
 }
 
-/// The state of a tenant that waits in line.
+/// The state of a tenant with requests in the queue.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct TenantState {
     /// Its name; none for requests without one.
     pub name: Option<Arc<str>>,
-    /// Its requests that wait in line.
+    /// Its requests in the queue.
     pub waiting: usize,
 }
 
@@ -109,14 +113,14 @@ pub struct AccountState {
     pub name: Arc<str>,
     /// Requests admitted since the pool was built.
     pub served: u64,
-    /// Requests that have not ended.
+    /// Requests in flight: their answers have not ended.
     pub in_flight: u64,
-    /// Seconds until it is used again, if it cools down for every model.
+    /// The time until it is used again, if it cools down for every model; in JSON in seconds.
     #[serde(serialize_with = "seconds")]
     pub cooling_for: Option<Duration>,
-    /// Why it was last refused, if it ever was.
+    /// Its last refusal, if there was one.
     pub last_refusal: Option<LastRefusal>,
-    /// Its limits for all models, and those that were declared for some.
+    /// Its limits for all models, and the declared limits for some models.
     pub meters: Vec<MeterState>,
     /// Its keys.
     pub keys: Vec<KeyState>,
@@ -126,11 +130,11 @@ pub struct AccountState {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct LastRefusal {
-    /// What it said, such as `rate_limited`.
+    /// The verdict, such as `rate_limited`.
     pub verdict: &'static str,
-    /// The rule that says so, such as `openai/rate-limit`.
+    /// The rule that matched the refusal, such as `openai/rate-limit`.
     pub rule: Arc<str>,
-    /// Seconds since then.
+    /// The time since then; in JSON in seconds.
     #[serde(serialize_with = "as_seconds")]
     pub ago: Duration,
 }
@@ -143,16 +147,16 @@ pub struct MeterState {
     pub limit: String,
     /// The models it counts, if not all.
     pub models: Option<String>,
-    /// How it came to be known: `declared`, `told` by the provider in headers, its `pace` as found out
-    /// from refusals, or the `start` of an account of which nothing is known.
+    /// Its source: `declared`; `told`, if the provider reported it in headers; `pace`, if it was learnt from
+    /// refusals; or `start`, the initial concurrency of an account without known limits.
     pub source: &'static str,
-    /// The amount that was declared, where the provider told less.
+    /// The declared amount, if the provider reported a lower one.
     pub declared: Option<u64>,
-    /// How much could be spent at once, now.
+    /// The amount that could be spent at once, now, in the unit of the limit.
     pub remaining: u64,
-    /// The spent share of what may be spent at once; above 1 when in debt.
+    /// The used share of what may be spent at once: 0.0 to 1.0, and above 1.0 in debt.
     pub used_share: f64,
-    /// Whether four fifths of it are spent.
+    /// Whether 80 % of it are used.
     pub near_limit: bool,
 }
 
@@ -164,13 +168,13 @@ pub struct KeyState {
     pub id: KeyId,
     /// Whether it is in use: not rejected, expired or switched off.
     pub alive: bool,
-    /// Whether a person switched it off.
+    /// Whether an operator switched it off ([`KeyPool::disable`](crate::KeyPool::disable)).
     pub disabled: bool,
-    /// Why it was last refused, if it ever was.
+    /// Its last refusal, if there was one.
     pub last_refusal: Option<LastRefusal>,
     /// Requests admitted since the pool was built.
     pub served: u64,
-    /// Requests that have not ended.
+    /// Requests in flight: their answers have not ended.
     pub in_flight: u64,
 }
 
@@ -180,16 +184,17 @@ pub struct KeyState {
 pub struct ModelState {
     /// The model; none for requests without one.
     pub model: Option<Arc<str>>,
-    /// Requests that wait in line.
+    /// Requests that wait in the queue.
     pub waiting: usize,
-    /// Requests that have not ended.
+    /// Requests in flight: their answers have not ended.
     pub in_flight: u64,
-    /// Accounts that cool down for this model only, with the seconds left.
+    /// Accounts that cool down for this model only, with the time left; in JSON in seconds.
     #[serde(serialize_with = "seconds_by_name")]
     pub cooling: BTreeMap<Arc<str>, Duration>,
-    /// Keys that rest for this model, or for some operation of it.
+    /// Keys that rest for this model, or for an operation with it.
     pub refused: Vec<KeyId>,
-    /// Seconds until the provider serves this model again, if it rests for all accounts.
+    /// The time until the provider serves this model again, if the model rests for all accounts; in JSON in
+    /// seconds.
     #[serde(serialize_with = "seconds")]
     pub overloaded_for: Option<Duration>,
     /// Limits that were learnt for this model, by account.

@@ -1,7 +1,7 @@
-//! Where keys come from, if not from the program: files, variables, vaults.
+//! Sources of keys outside the program: files, environment variables, vaults.
 //!
-//! [`KeyPool::watch`](crate::KeyPool::watch) asks a source again and again, and keeps the pool at what
-//! it says. A vault is a few lines of one's own:
+//! [`KeyPool::watch`](crate::KeyPool::watch) loads a source at intervals, and applies changes to the pool. A
+//! source for a vault takes a few lines:
 //!
 //! ```
 //! use tower_key_rotation::{Account, ApiKey, source::{SecretSource, SourceError}};
@@ -21,24 +21,25 @@ use std::{fmt, fs::File, future::Future, io::Read, path::PathBuf};
 
 use crate::{Account, ApiKey, Limit};
 
-/// More is no list of keys: 16 MiB.
+/// At most 16 MiB are read: no list of keys is larger.
 const LONGEST: u64 = 16 << 20;
 
 /// Where a pool's accounts and keys come from.
 pub trait SecretSource: Send + Sync {
-    /// All accounts, with all their keys. Those that are missing are removed from the pool.
+    /// Loads all accounts, with all their keys. The pool removes accounts and keys that are missing.
     ///
     /// # Errors
-    /// [`SourceError`] if they cannot be had now; nothing is changed then.
+    /// [`SourceError`] if they cannot be loaded. Then the pool does not change.
+    /// [`KeyPool::watch`](crate::KeyPool::watch) drops the future if it takes longer than a minute.
     fn load(&self) -> impl Future<Output = Result<Vec<Account>, SourceError>> + Send;
 }
 
-/// Why a source has no keys to give. It is told in logs and events: it must not hold a secret.
+/// The reason why a source could not load keys. Logs and events show it, so it must not contain a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceError(String);
 
 impl SourceError {
-    /// A sentence that says what is wrong, where, and what to do about it.
+    /// An error with a sentence that says what is wrong, where, and what to do about it.
     pub fn new(why: impl Into<String>) -> Self {
         Self(why.into())
     }
@@ -61,9 +62,9 @@ impl std::error::Error for SourceError {}
 /// org-b/b2    sk-third
 /// ```
 ///
-/// Keys of one account, which share its limits, have its name before their label. A key without one
-/// is an account of its own. The file is read where the future is polled, which takes no time to speak
-/// of.
+/// For keys that share the limits of one account, write its name before the label. A key without an account
+/// name is an account of its own. The file is read synchronously where the future is polled; it may have at
+/// most 16 MiB.
 #[derive(Clone, Debug)]
 pub struct KeyFile {
     path: PathBuf,
@@ -71,12 +72,12 @@ pub struct KeyFile {
 }
 
 impl KeyFile {
-    /// The file at a path.
+    /// The file at a path, without limits.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), limits: Vec::new() }
     }
 
-    /// A limit of each account.
+    /// Adds a limit to each account.
     #[must_use]
     pub fn limit(mut self, limit: Limit) -> Self {
         self.limits.push(limit);
@@ -90,7 +91,7 @@ impl SecretSource for KeyFile {
         let mut text = String::new();
         let file = File::open(&self.path);
         file.and_then(|file| file.take(LONGEST).read_to_string(&mut text))
-            .map_err(|error| SourceError(format!("{path} cannot be read: {}", error.kind())))?;
+            .map_err(|error| SourceError(format!("cannot read {path}: {}", error.kind())))?;
         let is_comment = |line: &str| line.trim_start().starts_with('#');
         let lines = text.lines().map(|line| if is_comment(line) { "" } else { line });
         read(lines, &self.limits)
@@ -98,7 +99,7 @@ impl SecretSource for KeyFile {
     }
 }
 
-/// A variable of the environment with keys between commas, each with a label as in a [`KeyFile`]:
+/// An environment variable with keys, separated by commas. Each has a label as in a [`KeyFile`]:
 /// `a1 sk-first, org-b/b1 sk-second`.
 #[derive(Clone, Debug)]
 pub struct KeyVariable {
@@ -107,12 +108,12 @@ pub struct KeyVariable {
 }
 
 impl KeyVariable {
-    /// The variable of a name.
+    /// The variable with a name, without limits.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), limits: Vec::new() }
     }
 
-    /// A limit of each account.
+    /// Adds a limit to each account.
     #[must_use]
     pub fn limit(mut self, limit: Limit) -> Self {
         self.limits.push(limit);
@@ -123,15 +124,17 @@ impl KeyVariable {
 impl SecretSource for KeyVariable {
     async fn load(&self) -> Result<Vec<Account>, SourceError> {
         let name = &self.name;
-        let text = std::env::var(name)
-            .map_err(|_| SourceError(format!("{name} is not set, or is not text")))?;
-        read(text.split(','), &self.limits)
-            .map_err(|(place, what)| SourceError(format!("{name}: key {place}: {what}")))
+        let text = std::env::var(name).map_err(|_| {
+            SourceError(format!("environment variable {name} is not set, or is not UTF-8"))
+        })?;
+        read(text.split(','), &self.limits).map_err(|(place, what)| {
+            SourceError(format!("environment variable {name}: key {place}: {what}"))
+        })
     }
 }
 
-/// Reads items of a label and a secret; empty ones are left out. What is wrong is told with the number
-/// of the item.
+/// Reads items of a label and a secret, and skips empty ones. An error has the number of the item, starting
+/// at 1.
 fn read<'a>(
     items: impl Iterator<Item = &'a str>,
     limits: &[Limit],
@@ -146,7 +149,7 @@ fn read<'a>(
         };
         let (name, id) = label.split_once('/').unwrap_or((label, label));
         let key = ApiKey::new(secret).id(id);
-        // The keys of an account mostly stand together.
+        // The keys of an account are usually next to each other.
         let known = accounts.iter().rposition(|account| *account.name == *name);
         let account = match known {
             Some(known) => accounts.remove(known),
@@ -169,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_an_account_are_put_together() {
+    fn keys_with_the_same_account_name_share_an_account() {
         let items = ["", "b/1 s", "  a\tx ", "b/2 y", "c z"];
         let limit = Limit::requests(5).per_minute();
         let accounts = read(items.into_iter(), std::slice::from_ref(&limit)).unwrap();
@@ -181,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_key_is_told_by_its_number_alone() {
+    fn an_invalid_line_is_reported_by_its_number_only() {
         for wrong in ["sk-secret-alone", "a1 sk-one sk-two"] {
             assert_eq!(read([" ", wrong].into_iter(), &[]).unwrap_err().0, 2);
         }

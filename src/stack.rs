@@ -8,8 +8,8 @@ use crate::{
     replay::ReplayBodyService,
 };
 
-/// [`ReplayBodyLayer`], [`QuotaAwareRetry`] and [`KeyRotationLayer`] in one layer, in this order from the
-/// outside in: all that a client needs to rotate keys.
+/// [`ReplayBodyLayer`], [`QuotaAwareRetry`] and [`KeyRotationLayer`] as one layer, in this order from the
+/// outside in. A client needs nothing more to rotate keys.
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -61,7 +61,7 @@ impl RotationStack {
         self
     }
 
-    /// Sets the layer that puts the keys in.
+    /// Sets the layer that puts keys into requests.
     pub fn rotation(mut self, rotation: KeyRotationLayer) -> Self {
         self.rotation = rotation;
         self

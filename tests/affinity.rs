@@ -1,4 +1,4 @@
-//! Conversations stay on one account: through the whole stack, by all that tells them.
+//! Conversations stay on one account, through the whole stack, for each way to recognise them.
 #![cfg(all(feature = "sandbox", feature = "retry"))]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -29,7 +29,7 @@ fn account(answer: &Answer) -> String {
     answer.extensions().get::<KeyUsed>().unwrap().account.to_string()
 }
 
-/// A conversation by what is said: all of it is sent each time.
+/// A conversation. Each request contains all earlier messages.
 struct Talk(Vec<Value>);
 
 impl Talk {
@@ -37,7 +37,7 @@ impl Talk {
         Self(vec![json!({"role": "user", "content": first})])
     }
 
-    /// Which account answers, and how many tokens of the prompt it had in its cache.
+    /// The account that answers, and how many tokens of the prompt were in its cache.
     async fn turn(&mut self, client: &Client, extension: Option<Demand>) -> (String, u64) {
         let mut request = post(&json!({"model": "gpt-4o", "messages": self.0}));
         extension.into_iter().for_each(|demand| {
@@ -72,12 +72,12 @@ async fn each_turn_finds_the_account_that_has_the_others_in_its_cache() {
     }
     let mut of = BTreeMap::<_, u32>::new();
     homes.iter().for_each(|home| *of.entry(home.clone()).or_default() += 1);
-    assert_eq!(of.into_values().collect::<Vec<_>>(), [2; 5], "new ones were not spread");
+    assert_eq!(of.into_values().collect::<Vec<_>>(), [2; 5], "new conversations were not spread");
     assert_eq!(pool.snapshot().affinity.stayed, 50);
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_its_key_dies_it_moves_and_stays_where_it_went_well() {
+async fn a_conversation_moves_when_its_key_dies_and_stays_on_the_new_account() {
     let (sandbox, pool) = accounts(3, |_| vec![]);
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);
@@ -94,7 +94,7 @@ async fn when_its_key_dies_it_moves_and_stays_where_it_went_well() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn names_of_callers_tie_what_says_different_things() {
+async fn a_name_of_the_caller_keeps_different_prompts_on_one_account() {
     let (sandbox, pool) = accounts(7, |_| vec![]);
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);
@@ -122,11 +122,11 @@ async fn names_of_callers_tie_what_says_different_things() {
         assert_eq!(homes.entry(name).or_insert(account.clone()), &account);
     }
     let distinct: std::collections::BTreeSet<_> = homes.values().collect();
-    assert!(distinct.len() > 1, "the body's name went before the caller's");
+    assert!(distinct.len() > 1, "the name in the body took precedence over that of the caller");
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_can_be_off_and_ends_when_it_is_told_to() {
+async fn affinity_can_be_disabled_and_has_a_lifetime() {
     let different = |affinity: Affinity, named: bool| async move {
         let (sandbox, pool) = accounts(5, |_| vec![]);
         let (sandbox, pool) = (sandbox.build(), pool.affinity(affinity).build().unwrap());
@@ -149,7 +149,7 @@ async fn it_can_be_off_and_ends_when_it_is_told_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_default_it_lasts_as_long_as_the_provider_says() {
+async fn by_default_affinity_lasts_as_long_as_the_cache_of_the_provider() {
     let facts = OpenAi::default().spec().clone();
     let cache = PromptCache::new().lifetime(Duration::from_secs(50));
     let pool = tower_key_rotation::KeyPool::builder(facts.prompt_cache(cache))
@@ -171,7 +171,7 @@ async fn by_default_it_lasts_as_long_as_the_provider_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_waits_for_its_account_is_served_there() {
+async fn a_request_that_waits_for_its_account_is_served_there() {
     let (sandbox, pool) = accounts(2, |_| support::per_minute(60));
     let (sandbox, pool) = (sandbox.build(), pool.build().unwrap());
     let client = client(&pool, &sandbox);
@@ -181,12 +181,13 @@ async fn one_that_waits_for_its_account_is_served_there() {
         request
     };
     let home = account(&ask(&client, named()).await);
-    // Twice what the account allows, for longer than its burst lasts; the other one has room all the time.
+    // Twice as many requests as the account allows, for longer than its burst lasts. The other account has
+    // room all the time.
     let answers: Vec<_> =
         support::offer(&client, 10, Duration::from_millis(500), |_| named()).await;
     let away = answers.iter().filter(|answer| account(answer) != home).count();
     let waited = answers.iter().map(|a| a.extensions().get::<KeyUsed>().unwrap().waited).max();
     assert_eq!(away, 0);
-    assert!(waited.unwrap() > Duration::from_millis(100), "nobody had to wait");
+    assert!(waited.unwrap() > Duration::from_millis(100), "no request had to wait");
     assert_eq!(sandbox.stats().total().rate_limited, 0);
 }

@@ -17,7 +17,7 @@ use tower_key_rotation::{
     usage::Prices,
 };
 
-/// $1 for a million tokens of the prompt, $4 for as many of the answer.
+/// $1 per million tokens of the prompt, and $4 per million tokens of the answer.
 fn prices() -> Prices {
     let prices = Prices::none();
     let file = r#"{"m": {"input_cost_per_token": 1e-06, "output_cost_per_token": 4e-06,
@@ -45,13 +45,13 @@ fn events(events: &mut tower_key_rotation::pool::Events) -> Vec<Event> {
     std::iter::from_fn(|| events.try_recv().unwrap()).collect()
 }
 
-/// What is left under a tag.
+/// The rest of the budget of a tag.
 fn left(snapshot: &Snapshot, tag: &str) -> u64 {
     let budget = snapshot.budgets.iter().find(|budget| &*budget.tag == tag).unwrap();
     budget.meters[0].remaining
 }
 
-/// What really was used costs this much.
+/// The cost of the real usage.
 const USED: u64 = 1_000 * 1_000 + 100 * 4_000;
 
 fn dollars(pool: tower_key_rotation::KeyPoolBuilder) -> KeyPool {
@@ -59,7 +59,7 @@ fn dollars(pool: tower_key_rotation::KeyPoolBuilder) -> KeyPool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_never_exceeded_at_once_and_exact_after() {
+async fn a_budget_is_never_exceeded_and_is_exact_afterwards() {
     let budget = 40_000_000; // nano-dollars: $0.04
     let script = Script::new().tokens(100).latency(Duration::from_secs(5));
     for of_tag in [false, true] {
@@ -72,7 +72,7 @@ async fn it_is_never_exceeded_at_once_and_exact_after() {
         let spent_at_most = |answers: &[Answer]| {
             answers.iter().filter(|answer| answer.status() == 200).count() as u64
         };
-        // 13 fit by what they may cost; then, as each cost half of that, some more.
+        // 13 requests fit by their maximum cost. Each really costs half of that, so more fit later.
         let gap = Duration::from_millis(1);
         let first = support::offer(&client, 100, gap, |_| request("m", Some("t"))).await;
         let first = spent_at_most(&first);
@@ -88,7 +88,11 @@ async fn it_is_never_exceeded_at_once_and_exact_after() {
             all += 1;
         }
         assert_eq!(sandbox.stats().total().accepted, all);
-        assert_eq!(all, (budget - 3_100_000) / USED + 1, "not used up, or exceeded");
+        assert_eq!(
+            all,
+            (budget - 3_100_000) / USED + 1,
+            "the budget was not used up, or was exceeded"
+        );
         let snapshot = pool.snapshot();
         let left = match of_tag {
             true => left(&snapshot, "t"),
@@ -99,7 +103,7 @@ async fn it_is_never_exceeded_at_once_and_exact_after() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_tag_has_its_own_and_is_told_when_there_is_room_again() {
+async fn each_tag_has_its_own_budget_and_a_refusal_says_when_there_is_room() {
     let (sandbox, pool) = accounts(2, |_| vec![]);
     let sandbox = sandbox.answer(Script::new().tokens(100)).build();
     let cents = |cents: u64| Limit::nano_dollars(cents * 10_000_000).per_day().fixed();
@@ -133,7 +137,7 @@ async fn each_tag_has_its_own_and_is_told_when_there_is_room_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_refused_costs_nothing() {
+async fn a_refused_request_costs_nothing_of_a_budget() {
     let limit = Limit::nano_dollars(10_000_000).per_day().fixed();
     let (sandbox, pool) = accounts(2, |_| vec![]);
     let sandbox = sandbox.answer(Script::new().tokens(100)).build();
@@ -150,7 +154,7 @@ async fn what_was_refused_costs_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_told_once_in_each_window_when_four_fifths_are_spent() {
+async fn a_budget_used_to_80_percent_is_reported_once_in_each_window() {
     let limit = Limit::nano_dollars(20 * USED).per_day().fixed();
     let (sandbox, pool) = accounts(1, |_| vec![]);
     let sandbox = sandbox.answer(Script::new().tokens(100)).build();
@@ -171,13 +175,13 @@ async fn it_is_told_once_in_each_window_when_four_fifths_are_spent() {
             }
         }
         assert_eq!(at.len(), 1, "{at:?}");
-        assert!((13..=15).contains(&at[0]), "{at:?}: by what is reserved, the 15th or so");
+        assert!((13..=15).contains(&at[0]), "{at:?}: about the 15th, because reservations count");
         seconds(86_400.0).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_nobody_knows_the_price_of_is_told_or_refused() {
+async fn a_request_without_a_known_price_is_reported_or_refused() {
     for refuse in [false, true] {
         let (sandbox, pool) = accounts(1, |_| vec![Limit::dollars(1).per_day().fixed()]);
         let sandbox = sandbox.build();
@@ -195,7 +199,7 @@ async fn what_nobody_knows_the_price_of_is_told_or_refused() {
             told.iter().filter(|event| matches!(event, Event::Unpriced { .. })).collect();
         assert_eq!(unpriced, [&Event::Unpriced { model: Some("unknown".into()) }]);
     }
-    // Without a limit on spending, nobody asks for prices.
+    // Without a limit on spending, prices are not needed.
     let (sandbox, pool) = accounts(1, |_| vec![]);
     let pool = dollars(pool.refuse_unpriced(true));
     let client = client(&pool, &sandbox.build());
@@ -203,7 +207,7 @@ async fn what_nobody_knows_the_price_of_is_told_or_refused() {
 }
 
 #[test]
-fn a_budget_that_cannot_be_is_told() {
+fn an_invalid_budget_is_reported() {
     let (_, pool) = accounts(1, |_| vec![]);
     let none = Limit::dollars(0).per_day();
     let pool = pool.budget("t", none.clone()).tag_budget(none.models("m"));

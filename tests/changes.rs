@@ -1,4 +1,4 @@
-//! What becomes of a pool whose keys and accounts are changed.
+//! Changes of the keys and accounts of a pool.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::time::Duration;
@@ -33,12 +33,12 @@ fn lease(pool: &KeyPool) -> Result<Lease, Exhausted> {
     pool.try_acquire(&Demand::new())
 }
 
-/// How many requests have room now.
+/// The number of requests that have room now.
 fn room(pool: &KeyPool) -> usize {
     (0..1_000).map_while(|_| lease(pool).ok()).map(send).count()
 }
 
-/// Puts the key into a request, which counts from then on.
+/// Puts the key into a request, so that it counts from then on.
 fn send(mut lease: Lease) -> (Lease, String) {
     let mut request = Request::get("https://api.openai.com/v1/models").body(()).unwrap();
     lease.apply(&mut request).unwrap();
@@ -46,7 +46,7 @@ fn send(mut lease: Lease) -> (Lease, String) {
     (lease, secret)
 }
 
-/// It is rejected, and there is no other key that could be asked.
+/// The key is rejected, and there is no other key to try.
 fn refuse(pool: &KeyPool, lease: &mut Lease) {
     let body = br#"{"error":{"code":"invalid_api_key"}}"#;
     let ruling = lease.observe(StatusCode::UNAUTHORIZED, &HeaderMap::new(), body);
@@ -95,20 +95,20 @@ async fn a_set_is_changed_as_a_whole_or_not_at_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_stays_keeps_its_count_and_one_that_is_new_begins() {
+async fn a_limit_that_stays_keeps_its_count_and_a_new_one_starts_at_zero() {
     let pool = pool([org("a", an_hour(10), &["a1"])]);
     let held: Vec<_> = (0..8).map(|_| send(lease(&pool).unwrap())).collect();
     pool.apply([org("a", an_hour(10), &["a1", "a2"])]).unwrap();
     let more: Vec<_> = (0..2).map(|_| send(lease(&pool).unwrap())).collect();
-    assert!(lease(&pool).is_err(), "the count began anew");
+    assert!(lease(&pool).is_err(), "the count started again");
     pool.set_limits("a", [an_hour(14)]).unwrap();
     assert_eq!(room(&pool), 4, "14 less 10");
     pool.set_limits("a", [an_hour(20), Limit::concurrent(3)]).unwrap();
     let three: Vec<_> = (0..3).map(|_| send(lease(&pool).unwrap())).collect();
     assert!(lease(&pool).is_err(), "four at once");
-    // What was under way before is none of the three.
+    // A request that was sent before does not count as one of the three.
     drop((held, more));
-    assert!(lease(&pool).is_err(), "the end of an older request freed a place");
+    assert!(lease(&pool).is_err(), "the end of an older request freed a slot");
     drop(three);
     assert_eq!(room(&pool), 3, "20 less 17");
     pool.set_limits("a", [Limit::concurrent(3)]).unwrap();
@@ -117,12 +117,12 @@ async fn a_limit_that_stays_keeps_its_count_and_one_that_is_new_begins() {
     let _more: Vec<_> = (0..5).map(|_| send(lease(&pool).unwrap())).collect();
     pool.set_limits("a", [Limit::concurrent(1)]).unwrap();
     drop(held);
-    let _one = send(lease(&pool).expect("those of the last limit are none of this one"));
+    let _one = send(lease(&pool).expect("requests of the last limit do not count for this one"));
     assert!(lease(&pool).is_err(), "one at a time");
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_after_the_other_is_the_order_that_was_declared_last() {
+async fn a_sequential_strategy_uses_the_latest_declared_order() {
     let orgs = |names: &[&str]| {
         let org = |name: &&str| org(name, an_hour(1), &[&format!("{name}1")]);
         names.iter().map(org).collect::<Vec<_>>()
@@ -137,7 +137,7 @@ async fn one_after_the_other_is_the_order_that_was_declared_last() {
     };
     for names in [
         ["c", "b", "a"].as_slice(),
-        // The slots of those that went are taken by others.
+        // The slots of removed accounts are used by new ones.
         &["b", "d"],
         &["e", "d", "b", "f"],
         &["b", "d", "e", "f"],
@@ -151,7 +151,7 @@ async fn one_after_the_other_is_the_order_that_was_declared_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_is_served_by_a_new_key_and_told_when_the_last_is_gone() {
+async fn a_waiting_request_gets_a_new_key_and_fails_when_the_last_key_is_removed() {
     let slow = || Limit::requests(1).per_minute();
     let pool = pool([org("a", slow(), &["a1"])]);
     let _held = send(lease(&pool).unwrap());
@@ -181,7 +181,7 @@ async fn whoever_waits_is_served_by_a_new_key_and_told_when_the_last_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_removed_key_ends_what_it_has_begun_and_begins_nothing() {
+async fn a_removed_key_ends_its_requests_and_gets_no_new_one() {
     let pool = pool([org("a", an_hour(100), &["a1", "a2"])]);
     let leases: Vec<_> = (0..10).map(|_| send(lease(&pool).unwrap())).collect();
     let mut drained = task::spawn(pool.remove("a1").unwrap());
@@ -200,21 +200,21 @@ async fn a_removed_key_ends_what_it_has_begun_and_begins_nothing() {
     assert!(drained.is_woken());
     assert_ready!(drained.poll());
     assert!(pool.remove("a1").unwrap_err().to_string().contains("there is no key \"a1\""));
-    // A future that nobody polls holds up nobody.
+    // A future that is not polled delays no caller.
     drop(pool.remove("a2").unwrap());
     assert_eq!(lease(&pool).unwrap_err().reason(), Reason::NoKey);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_back_before_it_has_left_goes_on_as_what_it_was() {
+async fn a_key_that_returns_before_it_is_drained_keeps_its_state() {
     let set = || [org("a", an_hour(10), &["a1"]), org("b", an_hour(1), &["b1"])];
     let pool = pool(set());
     let leases: Vec<_> = (0..11).map(|_| send(lease(&pool).unwrap())).collect();
     pool.apply([org("b", an_hour(1), &["b1"])]).unwrap();
     pool.apply(set()).unwrap();
-    assert!(lease(&pool).is_err(), "its count began anew");
+    assert!(lease(&pool).is_err(), "its count started again");
     drop(leases);
-    // Once it has left, nobody remembers it.
+    // After it was drained, its state is gone.
     pool.apply([org("b", an_hour(1), &["b1"])]).unwrap();
     pool.apply(set()).unwrap();
     assert_eq!(room(&pool), 10);
@@ -241,14 +241,14 @@ async fn a_new_secret_revives_and_refusals_of_the_old_one_do_not_kill_it() {
     assert!(!pool.snapshot().accounts[0].keys[0].alive);
     let error = pool.replace_secret("a1", " ").unwrap_err().to_string();
     assert!(error.contains("key \"a1\": its secret is empty"), "{error}");
-    // The same secret once more is no other one.
+    // The same secret again is not a new secret.
     let again = org("a", an_hour(100), &[]).key(ApiKey::new("sk-new").id("a1"));
     assert!(pool.apply([again]).unwrap().is_empty());
     assert!(lease(&pool).is_err(), "revived by the secret that was refused");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_key_does_not_have_to_catch_up() {
+async fn a_new_key_gets_its_share_and_does_not_catch_up() {
     let pool = pool([Account::new("a").key(key("a1"))]);
     (0..1_000).for_each(|_| drop(send(lease(&pool).unwrap())));
     pool.insert(Account::new("a").key(key("a2"))).unwrap();
@@ -263,29 +263,29 @@ async fn a_new_key_does_not_have_to_catch_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_has_its_day() {
+async fn an_expiring_key_is_reported_and_then_not_used() {
     const DAY: Duration = Duration::from_secs(86_400);
     #[expect(clippy::disallowed_methods, reason = "an expiry date is a time of day")]
     let now = std::time::SystemTime::now();
     let pool = pool([Account::new("a").key(key("a1").expires(now + 10 * DAY)).key(key("a2"))]);
     let mut events = pool.events();
-    let mut told = |pool: &KeyPool| {
+    let mut new_events = |pool: &KeyPool| {
         drop(lease(pool));
         std::iter::from_fn(|| events.try_recv().unwrap()).collect::<Vec<_>>()
     };
-    assert_eq!(told(&pool), []);
+    assert_eq!(new_events(&pool), []);
     tokio::time::advance(3 * DAY + Duration::from_secs(60)).await;
-    let [Event::KeyExpires { key, wait, .. }] = &told(&pool)[..] else { panic!("not told") };
+    let [Event::KeyExpires { key, wait, .. }] = &new_events(&pool)[..] else { panic!("no event") };
     assert_eq!((key.as_str(), wait.as_secs() / 3_600), ("a1", 7 * 24 - 1));
-    assert_eq!(told(&pool), []);
+    assert_eq!(new_events(&pool), []);
     tokio::time::advance(6 * DAY).await;
-    assert!(matches!(told(&pool)[..], [Event::KeyExpires { .. }]));
-    assert_eq!(told(&pool), [], "once each");
+    assert!(matches!(new_events(&pool)[..], [Event::KeyExpires { .. }]));
+    assert_eq!(new_events(&pool), [], "once each");
     pool.remove("a2").unwrap();
-    told(&pool);
+    new_events(&pool);
     tokio::time::advance(DAY).await;
     assert_eq!(lease(&pool).unwrap_err().reason(), Reason::NoKey);
-    let expired = told(&pool);
+    let expired = new_events(&pool);
     let [Event::KeyExpired { live: 0, total: 1, .. }, shrunk, ..] = &expired[..] else {
         panic!("{expired:?}")
     };
@@ -295,7 +295,7 @@ async fn a_key_has_its_day() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_for_a_key_whose_time_is_over_is_told_so() {
+async fn a_request_that_waits_for_an_expired_key_fails() {
     #[expect(clippy::disallowed_methods, reason = "an expiry date is a time of day")]
     let expires = std::time::SystemTime::now() + Duration::from_secs(20);
     let limit = Limit::requests(1).per_minute();
@@ -310,7 +310,7 @@ async fn whoever_waits_for_a_key_whose_time_is_over_is_told_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn adding_says_what_is_wrong() {
+async fn an_invalid_insertion_is_reported() {
     let pool = pool([org("a", an_hour(10), &["a1"])]);
     let wrong = org("a", an_hour(20), &["a1"]).weight(3);
     let error = pool.insert(wrong).unwrap_err();

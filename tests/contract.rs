@@ -85,12 +85,12 @@ async fn the_service_that_was_polled_ready_is_called_and_cloned_only_to_wait() {
     service.ready().await.unwrap().call(request()).await.unwrap();
     assert_eq!(clones.load(Ordering::Relaxed), 0, "the fast path cloned the inner service");
     let response = service.ready().await.unwrap().call(request()).await.unwrap();
-    assert_eq!(response.status(), 200, "after a second in line");
+    assert_eq!(response.status(), 200, "after a second in the queue");
     assert!(clones.load(Ordering::Relaxed) > 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_in_line_holds_no_permit_of_the_inner_service() {
+async fn a_waiting_request_holds_no_permit_of_the_inner_service() {
     let pool = pool([Limit::requests(60).per_minute().burst(1)]);
     let inner = tower::limit::ConcurrencyLimit::new(Probe::default(), 1);
     let mut service = KeyRotation::new(inner, &pool);

@@ -1,4 +1,4 @@
-//! What an answer says that it used is charged to limits, and figures that cannot be true end no account.
+//! Limits are charged with the reported usage. Impossible figures do not block an account.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -12,8 +12,8 @@ use tower_key_rotation::{
     Account, ApiKey, KeyPool, KeyRotationLayer, Limit, OpenAi, ReplayBody, event::Event,
 };
 
-/// How long a second request waits after an answer that told so many tokens of prompt.
-async fn wait_after(told: u64) -> (Duration, Vec<Event>) {
+/// How long a second request waits after an answer that reported this many tokens of prompt.
+async fn wait_after(reported: u64) -> (Duration, Vec<Event>) {
     let key = ApiKey::new("sk-1");
     let account = Account::new("org").limit(Limit::tokens(1_000).per_minute()).key(key);
     let pool = KeyPool::builder(OpenAi::default())
@@ -21,10 +21,10 @@ async fn wait_after(told: u64) -> (Duration, Vec<Event>) {
         .max_wait(Duration::from_secs(24 * 3_600))
         .build()
         .unwrap();
-    let mut told_of = pool.events();
+    let mut events = pool.events();
     let provider = tower::service_fn(move |_: Request<ReplayBody>| async move {
         let usage = format!(
-            r#"{{"choices":[{{"message":{{"content":"a"}}}}],"usage":{{"prompt_tokens":{told},"completion_tokens":1,"total_tokens":{told}}}}}"#
+            r#"{{"choices":[{{"message":{{"content":"a"}}}}],"usage":{{"prompt_tokens":{reported},"completion_tokens":1,"total_tokens":{reported}}}}}"#
         );
         let response = Response::builder().header("content-type", "application/json");
         Ok::<_, Infallible>(response.body(Full::new(bytes::Bytes::from(usage))).unwrap())
@@ -44,7 +44,7 @@ async fn wait_after(told: u64) -> (Duration, Vec<Event>) {
     ask().await;
     let began = Instant::now();
     ask().await;
-    let events = std::iter::from_fn(|| told_of.try_recv().unwrap()).collect();
+    let events = std::iter::from_fn(|| events.try_recv().unwrap()).collect();
     (began.elapsed(), events)
 }
 
@@ -60,12 +60,12 @@ async fn a_debt_ends_after_a_few_periods() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn absurd_figures_are_told_and_ignored() {
-    for told in [100_000_001, 9_007_199_254_740_992, u64::MAX] {
-        let (waited, events) = wait_after(told).await;
-        assert_eq!(waited, Duration::ZERO, "{told}");
+async fn impossible_usage_is_reported_and_ignored() {
+    for reported in [100_000_001, 9_007_199_254_740_992, u64::MAX] {
+        let (waited, events) = wait_after(reported).await;
+        assert_eq!(waited, Duration::ZERO, "{reported}");
         let ignored = |event: &Event| matches!(event, Event::UsageIgnored { account, .. } if &**account == "org");
-        // Larger ones are not read at all.
-        assert_eq!(events.iter().any(ignored), told <= 1 << 53, "{told}: {events:?}");
+        // Larger figures are not read at all.
+        assert_eq!(events.iter().any(ignored), reported <= 1 << 53, "{reported}: {events:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Token limits are kept although the tokens of a prompt are not known before it is sent.
+//! Token limits are kept, although the tokens of a prompt are not known before it is sent.
 #![cfg(all(feature = "sandbox", feature = "retry"))]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -20,7 +20,7 @@ use support::{Client, client};
 const ACCOUNTS: usize = 2;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Accounts that share nothing but their limit.
+/// Accounts with the same limit.
 fn accounts(
     limit: &Limit,
     mut sandbox: SandboxBuilder,
@@ -52,7 +52,7 @@ fn anthropic(limit: &Limit) -> (SandboxBuilder, KeyPoolBuilder) {
     accounts(limit, Sandbox::builder(Dialect::Anthropic), pool)
 }
 
-/// A prompt of some hundred bytes, of another length and with other letters each time.
+/// A prompt of some hundred bytes, with another length and other letters each time.
 fn prompt(i: u64) -> String {
     let mut rng = fastrand::Rng::with_seed(i);
     let words = (0..rng.usize(30..200)).map(|_| "x".repeat(rng.usize(1..10)));
@@ -75,17 +75,17 @@ fn message(i: u64) -> Request<String> {
     Request::post("https://api.anthropic.com/v1/messages").body(body).unwrap()
 }
 
-/// What was used of a limit, and refused, while more was wanted than there is.
+/// The used share of a limit and the refusals, while more was offered than the limit allows.
 #[derive(Debug)]
 struct Load {
-    /// The tokens that the provider counted while it was measured, of those there were, in thousandths.
+    /// The share of the limit that the provider counted during the measurement, in thousandths.
     used: u64,
-    /// Requests that the provider refused before, and while it was measured.
+    /// Requests that the provider refused before and during the measurement.
     refused: (u64, u64),
 }
 
-/// Offers more than the limits allow: two minutes to find out how large prompts are, and three in which
-/// it is measured.
+/// Offers more than the limits allow: for two minutes, in which the pool learns the size of prompts, and for
+/// three minutes of measurement.
 async fn load(
     client: &Client,
     sandbox: &Sandbox,
@@ -125,10 +125,10 @@ fn all(sandbox: &Sandbox) -> u64 {
     total.total().prompt_tokens + 100 * total.total().accepted
 }
 
-/// Texts that have more tokens than their bytes suggest, fewer, and now more and now fewer: whatever the
-/// first estimate was worth, the limit is used, and no request is refused once some answers have come.
+/// Texts with more tokens than their bytes suggest, with fewer, and alternating. After some answers the limit
+/// is used and no request is refused, however wrong the first estimate was.
 #[tokio::test(start_paused = true)]
-async fn input_limits_are_used_up_whatever_a_token_is() {
+async fn input_limits_are_used_up_for_any_ratio_of_bytes_to_tokens() {
     let limit = Limit::input_tokens(20_000).per_minute();
     for (name, per_1000_bytes) in [("as estimated", 250), ("dense", 700), ("sparse", 90)] {
         let (sandbox, pool) = anthropic(&limit);
@@ -141,10 +141,10 @@ async fn input_limits_are_used_up_whatever_a_token_is() {
     }
 }
 
-/// Each prompt has another ratio, between half of what is usual and twice as much, and many are under way
-/// of which nothing is known yet.
+/// Each prompt has another ratio, from half to twice the usual one, and many prompts are in flight before the
+/// first answers.
 #[tokio::test(start_paused = true)]
-async fn prompts_of_every_kind_side_by_side_keep_the_limit() {
+async fn mixed_prompts_stay_within_the_limit() {
     let limit = Limit::input_tokens(20_000).per_minute();
     let (sandbox, pool) = anthropic(&limit);
     let count = |text: &str| text.len() as u64 * (125 + text.len() as u64 * 37 % 375) / 1_000;
@@ -168,9 +168,9 @@ async fn limits_on_all_tokens_are_used_up_too() {
     assert_eq!(load.refused.1, 0, "{load:?}");
 }
 
-/// Who can count needs no answers to learn from: the very first requests keep the limit.
+/// With a tokenizer the pool needs no answers to learn from: the first requests keep the limit.
 #[tokio::test(start_paused = true)]
-async fn a_tokenizer_is_right_from_the_first_request_on() {
+async fn with_a_tokenizer_the_first_requests_stay_within_the_limit() {
     #[derive(Debug)]
     struct Exact;
 
@@ -195,8 +195,8 @@ async fn a_tokenizer_is_right_from_the_first_request_on() {
     assert_eq!(load.refused, (0, 0), "{load:?}");
 }
 
-/// Where the cap does not count, a cap beyond the whole limit is no reason to refuse anything, and
-/// answers are reserved at their usual length.
+/// If the provider does not count the cap, a cap above the whole limit does not refuse a request, and answers
+/// are reserved at their usual length.
 #[tokio::test(start_paused = true)]
 async fn a_cap_that_does_not_count_delays_no_request() {
     let limit = Limit::output_tokens(4_000).per_minute();

@@ -324,6 +324,6 @@ async fn a_request_waits_for_the_only_key_while_that_is_rate_limited() {
     let client = client(&pool, &sandbox);
     assert!(sandbox.fail(Fault::rate_limit("org-1", Duration::from_secs(5))));
     let answer = ask(&client, chat()).await;
-    assert_eq!(answer.status(), 200, "the caller waits in line instead of seeing a 429");
+    assert_eq!(answer.status(), 200, "the caller waits instead of seeing a 429");
     assert_eq!(sandbox.stats().total().requests, 2);
 }

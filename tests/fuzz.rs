@@ -1,9 +1,9 @@
-//! Whatever is on the wire: nothing panics, nothing absurd is believed, and the same is read in every
-//! spelling.
+//! Arbitrary input from the network: nothing panics, impossible values are ignored, and every format of a
+//! value reads the same.
 //!
-//! Each test takes a thousand inputs, `FUZZ_ITERATIONS=1000000 cargo test --release --test fuzz` as many
-//! as wanted, and `cargo bolero test --all-features refusals` lets a fuzzer choose them. What fails is
-//! named by its seed: `BOLERO_RANDOM_SEED=...` does the same again.
+//! Each test runs a thousand inputs. `FUZZ_ITERATIONS=1000000 cargo test --release --test fuzz` runs another
+//! number, and `cargo bolero test --all-features refusals` lets a fuzzer choose inputs. A failure shows its
+//! seed; `BOLERO_RANDOM_SEED=...` repeats it.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -36,7 +36,7 @@ fn iterations() -> usize {
 
 const YEAR: Duration = Duration::from_secs(366 * 86_400);
 
-/// Names that some dialect reads.
+/// Names that dialects read.
 const NAMES: [&str; 20] = [
     "date",
     "content-type",
@@ -60,7 +60,7 @@ const NAMES: [&str; 20] = [
     "ratelimit-policy",
 ];
 
-/// Pieces that get further into the parsers than noise does.
+/// Pieces that reach deeper into the parsers than random bytes.
 #[rustfmt::skip]
 const PIECES: [&str; 53] = [
     "0", "9", "-1", ".", "1e9", "400d", "99999999", "99999999999999999999", "18446744073709551615",
@@ -74,7 +74,7 @@ const PIECES: [&str; 53] = [
     r#"{"type":"error","error":{"type":"x","message":"You have reached your specified 9999-12-31"}}"#,
 ];
 
-/// Pieces, with some noise between them.
+/// Pieces with random bytes between them.
 fn text(noise: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
     for byte in noise {
@@ -147,7 +147,7 @@ fn refusals() {
     bolero::check!().with_iterations(iterations()).with_type::<Noise>().for_each(
         |(status, at, noise, body)| {
             let headers = headers(noise);
-            // Below 400 it is an event within an answer.
+            // Below 400 it is an event inside an answer.
             let status = StatusCode::from_u16(200 + status % 400).unwrap();
             for body in [body.as_slice(), &text(body)] {
                 let answer = Answer::new(status, &headers, now(*at)).with_body(body);
@@ -158,14 +158,18 @@ fn refusals() {
                     assert!(wait.is_none_or(|wait| !wait.is_zero() && wait <= YEAR), "{ruling:?}");
                     let is_of_key = ruling.place <= Place::Key;
                     assert!(is_of_key || !ruling.needs_second_opinion(), "{ruling:?}");
-                    assert_eq!(provider.classify(&answer), ruling, "the same once more");
+                    assert_eq!(
+                        provider.classify(&answer),
+                        ruling,
+                        "a second call gave another ruling"
+                    );
                 }
             }
         },
     );
 }
 
-/// A document of few members, as refusals have them.
+/// A document with a few members, as in refusals.
 fn document(noise: &[u8]) -> Value {
     let word = |at: usize| {
         let piece = noise.get(at).map_or(0, |byte| usize::from(*byte));
@@ -177,7 +181,7 @@ fn document(noise: &[u8]) -> Value {
 }
 
 #[test]
-fn compressed_refusals_say_what_plain_ones_do() {
+fn a_compressed_refusal_is_judged_like_a_plain_one() {
     let providers = AssertUnwindSafe(all());
     bolero::check!().with_iterations(iterations()).with_type::<(u16, Vec<u8>)>().for_each(
         |(status, noise)| {
@@ -201,7 +205,7 @@ fn compressed_refusals_say_what_plain_ones_do() {
     );
 }
 
-/// What is cut off may hide what is wrong with a key, but never makes up a dead one.
+/// A cut may hide the problem of a key, but must never make a good key look dead.
 #[test]
 fn a_refusal_that_breaks_off_kills_no_key() {
     let providers = AssertUnwindSafe(all());
@@ -225,7 +229,7 @@ fn a_refusal_that_breaks_off_kills_no_key() {
 }
 
 #[test]
-fn durations_as_go_prints_them() {
+fn durations_in_the_format_of_go_are_read() {
     let openai = OpenAi::default();
     bolero::check!().with_iterations(iterations()).with_type::<(u8, u8, u8, u16)>().for_each(
         |(h, m, s, ms)| {
@@ -233,23 +237,23 @@ fn durations_as_go_prints_them() {
             let wait = Duration::from_millis(
                 ((u64::from(*h) * 60 + u64::from(m)) * 60 + u64::from(s)) * 1_000 + u64::from(ms),
             );
-            for told in [format!("{h}h{m}m{s}.{ms:03}s"), format!("{}ms", wait.as_millis())] {
+            for text in [format!("{h}h{m}m{s}.{ms:03}s"), format!("{}ms", wait.as_millis())] {
                 let mut headers = HeaderMap::new();
                 headers.insert("x-ratelimit-remaining-tokens", HeaderValue::from_static("0"));
-                headers.insert("x-ratelimit-reset-tokens", told.parse().unwrap());
+                headers.insert("x-ratelimit-reset-tokens", text.parse().unwrap());
                 let status = StatusCode::OK;
                 let answer = Answer::new(status, &headers, SystemTime::UNIX_EPOCH);
                 let reset = readings(&openai, &answer)[0].reset.unwrap();
-                // What floating point makes of it.
-                assert!(reset.abs_diff(wait) < Duration::from_micros(1), "{told}: {reset:?}");
+                // The result with floating-point numbers.
+                assert!(reset.abs_diff(wait) < Duration::from_micros(1), "{text}: {reset:?}");
             }
         },
     );
 }
 
-/// A time is the same in every spelling, whatever our own clock says.
+/// A time is the same in every format, whatever the local clock says.
 #[test]
-fn dates_in_every_spelling() {
+fn dates_are_read_in_every_format() {
     let generic = Generic::new("https://api.example.com");
     bolero::check!().with_iterations(iterations()).with_type::<(u32, u32, u64)>().for_each(
         |(sent, wait, ours)| {
@@ -268,8 +272,8 @@ fn dates_in_every_spelling() {
                 self::wait(generic.classify(&answer).verdict)
             };
             let expected = Some(Duration::from_secs(wait));
-            for told in [&rfc3339, &seconds, &millis] {
-                assert_eq!(found("x-ratelimit-reset", told), expected, "{told}");
+            for text in [&rfc3339, &seconds, &millis] {
+                assert_eq!(found("x-ratelimit-reset", text), expected, "{text}");
             }
             assert_eq!(found("retry-after", &httpdate::fmt_http_date(then)), expected);
             assert_eq!(found("retry-after", &wait.to_string()), expected);
@@ -277,14 +281,14 @@ fn dates_in_every_spelling() {
     );
 }
 
-/// A rule finds what is there, by whatever name, and nothing is said by a rule that is wrong.
+/// A rule finds a value under any name, and an invalid rule matches nothing.
 #[test]
 fn rules() {
     bolero::check!()
         .with_iterations(iterations())
         .with_type::<(Vec<u8>, String, String, Vec<u8>)>()
         .for_each(|(name, value, junk, body)| {
-            // With all that is special in a pointer.
+            // With all special characters of a JSON pointer.
             let letter = |byte: &u8| char::from(b"a~/01*"[usize::from(*byte) % 6]);
             let name: String = name.iter().map(letter).collect();
             let pointer = format!("/a/{}", name.replace('~', "~0").replace('/', "~1"));
@@ -306,7 +310,7 @@ fn rules() {
                 let (status, now) = (StatusCode::BAD_REQUEST, SystemTime::UNIX_EPOCH);
                 pool.classify(&Answer::new(status, &headers, now).with_body(body)).rule
             };
-            // In an object `*` is a name like any other, here of the only member.
+            // In an object, `*` is an ordinary name, here that of the only member.
             let whole = json!({"a": {name.clone(): value}}).to_string();
             assert_eq!(judge(whole.as_bytes()), "there", "{whole}");
             let other = json!({"a": {name: format!("{value}!")}}).to_string();
@@ -336,7 +340,7 @@ fn requests() {
     );
 }
 
-/// The events of a body, in whatever pieces it comes.
+/// The events of a body, for any cut into pieces.
 fn events<'p>(framing: Framing, pieces: impl Iterator<Item = &'p [u8]>) -> Vec<Vec<u8>> {
     let (mut scanner, mut found) = (EventScanner::new(framing), Vec::new());
     let shown = |scanned: Scanned<'_>| match scanned {
@@ -357,7 +361,7 @@ fn events<'p>(framing: Framing, pieces: impl Iterator<Item = &'p [u8]>) -> Vec<V
 }
 
 #[test]
-fn events_do_not_depend_on_the_cut() {
+fn the_cut_of_a_body_does_not_change_its_events() {
     const WORDS: [&[u8]; 16] = [
         b"data:",
         b"data: ",

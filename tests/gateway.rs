@@ -1,4 +1,4 @@
-//! The gateway example as its callers meet it: started on a free port, called over HTTP.
+//! The gateway example as its callers see it: started on a free port and called over HTTP.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, too, say by a panic what is wrong")]
 
@@ -8,11 +8,15 @@ mod affinity;
 mod blame;
 #[path = "gateway/budgets.rs"]
 mod budgets;
+#[path = "gateway/charge.rs"]
+mod charge;
 #[path = "gateway/fake.rs"]
 mod fake;
 #[allow(dead_code, reason = "the example's own main is not called here")]
 #[path = "../examples/gateway/main.rs"]
 mod gateway;
+#[path = "gateway/include_usage.rs"]
+mod include_usage;
 #[path = "gateway/origin.rs"]
 mod origin;
 #[path = "gateway/process.rs"]
@@ -48,7 +52,7 @@ async fn openai() -> Started {
     start(one_pool("openai", "", "", ""), Upstream::Sandbox(sandbox)).await
 }
 
-/// A gateway before a provider of the test's own.
+/// A gateway in front of a provider of the test.
 async fn before(origin: &Origin) -> Started {
     let base = format!("base_url = {:?}", origin.url);
     start(one_pool("openai", "", &base, ""), Upstream::providers().unwrap()).await
@@ -81,7 +85,7 @@ async fn a_streamed_chat_completion() {
 }
 
 #[tokio::test]
-async fn an_unknown_model_is_told_what_there_is() {
+async fn an_unknown_model_is_refused_with_the_known_ones() {
     let gateway = openai().await;
     let (status, body) = gateway.json(gateway.post(CHAT, chat("claude-9", false))).await;
     assert_eq!(status, 404);
@@ -96,7 +100,7 @@ async fn an_unknown_model_is_told_what_there_is() {
 }
 
 #[tokio::test]
-async fn a_body_without_a_model_goes_to_the_first_pool_and_nonsense_nowhere() {
+async fn a_body_without_a_model_goes_to_the_first_pool_and_an_invalid_one_is_refused() {
     let gateway = openai().await;
     let (status, body) = gateway.json(gateway.get("/v1/models")).await;
     assert_eq!((status, &body["object"]), (200, &"list".into()), "{body}");
@@ -108,7 +112,7 @@ async fn a_body_without_a_model_goes_to_the_first_pool_and_nonsense_nowhere() {
 }
 
 #[tokio::test]
-async fn only_client_tokens_are_let_in_and_they_go_no_further() {
+async fn only_client_tokens_are_accepted_and_none_is_passed_on() {
     let tokens = r#"client_tokens = ["t-one", "t-two"]"#;
     let sandbox = sandbox(Dialect::OpenAi, Script::new());
     let gateway = start(one_pool("openai", tokens, "", ""), Upstream::Sandbox(sandbox)).await;
@@ -128,7 +132,7 @@ async fn only_client_tokens_are_let_in_and_they_go_no_further() {
             );
         }
     }
-    // The sandbox takes one credential only: any that went through beside its own would be refused.
+    // The sandbox accepts one credential only, so a second one that was passed on would be refused.
     for name in ["authorization", "x-api-key", "api-key", "x-goog-api-key"] {
         let mut request = gateway.post(CHAT, chat("gpt-4o", false));
         request.headers_mut().insert(name, HeaderValue::from_static("t-two"));
@@ -139,7 +143,7 @@ async fn only_client_tokens_are_let_in_and_they_go_no_further() {
 }
 
 #[tokio::test]
-async fn the_native_route_speaks_each_providers_own_api() {
+async fn the_native_route_serves_the_api_of_each_provider() {
     let messages = r#"{"model":"claude-sonnet-4-5","max_tokens":16,"messages":[{"role":"user","content":"Hello"}]}"#;
     let sandbox_of = |dialect| Upstream::Sandbox(sandbox(dialect, Script::new()));
     let anthropic = start(one_pool("anthropic", "", "", ""), sandbox_of(Dialect::Anthropic)).await;
@@ -200,7 +204,7 @@ async fn the_status_page_shows_the_keys_but_no_secret() {
 }
 
 #[tokio::test]
-async fn a_caller_who_hangs_up_frees_its_place() {
+async fn a_caller_that_hangs_up_frees_its_concurrency() {
     let slow = Script::new().tokens(100).gap(Duration::from_secs(3_600));
     let config = one_pool("openai", "", r#"hold_back = "0s""#, r#"limits = ["1 concurrent"]"#);
     let gateway = start(config, Upstream::Sandbox(sandbox(Dialect::OpenAi, slow))).await;
@@ -209,7 +213,7 @@ async fn a_caller_who_hangs_up_frees_its_place() {
     let (_, status) = gateway.json(gateway.get("/-/status")).await;
     assert_eq!(status["pools"][0]["accounts"][0]["in_flight"], 1, "{status}");
 
-    // The second waits in line for the only place, which is free once the first has hung up.
+    // The second request waits for the only slot, which is free when the first caller has hung up.
     let second = gateway.text(gateway.post(CHAT, chat("gpt-4o", false)));
     let (second, ()) = tokio::join!(second, async { drop(first) });
     assert_eq!(second.0, 200, "{}", second.1);
@@ -234,7 +238,8 @@ async fn a_megabyte_of_events_arrives_one_by_one() {
     assert_eq!(response.status(), 200);
     let mut body = response.into_body();
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "data: first\n\n");
-    // The next event is not written before the last has arrived: any that is held back ends this.
+    // The next event is not written before the last one has arrived. So an event that is held back fails the
+    // test.
     let event = format!("data: {}\n\n", "x".repeat(1_000));
     for number in 0..1_000 {
         stream.write_all(event.as_bytes()).await.unwrap();
@@ -259,7 +264,7 @@ async fn http2_without_tls_is_served_too() {
 }
 
 #[tokio::test]
-async fn stopping_lets_answers_end() {
+async fn a_stop_lets_answers_end() {
     let origin = Origin::bind().await;
     let mut gateway = before(&origin).await;
     let ask = gateway.send(gateway.get("/openai/v1/models"));
@@ -282,7 +287,7 @@ async fn stopping_lets_answers_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_that_are_there_are_written_together() {
+async fn events_that_are_ready_are_written_together() {
     let origin = Origin::bind().await;
     let gateway = before(&origin).await;
     let event = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
@@ -302,7 +307,7 @@ async fn events_that_are_there_are_written_together() {
 }
 
 #[tokio::test]
-async fn tenants_call_with_tokens_of_their_own_and_are_seen_while_they_wait() {
+async fn tenants_have_their_own_tokens_and_are_listed_while_they_wait() {
     let tokens = r#"
         client_tokens = ["t"]
         [[tenant]]
@@ -313,7 +318,7 @@ async fn tenants_call_with_tokens_of_their_own_and_are_seen_while_they_wait() {
         weight = 3
         tokens = ["t-b"]
     "#;
-    // One at a time, and it takes its time.
+    // One request at a time, and a slow answer.
     let script = Script::new().latency(Duration::from_secs(600));
     let sandbox = Upstream::Sandbox(sandbox(Dialect::OpenAi, script));
     let config = one_pool("openai", tokens, "", r#"limits = ["1 concurrent"]"#);
@@ -330,7 +335,7 @@ async fn tenants_call_with_tokens_of_their_own_and_are_seen_while_they_wait() {
             break body["pools"][0]["tenants"].clone();
         }
     };
-    // Whoever came first is being answered.
+    // The first request is being answered.
     let waiting = |name: serde_json::Value| {
         let tenant = tenants.as_array().unwrap().iter().find(|tenant| tenant["name"] == name);
         tenant.map_or(0, |tenant| tenant["waiting"].as_u64().unwrap())
@@ -340,7 +345,7 @@ async fn tenants_call_with_tokens_of_their_own_and_are_seen_while_they_wait() {
 }
 
 #[tokio::test]
-async fn in_shadow_mode_nothing_is_held_back() {
+async fn in_a_dry_run_no_request_is_held_back() {
     let sandbox = sandbox(Dialect::OpenAi, Script::new());
     let limits = r#"limits = ["2 requests/h burst 1"]"#;
     let config = one_pool("openai", "", "shadow = true", limits);

@@ -1,4 +1,4 @@
-//! Waiting in line, through the pool.
+//! The queue of a pool.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::{
@@ -33,26 +33,29 @@ fn waiters(pool: &KeyPool, number: usize) -> Vec<Spawn<Pin<Box<Acquire>>>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_freed_slot_wakes_one() {
+async fn one_freed_slot_wakes_one_waiter() {
     let pool = pool([Limit::concurrent(1)]);
     let mut lease = Some(pool.try_acquire(&Demand::new()).unwrap());
     let mut waiters = waiters(&pool, 1_000);
     for next in 0..waiters.len() {
         let before = waiters.iter().filter(|waiter| waiter.is_woken()).count();
-        assert!(before <= 1, "{before} were awake before anything was freed");
+        assert!(before <= 1, "{before} were woken before a slot was freed");
         drop(lease.take());
         assert!(waiters[next].is_woken(), "the oldest was not woken");
         let woken = waiters.iter().filter(|waiter| waiter.is_woken()).count();
-        assert!(woken <= 2, "{woken} were woken for one slot: the next, and who keeps the time");
+        assert!(
+            woken <= 2,
+            "{woken} were woken for one slot; only the next waiter and the one with the timer should be"
+        );
         match waiters[next].poll() {
             std::task::Poll::Ready(granted) => lease = Some(granted.unwrap()),
-            std::task::Poll::Pending => panic!("woken for nothing"),
+            std::task::Poll::Pending => panic!("woken without a result"),
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_waiters_are_polled_three_times_each_at_most() {
+async fn each_of_ten_thousand_waiters_is_polled_three_times_at_most() {
     let pool = pool([Limit::requests(600_000).per_minute().burst(1)]);
     let polls = Arc::new(AtomicUsize::new(0));
     let served = Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -68,7 +71,7 @@ async fn ten_thousand_waiters_are_polled_three_times_each_at_most() {
                 let mut lease = lease.await.unwrap();
                 lease.observe(http::StatusCode::OK, &http::HeaderMap::new(), b"");
                 served.lock().unwrap().push(i);
-                // As if it had been sent: what it took stays taken.
+                // The request counts as sent, so its charge stays.
                 let mut request = http::Request::get("https://api.openai.com/").body(()).unwrap();
                 lease.apply(&mut request).unwrap();
             })
@@ -80,11 +83,11 @@ async fn ten_thousand_waiters_are_polled_three_times_each_at_most() {
     let polls = polls.load(Ordering::Relaxed);
     assert!(polls <= 30_000, "{polls} polls for 10,000 waiters");
     let served = served.lock().unwrap();
-    assert!(served.is_sorted(), "not first come, first served");
+    assert!(served.is_sorted(), "the order of arrival was not kept");
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_most_of_the_line_loses_nothing() {
+async fn a_drop_of_most_waiters_forgets_no_other() {
     for seed in 0..20 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let pool = pool([Limit::requests(6_000).per_minute().burst(1), Limit::concurrent(3)]);
@@ -115,7 +118,7 @@ async fn dropping_most_of_the_line_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiter_is_told_at_its_deadline() {
+async fn a_waiter_is_refused_at_its_deadline() {
     let pool = pool([Limit::concurrent(1)]);
     let _lease = pool.try_acquire(&Demand::new()).unwrap();
     let began = tokio::time::Instant::now();
@@ -127,7 +130,7 @@ async fn a_waiter_is_told_at_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiter_that_is_never_polled_again_holds_up_nobody_for_long() {
+async fn a_waiter_that_is_not_polled_again_delays_others_only_briefly() {
     let pool = pool([Limit::requests(60).per_minute().burst(1)]);
     let taken = pool.try_acquire(&Demand::new()).map(|mut lease| {
         let mut request = http::Request::get("https://api.openai.com/").body(()).unwrap();
@@ -136,7 +139,7 @@ async fn a_waiter_that_is_never_polled_again_holds_up_nobody_for_long() {
     taken.unwrap();
     let stuck = waiters(&pool, 1);
     tokio::time::sleep(Duration::from_secs(5)).await;
-    // It was served, and never took it; whoever comes next is served all the same.
+    // It got a grant and never took it. The next waiter is served nevertheless.
     let began = tokio::time::Instant::now();
     drop(pool.acquire(&Demand::new()).await.unwrap());
     assert!(began.elapsed() <= Duration::from_secs(2));

@@ -1,4 +1,4 @@
-//! Keys and accounts that come, change and go while requests are under way.
+//! Keys and accounts are added, changed and removed under load.
 #![cfg(all(feature = "sandbox", feature = "retry"))]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -17,7 +17,7 @@ use tower_key_rotation::{
 const OLD: &str = "sk-old";
 const NEW: &str = "sk-new";
 
-/// So many accounts with an old and a new secret each; the pool knows the old ones.
+/// This many accounts, each with an old and a new secret. The pool starts with the old ones.
 fn sandbox(number: usize) -> Sandbox {
     let script = Script::new().latency(Duration::from_millis(900));
     let mut sandbox = Sandbox::builder(Dialect::OpenAi).seed(7).answer(script);
@@ -39,7 +39,7 @@ fn pool(accounts: impl IntoIterator<Item = Account>) -> KeyPool {
     accounts.into_iter().fold(pool, |pool, account| pool.account(account)).build().unwrap()
 }
 
-/// Requests at an even pace: what their callers got.
+/// Sends requests at an even rate, and returns the statuses that callers got.
 fn load(client: &Client, gap: Duration, number: usize) -> JoinHandle<Vec<u16>> {
     let client = client.clone();
     tokio::spawn(async move {
@@ -50,8 +50,7 @@ fn load(client: &Client, gap: Duration, number: usize) -> JoinHandle<Vec<u16>> {
 
 const KEYS: usize = 100;
 
-/// Does something to each key, one by one, while requests go on, and says whether it is still in use
-/// then. Once nobody uses the old secret any more the provider does not know it any more.
+/// Changes each key under load, one by one. When the old secret is drained, the provider revokes it.
 async fn rotate(change: impl Fn(&KeyPool, usize) -> tower_key_rotation::pool::Drained) {
     let (sandbox, pool) = (sandbox(KEYS), pool((0..KEYS).map(|i| account(i, "old", OLD))));
     let client = client(&pool, &sandbox);
@@ -70,21 +69,21 @@ async fn rotate(change: impl Fn(&KeyPool, usize) -> tower_key_rotation::pool::Dr
     let statuses = load.await.unwrap();
     assert_eq!(statuses.len(), 6_000);
     assert!(statuses.iter().all(|status| *status == 200), "a caller saw an error");
-    assert!(in_use > KEYS / 4, "hardly any key was in use when it went: {in_use}");
+    assert!(in_use > KEYS / 4, "only {in_use} keys were in use when they were changed");
     let seen = sandbox.stats();
     for (i, requests) in gone.into_iter().enumerate() {
         let (old, new) = (seen.key(&format!("org-{i}-1")), seen.key(&format!("org-{i}-2")));
         assert!(requests > 0, "{OLD}-{i} was never used");
         assert_eq!(old.requests, requests, "{OLD}-{i} was used after it was drained");
-        assert_eq!(old.rejected, 0, "{OLD}-{i} was sent once more");
+        assert_eq!(old.rejected, 0, "{OLD}-{i} was used after it was revoked");
         assert!(new.accepted > 0, "{NEW}-{i} is not used");
     }
-    assert_eq!(seen.total().rate_limited, 0, "limits were forgotten");
+    assert_eq!(seen.total().rate_limited, 0, "the use of limits was lost");
     assert_eq!(pool.snapshot().live_keys, KEYS);
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_keys_are_rotated_one_by_one_under_load_and_nobody_sees_it() {
+async fn all_keys_are_replaced_one_by_one_under_load_without_an_error() {
     rotate(|pool, i| {
         let key = ApiKey::new(format!("{NEW}-{i}")).id(format!("new-{i}"));
         pool.insert(Account::new(format!("org-{i}")).key(key)).unwrap();
@@ -94,18 +93,18 @@ async fn all_keys_are_rotated_one_by_one_under_load_and_nobody_sees_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_secrets_are_replaced_one_by_one_under_load_and_nobody_sees_it() {
+async fn all_secrets_are_replaced_one_by_one_under_load_without_an_error() {
     rotate(|pool, i| pool.replace_secret(format!("old-{i}"), format!("{NEW}-{i}")).unwrap()).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_whole_new_set_under_load_is_seen_by_nobody() {
+async fn a_new_set_of_keys_under_load_causes_no_error() {
     let (sandbox, pool) = (sandbox(KEYS), pool((0..KEYS / 2).map(|i| account(i, "old", OLD))));
     let client = client(&pool, &sandbox);
     let load = load(&client, Duration::from_millis(5), 2_000);
     for round in 0..20 {
         seconds(0.4).await;
-        // Half of them go and half of them come, and of those that stay the secrets change.
+        // Half of the keys are removed, as many are added, and the secrets of the others change.
         let first = if round % 2 == 0 { KEYS / 4 } else { 0 };
         let secret = if round % 4 < 2 { NEW } else { OLD };
         let set = (first..first + KEYS / 2).map(|i| account(i, "old", secret));
@@ -115,6 +114,6 @@ async fn a_whole_new_set_under_load_is_seen_by_nobody() {
     }
     let statuses = load.await.unwrap();
     assert!(statuses.iter().all(|status| *status == 200), "a caller saw an error");
-    assert_eq!(sandbox.stats().total().rate_limited, 0, "limits were forgotten");
+    assert_eq!(sandbox.stats().total().rate_limited, 0, "the use of limits was lost");
     assert_eq!(pool.snapshot().accounts.iter().map(|account| account.in_flight).sum::<u64>(), 0);
 }

@@ -1,4 +1,4 @@
-//! Outages seen from outside: what callers are told while a part of a provider does not work.
+//! Outages: what callers see while a part of a provider does not work.
 #![cfg(feature = "retry")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -13,7 +13,8 @@ use tower_key_rotation::{Account, ApiKey, KeyPool, OpenAi, ReplayBody, RotationS
 
 type Client = BoxCloneSyncService<Request<Full<Bytes>>, StatusCode, Infallible>;
 
-/// A client of a provider that answers within 200 ms, by the time in seconds, the key and the model.
+/// A client of a provider that answers within 200 ms, depending on the time in seconds, the key and the
+/// model.
 fn client(
     pool: &KeyPool,
     truth: impl Fn(f64, &str, &str) -> (u16, &'static str) + Send + Sync + 'static,
@@ -65,12 +66,12 @@ async fn a_model_that_works_waits_for_seconds_while_two_others_are_overloaded() 
             longest = longest.max(asked.elapsed());
         }
     }
-    // The longest rest of an overload, a call and a little.
+    // The longest rest after an overload, plus a call and a margin.
     assert!(longest <= Duration::from_secs(9), "it took {longest:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_merely_failed_is_tried_again_before_one_that_rests_is_waited_for() {
+async fn a_key_that_failed_is_tried_again_before_a_resting_key_is_awaited() {
     let account = Account::new("a").key(key("k0")).key(key("k1")).key(key("dead"));
     let pool = KeyPool::builder(OpenAi::default()).seed(1).account(account);
     let pool = pool.max_wait(Duration::from_secs(100)).build().unwrap();
@@ -87,4 +88,17 @@ async fn a_key_that_merely_failed_is_tried_again_before_one_that_rests_is_waited
     let asked = Instant::now();
     assert_eq!(ask(&client, "m").await, StatusCode::OK);
     assert!(asked.elapsed() <= Duration::from_secs(3), "it took {:?}", asked.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_patient_caller_waits_an_overload_out() {
+    let accounts = ["a", "b"].map(|name| Account::new(name).key(key(name)));
+    let pool = KeyPool::builder(OpenAi::default()).seed(1).accounts(accounts);
+    let pool = pool.max_wait(Duration::from_secs(60)).build().unwrap();
+    let client = client(&pool, |now, _, _| if now < 40.0 { (503, "") } else { (200, "{}") });
+    let asked = Instant::now();
+    assert_eq!(ask(&client, "m").await, StatusCode::OK);
+    // The overload is over after this time, plus the longest rest of an overload.
+    let longest = Duration::from_secs(40 + 11);
+    assert!(asked.elapsed() <= longest, "it took {:?}", asked.elapsed());
 }

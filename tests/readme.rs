@@ -1,5 +1,6 @@
-//! What the project's pages say is so. Rust blocks of the README and the guides are doc tests, other blocks run
-//! in `.ci/readme`; here it is checked that no block escapes both, and that the tests that are named exist.
+//! Checks the claims of the project's pages. Rust blocks of the README and the guides are doc tests, other
+//! blocks run in `.ci/readme`; these tests check that each block is run in one of these ways, and that all
+//! named tests exist.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -27,7 +28,7 @@ fn pages() -> Vec<(String, String)> {
     pages
 }
 
-/// The marks at the beginning of each code block.
+/// The marks at the start of each code block.
 fn marks(text: &str) -> Vec<&str> {
     let fences: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("```")).collect();
     fences.chunks(2).map(|fence| fence[0]).collect()
@@ -48,14 +49,14 @@ fn every_code_block_is_run_or_is_plain_text() {
             blocks += 1;
         }
     }
-    assert!(blocks >= 30, "{blocks} blocks: the pages are read wrongly");
+    assert!(blocks >= 30, "{blocks} blocks: the pages were not read correctly");
 }
 
 #[test]
 fn every_guide_is_a_page_of_the_crate_documentation() {
     let module = read("src/docs/mod.rs");
     let guides = pages_in("src/docs");
-    assert!(guides.len() >= 10, "{} guides: the pages are read wrongly", guides.len());
+    assert!(guides.len() >= 10, "{} guides: the pages were not read correctly", guides.len());
     for (path, _) in guides {
         let name = Path::new(&path).file_stem().unwrap().to_str().unwrap();
         let page = format!("#[doc = include_str!(\"{name}.md\")]\npub mod {name} {{}}\n");
@@ -72,7 +73,8 @@ fn the_readme_is_short_and_names_the_two_commands_to_try() {
     assert!(readme.lines().count() <= 200);
 }
 
-/// `tests/goodput.rs` `retry_after_is_true`: files, and behind each the names of tests in it.
+/// `tests/goodput.rs` `a_request_repeated_after_retry_after_is_served`: files, each followed by the names of
+/// its tests.
 #[test]
 fn every_test_that_is_named_exists() {
     let mut names = 0;
@@ -93,5 +95,5 @@ fn every_test_that_is_named_exists() {
             }
         }
     }
-    assert!(names >= 80, "{names} names: the pages are read wrongly");
+    assert!(names >= 80, "{names} names: the pages were not read correctly");
 }

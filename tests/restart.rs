@@ -1,4 +1,4 @@
-//! A pool that takes up what another has saved.
+//! A pool that restores the saved state of another one.
 #![cfg(all(feature = "sandbox", feature = "retry"))]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -17,7 +17,7 @@ fn pool(secrets: [&str; 2], saved: Option<&str>) -> KeyPool {
     }
 }
 
-/// Sends so many requests, as far as there is room.
+/// Sends up to this many requests, as far as there is room.
 fn sent(pool: &KeyPool, requests: usize) -> usize {
     let send = |_: &usize| {
         pool.try_acquire(&Demand::new()).is_ok_and(|mut lease| {
@@ -39,7 +39,7 @@ fn reject_one(pool: &KeyPool) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_daily_limit_and_a_dead_key_outlive_the_process() {
+async fn a_daily_limit_and_a_dead_key_survive_a_restart() {
     let secrets = ["sk-canary-1", "sk-canary-2"];
     let first = pool(secrets, None);
     assert_eq!(sent(&first, 2), 2);
@@ -53,18 +53,18 @@ async fn a_daily_limit_and_a_dead_key_outlive_the_process() {
     assert_eq!((second.snapshot().live_keys, second.save()), (1, first.save()));
     assert_eq!(sent(&second, 9), 2, "of five, three are spent");
 
-    // A new secret under the same id is another key, and nothing is known against it.
+    // A new secret under the same id is another key, without any known failure.
     let mut changed = secrets;
     changed[usize::from(dead == "k2")] = "sk-new";
     assert_eq!(pool(changed, Some(&saved)).snapshot().live_keys, 2);
-    // And of the one that is not dead, nothing changes that.
+    // The other key, which is alive, does not change that.
     let mut changed = secrets;
     changed[usize::from(dead == "k1")] = "sk-new";
     assert_eq!(pool(changed, Some(&saved)).snapshot().live_keys, 1);
 }
 
 #[test]
-fn what_an_older_or_newer_version_saved_is_taken_up_as_far_as_it_is_known() {
+fn a_state_of_another_version_is_restored_as_far_as_it_is_known() {
     for text in ["{}", r#"{"salt":7,"accounts":{"org":{}},"something":"new"}"#] {
         let saved: Saved = serde_json::from_str(text).unwrap();
         assert_eq!(
@@ -76,7 +76,7 @@ fn what_an_older_or_newer_version_saved_is_taken_up_as_far_as_it_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_spent_under_a_tag_stays_spent() {
+async fn the_use_of_a_budget_survives_a_restart() {
     let daily = |requests| Limit::requests(requests).per_day().fixed();
     let pool = |saved: Saved| {
         let pool = KeyPool::builder(OpenAi::default()).key(ApiKey::new("sk-canary").id("k1"));
@@ -91,7 +91,7 @@ async fn what_was_spent_under_a_tag_stays_spent() {
         };
         leases.map(send).count()
     };
-    // Tags that are too long to be kept share a budget.
+    // Tags that are too long share one budget.
     let [long, longer] = ["long".repeat(100), "longer".repeat(100)];
     let first = pool(Saved::default());
     for (tag, requests) in [("team", 2), ("anybody", 1), (&long, 1), (&longer, 1)] {

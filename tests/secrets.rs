@@ -21,7 +21,7 @@ use tower_key_rotation::{
 };
 
 const CANARY: &str = "sk-canary-7f3a9c51d2e84b60";
-/// The credential of a caller, which it sends in every header and parameter that may hold a key.
+/// The credential of a caller, which it sends in each header and parameter that may contain a key.
 const CALLERS: &str = "callers-own-5e1f";
 const CARRIERS: [&str; 4] = ["authorization", "x-api-key", "x-goog-api-key", "api-key"];
 

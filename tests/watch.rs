@@ -1,4 +1,4 @@
-//! A pool that follows what a source of keys says, and the events that tell of it.
+//! A pool that follows a source of keys, and its events.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::{
@@ -15,7 +15,7 @@ use tower_key_rotation::{
     source::{KeyFile, SecretSource, SourceError},
 };
 
-/// A vault that says what it is told to.
+/// A source that answers as the test sets it.
 #[derive(Clone)]
 struct Vault(Arc<Mutex<Answer>>);
 
@@ -45,7 +45,7 @@ impl SecretSource for Vault {
         let answer = self.0.lock().unwrap().clone();
         match answer {
             Answer::Keys(ids) => Ok(ids.into_iter().map(account).collect()),
-            Answer::Sealed => Err(SourceError::new("the vault is sealed: unseal it")),
+            Answer::Sealed => Err(SourceError::new("the vault is sealed; unseal it")),
             Answer::Silent => std::future::pending().await,
         }
     }
@@ -69,21 +69,21 @@ async fn minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_follows_its_source_and_stays_as_it_is_where_that_fails() {
+async fn a_pool_follows_its_source_and_does_not_change_if_the_source_fails() {
     let (vault, pool) = (Vault::new(&["a", "b"]), pool(&["a"]));
     let mut events = pool.events();
     let watch = tokio::spawn(pool.watch(vault.clone(), Duration::from_secs(30)));
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(ids(&pool), ["a", "b"], "it is asked at once");
+    assert_eq!(ids(&pool), ["a", "b"], "it is loaded at once");
     assert!(matches!(&heard(&mut events)[..], [Event::ConfigChanged(_)]));
     vault.say(Answer::Keys(vec!["b", "c"]));
     minute().await;
     assert_eq!(ids(&pool), ["b", "c"]);
     heard(&mut events);
     for (answer, why) in [
-        (Answer::Sealed, "the vault is sealed: unseal it"),
+        (Answer::Sealed, "the vault is sealed; unseal it"),
         (Answer::Keys(vec!["c", "c"]), "another account has the same name"),
-        (Answer::Keys(Vec::new()), "it has no account"),
+        (Answer::Keys(Vec::new()), "the pool has no account"),
         (Answer::Silent, "longer than a minute"),
     ] {
         vault.say(answer);
@@ -98,14 +98,14 @@ async fn a_pool_follows_its_source_and_stays_as_it_is_where_that_fails() {
     vault.say(Answer::Keys(vec!["d"]));
     minute().await;
     minute().await;
-    assert_eq!(ids(&pool), ["d"], "it goes on");
+    assert_eq!(ids(&pool), ["d"], "it continues");
     drop(pool);
     minute().await;
-    assert!(watch.is_finished(), "the pool is gone, and somebody still asks for its keys");
+    assert!(watch.is_finished(), "the pool was dropped, and the source is still loaded");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_is_asked_at_different_times() {
+async fn the_loads_of_a_source_are_jittered() {
     let vault = Vault::new(&["a"]);
     let asked = Arc::new(Mutex::new(Vec::new()));
     struct Counting(Vault, Arc<Mutex<Vec<tokio::time::Instant>>>);
@@ -148,11 +148,11 @@ async fn a_file_is_read_again_when_it_changes() {
     assert_eq!(ids(&pool), ["a1", "b1"]);
     assert!(!format!("{changed:?}{refused:?}{gone:?}").contains("canary"));
     assert!(format!("{refused:?}").contains(":2: write a label"), "{refused:?}");
-    assert!(format!("{gone:?}").contains("cannot be read"), "{gone:?}");
+    assert!(format!("{gone:?}").contains("cannot read"), "{gone:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn that_a_pool_is_exhausted_is_told_at_its_beginning_and_its_end() {
+async fn exhaustion_is_reported_at_its_start_and_its_end() {
     let account = Account::new("a").limit(Limit::requests(60).per_minute().burst(4));
     let account = account.key(ApiKey::new("sk-a").id("a1"));
     let pool = KeyPool::builder(OpenAi::default()).account(account).build().unwrap();
@@ -169,7 +169,7 @@ async fn that_a_pool_is_exhausted_is_told_at_its_beginning_and_its_end() {
     assert!(matches!(&told[..], [Event::Exhausted { model: None, wait: Some(_) }]), "{told:?}");
     advance(Duration::from_secs(9)).await;
     assert!(ask());
-    assert_eq!(heard(&mut events), [], "too early to say");
+    assert_eq!(heard(&mut events), [], "the event came too early");
     advance(Duration::from_secs(2)).await;
     assert!(ask());
     assert_eq!(heard(&mut events), [Event::ExhaustionEnded]);
@@ -179,7 +179,7 @@ async fn that_a_pool_is_exhausted_is_told_at_its_beginning_and_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn that_little_is_left_of_a_day_is_told_once_a_day() {
+async fn a_nearly_used_daily_limit_is_reported_once_a_day() {
     let day = Limit::requests(100).per_day().fixed();
     let minute = Limit::requests(5_000).per_minute();
     let account = Account::new("a").limit(day.clone()).limit(minute);

@@ -29,7 +29,7 @@ pub(crate) struct Row {
     run: Box<dyn FnMut(usize) -> Duration>,
 }
 
-/// What is done over and over.
+/// The repeated operation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A request is built and sent.
@@ -41,7 +41,7 @@ pub(crate) enum Kind {
 }
 
 impl Row {
-    /// One call after the other of a plain function.
+    /// Calls a plain function in a loop.
     pub(crate) fn of(name: &'static str, mut call: impl FnMut() + 'static) -> Self {
         let run = move |requests| {
             timed(|| {
@@ -53,7 +53,7 @@ impl Row {
         Self { name, kind: Kind::Call, run: Box::new(run) }
     }
 
-    /// The same, while a second thread calls it all the time.
+    /// The same, while a second thread calls it continuously.
     pub(crate) fn contended(name: &'static str, call: impl Fn() + Sync + 'static) -> Self {
         let run = move |requests: usize| {
             let (calls, end) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -64,8 +64,8 @@ impl Row {
                         calls.fetch_add(1, Ordering::Relaxed);
                     }
                 });
-                // On a busy machine they may share a core, and take turns. Only when the other got
-                // about as much done did they contend.
+                // On a busy machine both threads may share a core and take turns. They contended only if the
+                // other thread did about as much work.
                 let alike = requests / 10..=requests * 10;
                 let contended = |_: &Duration| alike.contains(&calls.swap(0, Ordering::Relaxed));
                 let turn = || timed(|| (0..requests).for_each(|_| call()));
@@ -77,7 +77,7 @@ impl Row {
         Self { name, kind: Kind::Contended, run: Box::new(run) }
     }
 
-    /// Does it so often, and says how long that took.
+    /// Repeats the operation, and returns the total time.
     pub(crate) fn run(&mut self, requests: usize) -> Duration {
         (self.run)(requests)
     }
@@ -98,9 +98,9 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new() -> Self {
-        // With I/O, as programs have it: whoever leaves it idle for a moment pays for a poll of it.
+        // With I/O, as in real programs: a row that leaves the runtime idle pays for a poll of it.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        // Counted by reference, as the bytes of real requests are, and from the start.
+        // Reference-counted from the start, like the bytes of real requests.
         let body = Bytes::from(BODY.to_owned());
         drop(body.clone());
         Self { runtime: Rc::new(runtime), uri: Uri::from_static(URI), body }
@@ -117,7 +117,7 @@ impl Driver {
         }
     }
 
-    /// What all other rows include.
+    /// The base row, whose work all other rows include.
     pub(crate) fn request_alone(&self, name: &'static str) -> Row {
         let request = self.requests::<Full<Bytes>>();
         Row::of(name, move || drop(black_box(request())))
@@ -160,14 +160,14 @@ impl Driver {
     }
 }
 
-/// The inner service of all rows: its answer is there at once.
+/// The inner service of all rows. It answers at once.
 #[derive(Clone, Default)]
 pub(crate) struct Inner {
     headers: HeaderMap,
 }
 
 impl Inner {
-    /// Answers with such headers as OpenAI's: some of its own, and the state of two limits.
+    /// Answers with headers as OpenAI sends them: some of its own, and the state of two limits.
     pub(crate) fn with_headers() -> Self {
         let headers = [
             ("content-type", "application/json"),

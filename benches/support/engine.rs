@@ -1,4 +1,4 @@
-//! What is done over and over: admit, settle and end one request.
+//! The repeated operation: admit, settle and end one request.
 
 use std::{
     hint::black_box,
@@ -25,7 +25,7 @@ pub(crate) struct Row {
 pub(crate) type Work = Box<dyn FnMut()>;
 
 const SIZES: [usize; 4] = [1, 10, 1_000, 100_000];
-/// Of a thousand accounts, how many cool.
+/// How many of a thousand accounts cool down.
 const COOLING: [usize; 3] = [0, 900, 999];
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -66,7 +66,7 @@ fn settle(pool: &KeyPool) -> Work {
     single(settling(pool))
 }
 
-/// All limits of an account reserved, settled with what was used, and ended.
+/// Reserves all limits of an account, settles the usage, and ends the request.
 fn settling(pool: &KeyPool) -> impl Fn() + Send + Clone + use<> {
     let pool = pool.clone();
     let demand = Demand::new().model("gpt-4o").input_tokens(400).output_tokens(200);
@@ -91,8 +91,8 @@ fn keyed(keys: usize) -> impl Fn() + Send + Clone {
     }
 }
 
-/// What people write by hand: a round robin over the keys behind a mutex, which looks for the next one
-/// that is not cooling; here every `usable`th is.
+/// A typical hand-made pool: a round robin behind a mutex, which looks for the next key that does not cool
+/// down. Here every `usable`th key is usable.
 fn scan(keys: usize, usable: usize) -> impl Fn() + Send + Clone {
     let far = Instant::now() + Duration::from_secs(3_600);
     let until = |key: usize| (!key.is_multiple_of(usable)).then_some(far);
@@ -109,7 +109,7 @@ fn scan(keys: usize, usable: usize) -> impl Fn() + Send + Clone {
     }
 }
 
-/// The same, while a second thread does it all the time.
+/// The same, while a second thread does it continuously.
 fn contended(work: impl Fn() + Send + Clone + 'static) -> Work {
     let other = Other::begin(work.clone());
     Box::new(move || {

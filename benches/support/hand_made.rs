@@ -1,4 +1,4 @@
-//! What one would build from tower's own parts: `retry(buffer(balance(concurrency + rate + header)))`.
+//! A stack built from tower's own parts: `retry(buffer(balance(concurrency + rate + header)))`.
 
 use std::{
     future::{Ready, ready},
@@ -42,7 +42,7 @@ pub(crate) fn bearer(key: usize) -> HeaderValue {
     value
 }
 
-/// Another try after a 429.
+/// A retry after a 429.
 #[derive(Clone)]
 struct Again {
     left: u32,

@@ -1,5 +1,5 @@
-//! How many instructions something takes: the difference of two runs under callgrind. It does not
-//! depend on what else the machine is doing.
+//! The number of instructions of a row: the difference of two runs under callgrind. It does not depend on the
+//! load of the machine.
 
 use std::{
     env,
@@ -10,7 +10,7 @@ const WORK: &str = "--work";
 const FEW: u64 = 2_000;
 const MANY: u64 = 12_000;
 
-/// The row and how often, if this process is one whose instructions are counted.
+/// The row and the number of repetitions, if this process runs under callgrind.
 pub(crate) fn asked(args: &[String]) -> Option<(&str, u64)> {
     let place = args.iter().position(|arg| arg == WORK)?;
     Some((args.get(place + 1)?, args.get(place + 2)?.parse().ok()?))
@@ -18,11 +18,11 @@ pub(crate) fn asked(args: &[String]) -> Option<(&str, u64)> {
 
 pub(crate) fn count(rows: &[String]) -> ExitCode {
     if Command::new("valgrind").arg("--version").output().is_err() {
-        println!("LEFT OUT: there is no valgrind");
+        println!("LEFT OUT: valgrind is not installed");
         return ExitCode::SUCCESS;
     }
     println!("{:<46} | instructions", "row");
-    // Two threads take turns there, and what the other does is counted too.
+    // Under callgrind two threads take turns, and both are counted.
     for row in rows.iter().filter(|row| !row.contains("threads")) {
         match (run(row, FEW), run(row, MANY)) {
             (Some(few), Some(many)) => {

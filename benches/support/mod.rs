@@ -1,4 +1,4 @@
-//! What is measured: each row is one way for a request to be served.
+//! The measured rows: each row is one way to serve a request.
 //!
 //! Every row sends the same request through the same loop, on one thread, to the same inner service,
 //! and reads the response to its end. Rows differ in the middleware only.

@@ -1,9 +1,9 @@
-//! Pools in which nobody ever has to wait.
+//! Pools in which no request has to wait.
 
 use http::{HeaderMap, StatusCode};
 use tower_key_rotation::{Account, ApiKey, Demand, KeyPool, Limit, OpenAi, Verdict};
 
-/// One key per account, each account with a limit far above what is measured.
+/// One key per account, each account with a limit far above the load.
 pub(crate) fn pool(keys: usize) -> KeyPool {
     let account = |key| {
         Account::new(format!("org-{key}"))
@@ -14,7 +14,7 @@ pub(crate) fn pool(keys: usize) -> KeyPool {
     (0..keys).map(account).fold(pool, |pool, account| pool.account(account)).build().unwrap()
 }
 
-/// The same, with all but so many of its accounts out of quota for at least five minutes.
+/// The same, with all accounts except this many out of quota for at least five minutes.
 pub(crate) fn cooling(keys: usize, left: usize) -> KeyPool {
     let pool = pool(keys);
     for _ in left..keys {

@@ -28,7 +28,7 @@ pub(crate) const HAND_MADE: &str = "hand-made tower stack, 10 services";
 const FEW: usize = 10;
 const MANY: usize = 100_000;
 
-/// What several rows share.
+/// Parts that several rows share.
 struct Shared {
     driver: Driver,
     many: OnceCell<KeyPool>,
@@ -40,7 +40,7 @@ impl Shared {
     }
 }
 
-/// A row's name, and how it is made.
+/// The name of a row, and the function that makes it.
 type Plan = (&'static str, fn(&'static str, &Shared) -> Row);
 
 const PLANS: &[Plan] = &[
@@ -113,7 +113,7 @@ const PLANS: &[Plan] = &[
     }),
 ];
 
-/// The row of a name, or else all whose names contain the text.
+/// The row of this name, or otherwise all rows whose names contain the text.
 pub(crate) fn rows(wanted: &str) -> Vec<Row> {
     let shared = Shared { driver: Driver::new(), many: OnceCell::new() };
     let is_name = PLANS.iter().any(|(name, _)| *name == wanted);

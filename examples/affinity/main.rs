@@ -1,5 +1,5 @@
-//! What it saves to keep conversations on the account that has them in its prompt cache: the pool
-//! beside itself without affinity, round robin, and one account that has all limits.
+//! The savings of keeping conversations on the account that has them in its prompt cache. It compares the
+//! pool with the pool without affinity, round robin, and one account that has all limits.
 //!
 //! ```text
 //! cargo run --release --example affinity                # an hour of traffic
@@ -7,8 +7,8 @@
 //! cargo run --release --example affinity -- --only Anthropic --seed 3
 //! ```
 //!
-//! All time is virtual (a paused tokio clock) and all randomness has a seed: the same arguments print
-//! the same bytes, on any machine. It fails if a target is missed.
+//! All time is virtual (a paused tokio clock) and all randomness has a seed: the same arguments print the
+//! same bytes, on any machine. The process fails if a target is missed.
 
 mod run;
 mod scenario;

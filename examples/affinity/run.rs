@@ -1,4 +1,4 @@
-//! One run: everybody talks to a pool in front of a provider, and the provider keeps books.
+//! One run: all conversations go to a pool in front of a provider, and the provider counts.
 
 use std::{
     sync::{
@@ -30,18 +30,18 @@ use crate::{
 
 type Stack = ReplayBodyService<Retry<QuotaAwareRetry, KeyRotation<Sandbox>>>;
 
-/// What came of it.
+/// The results of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) total: Counts,
-    /// Of each account that was good all the time.
+    /// Only of accounts without a fault during the run.
     pub(crate) accounts: Vec<Counts>,
     pub(crate) failed: u64,
     pub(crate) moved: u64,
 }
 
 pub(crate) fn run(scenario: &Scenario, all: &[Conversation], way: Way, seed: u64) -> Run {
-    // For the pauses of the stack.
+    // The seed of the pauses of the stack.
     fastrand::seed(seed);
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.unwrap_or_else(|problem| panic!("{problem}"));
@@ -84,7 +84,7 @@ async fn talk_all(dialect: Dialect, all: &[Conversation], stack: &Stack) -> u64 
     failed.load(Ordering::Relaxed)
 }
 
-/// `None` if an answer failed to come.
+/// `None` if a request failed.
 async fn talk(dialect: Dialect, conversation: &Conversation, stack: &Stack) -> Option<()> {
     let mut transcript = Transcript::new(dialect, &conversation.instructions);
     for turn in &conversation.turns {
@@ -136,7 +136,7 @@ fn pool(scenario: &Scenario, accounts: usize, way: Way, seed: u64) -> KeyPool {
     pool.build().unwrap_or_else(|problem| panic!("{problem}"))
 }
 
-/// One key dies for good, and two accounts cool down for a while.
+/// One key is revoked permanently, and two accounts cool down for a while.
 async fn fail(sandbox: Sandbox, time: Duration) {
     sleep(time / 4).await;
     sandbox.fail(Fault::revoke(secret(0)));

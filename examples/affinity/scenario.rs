@@ -1,11 +1,11 @@
-//! What is simulated.
+//! The simulated scenarios.
 
 use std::time::Duration;
 
 use tower_key_rotation::Limit;
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// As much as is asked for in the busiest minutes.
+/// The load in the busiest minutes.
 const NEAR: u64 = 5_000_000;
 
 #[derive(Clone, Debug)]
@@ -13,23 +13,23 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) dialect: Dialect,
     pub(crate) accounts: usize,
-    /// Of all accounts together.
+    /// The limits of all accounts together.
     pub(crate) tokens_a_minute: Option<u64>,
     pub(crate) conversations_a_second: f64,
-    /// For how long conversations begin.
+    /// The time during which conversations start.
     pub(crate) time: Duration,
-    /// Whether keys die and accounts cool down on the way.
+    /// Whether keys are revoked and accounts cool down during the run.
     pub(crate) faults: bool,
 }
 
-/// What is spoken, and what it costs.
+/// A dialect and its prices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     OpenAi,
     Anthropic,
 }
 
-/// Nano-dollars for a token of each kind.
+/// The price of a token of each kind, in nano-dollars.
 pub(crate) struct Prices {
     pub(crate) input: u64,
     pub(crate) cache_read: u64,
@@ -45,7 +45,7 @@ impl Dialect {
         }
     }
 
-    /// As both providers' lists had them in November 2025. OpenAI charges nothing for writing.
+    /// From the price lists of both providers, November 2025. OpenAI does not charge for cache writes.
     pub(crate) fn prices(self) -> Prices {
         match self {
             Self::OpenAi => {
@@ -64,7 +64,7 @@ pub(crate) enum Way {
     Affinity,
     Headroom,
     RoundRobin,
-    /// One account that has all limits: whatever can be found in a cache is found.
+    /// One account that has all limits: the best possible cache hits.
     Ideal,
 }
 
@@ -108,7 +108,7 @@ impl Scenario {
         ]
     }
 
-    /// What an account may do.
+    /// The limits of an account.
     pub(crate) fn limits(&self, accounts: usize) -> Option<Limit> {
         let all = self.tokens_a_minute?;
         Some(Limit::tokens(all / accounts as u64).per_minute())

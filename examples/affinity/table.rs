@@ -1,4 +1,4 @@
-//! What a run comes to, and whether that is what it is to be.
+//! The figures of a run, and whether they meet the targets.
 
 use tower_key_rotation::sandbox::Counts;
 
@@ -14,9 +14,9 @@ pub(crate) struct Figures {
     refused: u64,
     moved: u64,
     nano_dollars: u64,
-    /// Of the tokens of all prompts, those that were read from a cache.
+    /// The share of prompt tokens that were read from a cache.
     hits: f64,
-    /// Of the requests that each account answered, and of the tokens that it was sent.
+    /// How evenly requests and tokens were spread over accounts (Jain's index).
     jain: f64,
     jain_of_tokens: f64,
 }
@@ -48,7 +48,7 @@ fn cost(prices: &Prices, tally: &Counts) -> u64 {
         + tally.answer_tokens * prices.output
 }
 
-/// 1 when all shares are equal.
+/// Jain's fairness index: 1 if all shares are equal.
 fn jain(shares: &[f64]) -> f64 {
     let sum: f64 = shares.iter().sum();
     let squares: f64 = shares.iter().map(|share| share * share).sum();
@@ -89,7 +89,7 @@ fn dollars(nanos: u64) -> String {
     format!("${}.{:04}", nanos / 1_000_000_000, nanos / 100_000 % 10_000)
 }
 
-/// Tells whether the pool reaches what it is to reach.
+/// Prints whether the pool meets its targets.
 pub(crate) fn targets(pool: &Figures, round_robin: &Figures, ideal: &Figures) -> bool {
     let hits = pool.hits / ideal.hits;
     let cheaper = 1.0 - share(pool, round_robin);
@@ -99,7 +99,8 @@ pub(crate) fn targets(pool: &Figures, round_robin: &Figures, ideal: &Figures) ->
         ("Jain index of 0.98", pool.jain >= 0.98),
         ("no failed conversation", pool.failed == 0),
     ];
-    let told = targets.map(|(what, met)| format!("{what}: {}", if met { "met" } else { "MISSED" }));
-    println!("targets: {}\n", told.join("; "));
+    let results =
+        targets.map(|(what, met)| format!("{what}: {}", if met { "met" } else { "MISSED" }));
+    println!("targets: {}\n", results.join("; "));
     targets.iter().all(|(_, met)| *met)
 }

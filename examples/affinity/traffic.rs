@@ -1,4 +1,4 @@
-//! Who talks about what, and when: conversations, the same for every client.
+//! The conversations of a run, the same for each client.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::scenario::{Dialect, Scenario};
 
-/// Instructions that many conversations share, in tokens: with them a cache is of use to everybody.
+/// Instructions that many conversations share, in tokens. They are useful in the cache of each account.
 const INSTRUCTIONS: [usize; 4] = [400, 1_100, 1_600, 2_400];
 
 #[derive(Clone, Debug)]
@@ -18,15 +18,15 @@ pub(crate) struct Conversation {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Turn {
-    /// After the answer to the last one.
+    /// The time after the answer to the last turn.
     pub(crate) pause: Duration,
     pub(crate) text: String,
-    /// How long the answer will be, in tokens.
+    /// The length of the answer, in tokens.
     pub(crate) answer: u64,
 }
 
-/// Conversations that begin at random times and have a random number of turns: a document or a question
-/// first, then short ones. Some callers take longer to think than a cache keeps anything.
+/// Conversations that start at random times and have a random number of turns: first a document or a
+/// question, then short turns. Some callers think longer than a cache keeps a prompt.
 pub(crate) fn conversations(scenario: &Scenario, seed: u64) -> Vec<Conversation> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let instructions = INSTRUCTIONS.map(|tokens| text(&mut rng, tokens));
@@ -63,7 +63,7 @@ pub(crate) fn conversations(scenario: &Scenario, seed: u64) -> Vec<Conversation>
     }
 }
 
-/// Four bytes are a token.
+/// A text of this many tokens, of four bytes each.
 fn text(rng: &mut fastrand::Rng, tokens: usize) -> String {
     let mut text = String::with_capacity(4 * tokens);
     for _ in 0..tokens {
@@ -77,7 +77,7 @@ fn exponential(rng: &mut fastrand::Rng, mean: f64) -> f64 {
     -mean * (1.0 - rng.f64()).ln()
 }
 
-/// A conversation as it is sent: all of it, each time.
+/// A conversation. Each request contains all earlier messages.
 pub(crate) struct Transcript {
     dialect: Dialect,
     instructions: String,
@@ -89,7 +89,7 @@ impl Transcript {
         Self { dialect, instructions: instructions.to_owned(), turns: Vec::new() }
     }
 
-    /// The caller's next turn, and the body of the request for its answer.
+    /// Adds the next turn of the caller, and returns the body of the request.
     pub(crate) fn ask(&mut self, turn: &Turn) -> String {
         self.turns.push(json!({"role": "user", "content": turn.text}));
         let (model, most) = (self.dialect.model(), turn.answer);
@@ -115,7 +115,7 @@ impl Transcript {
         body.to_string()
     }
 
-    /// What was answered; `None` if it cannot be read.
+    /// The text of the answer; `None` if it cannot be read.
     pub(crate) fn answered(&mut self, body: &[u8]) -> Option<()> {
         let answer: Value = serde_json::from_slice(body).ok()?;
         let place = match self.dialect {

@@ -1,12 +1,12 @@
-//! The access log: one line for each request, on standard error, when its answer has ended or its
-//! caller has hung up.
+//! The access log: one line for each request, on standard error. It is written when the answer has ended or
+//! the caller has hung up.
 //!
 //! ```text
 //! openai POST /v1/chat/completions 200 key=a1 attempts=2 wait=0ms pause=412ms upstream=950ms total=3104ms bytes=8120
 //! - POST /v1/chat/completions 401 key=- attempts=0 refused=invalid_api_key wait=0ms pause=0ms upstream=0ms total=0ms bytes=158
 //! ```
 //!
-//! A line never holds a query or a header: both may carry credentials.
+//! A line never contains a query or a header, because both may contain credentials.
 
 use std::{
     fmt,
@@ -30,18 +30,18 @@ use tower_key_rotation::{KeyPool, Trail, Verdict};
 
 use super::{last_event::LastEvent, times::Times};
 
-/// As much of a path is written: a caller without a token can send a long one, too.
+/// The bytes of a path that are written, because a caller without a token can send a long path too.
 const LONGEST_PATH: usize = 512;
 
 /// Writes one line to standard error.
 pub(crate) fn log(line: fmt::Arguments<'_>) {
-    // In one write, so that the lines of two threads do not mix. Nobody can be told of a failure.
+    // In one write, so that the lines of two threads do not mix. A failure cannot be reported anywhere.
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
     #[cfg(test)]
     tests::LINES.with_borrow_mut(|lines| lines.push(line.to_string()));
 }
 
-/// Makes every request leave a line, also those that the gateway answers itself.
+/// Writes a line for each request, including those that the gateway answers itself.
 pub(crate) async fn logged(mut request: Request, next: Next) -> Response<Body> {
     let way = Way::default();
     let mut access = Access::new(request.method(), request.uri().path(), way.clone());
@@ -52,55 +52,55 @@ pub(crate) async fn logged(mut request: Request, next: Next) -> Response<Body> {
     answer.map(|body| Body::new(Logged { body, access }))
 }
 
-/// Where a request is led: an extension of it, which the pool's handler fills in.
+/// The route of a request: an extension of it, which the handler of the pool fills in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Way(Arc<OnceLock<Led>>);
 
 #[derive(Debug)]
 struct Led {
     keys: KeyPool,
-    /// The attempts, as the stack makes them.
+    /// The attempts that the stack makes.
     trail: Trail,
     times: Times,
 }
 
 impl Way {
-    /// The way of a request; an empty one, if it has none.
+    /// The route of a request; an empty one if the request has none.
     pub(crate) fn of(extensions: &Extensions) -> Self {
         extensions.get::<Self>().cloned().unwrap_or_default()
     }
 
-    /// It is led to a pool.
+    /// Notes the pool that the request is sent to.
     pub(crate) fn lead(&self, keys: &KeyPool, trail: &Trail, times: &Times) {
-        // A request is led but once.
+        // A request is sent to one pool only.
         let (keys, trail, times) = (keys.clone(), trail.clone(), times.clone());
         let _ = self.0.set(Led { keys, trail, times });
     }
 }
 
-/// What the status of an answer does not tell: an extension of it.
+/// What the status of an answer does not show: an extension of the answer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Remark {
-    /// Why it is not the provider's answer.
+    /// The reason why it is not an answer of the provider.
     pub(crate) refused: Option<&'static str>,
-    /// What an operator should know besides.
+    /// A further note for the operator.
     pub(crate) words: Option<String>,
 }
 
-/// What is known of a request. It is written when this is dropped.
+/// The data of a line. The line is written when this is dropped.
 #[derive(Debug)]
 struct Access {
     method: Method,
     path: String,
     arrived: Instant,
     way: Way,
-    /// None if its caller has hung up before.
+    /// None if the caller has hung up before.
     status: Option<StatusCode>,
     remark: Remark,
     bytes: u64,
-    /// Whether the body has come to its end.
+    /// Whether the body has ended.
     ended: bool,
-    /// Of an event stream that can be read.
+    /// Only for an event stream that can be read.
     last: Option<LastEvent>,
 }
 
@@ -114,13 +114,13 @@ impl Access {
             status: None,
             remark: Remark::default(),
             bytes: 0,
-            // Nobody reads the body of its answer.
+            // The body of its answer is not read.
             ended: method == Method::HEAD,
             last: None,
         }
     }
 
-    /// The head of the answer is there.
+    /// Notes the head of the answer.
     fn answered(&mut self, status: StatusCode, headers: &HeaderMap, remark: Remark) {
         if let Some(led) = self.way.0.get() {
             led.times.answered();
@@ -143,7 +143,7 @@ impl Access {
         self.last.as_ref().zip(led).is_some_and(|(last, led)| last.is_error(led.keys.provider()))
     }
 
-    /// Whether the provider has sent all, and the caller was given it.
+    /// Whether the provider has sent the whole answer and the caller has received it.
     fn is_whole(&self) -> bool {
         let (last, led) = (self.last.as_ref(), self.way.0.get());
         let is_over = last.zip(led).is_some_and(|(last, led)| last.is_end(led.keys.provider()));
@@ -173,11 +173,11 @@ impl fmt::Display for Access {
         let spent = led.map(|led| led.times.spent()).unwrap_or_default();
         let pool = led.map_or("-", |led| led.keys.name());
         let status = self.status.map_or(0, |status| status.as_u16());
-        // The last call left nothing behind if its caller hung up in it: whose key it had is not known.
+        // If the caller hung up during the last call, the key of that call is not known.
         let last = attempts.last().filter(|_| attempts.len() == spent.made as usize);
         let key = last.and_then(|last| last.key.as_ref()).map_or("-", |key| key.as_str());
         write!(f, "{pool} {method} {path} {status} key={key} attempts={}", spent.made)?;
-        // Why the last of them was not what the caller wanted.
+        // The verdict of the last attempt, if it was not accepted.
         if let Some(last) = last.filter(|last| last.verdict != Verdict::Accepted) {
             write!(f, " rule={}", last.rule)?;
         }
@@ -211,7 +211,7 @@ impl Drop for Access {
 }
 
 pin_project! {
-    /// A body whose access is written when it ends, or when the caller gives it up.
+    /// A body whose line is written when it ends, or when the caller drops it.
     struct Logged<B: HttpBody> {
         #[pin]
         body: B,
@@ -253,7 +253,7 @@ impl<B: HttpBody<Data = Bytes>> HttpBody for Logged<B> {
     }
 }
 
-/// The lines that this thread has written since they were last taken.
+/// The lines of this thread since the last call.
 #[cfg(test)]
 pub(crate) fn lines() -> Vec<String> {
     tests::LINES.take()
@@ -285,7 +285,7 @@ mod tests {
         "openai POST /v1/x 200 key=- attempts=0 wait=0ms pause=0ms upstream=0ms total=0ms";
 
     #[tokio::test(start_paused = true)]
-    async fn the_line_tells_whether_the_answer_was_read_to_its_end() {
+    async fn a_line_says_whether_the_answer_was_read_to_its_end() {
         let access = access(&HeaderMap::new());
         let mut body = Box::pin(Logged { body: Body::from("four"), access });
         assert_eq!(body.access.to_string(), format!("{LINE} bytes=0 cut"));
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stream_is_whole_with_its_last_event() {
+    async fn a_stream_is_complete_with_its_last_event() {
         let events = "text/event-stream; charset=utf-8".parse().unwrap();
         let mut access = access(&HeaderMap::from_iter([(header::CONTENT_TYPE, events)]));
         access.passed(b"data: {}\n\n");
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_had_an_answer_is_told_too_and_no_path_is_endless() {
+    fn a_request_without_an_answer_has_a_line_and_a_long_path_is_cut() {
         let mut access = Access::new(&Method::GET, &"/x".repeat(LONGEST_PATH), Way::default());
         access.remark.words = Some("why".to_owned());
         let line = access.to_string();

@@ -1,4 +1,4 @@
-//! What people do with keys while the gateway serves: `POST /-/keys/{pool}/{key}/{action}`.
+//! Actions of an operator on keys: `POST /-/keys/{pool}/{key}/{action}`.
 
 use axum::{
     body::Body,
@@ -9,7 +9,7 @@ use tower_key_rotation::{KeyPool, snapshot::KeyState};
 
 use super::{reply, routes::Shared};
 
-/// Says that a key is good again, or switches it off or on. The answer is its state.
+/// Declares a key good again, or switches it off or on. The answer is the state of the key.
 pub(crate) async fn act(
     State(gateway): Shared,
     path: Result<Path<(String, String, String)>, PathRejection>,
@@ -28,21 +28,25 @@ pub(crate) async fn act(
         return unknown("key", &key);
     }
     let (has_changed, already) = match action.as_str() {
-        // That a key is good may be said as often as one likes.
+        // A key that is good already can be declared good again.
         "revive" => (pool.keys.revive(&key), ""),
         "disable" => (pool.keys.disable(&key), "is switched off already"),
         "enable" => (pool.keys.enable(&key), "is not switched off"),
         _ => return unknown("action", &action),
     };
-    // It may have left meanwhile.
+    // The key may have been removed meanwhile.
     let Some(state) = state(&pool.keys, &key) else { return unknown("key", &key) };
     if !has_changed {
-        let message = format!("nothing has changed: the key {key:?} {already}");
+        let message = format!("the key {key:?} {already}, so nothing has changed");
         return reply::error(StatusCode::CONFLICT, "unchanged", &message);
     }
     match serde_json::to_string_pretty(&state) {
         Ok(text) => reply::json(StatusCode::OK, text),
-        Err(_) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, "status", "no state"),
+        Err(_) => reply::error(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "status",
+            "the state of the key cannot be written as JSON",
+        ),
     }
 }
 
@@ -53,7 +57,7 @@ fn state(keys: &KeyPool, id: &str) -> Option<KeyState> {
 
 fn unknown(what: &str, name: &str) -> Response<Body> {
     let message = format!(
-        "there is no {what} {name:?}: POST /-/keys/{{pool}}/{{key}}/ and revive, disable or enable"
+        "there is no {what} {name:?}; use POST /-/keys/{{pool}}/{{key}}/{{action}} with the action revive, disable or enable"
     );
     reply::error(StatusCode::NOT_FOUND, "not_found", &message)
 }

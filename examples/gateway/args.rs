@@ -5,37 +5,37 @@ use std::{net::SocketAddr, path::PathBuf};
 pub(crate) const HELP: &str = "\
 One endpoint in front of many API keys.
 
-  gateway                      try it: a fake provider with small limits, in this process
+  gateway                      a sandbox to try: a simulated provider with small limits, in this process
   gateway --config keys.toml   real providers; see examples/gateway/keys.toml
   OPENAI_API_KEYS=k1,k2 gateway    the same without a file; also ANTHROPIC_API_KEYS and GEMINI_API_KEYS
 
   --classify PROVIDER STATUS ['name: value' ...] [BODY]
-                  what would be made of such a refusal: about what, how well it is proven, and by which rule; with
-                  --config the name of a pool may stand for the provider, and its own rules count. BODY is a file,
+                  how the gateway reads such a refusal: the verdict, the place, how well it is proven, and the
+                  rule. With --config, PROVIDER may be the name of a pool, and its own rules count. BODY is a file,
                   or - for standard input
-  --listen ADDR   where to listen, 127.0.0.1:8080 if nothing else is said; port 0 takes any free port
+  --listen ADDR   the address to listen on, 127.0.0.1:8080 by default; port 0 takes any free port
   --help          this text
 
-The file is read again when it changes, and on SIGHUP; a bad one changes nothing.
+The file is read again when it changes, and on SIGHUP. An invalid file changes nothing.
 
-Without a file, the environment also gives
-  PORT                  the port to listen on (it goes before the file's, too)
-  GATEWAY_TOKENS        t1,t2: who may call; needed when others than this machine can reach the address
-  GATEWAY_ADMIN_TOKEN   who may read /-/status and /-/usage, and POST /-/keys/POOL/KEY/disable, enable or revive
+Without a file, these environment variables are used too:
+  PORT                  the port to listen on (it also takes precedence over that of a file)
+  GATEWAY_TOKENS        t1,t2: tokens of callers; required if other machines can reach the address
+  GATEWAY_ADMIN_TOKEN   the token for /-/status, /-/usage and POST /-/keys/POOL/KEY/disable, enable or revive
 ";
 
-/// What the command line asks for.
+/// The parsed command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Args {
     pub(crate) config: Option<PathBuf>,
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) help: bool,
-    /// All that follows `--classify`.
+    /// All arguments after `--classify`.
     pub(crate) classify: Option<Vec<String>>,
 }
 
 impl Args {
-    /// Reads the arguments that follow the program's name.
+    /// Reads the arguments after the name of the program.
     pub(crate) fn read(args: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut read = Self::default();
         let mut args = args.into_iter();
@@ -48,8 +48,12 @@ impl Args {
                 Some((name, value)) => (name, Some(value.to_owned())),
                 None => (arg.as_str(), None),
             };
-            let mut value =
-                || value.clone().or_else(|| args.next()).ok_or(format!("{name} needs a value"));
+            let mut value = || {
+                value
+                    .clone()
+                    .or_else(|| args.next())
+                    .ok_or(format!("{name} needs a value; see --help"))
+            };
             match name {
                 "--config" => read.config = Some(PathBuf::from(value()?)),
                 "--listen" => read.listen = Some(address(&value()?)?),
@@ -84,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named() {
+    fn a_wrong_option_is_named() {
         assert!(read(&["--conf", "x"]).unwrap_err().contains("--conf is not an option"));
         assert!(read(&["--config"]).unwrap_err().contains("--config needs a value"));
         assert!(read(&["--listen", "8080"]).unwrap_err().contains("\"8080\""));

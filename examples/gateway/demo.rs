@@ -1,5 +1,5 @@
-//! What the gateway serves when it is told nothing: a fake provider, in this process, with limits
-//! small enough to run into.
+//! The sandbox that the gateway serves without a configuration: a simulated provider in this process, with
+//! limits that are easy to reach.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -19,7 +19,7 @@ use super::{
 const ACCOUNTS: [(&str, u64, &[&str]); 3] =
     [("org-a", 60, &["a1", "a2"]), ("org-b", 40, &["b1"]), ("org-c", 20, &["c1"])];
 
-/// The fake provider, and the pool of keys for it.
+/// The simulated provider, and the pool of its keys.
 pub(crate) fn furnish() -> Result<(PoolConfig, Upstream), Problems> {
     let script =
         Script::new().tokens(24).latency(Duration::from_millis(200)).gap(Duration::from_millis(25));
@@ -43,6 +43,7 @@ pub(crate) fn furnish() -> Result<(PoolConfig, Upstream), Problems> {
         queue: DEFAULT_QUEUE,
         admission: Admission::default(),
         streams: Streams::default(),
+        ask_usage: None,
         budgets: Vec::new(),
         rules: Vec::new(),
         accounts,

@@ -1,5 +1,5 @@
-//! One request passed on: cleaned of what is not the provider's business, called, and cleaned again
-//! on the way back.
+//! Forwards one request: removes headers that are not for the provider, sends it, and removes headers from
+//! the response that are not for the caller.
 
 use axum::{
     body::{Body, Bytes, HttpBody},
@@ -18,7 +18,7 @@ use super::{
     times::Times,
 };
 
-/// The header by which callers say what a request has in common with others; not for the provider.
+/// The header by which callers name the conversation of a request. It is not passed on to the provider.
 const AFFINITY: HeaderName = HeaderName::from_static("x-affinity");
 
 /// Sends a request of a tenant to `path` of a pool's provider.
@@ -40,7 +40,7 @@ pub(crate) async fn forward(
     let name = name.as_ref().and_then(|name| name.to_str().ok());
     let demand = tenant.into_iter().fold(Demand::new(), Demand::tenant);
     let demand = name.into_iter().fold(demand, Demand::affinity);
-    // Who says nothing else is booked under whom it calls for.
+    // Without a tag of its own, the request is recorded under its tenant.
     let demand = tag.as_deref().or(tenant).into_iter().fold(demand, Demand::tag);
     let extensions = request.extensions_mut();
     extensions.insert(trail.clone());
@@ -51,7 +51,8 @@ pub(crate) async fn forward(
         Err(_) if is_broken_off(&trail) => reply::broken_off(),
         Err(error) => {
             let name = &pool.name;
-            let message = format!("the provider of pool {name:?} did not answer: {error}");
+            let message =
+                format!("the provider of pool {name:?} did not answer: {error}; try again");
             let code = "upstream_unreachable";
             let mut refusal = reply::error(StatusCode::BAD_GATEWAY, code, &message);
             let words = Some(error.to_string());
@@ -61,13 +62,13 @@ pub(crate) async fn forward(
     }
 }
 
-/// Whether a call failed because the request's own body did.
+/// Whether a call failed because the body of the request failed.
 fn is_broken_off(trail: &Trail) -> bool {
     trail.attempts().last().is_some_and(|last| last.rule == "body-broken-off")
 }
 
-/// The request as the provider is to see it, but for its key. None if its path climbs out of the
-/// part of the provider's site that the pool is for.
+/// The request as the provider gets it, except for the key. None if its path leads out of the part of the
+/// provider's site that the pool is for.
 fn outgoing(pool: &Pool, path: &str, mut head: Parts, body: Body) -> Option<Request<Body>> {
     if climbs(path) {
         return None;
@@ -75,13 +76,13 @@ fn outgoing(pool: &Pool, path: &str, mut head: Parts, body: Body) -> Option<Requ
     head.uri = pool.base.join(path, guard::strip_query(&head.uri).as_deref())?;
     guard::strip_headers(&mut head.headers);
     strip_request(&mut head.headers);
-    // The connection to the provider has a version of its own, and nothing of the caller's.
+    // The connection to the provider has its own HTTP version, and no data of the caller's connection.
     head.version = Version::HTTP_11;
     head.extensions = Extensions::new();
     Some(Request::from_parts(head, body))
 }
 
-/// What its status does not tell.
+/// What the status of a response does not show.
 fn remark<B>(answer: &Response<B>) -> Remark {
     if let Some(exhausted) = answer.extensions().get::<Exhausted>() {
         let refused = Some(exhausted.reason().name());
@@ -91,10 +92,10 @@ fn remark<B>(answer: &Response<B>) -> Remark {
     let is_hidden =
         |verdict: &Verdict| answer.status().is_success() && *verdict != Verdict::Accepted;
     let hidden = verdict.filter(is_hidden);
-    Remark { refused: None, words: hidden.map(|verdict| format!("{verdict}, told inside a 200")) }
+    Remark { refused: None, words: hidden.map(|verdict| format!("{verdict}, inside a 200")) }
 }
 
-/// The response as the caller is to see it.
+/// The response as the caller gets it.
 fn passed_on<B>(answer: Response<B>) -> Response<Body>
 where
     B: HttpBody<Data = Bytes, Error: Into<axum::BoxError> + Send> + Send + 'static,
@@ -123,7 +124,7 @@ mod tests {
     use super::climbs;
 
     #[test]
-    fn only_paths_that_climb_are_refused() {
+    fn only_paths_with_dot_dot_are_refused() {
         for path in ["/v1/../admin", "/..", "/%2e%2E/x", "/v1/.%2e/x", "/v1/..%2Fx", "/v1\\..\\x"] {
             assert!(climbs(path), "{path}");
         }

@@ -1,4 +1,4 @@
-//! Who may call, and the credentials that callers bring, which go no further than here.
+//! Checks which requests are allowed, and removes the credentials of callers.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use super::config::{Config, is_loopback};
 
-/// Where the official SDKs put their API key; Gemini's older ones send `?key=` instead.
+/// The headers in which the official SDKs send their API key. Older ones of Gemini send `?key=`.
 const CARRIERS: [HeaderName; 4] = [
     header::AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
@@ -17,10 +17,10 @@ const CARRIERS: [HeaderName; 4] = [
 ];
 const QUERY_CARRIER: &[u8] = b"key";
 
-/// By which a browser says whose page sends a request (<https://www.w3.org/TR/fetch-metadata/>).
+/// The header in which a browser says which site sends a request (<https://www.w3.org/TR/fetch-metadata/>).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Who may call, and who may look.
+/// Who may call, and who may see the state.
 #[derive(Debug)]
 pub(crate) struct Guard {
     clients: Vec<Client>,
@@ -29,22 +29,22 @@ pub(crate) struct Guard {
     local: bool,
 }
 
-/// Whoever has this token.
+/// A caller, known by its token.
 #[derive(Debug)]
 struct Client {
     token: SecretString,
-    /// The name of the tenant it calls for.
+    /// The name of its tenant.
     tenant: Option<String>,
 }
 
-/// Why a caller is turned away.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denied {
-    /// No token, or a wrong one.
+    /// The token is missing or wrong.
     Token,
-    /// A web page of another site, let in by nothing but a browser on this machine.
+    /// A web page of another site sent the request through a browser on this machine.
     Foreign,
-    /// A web page of another site would do something.
+    /// A web page of another site tried to change something.
     CrossSite,
     /// The page is switched off.
     Off,
@@ -84,7 +84,7 @@ impl Guard {
     }
 
     /// Whether a request may change the state of the pools. Never without an admin token, and never for
-    /// another site, whatever credential its browser has.
+    /// another site, even with a credential of its browser.
     pub(crate) fn admit_action(&self, head: &Parts) -> Result<(), Denied> {
         if self.admin.is_none() {
             return Err(Denied::Off);
@@ -97,8 +97,8 @@ impl Guard {
     }
 }
 
-/// Which of the tokens a request presents. The time it takes tells nothing about them but their number
-/// and lengths.
+/// The token that a request presents. The time of the comparison depends only on the number and lengths of
+/// the tokens.
 fn presents<'a>(
     head: &Parts,
     tokens: &(impl Iterator<Item = &'a SecretString> + Clone),
@@ -120,8 +120,8 @@ fn presents<'a>(
     if found.into() { Ok(which as usize) } else { Err(Denied::Token) }
 }
 
-/// Where no token is asked for, a browser on this machine must not carry other sites' requests in:
-/// neither from their pages (`origin`) nor by a name that was made to point here (`host`).
+/// If no token is required, a browser on this machine must not send requests of other sites: neither from
+/// their pages (`origin`), nor by a host name that resolves to this machine (`host`, DNS rebinding).
 fn from_here(head: &Parts) -> Result<(), Denied> {
     let text = |name| head.headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let host = head.uri.authority().map(|authority| authority.as_str());
@@ -147,7 +147,7 @@ fn without_bearer(value: &[u8]) -> &[u8] {
     }
 }
 
-/// Removes every header that may carry a caller's credential.
+/// Removes all headers that may contain a credential of the caller.
 pub(crate) fn strip_headers(headers: &mut HeaderMap) {
     for name in &CARRIERS {
         headers.remove(name);
@@ -174,7 +174,7 @@ fn pairs(uri: &Uri) -> impl Iterator<Item = (&str, &str)> {
     pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
-/// Undoes percent-encoding; what is none stays as it is.
+/// Decodes percent-encoding. Invalid escapes stay as they are.
 fn decode(text: &str) -> Cow<'_, [u8]> {
     let Some((head, tail)) = text.split_once('%') else {
         return Cow::Borrowed(text.as_bytes());
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_taken_from_wherever_an_sdk_puts_its_key() {
+    fn a_token_is_found_in_all_places_where_sdks_put_keys() {
         let guard = guard(&["first", "t/1"], None, false);
         for (uri, headers, tenant) in [
             ("/", &[("authorization", "Bearer t/1")][..], Some("t")),
@@ -246,20 +246,21 @@ mod tests {
 
     #[test]
     fn the_admin_page_has_a_token_of_its_own() {
-        let told = |guard: Guard, token| guard.admit_admin(&head("/", &[("authorization", token)]));
-        assert_eq!(told(guard(&["c"], Some("a"), true), "Bearer a"), Ok(()));
-        assert_eq!(told(guard(&["c"], Some("a"), true), "Bearer c"), Err(Denied::Token));
-        assert_eq!(told(guard(&["c"], None, false), "Bearer c"), Err(Denied::Off));
-        assert_eq!(told(guard(&["c"], None, true), "Bearer c"), Ok(()));
+        let admitted =
+            |guard: Guard, token| guard.admit_admin(&head("/", &[("authorization", token)]));
+        assert_eq!(admitted(guard(&["c"], Some("a"), true), "Bearer a"), Ok(()));
+        assert_eq!(admitted(guard(&["c"], Some("a"), true), "Bearer c"), Err(Denied::Token));
+        assert_eq!(admitted(guard(&["c"], None, false), "Bearer c"), Err(Denied::Off));
+        assert_eq!(admitted(guard(&["c"], None, true), "Bearer c"), Ok(()));
     }
 
     #[test]
-    fn an_action_needs_an_admin_token_and_no_other_site() {
-        let told = |guard: Guard, site: &[(&str, &str)]| {
+    fn an_action_needs_an_admin_token_and_its_own_site() {
+        let admitted = |guard: Guard, site: &[(&str, &str)]| {
             guard.admit_action(&head("/", &[&[("authorization", "Bearer a")], site].concat()))
         };
-        assert_eq!(told(guard(&[], None, true), &[]), Err(Denied::Off));
-        assert_eq!(told(guard(&["a"], Some("b"), true), &[]), Err(Denied::Token));
+        assert_eq!(admitted(guard(&[], None, true), &[]), Err(Denied::Off));
+        assert_eq!(admitted(guard(&["a"], Some("b"), true), &[]), Err(Denied::Token));
         for (site, expected) in [
             (&[][..], Ok(())),
             (&[("sec-fetch-site", "same-origin")], Ok(())),
@@ -271,12 +272,12 @@ mod tests {
                 Err(Denied::CrossSite),
             ),
         ] {
-            assert_eq!(told(guard(&[], Some("a"), true), site), expected, "{site:?}");
+            assert_eq!(admitted(guard(&[], Some("a"), true), site), expected, "{site:?}");
         }
     }
 
     #[test]
-    fn without_tokens_a_browser_cannot_carry_other_sites_in() {
+    fn without_tokens_a_browser_cannot_send_requests_of_other_sites() {
         let guard = guard(&[], None, true);
         for headers in [
             &[("host", "127.0.0.1:8080")][..],
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn no_credential_goes_on() {
+    fn no_credential_of_a_caller_is_passed_on() {
         let stripped = |uri: &'static str| strip_query(&Uri::from_static(uri)).map(Cow::into_owned);
         assert_eq!(stripped("/?alt=sse&key=t&x=%20").as_deref(), Some("alt=sse&x=%20"));
         assert_eq!(stripped("/?key=t"), None);

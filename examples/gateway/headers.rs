@@ -1,9 +1,10 @@
-//! What a proxy must not pass on: headers that speak of one connection only (RFC 9110, 7.6.1).
+//! Removes headers that a proxy must not pass on, because they are about one connection only (RFC 9110,
+//! 7.6.1).
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// Of one connection, whether `connection` names them or not. `te` is handled apart, and so is all
-/// that begins with `proxy-`.
+/// The headers of one connection, whether `connection` names them or not. `te` and headers that start with
+/// `proxy-` are handled separately.
 const HOP_BY_HOP: [HeaderName; 5] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -12,7 +13,7 @@ const HOP_BY_HOP: [HeaderName; 5] = [
     header::UPGRADE,
 ];
 
-/// Removes what is for this hop only from a request or a response.
+/// Removes the headers of this hop from a request or a response.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let trailers = list(headers, &header::TE).any(|coding| coding.eq_ignore_ascii_case("trailers"));
     let named = |name: &str| {
@@ -30,8 +31,8 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Removes what the next hop's client sets itself: `host` comes from the address, and an expected
-/// `100 Continue` has been answered here.
+/// Removes the headers that the client of the next hop sets itself: `host` comes from the address, and an
+/// expected `100 Continue` was answered here.
 pub(crate) fn strip_request(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers);
     headers.remove(header::HOST);
@@ -56,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_for_the_other_end_is_left() {
+    fn only_end_to_end_headers_are_left() {
         let mut found = headers(&[
             ("connection", "keep-alive, X-Secret-Hop"),
             ("connection", "x-other"),
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn te_without_trailers_goes() {
+    fn te_without_trailers_is_removed() {
         let mut found = headers(&[("te", "gzip")]);
         strip_hop_by_hop(&mut found);
         assert!(found.is_empty());

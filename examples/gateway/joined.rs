@@ -1,9 +1,8 @@
-//! Events that are there already are written together.
+//! A body that joins the events that are ready, so that they are written together.
 //!
-//! A provider's stream comes as one small frame per event. Passed on as they come, each costs a
-//! write of its own, and a wake-up of the caller's process. This body gathers what the other tasks
-//! of this process have at hand, and waits for nothing that has yet to arrive. The first frame goes
-//! at once.
+//! A provider's stream comes as one small frame per event. If each is passed on alone, each costs a write and
+//! a wake-up of the caller's process. This body collects the frames that other tasks of this process can
+//! provide now. It never waits for data from the network. The first frame is passed on at once.
 
 use std::{
     mem,
@@ -22,9 +21,9 @@ use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
-/// Enough to make the cost of a write small.
+/// Large enough to make the cost of a write small.
 const ENOUGH: usize = 16 * 1024;
-/// How long others may take to bring more.
+/// How long other tasks may take to provide more.
 const LONGEST: Duration = Duration::from_millis(1);
 
 pin_project! {
@@ -32,7 +31,7 @@ pin_project! {
         #[pin]
         body: B,
         gathered: Gathered,
-        // What ended the gathering, to be told after what was gathered.
+        // The frame or error that ended the collection. It is returned after the collected data.
         next: Option<Result<Frame<Bytes>, B::Error>>,
         begun: bool,
         ended: bool,
@@ -58,7 +57,7 @@ impl<B: HttpBody<Data = Bytes>> HttpBody for Joined<B> {
         let mut this = self.project();
         while this.next.is_none() && this.gathered.len() < ENOUGH {
             let body = this.body.as_mut();
-            // A body that is known to have ended must not wait for its end to be told.
+            // A body that is known to have ended does not wait for its end to be polled.
             if *this.ended || body.is_end_stream() {
                 *this.ended = true;
                 break;
@@ -101,21 +100,21 @@ impl<B: HttpBody<Data = Bytes>> HttpBody for Joined<B> {
     }
 }
 
-/// Letting the other tasks go first, among them the one that reads from the provider.
+/// Lets the other tasks run first, among them the task that reads from the provider.
 #[derive(Default)]
 struct Turn {
     signal: Option<Arc<Signal>>,
     since: Option<Instant>,
-    /// Whether something came in this turn.
+    /// Whether data came in this turn.
     has_brought: bool,
 }
 
 impl Turn {
-    /// Whether to wait: the others have not gone yet, or have brought something and may have more.
+    /// Whether to wait: the other tasks have not run yet, or they provided data and may have more.
     fn is_due(&mut self, cx: &Context<'_>) -> bool {
         let signal = self.signal.get_or_insert_with(Arc::default);
         let since = *self.since.get_or_insert_with(Instant::now);
-        // A server may poll several times before it lets anybody else go: that is no turn.
+        // A server may poll several times before other tasks run. That does not count as a turn.
         if signal.asked.load(Ordering::Acquire) {
             signal.set_task(cx.waker());
             return true;
@@ -126,7 +125,7 @@ impl Turn {
         signal.set_task(cx.waker());
         signal.asked.store(true, Ordering::Release);
         let waker = Waker::from(Arc::clone(signal));
-        // The runtime wakes who yields once it has been through its other tasks.
+        // The runtime wakes a task that yields after it has run its other tasks.
         let _ = pin!(tokio::task::yield_now()).poll(&mut Context::from_waker(&waker));
         true
     }
@@ -137,7 +136,7 @@ impl Turn {
     }
 }
 
-/// Told by the runtime that the others have gone.
+/// Woken by the runtime after the other tasks have run.
 #[derive(Default)]
 struct Signal {
     asked: AtomicBool,
@@ -161,7 +160,7 @@ impl Wake for Signal {
     }
 }
 
-/// Pieces made one; a piece that stays alone is not copied.
+/// Joins pieces. A single piece is not copied.
 struct Gathered {
     first: Bytes,
     all: BytesMut,
@@ -184,7 +183,7 @@ impl Gathered {
         self.all.extend_from_slice(&data);
     }
 
-    /// What was gathered; none if nothing was.
+    /// The collected data, if there is any.
     fn take(&mut self) -> Option<Bytes> {
         let first = mem::take(&mut self.first);
         let data = if self.all.is_empty() { first } else { self.all.split().freeze() };
@@ -211,7 +210,7 @@ mod tests {
 
     type Item = Result<Frame<Bytes>, &'static str>;
 
-    /// A body of what comes at each poll; `None` is a poll at which nothing is there.
+    /// A body made of the results of polls; `None` is a poll without data.
     struct Script(VecDeque<Option<Item>>);
 
     impl HttpBody for Script {
@@ -240,8 +239,8 @@ mod tests {
         Some(Ok(Frame::data(Bytes::from_static(text.as_bytes()))))
     }
 
-    /// What each poll gives: text, `[trailers]`, an error, or `...` for nothing yet (`!` if it asked
-    /// for another turn).
+    /// The result of each poll: text, `[trailers]`, an error, or `...` for nothing yet (`!` if it asked for
+    /// another turn).
     fn polls(script: impl IntoIterator<Item = Option<Item>>) -> Vec<String> {
         let mut body = pin!(Joined::new(Script(script.into_iter().collect())));
         let wakes = Arc::new(Wakes::default());
@@ -264,26 +263,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_joined_and_what_is_not_is_not_waited_for() {
+    fn ready_frames_are_joined_and_others_are_not_awaited() {
         let script = [data("head"), data("a"), data("b"), None, None, data("c")];
         assert_eq!(polls(script), ["head", "...!", "ab", "c"]);
     }
 
     #[test]
-    fn what_others_bring_in_their_turn_is_joined() {
+    fn frames_of_other_tasks_in_one_turn_are_joined() {
         let turns = [data("a"), None, data("b"), None, data("c"), None, None, data("d")];
         let script = [data("head")].into_iter().chain(turns);
         assert_eq!(polls(script), ["head", "...!", "...!", "...!", "abc", "d"]);
     }
 
     #[test]
-    fn a_body_that_has_nothing_asks_for_no_turn() {
+    fn a_body_without_data_asks_for_no_turn() {
         let script = [None, data("head"), None, data("a"), None, None];
         assert_eq!(polls(script), ["...", "head", "...", "...!", "a"]);
     }
 
     #[test]
-    fn trailers_and_errors_come_after_what_was_gathered() {
+    fn trailers_and_errors_come_after_the_joined_data() {
         let trailers = Some(Ok(Frame::trailers(HeaderMap::new())));
         let script = [data("head"), data("a"), data("b"), trailers];
         assert_eq!(polls(script), ["head", "ab", "[trailers]"]);
@@ -297,16 +296,16 @@ mod tests {
         assert_eq!(sizes, [10_000, 20_000, 20_000]);
     }
 
-    /// A server polls a pending body twice before it lets go.
+    /// A server polls a pending body twice before other tasks run.
     #[tokio::test(start_paused = true)]
-    async fn a_second_poll_is_not_the_others_turn() {
+    async fn a_second_poll_is_not_a_turn_of_other_tasks() {
         let script = [data("head"), data("a"), None, None, data("b"), None, None];
         let mut body = pin!(Joined::new(Script(script.into())));
         let mut poll = |cx: &mut Context<'_>| body.as_mut().poll_frame(cx);
         assert!(poll_fn(&mut poll).await.is_some());
         poll_fn(|cx| {
             assert!(poll(cx).is_pending());
-            assert!(poll(cx).is_pending(), "what is missing may be on its way in this very turn");
+            assert!(poll(cx).is_pending(), "missing data may come in this turn");
             Poll::Ready(())
         })
         .await;

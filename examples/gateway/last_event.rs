@@ -1,17 +1,17 @@
-//! The last event of a stream that was passed on: whether the answer was over with it.
+//! The last event of a stream: whether it ended the answer.
 //!
-//! Callers hang up once they have read `[DONE]`, and do not wait for the end of the connection.
+//! Callers hang up after `[DONE]`, and do not wait for the end of the connection.
 
 use tower_key_rotation::provider::{EventScanner, Framing, Provider, Scanned, StreamEvent};
 
-/// So many bytes of an event are kept: the last ones of answers are short, and so are errors.
+/// The bytes of an event that are kept: last events and errors are short.
 const MOST: usize = 4 * 1024;
 
-/// Keeps the last event of a stream, however the stream is cut.
+/// Keeps the last event of a stream, however the stream is cut into pieces.
 #[derive(Debug)]
 pub(crate) struct LastEvent {
     scanner: EventScanner,
-    /// Whether the last line has come to its end.
+    /// Whether the last line has ended.
     is_line_whole: bool,
     name: String,
     data: Vec<u8>,
@@ -25,14 +25,14 @@ impl Default for LastEvent {
 }
 
 impl LastEvent {
-    /// Takes in what was passed on.
+    /// Reads a piece that was passed on.
     pub(crate) fn feed(&mut self, piece: &[u8]) {
         let Self { scanner, is_line_whole, name, data } = self;
         scanner.feed(piece, |scanned, _| keep(scanned, name, data));
         *is_line_whole = piece.last().map_or(*is_line_whole, |byte| b"\r\n".contains(byte));
     }
 
-    /// Nothing more is passed on. An event that lacks only its blank line counts.
+    /// Notes that the stream has ended. An event that lacks only its blank line counts.
     pub(crate) fn finish(&mut self) {
         let Self { scanner, is_line_whole, name, data } = self;
         if *is_line_whole {
@@ -45,12 +45,12 @@ impl LastEvent {
         provider.is_end(&self.event())
     }
 
-    /// Whether it tells of an error: the provider's, or that the stream has stopped.
+    /// Whether it is an error: of the provider, or because the stream has stopped.
     pub(crate) fn is_error(&self, provider: &dyn Provider) -> bool {
         provider.is_error(&self.event())
     }
 
-    /// Without a name and data before the first.
+    /// Empty before the first event.
     fn event(&self) -> StreamEvent<'_> {
         StreamEvent::new(&self.name, &self.data)
     }
@@ -65,7 +65,7 @@ fn keep(scanned: Scanned<'_>, name: &mut String, data: &mut Vec<u8>) {
     name.clear();
     name.push_str(new_name);
     data.clear();
-    // What goes beyond is left out: it is no event that is looked for.
+    // The rest of a longer event is left out, because such an event is not looked for.
     data.extend_from_slice(&new_data[..new_data.len().min(MOST)]);
 }
 
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_event_tells_whether_an_answer_is_over_however_it_is_cut() {
+    fn the_last_event_shows_whether_an_answer_is_complete_however_it_is_cut() {
         let long = format!("event: response.completed\ndata: {}\n\n", "x".repeat(3 * MOST));
         for (text, is_end, is_error) in [
             ("data: {}\n\ndata: [DONE]\n\n", true, false),

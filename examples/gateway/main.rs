@@ -1,5 +1,5 @@
-//! One endpoint in front of many API keys: an axum server that spreads requests over accounts,
-//! fails over unseen, and lets requests wait for quota instead of refusing them.
+//! One endpoint in front of many API keys: an axum server that spreads requests over accounts, hides failures
+//! by trying other keys, and lets requests wait for quota instead of refusing them.
 //!
 //! ```text
 //! cargo run --release --example gateway                            # a sandbox to try
@@ -10,11 +10,11 @@
 //! | path | goes to |
 //! | --- | --- |
 //! | `/v1/...` | the first pool whose `models` match the body's `model`, OpenAI-compatible |
-//! | `/{pool}/...` | that pool's provider, as it comes |
-//! | `/-/health`, `/-/status`, `/-/usage` | the gateway itself, and what was used |
+//! | `/{pool}/...` | the API of that pool's provider, unchanged |
+//! | `/-/health`, `/-/status`, `/-/usage` | the gateway itself: health, state and usage |
 //! | `POST /-/keys/{pool}/{key}/disable` | the gateway itself; also `enable` and `revive` |
 //!
-//! A request's way: [`access`] (its line in the log) -> [`guard`] (who may call) -> [`routes`] (which
+//! The way of a request: [`access`] (its line in the log) -> [`guard`] (who may call) -> [`routes`] (which
 //! pool) -> [`forward`] (headers) -> [`pool`] (the stack of this crate) -> [`upstream`] (the provider).
 
 pub(crate) mod access;
@@ -62,7 +62,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// All of it, with the arguments behind the program's name.
+/// Runs the gateway with the arguments after the name of the program.
 pub(crate) async fn run(args: impl IntoIterator<Item = String>) -> Result<(), Problems> {
     let args = Args::read(args).map_err(|problem| Problems(vec![problem]))?;
     if args.help {
@@ -84,20 +84,21 @@ pub(crate) async fn run(args: impl IntoIterator<Item = String>) -> Result<(), Pr
         config.pools.push(pool);
         upstream
     } else {
-        Upstream::providers().map_err(problem("reading this machine's certificates"))?
+        Upstream::providers().map_err(problem("cannot read the certificates of this machine"))?
     };
     let listen = config.listen;
     let gateway = Arc::new(Gateway::new(config, &upstream)?);
     for pool in gateway.pools() {
-        tokio::spawn(events::tell(pool.keys.clone()));
+        tokio::spawn(events::write(pool.keys.clone()));
     }
     if let Some((file, prices)) = gateway.usage().prices() {
         tokio::spawn(usage::prices::watch(file, prices));
     }
     tokio::spawn(file.follow(Arc::clone(&gateway)));
     let listener =
-        TcpListener::bind(listen).await.map_err(problem(&format!("listening on {listen}")))?;
-    let address = listener.local_addr().map_err(problem("listening"))?;
+        TcpListener::bind(listen).await.map_err(problem(&format!("cannot listen on {listen}")))?;
+    let address =
+        listener.local_addr().map_err(problem("cannot read the address of the socket"))?;
     say(format_args!("listening on http://{address}\n"));
     if let Some(kept) = gateway.usage().kept() {
         say(format_args!("{kept}\n"));
@@ -109,7 +110,7 @@ pub(crate) async fn run(args: impl IntoIterator<Item = String>) -> Result<(), Pr
     Ok(())
 }
 
-/// To standard output. That nobody reads it is no reason to stop.
+/// Writes to standard output. A closed output is no reason to stop.
 fn say(text: fmt::Arguments<'_>) {
     let _ = std::io::stdout().write_fmt(text);
 }

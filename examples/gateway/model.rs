@@ -1,4 +1,4 @@
-//! Which model a request of the unified endpoint is for.
+//! Finds the model of a request to the unified endpoint.
 
 use axum::{
     body::{Body, Bytes, HttpBody},
@@ -9,17 +9,17 @@ use serde::Deserialize;
 
 use super::reply;
 
-/// The largest body that is read whole to find the model in it.
+/// The largest body that is read to find the model in it.
 const LARGEST_BODY: usize = 32 << 20;
 
-/// The part of a body that decides where it goes.
+/// The part of a body that decides the pool.
 #[derive(Deserialize)]
 struct Named {
     model: Option<String>,
 }
 
-/// Reads the model, and gives back the body as it was. Without a model (a listing, an upload) any
-/// pool may be asked.
+/// Reads the model, and gives back the body as it was. A request without a model (a list, an upload) can go
+/// to any pool.
 pub(crate) async fn read_model(
     head: &Parts,
     body: Body,
@@ -37,7 +37,7 @@ pub(crate) async fn read_model(
     match serde_json::from_slice::<Named>(&bytes) {
         Ok(Named { model }) => Ok((model, Body::from(bytes))),
         Err(error) => {
-            // The message may quote the body, so its place alone is told.
+            // The message may quote the body, so only its position is shown.
             let (line, column) = (error.line(), error.column());
             let message =
                 format!("the body is not JSON with a model: line {line}, column {column}");
@@ -58,7 +58,7 @@ async fn read_whole(body: Body) -> Result<Bytes, Response<Body>> {
     })
 }
 
-/// Forms carry files, and go through as they come.
+/// Forms contain files, and are passed on as they come.
 fn is_form(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE);
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"multipart/"))

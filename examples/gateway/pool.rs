@@ -1,4 +1,4 @@
-//! One provider of the configuration, with its keys, ready to be called.
+//! A pool of the configuration with its stack of middleware.
 
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ use super::{
     usage::Opened,
 };
 
-/// The whole stack: body kept for repetition, retry, rotation, and the way to the provider; with a clock
-/// above and below the rotation.
+/// The whole stack: buffered body, retry, rotation, and the client; with a timer above and below the
+/// rotation.
 type Stack =
     <ReplayBodyLayer as Layer<Retry<QuotaAwareRetry, Timed<KeyRotation<Caller>>>>>::Service;
 type Caller = MapRequest<Upstream, fn(Request<ReplayBody>) -> Request<ReplayBody>>;
@@ -45,7 +45,7 @@ impl Pool {
         upstream: Upstream,
     ) -> Result<Self, BuildError> {
         let PoolConfig { name, dialect, base, models, max_wait, queue, .. } = config;
-        let PoolConfig { admission, budgets, streams, rules, accounts, .. } = config;
+        let PoolConfig { admission, budgets, streams, ask_usage, rules, accounts, .. } = config;
         let keys = dialect.pool(&base.origin()).name(&name).max_wait(max_wait).max_queued(queue);
         let keys = budgets.into_iter().fold(admit(keys, admission), limit_tag);
         let keys =
@@ -59,7 +59,7 @@ impl Pool {
             .layer(ReplayBodyLayer::new())
             .retry(QuotaAwareRetry::new(&keys))
             .layer_fn(Timed::new)
-            .layer(rotation(&keys, streams).ask_usage(opened.asks()))
+            .layer(rotation(&keys, streams).ask_usage(ask_usage.unwrap_or(opened.asks())))
             .service(caller);
         let models = models.iter().map(|pattern| WildMatch::new(pattern)).collect();
         Ok(Self { name: name.into(), dialect, base, keys, models, stack })

@@ -1,8 +1,7 @@
-//! Reading the configuration again while requests are under way: when its file has changed, and on
-//! SIGHUP.
+//! Reads the configuration again while the gateway serves: when the file has changed, and on SIGHUP.
 //!
-//! Keys, accounts, limits, weights and tokens take effect at once, all together or not at all. What
-//! cannot be changed is told, and waits for a restart.
+//! Keys, accounts, limits, weights and tokens take effect at once, all together or not at all. Other changes
+//! are logged, and need a restart.
 
 use std::{
     fs,
@@ -18,28 +17,28 @@ use super::{
     routes::Gateway,
 };
 
-/// How often the file is looked at. It is read once it has not changed from one look to the next:
-/// until then somebody is writing it.
+/// How often the file is checked. It is read when it has not changed between two checks, so that it is not
+/// read while it is being written.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The file of the configuration, as it was when it was read.
+/// The file of the configuration, as it was when it was last read.
 #[derive(Debug)]
 pub(crate) struct Followed {
     args: Args,
     used: Option<Seen>,
 }
 
-/// What tells that a file is another than before.
+/// What shows that a file has changed.
 type Seen = (SystemTime, u64);
 
 impl Followed {
-    /// To be made before the file is read.
+    /// Create this before the file is read.
     pub(crate) fn new(args: Args) -> Self {
         let used = args.config.as_deref().and_then(seen);
         Self { args, used }
     }
 
-    /// Reads the configuration again whenever there is reason to, for as long as the process lives.
+    /// Reads the configuration again after each change or SIGHUP, as long as the process lives.
     pub(crate) async fn follow(mut self, gateway: Arc<Gateway>) {
         let Some(path) = self.args.config.clone() else { return };
         let mut hangup = Hangup::new();
@@ -73,16 +72,20 @@ fn read_again(gateway: &Gateway, args: &Args, path: &Path) {
     match Config::load(args, &around).and_then(|config| gateway.reload(config)) {
         Ok(later) => {
             log(format_args!("{name} was read again"));
-            later.iter().for_each(|what| log(format_args!("{name}: {what}: restart to use it")));
+            later.iter().for_each(|what| {
+                log(format_args!("{name}: {what}; restart the gateway to apply this"))
+            });
         }
         Err(Problems(problems)) => {
             problems.iter().for_each(|problem| log(format_args!("{problem}")));
-            log(format_args!("{name} was read again and is not used: nothing has changed"));
+            log(format_args!(
+                "{name} was read again and is invalid; the old configuration stays in use"
+            ));
         }
     }
 }
 
-/// What cannot change without a restart, as it was when the gateway began.
+/// The settings that need a restart, as they were at the start of the gateway.
 #[derive(Debug)]
 pub(crate) struct Fixed {
     listen: String,
@@ -101,16 +104,16 @@ impl Fixed {
         }
     }
 
-    /// What another configuration would change of it, in words.
+    /// The differences of another configuration, in words.
     pub(crate) fn differs(&self, new: &Self) -> Vec<String> {
         let mut differs = Vec::new();
         if self.listen != new.listen {
-            differs.push(format!("listen is {} now", new.listen));
+            differs.push(format!("listen is now {}", new.listen));
         }
         for (name, weight) in &new.tenants {
             let old = self.tenants.iter().find(|(old, _)| old == name);
             if old.map_or(1, |(_, old)| *old) != *weight {
-                differs.push(format!("tenant {name:?}: weight is {weight} now"));
+                differs.push(format!("tenant {name:?}: weight is now {weight}"));
             }
         }
         for (name, fields) in &new.pools {
@@ -129,9 +132,10 @@ impl Fixed {
     }
 }
 
-/// All of a pool but its accounts; none of it is secret.
+/// All fields of a pool except its accounts. None of them is secret.
 fn fields(pool: &PoolConfig) -> Vec<(&'static str, String)> {
-    let PoolConfig { dialect, base, models, max_wait, queue, admission, streams, rules, .. } = pool;
+    let PoolConfig { dialect, base, models, max_wait, queue, admission, streams, .. } = pool;
+    let PoolConfig { ask_usage, rules, .. } = pool;
     vec![
         ("provider", format!("{dialect:?}")),
         ("base_url", format!("{base:?}")),
@@ -140,11 +144,12 @@ fn fields(pool: &PoolConfig) -> Vec<(&'static str, String)> {
         ("queue", format!("{queue:?}")),
         ("strategy, learn, start or shadow", format!("{admission:?}")),
         ("hold_back, first_token or idle", format!("{streams:?}")),
+        ("ask_usage", format!("{ask_usage:?}")),
         ("rule", format!("{rules:?}")),
     ]
 }
 
-/// The signal that asks for it, where there is such a thing.
+/// SIGHUP, on systems that have it.
 struct Hangup {
     #[cfg(unix)]
     signal: Option<tokio::signal::unix::Signal>,

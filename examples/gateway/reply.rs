@@ -7,13 +7,12 @@ use axum::{
 
 use super::{access::Remark, guard::Denied};
 
-/// Whether an SDK is to try again, and that it is not the provider who refuses: as on the pools' own
-/// refusals.
+/// These headers say whether an SDK should try again, and that the answer is not from the provider. Refusals
+/// of the pools have them too.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const REFUSED: HeaderName = HeaderName::from_static("x-key-pool-refused");
 
-/// An answer that says what is wrong, and what to do. The same request would be told the same, unless it
-/// was the provider who was not reached.
+/// An error answer. The same request would fail again, except if the provider could not be reached.
 pub(crate) fn error(status: StatusCode, code: &'static str, message: &str) -> Response<Body> {
     let kind = if status.is_server_error() { "server_error" } else { "invalid_request_error" };
     let error = serde_json::json!({
@@ -28,9 +27,9 @@ pub(crate) fn error(status: StatusCode, code: &'static str, message: &str) -> Re
     response
 }
 
-/// The caller has broken off the body that it sends.
+/// The answer to a request whose caller broke off the body.
 pub(crate) fn broken_off() -> Response<Body> {
-    let message = "the body of the request broke off; send it whole";
+    let message = "the body of the request broke off; send the request again with its whole body";
     error(StatusCode::BAD_REQUEST, "body_broken_off", message)
 }
 
@@ -45,8 +44,7 @@ pub(crate) fn json(status: StatusCode, text: String) -> Response<Body> {
 pub(crate) fn denied(denied: Denied) -> Response<Body> {
     match denied {
         Denied::Token => {
-            let message =
-                "wrong or missing token: send a client token where your SDK sends its API key";
+            let message = "the token is wrong or missing; send a client token where your SDK sends its API key";
             let mut response = error(StatusCode::UNAUTHORIZED, "invalid_api_key", message);
             let scheme = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
@@ -55,12 +53,12 @@ pub(crate) fn denied(denied: Denied) -> Response<Body> {
         Denied::Foreign => error(
             StatusCode::FORBIDDEN,
             "foreign_site",
-            "without client tokens the gateway answers this machine only: call it as 127.0.0.1 or localhost",
+            "without client tokens the gateway answers only this machine; call it as 127.0.0.1 or localhost",
         ),
         Denied::CrossSite => error(
             StatusCode::FORBIDDEN,
             "foreign_site",
-            "a web page of another site must not do this",
+            "a web page of another site must not do this; call the gateway from a program",
         ),
         Denied::Off => {
             error(StatusCode::NOT_FOUND, "not_found", "set an admin token to use this page")
@@ -69,11 +67,11 @@ pub(crate) fn denied(denied: Denied) -> Response<Body> {
 }
 
 pub(crate) fn unknown_model(model: &str, patterns: &str) -> Response<Body> {
-    let message = format!("no pool serves the model {model:?}; there are {patterns}");
+    let message = format!("no pool serves the model {model:?}; the pools serve {patterns}");
     error(StatusCode::NOT_FOUND, "model_not_found", &message)
 }
 
 pub(crate) fn unknown_pool(name: &str, pools: &str) -> Response<Body> {
-    let message = format!("there is no pool {name:?}; there are /v1/... and {pools}");
+    let message = format!("there is no pool {name:?}; the paths are /v1/... and {pools}");
     error(StatusCode::NOT_FOUND, "pool_not_found", &message)
 }

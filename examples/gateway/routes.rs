@@ -1,4 +1,4 @@
-//! The routes: `/v1/...` by model, `/{pool}/...` as it comes, and `/-/...` about the gateway itself.
+//! The routes: `/v1/...` by model, `/{pool}/...` unchanged to a provider, and `/-/...` of the gateway itself.
 
 use std::{
     net::SocketAddr,
@@ -61,11 +61,10 @@ impl Gateway {
         Ok(Self { guard, pools, usage, listen, fixed })
     }
 
-    /// Takes another configuration into use, all of it or nothing, and says what of it waits for a
-    /// restart.
+    /// Applies another configuration as a whole, or nothing of it. Returns the changes that need a restart.
     pub(crate) fn reload(&self, mut config: Config) -> Result<Vec<String>, Problems> {
         let later = self.fixed.differs(&Fixed::new(&config));
-        // It is reached from where it was when it began.
+        // The gateway still listens on its first address, so the tokens are checked for that address.
         config.listen = self.listen;
         let mut problems = config.check_reach().into_iter().collect::<Vec<_>>();
         let guard = Guard::new(&config);
@@ -115,7 +114,7 @@ impl Gateway {
             .with_state(self)
     }
 
-    /// What there is, for those who asked for something else.
+    /// The patterns and names of all pools, for error messages.
     fn models(&self) -> String {
         let pools = self.pools.iter().map(|pool| format!("{} ({})", pool.patterns(), pool.name));
         pools.collect::<Vec<_>>().join(", ")
@@ -129,7 +128,7 @@ impl Gateway {
 
 pub(crate) type Shared = State<Arc<Gateway>>;
 
-/// That the process answers, and no more: a dead key is no reason to restart it.
+/// Says only that the process answers. A dead key is no reason to restart the process.
 async fn health() -> Response<Body> {
     reply::json(StatusCode::OK, r#"{"status":"ok"}"#.to_owned())
 }
@@ -149,11 +148,15 @@ async fn status(State(gateway): Shared, request: Request<Body>) -> Response<Body
     let pools = gateway.pools.iter().map(|pool| pool.keys.snapshot()).collect();
     match serde_json::to_string_pretty(&Status { pools, usage: gateway.usage.status() }) {
         Ok(text) => reply::json(StatusCode::OK, text),
-        Err(_) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, "status", "no status"),
+        Err(_) => reply::error(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "status",
+            "the state of the pools cannot be written as JSON",
+        ),
     }
 }
 
-/// What was used and what it cost.
+/// The usage and its cost.
 async fn usage(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
     let (head, _) = request.into_parts();
     match gateway.guard().admit_admin(&head) {

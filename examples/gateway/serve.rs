@@ -14,12 +14,12 @@ use super::access::log;
 
 /// How long a connection may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long answers that have begun may go on once the server stops.
+/// How long answers that have begun may continue after the server is asked to stop.
 const GRACE: Duration = Duration::from_secs(30);
-/// How long to leave alone an address that gave an error, such as too many open files.
+/// The pause after an error of accept, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `stop` is done, then lets answers that have begun end.
+/// Serves until `stop` is ready. Then answers that have begun may end.
 pub(crate) async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>) {
     let connections = GracefulShutdown::new();
     let mut server = auto::Builder::new(TokioExecutor::new());
@@ -34,17 +34,20 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, stop: impl Future<
         };
         let connection = server.serve_connection(TokioIo::new(stream), service.clone());
         let connection = connections.watch(connection.into_owned());
-        // A connection that breaks has told its requests by itself.
+        // An error of a connection needs no log line: its requests have lines of their own.
         tokio::spawn(async move { drop(connection.await) });
     }
     drop(listener);
     let open = connections.count();
     if open > 0 {
-        log(format_args!("stopping: {open} open connections have {} s to end", GRACE.as_secs()));
+        log(format_args!(
+            "stopping; open connections: {open}, which have {} s to end",
+            GRACE.as_secs()
+        ));
     }
     tokio::select! {
         () = connections.shutdown() => {}
-        () = tokio::time::sleep(GRACE) => log(format_args!("stopped with answers unfinished")),
+        () = tokio::time::sleep(GRACE) => log(format_args!("stopped before all answers had ended")),
     }
 }
 
@@ -52,20 +55,20 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                // Events of a stream are small and must not wait for each other. Without this they
-                // are only slower.
+                // Events of a stream are small and must not wait for each other (TCP_NODELAY). A failure only
+                // makes them slower.
                 let _ = stream.set_nodelay(true);
                 return stream;
             }
             Err(error) => {
-                log(format_args!("accept: {error}"));
+                log(format_args!("cannot accept a connection: {error}"));
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-/// Done when the process is asked to stop: Ctrl-C, and SIGTERM where there is such a thing.
+/// Ready when the process is asked to stop: by Ctrl-C, or by SIGTERM on systems that have it.
 pub(crate) async fn asked_to_stop() {
     #[cfg(unix)]
     {

@@ -1,8 +1,8 @@
-//! How the time of a request is spent: in line for keys, in calls, and in pauses between attempts.
+//! Measures the time of a request: in the queue, in calls, and in pauses between attempts.
 //!
-//! The library tells how long an attempt that was made waited. An attempt that came to nothing, in line or
-//! because its caller hung up, and the pauses of the retry are seen from outside alone: a layer between
-//! the two tells when attempts begin and end, and another below them when one is sent.
+//! The library reports how long each attempt waited. It does not report attempts that failed in the queue or
+//! whose caller hung up, nor the pauses of the retry policy. So one layer above the rotation notes when
+//! attempts start and end, and another layer below it notes when a request is sent.
 
 use std::{
     pin::Pin,
@@ -23,20 +23,20 @@ pub(crate) struct Times(Arc<Mutex<Clock>>);
 #[derive(Debug, Default)]
 struct Clock {
     spent: Spent,
-    /// What is under way, and since when.
+    /// The current phase, and its start.
     running: Option<(Part, Instant)>,
 }
 
-/// How much was spent so far.
+/// The time that was spent so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Spent {
-    /// In line for keys, by all attempts.
+    /// In the queue for keys, over all attempts.
     pub(crate) line: Duration,
     /// From sending to the head of the answer, and as much of its body as was read to judge it.
     pub(crate) calls: Duration,
     /// Between attempts.
     pub(crate) pauses: Duration,
-    /// How many calls were made.
+    /// The number of calls.
     pub(crate) made: u32,
 }
 
@@ -48,14 +48,14 @@ enum Part {
 }
 
 impl Times {
-    /// The answer is there: what has come since the last attempt was no pause before another one.
+    /// Notes that the answer has come. The time since the last attempt was no pause before another attempt.
     pub(crate) fn answered(&self) {
         let mut clock = self.clock();
         clock.running.take_if(|(part, _)| matches!(part, Part::Pause));
         clock.turn(None);
     }
 
-    /// Nobody waits for the answer any more.
+    /// Notes that the caller has hung up.
     pub(crate) fn given_up(&self) {
         self.clock().turn(None);
     }
@@ -145,7 +145,7 @@ impl<F: Future> Future for TimedFuture<F> {
     }
 }
 
-/// An attempt, until it is dropped. What comes then is a pause, unless the request is over.
+/// An attempt, until it is dropped. After that comes a pause, unless the request is over.
 struct Attempt(Times);
 
 impl Attempt {
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_comes_after_the_last_attempt_is_no_pause() {
+    async fn time_after_the_last_attempt_is_no_pause() {
         let (times, millis) = (Times::default(), Duration::from_millis);
         for (line, call, after) in [(1, 20, 300), (4_000, 50, 600_000)] {
             let attempt = Attempt::begin(times.clone());

@@ -1,5 +1,5 @@
-//! Where requests go: to the providers over TLS, or to the sandbox. One type, so that one stack fits
-//! both. In tests it may also be a service of the test's own.
+//! The client of the gateway: to providers over TLS, or to the sandbox. It is one type, so that one stack
+//! fits both. Tests can use a service of their own.
 
 use std::{
     error::Error,
@@ -30,7 +30,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A tower service over requests whose bodies can be sent again.
+/// A Tower service for requests whose bodies can be sent again.
 #[derive(Clone, Debug)]
 pub(crate) enum Upstream {
     Providers(Arc<Client<HttpsConnector<HttpConnector>, ReplayBody>>),
@@ -47,7 +47,7 @@ pub(crate) type FakeService =
 impl Upstream {
     /// A pooling client for HTTP/1.1 and HTTP/2 that trusts the certificates of this machine.
     ///
-    /// It follows no redirect: a key must not go where a response sends it.
+    /// It follows no redirects, because a response must not decide where a key is sent.
     pub(crate) fn providers() -> io::Result<Self> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -74,7 +74,7 @@ impl tower::Service<Request<ReplayBody>> for Upstream {
     type Error = UpstreamError;
     type Future = UpstreamFuture;
 
-    /// Neither is ever busy: the client queues inside, and waiting for quota happens before.
+    /// It is always ready: the client has its own queue, and waiting for quota happens before.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), UpstreamError>> {
         Poll::Ready(Ok(()))
     }
@@ -158,7 +158,7 @@ impl HttpBody for UpstreamBody {
     }
 }
 
-/// No answer, or only a part of it. Says why, but never which address: that may hold a query.
+/// An error of a call. It says why, but never shows the address, because that may contain a query.
 #[derive(Debug)]
 pub(crate) enum UpstreamError {
     Call(legacy::Error),
@@ -174,7 +174,7 @@ impl fmt::Display for UpstreamError {
             Self::Sandbox(error) => error,
         };
         write!(f, "{error}")?;
-        // What these say of themselves ("client error (Connect)") is of little use without the cause.
+        // The text of these errors ("client error (Connect)") is of little use without the cause.
         while let Some(source) = error.source() {
             write!(f, ": {source}")?;
             error = source;

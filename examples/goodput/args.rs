@@ -1,4 +1,4 @@
-//! What the command line says.
+//! The command line.
 
 const HELP: &str = "goodput [--short] [--seed N] [--only TEXT]
 
@@ -13,7 +13,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Fails with what to tell.
+    /// Reads the arguments. The error is a text for the user.
     pub(crate) fn read(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut read = Self { short: false, seed: 7, only: String::new() };
         while let Some(arg) = args.next() {
@@ -25,7 +25,7 @@ impl Args {
                 }
                 "--only" => read.only = args.next().ok_or("--only needs a text")?,
                 "--help" | "-h" => return Err(HELP.to_owned()),
-                other => return Err(format!("unknown argument {other}\n\n{HELP}")),
+                other => return Err(format!("the argument {other} is unknown\n\n{HELP}")),
             }
         }
         Ok(read)

@@ -1,4 +1,4 @@
-//! One run: callers come, ask a client, and wait as long as they can.
+//! One run: callers start, send a request with a client, and wait as long as they can.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,29 +14,29 @@ use crate::{
     world::{LONGEST_ANSWER, World},
 };
 
-/// What became of all callers, and what the provider saw.
+/// The results of all callers, and the counts of the provider.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
     pub(crate) ends: Vec<End>,
     pub(crate) refused: u64,
-    /// What the provider accepted of each account while callers came.
+    /// The accepted requests of each account while callers started.
     pub(crate) accepted: Vec<u64>,
 }
 
-/// What became of one caller.
+/// The result of one caller.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
-    /// After the last call for it had left so long after its caller came.
+    /// The answer came. Its call departed this long after the start of the caller.
     Answered {
         waited: Duration,
     },
-    Told,
+    Deferred,
     Failed,
     GaveUp,
 }
 
 pub(crate) fn run(scenario: &Scenario, jobs: &[Job], kind: Kind, seed: u64) -> Run {
-    // For the pauses of the stack.
+    // The seed of the pauses of the stack.
     fastrand::seed(seed);
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.unwrap_or_else(|problem| panic!("{problem}"));
@@ -70,7 +70,7 @@ pub(crate) fn run(scenario: &Scenario, jobs: &[Job], kind: Kind, seed: u64) -> R
                 callers(scenario, &world, jobs, Governed::new(scenario, uplink, seed)).await
             }
         };
-        // Answers that nobody waits for are on their way still.
+        // Answers of callers that gave up may still come.
         sleep(LONGEST_ANSWER).await;
         let refused = world.sandbox.stats().total().rate_limited;
         Run { ends, refused, accepted: uplink.accepted() }
@@ -106,7 +106,7 @@ pub(crate) async fn caller(client: Arc<impl Client>, job: Job, patience: Option<
     };
     match reply {
         Ok(Reply::Answered) => End::Answered { waited: job.sent.get().saturating_sub(job.at) },
-        Ok(Reply::Told) => End::Told,
+        Ok(Reply::Deferred) => End::Deferred,
         Ok(Reply::Failed) => End::Failed,
         Err(_) => End::GaveUp,
     }

@@ -1,4 +1,4 @@
-//! What a run comes to.
+//! The figures of a run.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use crate::{
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figures {
-    /// What the provider accepted while callers came, of what its limits allow in that time.
+    /// The accepted share of what the limits allow while callers start.
     pub(crate) goodput: f64,
-    /// The same, of which callers still waited for the answer.
+    /// The same share, only of answers that callers still waited for.
     pub(crate) useful: f64,
     pub(crate) refused: u64,
     pub(crate) errors: usize,
-    pub(crate) told: usize,
+    pub(crate) deferred: usize,
     pub(crate) gave_up: usize,
-    /// Answers in time, of the callers.
+    /// The share of callers with an answer in time.
     pub(crate) answered: f64,
     pub(crate) jain: f64,
-    /// From a caller's coming to the departure of the call that was answered.
+    /// From the start of a caller to the departure of the call that was answered.
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
 }
@@ -47,7 +47,7 @@ impl Figures {
             useful: useful.map(|(job, _)| job.amount).sum::<u64>() as f64 / sum,
             refused: run.refused,
             errors: count(|end| matches!(end, End::Failed)),
-            told: count(|end| matches!(end, End::Told)),
+            deferred: count(|end| matches!(end, End::Deferred)),
             gave_up: count(|end| matches!(end, End::GaveUp)),
             answered: waits.len() as f64 / jobs.len().max(1) as f64,
             jain: jain(&shares.collect::<Vec<_>>()),
@@ -56,21 +56,21 @@ impl Figures {
         }
     }
 
-    /// How much longer than the ideal the longest waits are; a millisecond is how exact timers are.
+    /// How much longer than the ideal the longest waits are. Timers have a resolution of a millisecond.
     pub(crate) fn beyond(&self, ideal: &Self) -> f64 {
         let exact = 0.001;
         (self.p99.as_secs_f64() + exact) / (ideal.p99.as_secs_f64() + exact)
     }
 }
 
-/// 1 when all shares are equal.
+/// Jain's fairness index: 1 if all shares are equal.
 fn jain(shares: &[f64]) -> f64 {
     let sum: f64 = shares.iter().sum();
     let squares: f64 = shares.iter().map(|share| share * share).sum();
     if squares > 0.0 { sum * sum / (shares.len() as f64 * squares) } else { 0.0 }
 }
 
-/// The nearest rank.
+/// The percentile by the nearest-rank method.
 pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()

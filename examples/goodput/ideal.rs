@@ -1,5 +1,5 @@
-//! The best that one line can do: first come, first served, by somebody who knows every limit, every
-//! demand and every outage, and for whom departure is arrival. Computed, not run.
+//! The best possible result of one queue, first come, first served: with perfect knowledge of limits, demands
+//! and outages, and without travel times. It is computed, not simulated.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub(crate) fn run(scenario: &Scenario, jobs: &[Job]) -> Run {
         let sent = by_room(&accounts[best]).0;
         let patience = scenario.patience.map(|patience| patience - LONGEST_ANSWER);
         if !sent.is_finite() || patience.is_some_and(|most| sent - at > most.as_secs_f64()) {
-            run.ends.push(End::Told);
+            run.ends.push(End::Deferred);
             continue;
         }
         head = sent;
@@ -40,7 +40,7 @@ pub(crate) fn run(scenario: &Scenario, jobs: &[Job]) -> Run {
     run
 }
 
-/// What is left of one account's limit, in seconds since the first caller.
+/// The state of the limit of one account. Times are in seconds since the first caller.
 struct Allowance {
     amount: f64,
     period: f64,
@@ -49,9 +49,9 @@ struct Allowance {
 }
 
 enum Level {
-    /// Full again at some time; so much is saved up then.
+    /// A token bucket: the time when it is full again, and its capacity.
     Bucket { full: f64, burst: f64 },
-    /// So much was used in the window that ends then.
+    /// A fixed window: its use and its end.
     Fixed { used: f64, ends: f64 },
 }
 
@@ -74,7 +74,7 @@ impl Allowance {
         Self { amount: limit.amount() as f64, period, level, outage }
     }
 
-    /// When an amount fits, from now on.
+    /// The earliest time at which an amount fits.
     fn room(&self, now: f64, amount: f64) -> f64 {
         let room = match self.level {
             Level::Bucket { full, burst } => {
@@ -90,8 +90,7 @@ impl Allowance {
         }
     }
 
-    /// Since when, or from when on, some of it is lost if nobody takes any: the sooner, the better to
-    /// take.
+    /// The time from which unused capacity is lost. The account with the earliest time is used first.
     fn spoils(&self, now: f64) -> f64 {
         match self.level {
             Level::Bucket { full, .. } => full,

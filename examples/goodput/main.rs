@@ -1,5 +1,5 @@
-//! How much of the quota becomes answers: the pool beside hand-made clients and beside the best that
-//! is possible, in front of providers that enforce their limits exactly.
+//! How much of the quota becomes answers. It compares the pool with hand-made clients and with the best
+//! possible result, in front of providers that enforce their limits exactly.
 //!
 //! ```text
 //! cargo run --release --example goodput                 # all rows, minutes
@@ -10,15 +10,15 @@
 //! All time is virtual (a paused tokio clock) and all randomness has a seed: the same arguments print
 //! the same bytes, on any machine.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! | --- | --- |
-//! | [`scenario`], [`scenarios`] | what is simulated, and the list of it |
-//! | [`workload`] | who calls when, and for how much |
-//! | [`world`], [`uplink`] | the provider, the pool, and the way between them |
-//! | [`clients`] | the pool's clients, and what people write by hand |
-//! | [`day`] | a day in which many things go wrong, with clients and figures of its own |
-//! | [`ideal`] | one line with perfect knowledge, computed without a clock |
-//! | [`drive`], [`figures`], [`table`], [`targets`] | a run, what it comes to, and how it is told |
+//! | [`scenario`], [`scenarios`] | a simulated scenario, and the list of all |
+//! | [`workload`] | the callers, their times and their demands |
+//! | [`world`], [`uplink`] | the provider, the pool, and the network between them |
+//! | [`clients`] | the compared clients: with the pool, and hand-made ones |
+//! | [`day`] | a day with many faults, with its own clients and figures |
+//! | [`ideal`] | one queue with perfect knowledge, computed without a clock |
+//! | [`drive`], [`figures`], [`table`], [`targets`] | a run, its figures, how they are printed, and the targets |
 
 mod args;
 mod clients;
@@ -64,6 +64,6 @@ fn main() -> ExitCode {
     }
     let days = day::all(args.short).into_iter().filter(|day| day.name().contains(&args.only));
     let days: Vec<_> = days.flat_map(|day| day.rows(args.seed)).collect();
-    targets::tell(&rows, &days);
+    targets::print(&rows, &days);
     ExitCode::SUCCESS
 }

@@ -1,4 +1,4 @@
-//! What is simulated: accounts and their limits, who calls, and what goes wrong.
+//! A simulated scenario: accounts and their limits, callers, and faults.
 
 use std::{fmt, time::Duration};
 
@@ -6,30 +6,30 @@ use tower_key_rotation::Limit;
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3_600);
-/// Without summer time, so that a day has 24 hours whenever this is run.
+/// A time zone without summer time, so that each day has 24 hours.
 const ZONE: &str = "Asia/Kolkata";
 
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
-    /// The amount of each account's limit.
+    /// The amount of the limit of each account.
     pub(crate) accounts: Vec<u64>,
     pub(crate) metered: Metered,
     pub(crate) window: Window,
     pub(crate) known: Known,
     pub(crate) arrivals: Arrivals,
-    /// Offered, of the sum of the limits.
+    /// The offered load, as a share of the sum of the limits.
     pub(crate) load: f64,
-    /// After which callers give up. Without it they wait as long as it takes.
+    /// The time after which callers give up. Without it they never give up.
     pub(crate) patience: Option<Duration>,
     pub(crate) faults: Faults,
-    /// How long callers come.
+    /// The time during which callers start.
     pub(crate) time: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Metered {
     Requests,
-    /// Callers' estimates are wrong by a factor from the first to the second of these.
+    /// Estimates of callers are wrong by a random factor between these two.
     Tokens(f64, f64),
 }
 
@@ -40,26 +40,26 @@ pub(crate) enum Window {
     Bucket,
     /// A token bucket that holds one request.
     BucketOfOne,
-    /// Fixed minutes. The pool takes them to end so long after they do, until it is told.
+    /// Fixed minutes. The pool assumes that they end this long after their real end, until it learns better.
     Minutes(Duration),
-    /// Days of a time zone. Callers come so long after midnight.
+    /// Days of a time zone. Callers start this long after midnight.
     Days(Duration),
 }
 
-/// How the pool comes to know the limits.
+/// How the pool learns the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Known {
     Declared,
-    /// The provider tells in headers.
-    Told,
-    /// The provider only refuses, and does not say until when.
+    /// The provider reports limits in headers.
+    Reported,
+    /// The provider only refuses, without a time to wait.
     Refused,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrivals {
     Poisson,
-    /// Poisson while it is on, a third of the time: for about 20 s, then about 40 s nobody.
+    /// Poisson arrivals for about 20 s, then no arrivals for about 40 s, and so on.
     Bursty,
 }
 
@@ -91,7 +91,7 @@ impl Scenario {
         }
     }
 
-    /// The same, as the pool's user declares it.
+    /// The same limit, as the user of the pool declares it.
     pub(crate) fn declared(&self, account: usize) -> Limit {
         let limit = self.limit(account);
         match self.window {
@@ -113,17 +113,17 @@ impl Scenario {
         if matches!(self.window, Window::Days(_)) { ZONE } else { "UTC" }
     }
 
-    /// What is learnt is learnt in the first minute, which does not count.
+    /// Limits are learnt in the first minute, which is not measured.
     pub(crate) fn warm_up(&self) -> Duration {
         if self.known == Known::Declared { Duration::ZERO } else { MINUTE }
     }
 
-    /// From the provider's start to the first caller.
+    /// The time from the start of the provider to the first caller.
     pub(crate) fn before(&self) -> Duration {
         if let Window::Days(before) = self.window { before } else { Duration::ZERO }
     }
 
-    /// When an account goes out of use and when it is back, counted from the first caller.
+    /// When an account fails and when it is back, counted from the first caller.
     pub(crate) fn outage(&self, account: usize) -> Option<(Duration, Duration)> {
         let struck = (self.accounts.len() / 5).max(1);
         if account >= struck {
@@ -137,7 +137,7 @@ impl Scenario {
         }
     }
 
-    /// What an account's limit allows while callers come: what was saved up before, too.
+    /// What the limit of an account allows while callers start, including its saved burst.
     pub(crate) fn allowed(&self, account: usize) -> f64 {
         let limit = self.limit(account);
         let out = self
@@ -167,11 +167,11 @@ impl Scenario {
         }
     }
 
-    /// What all accounts together allow for each second.
+    /// What all accounts together allow per second.
     pub(crate) fn rate(&self) -> f64 {
         let amount: u64 = self.accounts.iter().sum();
         match self.window {
-            // The day that ends and the day that begins are offered to as one.
+            // The load is computed over the ending and the starting day together.
             Window::Days(_) => 2.0 * amount as f64 / self.time.as_secs_f64(),
             _ => amount as f64 / MINUTE.as_secs_f64(),
         }
@@ -205,8 +205,8 @@ impl fmt::Display for Scenario {
         }
         match self.known {
             Known::Declared => {}
-            Known::Told => f.write_str(", told in headers")?,
-            Known::Refused => f.write_str(", not told")?,
+            Known::Reported => f.write_str(", reported in headers")?,
+            Known::Refused => f.write_str(", not reported")?,
         }
         let arrivals = match self.arrivals {
             Arrivals::Poisson => "Poisson",

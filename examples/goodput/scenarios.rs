@@ -1,15 +1,15 @@
-//! The list of what is simulated.
+//! The list of scenarios.
 
 use std::time::Duration;
 
 use crate::scenario::{Arrivals, Faults, Known, Metered, Scenario, Window};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The pool takes minutes to end so long after they do.
+/// The pool assumes that minutes end this long after their real end.
 const UNKNOWN_EDGE: Duration = Duration::from_secs(23);
 const HOURS: u64 = 3_600;
 
-/// Everything, or of each kind one.
+/// All scenarios, or one of each kind.
 pub(crate) fn all(short: bool) -> Vec<Scenario> {
     let mut all = if short { brief() } else { whole() };
     if short {
@@ -17,7 +17,7 @@ pub(crate) fn all(short: bool) -> Vec<Scenario> {
             scenario.time = scenario.time.min(Duration::from_secs(300));
         }
     }
-    // Each for callers who wait, and for callers who give up.
+    // Each scenario for callers that wait, and for callers that give up.
     all.into_iter()
         .flat_map(|scenario| {
             let hasty = Scenario { patience: Some(PATIENCE), ..scenario.clone() };
@@ -35,7 +35,7 @@ fn brief() -> Vec<Scenario> {
         equal(10, 60).counted(Window::Minutes(Duration::ZERO)).at(2.0),
         tokens(3, 1.0, 1.0).at(2.0),
         equal(10, 60).with(Faults::Deaths).at(2.0),
-        equal(10, 60).known(Known::Told).at(2.0),
+        equal(10, 60).known(Known::Reported).at(2.0),
         equal(10, 60).known(Known::Refused).at(2.0),
     ]
 }
@@ -71,7 +71,7 @@ fn whole() -> Vec<Scenario> {
         all.push(equal(10, 60).with(Faults::Deaths).at(load));
         all.push(equal(10, 60).with(Faults::Cooldowns).at(load));
     }
-    for known in [Known::Told, Known::Refused] {
+    for known in [Known::Reported, Known::Refused] {
         for load in [0.5, 1.0, 2.0, 5.0] {
             all.push(equal(10, 60).known(known).at(load));
         }
@@ -85,7 +85,7 @@ fn whole() -> Vec<Scenario> {
     all
 }
 
-/// From eight in the evening to four in the morning: each day's allowance lasts for two hours.
+/// From eight in the evening to four in the morning: the amount of each day lasts for two hours.
 fn midnight() -> Scenario {
     let evening = Duration::from_secs(20 * HOURS);
     Scenario {

@@ -1,4 +1,4 @@
-//! What the pool is to reach, and whether it does.
+//! The targets of the pool, and whether they are met.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// Its limits and demands are known.
+    /// Limits and demands are known.
     fn is_known(&self) -> bool {
         let exact = matches!(self.scenario.metered, Metered::Requests | Metered::Tokens(1.0, 1.0));
         self.scenario.faults == Faults::None && exact && self.scenario.known == Known::Declared
@@ -31,7 +31,7 @@ impl Row {
         self.scenario.load == load
     }
 
-    /// Of the limits; where nobody comes for a while, of what the ideal makes of them.
+    /// A share of the limits, or of the result of the ideal if there are times without callers.
     fn of_possible(&self, figure: f64) -> f64 {
         match self.scenario.arrivals {
             Arrivals::Poisson => figure,
@@ -50,12 +50,12 @@ impl fmt::Display for Row {
     }
 }
 
-/// Something to be reached in some rows.
+/// A target for some rows.
 struct Target<R> {
     what: &'static str,
     rows: fn(&R) -> bool,
     figure: fn(&R) -> f64,
-    /// The least, or else the most.
+    /// The minimum, or otherwise the maximum.
     least: Option<f64>,
     most: Option<f64>,
 }
@@ -105,7 +105,7 @@ const TARGETS: &[Target<Row>] = &[
     },
     Target {
         what: "2x, limits learnt from headers: accepted after a minute, of the limits",
-        rows: |row| row.is_learnt(Known::Told),
+        rows: |row| row.is_learnt(Known::Reported),
         figure: |row| row.of_possible(row.figures.goodput),
         least: Some(0.97),
         most: None,
@@ -150,13 +150,13 @@ const OF_DAYS: &[Target<day::Row>] = &[
     },
 ];
 
-pub(crate) fn tell(rows: &[Row], days: &[day::Row]) {
+pub(crate) fn print(rows: &[Row], days: &[day::Row]) {
     for kind in [Kind::Pool, Kind::PoolDeadline] {
         println!();
         println!("targets: {}", kind.name());
         for target in TARGETS {
             let among = rows.iter().filter(|row| row.kind == kind && (target.rows)(row));
-            target.tell(&among.collect::<Vec<_>>());
+            target.print(&among.collect::<Vec<_>>());
         }
     }
     let days: Vec<_> = days.iter().filter(|row| row.kind == day::Kind::Pool).collect();
@@ -164,13 +164,13 @@ pub(crate) fn tell(rows: &[Row], days: &[day::Row]) {
         println!();
         println!("targets: pool, a day with faults");
         for target in OF_DAYS {
-            target.tell(&days);
+            target.print(&days);
         }
     }
 }
 
 impl<R: fmt::Display> Target<R> {
-    fn tell(&self, rows: &[&R]) {
+    fn print(&self, rows: &[&R]) {
         if rows.is_empty() {
             return;
         }

@@ -1,4 +1,4 @@
-//! The way to the provider: departure is not arrival.
+//! The network to the provider: requests take time to arrive.
 
 use std::{
     future::Future,
@@ -18,23 +18,23 @@ use tower_key_rotation::sandbox::{Sandbox, SandboxBody, SandboxError};
 
 use crate::workload::{Job, Operation, Sent, What};
 
-/// How long a request travels, in milliseconds.
+/// The travel time of a request, in milliseconds.
 const TRAVEL: Range<u64> = 10..51;
 pub(crate) const LONGEST_TRAVEL: Duration = Duration::from_millis(50);
 
 const CHAT: &str = "https://api.openai.com/v1/chat/completions";
 const RESPONSES: &str = "https://api.openai.com/v1/responses";
 
-/// Where callers who are at fault name an organisation, and which.
+/// The header in which faulty requests name an organisation, and its name.
 pub(crate) const ORGANIZATION: &str = "openai-organization";
 pub(crate) const NO_SUCH_ORGANIZATION: &str = "org-typo";
 
-/// A sandbox at some distance. It notes when each request leaves, and what was accepted.
+/// A sandbox with travel times. It records when each request departs, and what was accepted.
 #[derive(Clone, Debug)]
 pub(crate) struct Uplink {
     sandbox: Sandbox,
     start: Instant,
-    /// When what arrives is noted.
+    /// The time in which arrivals are recorded.
     noted: Range<Instant>,
     kinds: usize,
     notes: Arc<Mutex<Notes>>,
@@ -43,11 +43,11 @@ pub(crate) struct Uplink {
 #[derive(Debug)]
 struct Notes {
     rng: fastrand::Rng,
-    /// Of each account, and there of each kind of request.
+    /// By account, and then by kind of request.
     accepted: Vec<u64>,
 }
 
-/// What is noted of a request that is accepted: how much it takes of the limits, and its kind.
+/// The record of an accepted request: its use of the limits, and its kind.
 #[derive(Clone, Copy, Debug)]
 struct Note {
     amount: u64,
@@ -55,8 +55,7 @@ struct Note {
 }
 
 impl Uplink {
-    /// From now on. So many kinds of requests to so many accounts are told apart, of what arrives in
-    /// that time.
+    /// Starts the clock now. Arrivals in this time are counted by account and by kind of request.
     pub(crate) fn new(
         sandbox: &Sandbox,
         accounts: usize,
@@ -71,7 +70,7 @@ impl Uplink {
         Self { sandbox: sandbox.clone(), start, noted, kinds, notes: Arc::new(Mutex::new(notes)) }
     }
 
-    /// What was accepted of each account, and there of each kind of request, of all that was noted.
+    /// The recorded accepted requests, by account and by kind.
     pub(crate) fn accepted(&self) -> Vec<u64> {
         self.with(|notes| notes.accepted.clone())
     }
@@ -81,13 +80,13 @@ impl Uplink {
     }
 }
 
-/// The secret of an account's only key.
+/// The secret of the only key of an account.
 pub(crate) fn secret(account: usize) -> String {
     format!("sk-sandbox-{account}")
 }
 
-/// The request that a caller sends. The sandbox takes the most tokens of an answer for their number,
-/// so `max_tokens` is what it costs.
+/// The request of a caller. The sandbox always answers with the maximum number of tokens, so `max_tokens`
+/// sets the cost.
 pub(crate) fn request(job: &Job) -> Request<String> {
     let Job { amount, what: What { operation, model, kind, at_fault, .. }, .. } = *job;
     let (uri, body) = match operation {
@@ -133,7 +132,7 @@ where
         }
         let travel = Duration::from_millis(self.with(|notes| notes.rng.u64(TRAVEL)));
         let mut this = self.clone();
-        // What has left arrives, also when its caller gives up.
+        // A request that departed arrives, even if its caller gives up.
         let answer = tokio::spawn(async move {
             sleep(travel).await;
             let note = account_of(&request).zip(request.extensions().get::<Note>().copied());

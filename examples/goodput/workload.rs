@@ -1,4 +1,4 @@
-//! Who calls when, and for how much.
+//! The callers, their times and their demands.
 
 use std::{
     sync::{
@@ -10,7 +10,8 @@ use std::{
 
 use crate::scenario::{Arrivals, Metered, Scenario};
 
-/// Tokens of a request: a bounded Pareto distribution. Most are small, and a few take most of it.
+/// Tokens of a request: a bounded Pareto distribution. Most requests are small, and a few use most of the
+/// tokens.
 const LEAST: f64 = 200.0;
 const MOST: f64 = 20_000.0;
 const SHAPE: f64 = 1.2;
@@ -18,33 +19,33 @@ const SHAPE: f64 = 1.2;
 const ON: f64 = 20.0;
 const OFF: f64 = 40.0;
 
-/// One request that somebody wants to be answered.
+/// One request of a caller.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
-    /// When its caller comes, counted from the first.
+    /// The start of the caller, counted from the first caller.
     pub(crate) at: Duration,
-    /// What it takes of the limits, and what its caller believes that it takes.
+    /// Its real use of the limits, and the estimate of its caller.
     pub(crate) amount: u64,
     pub(crate) estimate: u64,
     pub(crate) what: What,
     pub(crate) sent: Sent,
 }
 
-/// What a request asks for.
+/// The content of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct What {
     pub(crate) operation: Operation,
     pub(crate) model: &'static str,
     /// Its number among the kinds of requests that the uplink counts separately.
     pub(crate) kind: usize,
-    /// It names an organisation that does not exist.
+    /// Whether it names an organisation that does not exist.
     pub(crate) at_fault: bool,
-    /// The number of its caller, where callers are told apart.
+    /// The number of its caller, if callers are distinguished.
     pub(crate) caller: Option<u16>,
 }
 
 impl What {
-    /// Where all requests are alike.
+    /// For scenarios with equal requests.
     pub(crate) const CHAT: Self =
         Self { operation: Operation::Chat, model: "m", kind: 0, at_fault: false, caller: None };
 }
@@ -61,7 +62,7 @@ pub(crate) struct Sent(Arc<Calls>);
 
 #[derive(Debug, Default)]
 struct Calls {
-    /// When the latest was made, in nanoseconds of the uplink's clock.
+    /// The time of the latest call, in nanoseconds of the clock of the uplink.
     latest: AtomicU64,
     number: AtomicU32,
 }
@@ -82,7 +83,7 @@ impl Sent {
     }
 }
 
-/// The callers of a scenario, in the order in which they come.
+/// The callers of a scenario, in the order of their start.
 pub(crate) fn jobs(scenario: &Scenario, seed: u64) -> Vec<Job> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mean = match scenario.metered {
@@ -102,12 +103,12 @@ fn job(at: f64, metered: Metered, rng: &mut fastrand::Rng) -> Job {
         Metered::Requests => (1, 1),
         Metered::Tokens(least, most) => {
             let amount = tokens(rng);
-            // As likely half of it as twice of it.
+            // Half the amount is as likely as twice the amount.
             let factor = least * (most / least).powf(rng.f64());
             (amount.round() as u64, (amount * factor).round().min(MOST) as u64)
         }
     };
-    // The clock's timers have whole milliseconds.
+    // Timers have a resolution of a millisecond.
     let at = Duration::from_millis((at * 1_000.0) as u64);
     Job { at, amount, estimate, what: What::CHAT, sent: Sent::default() }
 }

@@ -29,7 +29,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A provider that starts when its own windows do, and waits for the first caller.
+    /// A provider that starts at the start of its windows, and waits for the first caller.
     pub(crate) async fn begin(scenario: &Scenario, max_wait: Duration, seed: u64) -> Self {
         let (pool, wall) = pool(scenario, max_wait, seed);
         advance(until_start(scenario, wall)).await;
@@ -41,7 +41,7 @@ impl World {
         Self { sandbox, pool, uplink, start }
     }
 
-    /// Lets go wrong what goes wrong.
+    /// Starts the faults.
     pub(crate) async fn fail(sandbox: Sandbox, scenario: Scenario) {
         let start = Instant::now();
         for account in 0..scenario.accounts.len() {
@@ -73,8 +73,8 @@ fn sandbox(scenario: &Scenario, seed: u64) -> Sandbox {
         .build()
 }
 
-/// A pool, and the wall time of its start, which is the machine's: in whole milliseconds, rounded
-/// down. Nothing but the phase of fixed windows depends on it, and [`until_start`] undoes that.
+/// A pool, and the wall-clock time of its start in whole milliseconds, rounded down. Only the phase of fixed
+/// windows depends on it, and [`until_start`] compensates for that.
 fn pool(scenario: &Scenario, max_wait: Duration, seed: u64) -> (KeyPool, Duration) {
     loop {
         let before = wall_millis();
@@ -85,7 +85,7 @@ fn pool(scenario: &Scenario, max_wait: Duration, seed: u64) -> (KeyPool, Duratio
             let account_of = Account::new(name(account)).key(key);
             pool.account(match scenario.known {
                 Known::Declared => account_of.limit(scenario.declared(account)),
-                Known::Told | Known::Refused => account_of,
+                Known::Reported | Known::Refused => account_of,
             })
         });
         let pool = pool.build().unwrap_or_else(|problem| panic!("{problem}"));
@@ -95,14 +95,14 @@ fn pool(scenario: &Scenario, max_wait: Duration, seed: u64) -> (KeyPool, Duratio
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "to know what the pool takes for the wall time")]
+#[expect(clippy::disallowed_methods, reason = "to know the wall-clock time of the pool")]
 fn wall_millis() -> Duration {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Duration::from_millis(u64::try_from(since.as_millis()).unwrap_or(0))
 }
 
-/// From the pool's start until the provider starts, so that its first window begins when one of the
-/// pool's does, or so long before as the scenario says.
+/// The time from the start of the pool to the start of the provider, so that windows of both start at the
+/// same time, or with the offset of the scenario.
 fn until_start(scenario: &Scenario, wall: Duration) -> Duration {
     let zone = TimeZone::get(scenario.zone()).unwrap_or(TimeZone::UTC);
     let seconds = i64::try_from(wall.as_secs()).unwrap_or(0);

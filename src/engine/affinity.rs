@@ -1,4 +1,7 @@
-//! Which account has the beginning of a prompt in its cache.
+//! Affinity: which account has the beginning of a prompt in its cache.
+//!
+//! An LRU cache in two generations. A used entry moves to the young generation. When that is full,
+//! the old generation is dropped and the young one becomes old.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,8 +15,7 @@ use crate::{
     snapshot::AffinityState,
 };
 
-/// The accounts that answered requests well, by the hashes of these. Two generations: what is used is
-/// taken over into the young one, and when that is full the old one goes.
+/// The accounts that answered requests well, by the hashes of their prompts, in two generations.
 #[derive(Debug)]
 pub(in crate::engine) struct Affinities {
     young: HashMap<u64, Bound>,
@@ -21,12 +23,12 @@ pub(in crate::engine) struct Affinities {
     stayed: u64,
     moved: u64,
     lifetime: u64,
-    most_young: usize,
+    max_young: usize,
 }
 
 #[derive(Clone, Debug)]
 struct Bound {
-    /// Its name: accounts may come and go, and indices be used again.
+    /// Its name, because accounts change and their slots are used again.
     account: Arc<str>,
     until: Time,
 }
@@ -39,18 +41,18 @@ impl Affinities {
             stayed: 0,
             moved: 0,
             lifetime: affinity.lifetime.map_or(0, nanos),
-            most_young: affinity.capacity.div_ceil(2),
+            max_young: affinity.capacity.div_ceil(2),
         }
     }
 
-    /// Where the closest kin of a request are.
+    /// The account with the longest known beginning of this prompt.
     pub(in crate::engine) fn find(
         &self,
         now: Time,
         kin: &Kin,
         find_account: impl FnOnce(&str) -> Option<AccountIx>,
     ) -> Option<Bond> {
-        let hash = kin.whole().filter(|_| self.most_young > 0)?;
+        let hash = kin.whole().filter(|_| self.max_young > 0)?;
         let bound = kin.iter().find_map(|hash| {
             let bound = self.young.get(&hash).or_else(|| self.old.get(&hash))?;
             Some(bound).filter(|bound| bound.until > now)
@@ -59,9 +61,9 @@ impl Affinities {
         Some(Bond { hash, account, patient_until: Time::ZERO })
     }
 
-    /// A request was answered well by an account, which has all of it in its cache now.
+    /// An account answered a request well, so it has the whole prompt in its cache now.
     pub(in crate::engine) fn bind(&mut self, now: Time, bond: Bond, account: &Arc<str>) {
-        if self.young.len() >= self.most_young && !self.young.contains_key(&bond.hash) {
+        if self.young.len() >= self.max_young && !self.young.contains_key(&bond.hash) {
             std::mem::swap(&mut self.young, &mut self.old);
             self.young.clear();
         }
@@ -69,7 +71,7 @@ impl Affinities {
         self.young.insert(bond.hash, bound);
     }
 
-    /// A request was sent with an account.
+    /// A request is sent with an account: counts whether it stayed on its account.
     pub(in crate::engine) fn sent(&mut self, bond: Bond, account: AccountIx) {
         self.stayed += u64::from(bond.account == Some(account));
         self.moved += u64::from(bond.account.is_some_and(|kin| kin != account));

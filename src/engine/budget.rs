@@ -1,4 +1,4 @@
-//! What may be spent under each tag.
+//! Budgets: what may be spent under each tag.
 
 use std::sync::Arc;
 
@@ -17,18 +17,18 @@ use crate::{
     limit::Metered,
 };
 
-/// More tags than this share one budget, beside those that have one of their own.
-const MOST: usize = 4_096;
-/// So long a budget was not asked for before another tag may have its place.
-const LONG: u64 = 3_600 * SECOND;
+/// Tags beyond this number share one budget, beside those with a declared one.
+const MAX_BUDGETS: usize = 4_096;
+/// A budget may be forgotten after this time without use.
+const FORGET_AFTER: u64 = 3_600 * SECOND;
 
-/// What may be spent under tags, as it was declared.
+/// The declared budgets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Declared {
     pub(crate) tags: Vec<(Arc<str>, Limit)>,
-    /// Of every other tag.
+    /// The limits of every other tag.
     pub(crate) usual: Vec<Limit>,
-    /// Whether what nobody knows the price of is refused where money is limited.
+    /// Whether requests without a known price are refused where money is limited.
     pub(crate) refuse_unpriced: bool,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Declared {
 pub(in crate::engine) struct Budgets {
     budgets: Named<Budget>,
     usual: Vec<Arc<Limit>>,
-    /// Those that were declared stand first.
+    /// How many were declared; they come first.
     declared: usize,
     wall: Timestamp,
     refuse_unpriced: bool,
@@ -51,7 +51,7 @@ pub(in crate::engine) struct Budget {
 
 impl Budgets {
     pub(in crate::engine) fn new(declared: Declared, wall: Timestamp) -> Self {
-        let mut budgets = Named::new(MOST);
+        let mut budgets = Named::new(MAX_BUDGETS);
         for (tag, limit) in declared.tags {
             let at = match budgets.find(&tag) {
                 Some(at) => at,
@@ -69,15 +69,15 @@ impl Budgets {
         }
     }
 
-    /// The budget of a tag, if it has any.
+    /// The budget of a tag, if it has one.
     pub(in crate::engine) fn resolve(&mut self, now: Time, tag: &str) -> Option<BudgetIx> {
         if self.usual.is_empty() && self.budgets.find(tag).is_none() {
             return None;
         }
-        // One of which nothing is spent, and that was not used for long, may be forgotten.
+        // A budget that was unused for long and of which nothing is spent may be forgotten.
         let is_forgettable = |budget: &Budget| {
             let is_whole = budget.meters.iter().all(|meter| meter.used_share(now) == 0);
-            is_whole && budget.in_flight == 0 && now.since(budget.last_used) >= LONG
+            is_whole && budget.in_flight == 0 && now.since(budget.last_used) >= FORGET_AFTER
         };
         let worth = |budget: &Budget| Some(()).filter(|()| is_forgettable(budget));
         let make = |_: &Arc<str>| {
@@ -89,7 +89,7 @@ impl Budgets {
         Some(BudgetIx::new(at))
     }
 
-    /// Those that were declared, and others of which something is spent, by their tags.
+    /// The declared budgets, and others of which something is spent, by tag.
     pub(in crate::engine) fn in_use(
         &self,
         now: Time,
@@ -101,23 +101,23 @@ impl Budgets {
         in_use.map(|(_, budget)| budget)
     }
 
-    /// The tag of a budget, and its counts.
+    /// The tag of a budget and its meters.
     pub(in crate::engine) fn tagged(&mut self, at: BudgetIx) -> Option<(Arc<str>, &mut [Meter])> {
         let tag = self.budgets.name(at.index()).cloned()?;
         Some((tag, &mut self.budgets[at.index()].meters))
     }
 
-    /// Whether what nobody knows the price of is refused.
+    /// Whether requests without a known price are refused.
     pub(in crate::engine) fn refuse_unpriced(&self) -> bool {
         self.refuse_unpriced
     }
 
-    /// The counts of each tag.
+    /// The meters of each tag.
     pub(in crate::engine) fn counts(&self) -> impl Iterator<Item = (&Arc<str>, &[Meter])> {
         self.budgets.iter().filter_map(|(tag, budget)| Some((tag?, &*budget.meters)))
     }
 
-    /// The counts of a tag that was in use before; none if it has no budget any more.
+    /// The meters of a tag that was saved; `None` if it has no budget any more.
     pub(in crate::engine) fn reopen(&mut self, now: Time, tag: &str) -> Option<&mut [Meter]> {
         let at = self.resolve(now, tag)?;
         Some(&mut self[at].meters)
@@ -127,14 +127,14 @@ impl Budgets {
         self.budgets.things().flat_map(|budget| &budget.meters)
     }
 
-    /// Whether any of them counts money.
+    /// Whether any budget counts money.
     pub(in crate::engine) fn limit_spending(&self) -> bool {
         let usual = self.usual.iter().map(|limit| &**limit);
         let mut limits = self.meters().map(|meter| &*meter.limit).chain(usual);
         limits.any(|limit| limit.metered() == Metered::Spend)
     }
 
-    /// A request of this budget has begun, or ended.
+    /// A request of this budget has begun or ended.
     pub(in crate::engine) fn sent(&mut self, budget: Option<BudgetIx>) {
         budget.into_iter().for_each(|at| self[at].in_flight += 1);
     }

@@ -1,17 +1,17 @@
-//! What was counted since the pool was built.
+//! Counters since the pool was built.
 
 use std::collections::BTreeMap;
 
 use crate::Verdict;
 
-/// What has been counted since the pool was built.
+/// Counts since the pool was built.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Counters {
     verdicts: [u64; Verdict::NAMES.len()],
 }
 
 impl Counters {
-    /// Each request is counted once, by what was said last.
+    /// Counts each request once, by its last verdict.
     pub(in crate::engine) fn count(&mut self, verdict: Verdict, before: Option<Verdict>) {
         self.verdicts[verdict.index()] += 1;
         if let Some(before) = before {

@@ -1,4 +1,5 @@
-//! What the gate of a key says before there is a request, and who waits for it.
+//! The gate of a key: whether it is ready before a request exists, and who watches it. It has the
+//! states of linkerd's gate: open, limited (here scarce), shut.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -8,12 +9,12 @@ use crate::engine::{
     time::Time,
 };
 
-/// What a request is expected to be like: as the one before it was.
+/// What the next request is expected to be like: as the last one was.
 #[derive(Clone, Debug)]
 pub(crate) struct Ordinary {
     pub(crate) lane: LaneIx,
     pub(crate) operation: OpIx,
-    /// That of the lane, which may have been given to another since.
+    /// The model of the lane, because the lane may have been given to another model since.
     pub(in crate::engine) model: Option<Arc<str>>,
     pub(crate) cost: Cost,
 }
@@ -22,17 +23,17 @@ pub(crate) struct Ordinary {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gate {
     Open,
-    /// It could, and only a few more.
+    /// Room for a few requests only.
     Scarce,
-    /// Not before then; `None` if no clock tells.
+    /// No room before this time; `None` if only a change makes room.
     Shut(Option<Time>),
 }
 
-/// Accounts at which somebody waits for room who has no request yet.
+/// The watched accounts: an endpoint without a request waits for room there.
 #[derive(Debug, Default)]
 pub(crate) struct Opened {
     pub(in crate::engine) watched: HashSet<AccountIx>,
-    /// Of these, the ones that have changed for the better since.
+    /// The watched accounts that have changed for the better since.
     pub(in crate::engine) news: Vec<AccountIx>,
 }
 

@@ -1,4 +1,4 @@
-//! What was reserved for one request.
+//! A grant: what was reserved for one request.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -11,18 +11,19 @@ use crate::{
         ask::{Bond, Cost, Prior},
         ids::{AccountIx, At, BudgetIx, KeyIx, LaneIx, Meters, OpIx, TenantIx},
         learn::{Entry, Ticket},
-        standing::Parts,
+        standing::{Role, Roles},
         time::Time,
     },
+    verdict::Place,
 };
 
-/// No more boxes are kept for later than so many.
-const MOST_SPARE: usize = 256;
+/// The most boxes that are kept for reuse.
+const MAX_SPARE: usize = 256;
 
 /// A reservation of a demand on a key.
 ///
-/// It cannot be copied, and its end consumes it: what it holds is given back exactly once. It goes
-/// through many hands, so what it says is in a box, and the engine uses the boxes again.
+/// It cannot be copied, and its end consumes it, so what it holds is given back exactly once. Its
+/// data is in a box, because it is moved often. The engine reuses the boxes.
 #[derive(Debug)]
 pub(crate) struct Grant(Box<Reserved>);
 
@@ -33,31 +34,32 @@ pub(crate) struct Reserved {
     pub(crate) key: KeyIx,
     pub(in crate::engine) lane: LaneIx,
     pub(in crate::engine) operation: OpIx,
-    /// Whether that generates something, which every key may do.
+    /// Whether the request generates something; every key may do that.
     pub(crate) generates: bool,
     pub(in crate::engine) tenant: TenantIx,
     pub(in crate::engine) meters: Meters,
-    /// How often declared limits had been changed.
+    /// The version of the declared limits at its admission.
     pub(in crate::engine) epoch: u32,
-    /// Whether any limit counts money, so that it matters what it costs.
+    /// Whether any limit counts money, so that its cost matters.
     pub(crate) is_charged: bool,
-    /// Which of the key's secrets it is sent with.
+    /// The version of the key's secret that it is sent with.
     pub(in crate::engine) secret: u32,
     pub(in crate::engine) budget: Option<BudgetIx>,
     pub(in crate::engine) bond: Option<Bond>,
     pub(in crate::engine) sent: Time,
     pub(crate) reserved: Cost,
     pub(crate) prior: Prior,
-    /// What it is to the standing of each place, from the narrowest on.
-    pub(in crate::engine) parts: Parts,
-    /// Whether a refusal for its rate may be about itself.
+    /// Its role at the standing of each place.
+    pub(in crate::engine) roles: Roles,
+    /// Whether a refusal for its rate may be about the request itself.
     pub(in crate::engine) is_doubtful: bool,
-    /// Whether it proves nothing, in any case.
+    /// Whether a refusal for its rate proves nothing.
     pub(in crate::engine) is_suspect: bool,
-    /// Whether meters count it. In shadow mode, what would have been held back is not counted.
+    /// Whether meters count it. In a dry run, a request that would have been held back is not
+    /// counted.
     pub(in crate::engine) counted: bool,
     pub(in crate::engine) settled: bool,
-    /// What the provider said to it last.
+    /// The last verdict of the provider.
     pub(in crate::engine) judged: Option<Verdict>,
     /// By what it is known to what is learnt of its account for its model, and of its account as a whole.
     pub(in crate::engine) ticket: Option<Ticket>,
@@ -73,9 +75,15 @@ impl Reserved {
         let &Self { account, key, lane, operation, .. } = self;
         At { account, key, lane, operation }
     }
+
+    /// Whether the request is the probe of the half-open provider, or of its model.
+    pub(crate) fn is_probe_of_provider(&self) -> bool {
+        let places = [Place::ProviderModel, Place::Provider];
+        places.into_iter().any(|place| self.roles.of(place) == Role::Probe)
+    }
 }
 
-/// Boxes of grants that have ended.
+/// The boxes of ended grants.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Spares(Vec<Grant>);
 
@@ -91,7 +99,7 @@ impl Spares {
     }
 
     pub(in crate::engine) fn keep(&mut self, mut grant: Grant) {
-        if self.0.len() < MOST_SPARE {
+        if self.0.len() < MAX_SPARE {
             (grant.model, grant.tag) = (None, None);
             self.0.push(grant);
         }

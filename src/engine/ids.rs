@@ -1,4 +1,4 @@
-//! Names of things inside the engine: indices into its tables.
+//! Ids inside the engine: indices into its tables.
 
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident) => {
@@ -8,7 +8,7 @@ macro_rules! index {
 
         impl $name {
             pub(crate) fn new(index: usize) -> Self {
-                // Four billion keys do not fit into memory.
+                // Four billion entries do not fit into memory.
                 Self(index as u32)
             }
 
@@ -20,15 +20,15 @@ macro_rules! index {
 }
 
 index!(
-    /// Which account.
+    /// An account.
     AccountIx
 );
 index!(
-    /// Which lane.
+    /// A lane.
     LaneIx
 );
 
-/// Which operation.
+/// An operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct OpIx(u16);
 
@@ -36,7 +36,7 @@ impl OpIx {
     pub(crate) const LAST: Self = Self(u16::MAX);
 
     pub(crate) const fn new(index: usize) -> Self {
-        // Their number is bounded far below that.
+        // The number of operations is bounded far below that.
         Self(index as u16)
     }
 
@@ -45,8 +45,8 @@ impl OpIx {
     }
 }
 
-/// Which key: its slot, and the how manieth key that is in there. A slot is used again once its key is
-/// gone; the names of keys that were in it before are no names of the one that is in it now.
+/// A key: its slot, and the generation of the slot. A slot is reused once its key is gone. An id of
+/// an earlier generation does not match the new key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct KeyIx {
     slot: u32,
@@ -69,7 +69,7 @@ impl KeyIx {
     }
 }
 
-/// Where a request is: it goes through one place of each width.
+/// The places of a request: one of each width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct At {
     pub(crate) account: AccountIx,
@@ -79,19 +79,19 @@ pub(crate) struct At {
 }
 
 impl AccountIx {
-    /// The one after it, if there is one.
+    /// The next account in the order of the slots.
     pub(crate) fn after(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 }
 
-/// Which of an account's meters count a lane: one bit each.
+/// The meters of an account that count a lane: one bit each.
 pub(crate) type Meters = u64;
 
-/// The most limits that one account can have.
-pub(crate) const MOST_LIMITS: usize = Meters::BITS as usize;
+/// The most limits of one account.
+pub(crate) const MAX_LIMITS: usize = Meters::BITS as usize;
 
-/// Which tenant.
+/// A tenant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct TenantIx(u16);
 
@@ -119,6 +119,6 @@ impl BudgetIx {
     }
 }
 
-/// Which waiter, as the pool knows it.
+/// A waiting request, as the pool numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WaiterId(pub(crate) usize);

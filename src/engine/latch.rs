@@ -1,11 +1,12 @@
-//! What is told once, and again only after it was over.
+//! A latch: announces a condition once, and again only after it was over.
 
 use crate::engine::time::Time;
 
-/// Whether something goes on. It is raised once, however often it shows itself, until it is lowered.
+/// Whether a condition holds. It is raised once, however often the condition is seen, until it is
+/// lowered.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Latch {
-    /// When it last showed itself, in ticks and one more; zero if it does not go on.
+    /// When the condition was last seen, in ticks plus one; 0 if it does not hold.
     seen: u32,
 }
 
@@ -17,19 +18,20 @@ fn ticks(time: Time) -> u32 {
 }
 
 impl Latch {
-    /// It shows itself. Whether that is news.
+    /// The condition is seen. Returns whether this is news.
     pub(crate) fn raise(&mut self, now: Time) -> bool {
         let is_news = !self.is_raised();
         self.seen = ticks(now) + 1;
         is_news
     }
 
-    /// It is over.
+    /// The condition is over.
     pub(crate) fn lower(&mut self) {
         self.seen = 0;
     }
 
-    /// It is over if it has not shown itself for so many nanoseconds. Whether it has ended by this.
+    /// Lowers the latch if the condition was not seen for `calm` nanoseconds. Returns whether it
+    /// did.
     pub(crate) fn lower_after(&mut self, now: Time, calm: u64) -> bool {
         let since = ticks(now).saturating_sub(self.seen.saturating_sub(1));
         let is_over = self.is_raised() && u64::from(since) << TICK_BITS >= calm;
@@ -50,7 +52,7 @@ mod tests {
     use crate::engine::time::SECOND;
 
     #[test]
-    fn it_is_news_once_until_it_has_been_calm() {
+    fn a_latch_is_news_once_until_it_has_been_calm() {
         let at = |seconds: u64| Time::from_nanos(seconds * SECOND);
         let mut latch = Latch::default();
         assert!(!latch.lower_after(at(0), 0), "it never began");

@@ -1,14 +1,15 @@
-//! The pure core: who may send what, with which key, and when.
+//! The pure core: which request is sent with which key, and when.
 //!
 //! No async, no locks, no HTTP, and no clock of its own: `now` is an argument, every decision is a
-//! plain function call on a plain struct, and effects come back as values. The pool is the shell
-//! around it.
+//! plain function call on a plain struct, and effects are returned as values. The pool wraps it
+//! with a lock, timers and wakers.
 //!
-//! A request's life here: an [`Ask`] says what it wants, [`Engine::admit`] reserves all of it
-//! on one account or nothing, or else [`Engine::line_up`] and [`Engine::serve`] let it wait. The
-//! [`Grant`] is then judged, settled, and ended.
+//! An [`Ask`] describes a request. [`Engine::admit`] reserves its whole demand on one account, or
+//! nothing. Without room, [`Engine::line_up`] puts it in line and [`Engine::serve`] admits it
+//! later. The [`Grant`] is then judged, settled, and ended. [`Engine`] says which calls there are
+//! and in which order to make them.
 
-// Words that all of it is spoken in.
+// The vocabulary that all files share.
 mod ask;
 mod grant;
 mod ids;
@@ -18,7 +19,7 @@ mod room;
 mod setup;
 mod time;
 
-// Parts: each with its own invariants; none of them knows the engine.
+// Parts: data with its invariants. A part does not know the engine.
 mod affinity;
 mod budget;
 mod counters;
@@ -34,7 +35,7 @@ mod saved;
 mod shadow;
 mod standing;
 
-// Steps: what happens to the engine, one file for each; none of them owns data.
+// Steps: what happens at each event. A step owns no data.
 mod report;
 mod steps;
 
@@ -68,42 +69,73 @@ pub(crate) use budget::Declared as DeclaredBudgets;
 #[cfg(feature = "balance")]
 pub(crate) use gate::{Gate, Ordinary};
 pub(crate) use grant::Grant;
-pub(crate) use ids::{AccountIx, KeyIx, LaneIx, MOST_LIMITS, OpIx, TenantIx, WaiterId};
+pub(crate) use ids::{AccountIx, KeyIx, LaneIx, MAX_LIMITS, OpIx, TenantIx, WaiterId};
 pub(crate) use lane::needs::Needs;
 pub(crate) use meter::Meter;
 pub(crate) use roster::account::{NewAccount, NewKey};
 pub use saved::Saved;
 pub(crate) use setup::{Counts, Setup};
 pub(crate) use standing::Outcome;
-pub(crate) use steps::{Accusation, Judged, Taught, Told};
+pub(crate) use steps::{Accusation, Judged, Reply, Taught};
 pub(crate) use time::Time;
 
 /// The pure core.
+///
+/// Its calls come in four groups:
+///
+/// - **Look**: answer a question and change nothing. About a request: `needs`, `bond`,
+///   `latest_start`, `refusal`, `busy`, `is_keyless`, `is_tried_out`, `has_key_by`,
+///   `is_served_in_time`, `has_another`. About accounts and keys: `find_account`, `find_key`,
+///   `total_keys`. For operators: `snapshot`, `save`. The calls `lane`, `operation`, `tenant` and
+///   `budget` turn a name into an id; they add the name if it is new.
+/// - **Handle an event**: a request joins (`line_up`) or leaves (`leave`) the line. An answer begins
+///   (`answered`), reports a limit (`read`), is judged (`judge`), reports its usage (`settle`,
+///   `settle_unpaid`, `learn_needs`) or ends (`end`; `refund` for a request that was not sent).
+///   Other attempts at the same request decide about the first (`settle_accusation`, `take_back`).
+///   Accounts and keys are added, changed and removed (`steps/change.rs`).
+/// - **Serve**: hand out reservations. `admit` serves a new request and `serve` those in line.
+///   `take_opened` returns the watched gates that may have opened, and `take_events` the events.
+/// - **Next timeout**: `wake_at` says when `serve` is due if nothing else happens, and
+///   `next_in_line` which request should hold the timer.
+///
+/// The order at each moment, where `now` never goes back:
+///
+/// 1. `expire_keys`.
+/// 2. Look, handle events, and `admit`.
+/// 3. `serve`, until it returns `None`.
+/// 4. `take_opened` and `take_events`.
+/// 5. `wake_at`, to set the timer.
+///
+/// The order for each request: `lane` and the other names; `admit`; without room `line_up` and
+/// `serve`. Then, with its grant: `answered` when the head of the answer arrives, `judge` for each
+/// verdict, `read` for each reported limit, `settle` once the usage is known (only the first call
+/// counts), and last `end`. Each grant must reach `end` or `refund`, otherwise it keeps its
+/// reservation.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    /// By slot; a slot is used again once nothing refers any more to what was in it.
+    /// By slot. A slot is reused once nothing refers to its last account.
     accounts: Vec<Account>,
     keys: Vec<Key>,
     free_accounts: Vec<AccountIx>,
     free_keys: Vec<KeyIx>,
     /// The declared accounts, in order.
     order: Vec<AccountIx>,
-    /// Whether that is the order of their slots, too: until accounts are rearranged, or take the slot of
-    /// one that is gone.
+    /// Whether `order` is also the order of the slots. That is so until accounts are rearranged or
+    /// reuse a slot.
     is_by_slot: bool,
     by_name: Names,
     by_id: Names,
-    /// How often declared limits were changed.
+    /// The version of the declared limits: how often they were changed.
     epoch: u32,
-    /// Of keys that are good until a date.
+    /// The keys with an expiry date.
     expiries: Expiries,
-    /// Of the provider as a whole.
+    /// The standing of the provider as a whole.
     provider: Standing,
     alike: Alike,
     serving: Serving,
     at_fault: AtFault,
     opinions: Opinions,
-    /// Until when a place may rest that is only suspected or inferred to be out of order.
+    /// The latest end of the rests that are only suspected or inferred.
     in_doubt_until: Time,
     operations: Operations,
     lanes: Lanes,
@@ -113,29 +145,29 @@ pub(crate) struct Engine {
     /// Whether any limit counts money.
     limits_spending: bool,
     strategy: Arc<dyn Strategy>,
-    /// In shadow mode only.
+    /// Only in a dry run.
     shadow: Option<Shadow>,
-    /// Whether limits are learnt that were not declared.
+    /// Whether limits are learned that were not declared.
     learns: bool,
-    /// How many requests at once an account gets of which no limit is known.
-    start: u32,
-    /// No hint of a provider benches anything for longer.
-    longest_cooldown: Duration,
-    longest_line: usize,
+    /// The number of requests at once for an account without a known limit.
+    initial_concurrency: u32,
+    /// The longest rest that a hint of the provider can set.
+    max_cooldown: Duration,
+    max_queued: usize,
     waiting: usize,
-    /// Those who gave up their place to somebody of another tenant, and must be told.
+    /// Requests that left the line in favour of another tenant, and must be rejected.
     crowded_out: Vec<(WaiterId, Exhausted)>,
     live_keys: usize,
-    /// Those that are declared, in their time, and not switched off, rejected ones included.
+    /// Declared keys that are neither expired nor switched off. Rejected keys are included.
     usable_keys: usize,
     total_keys: usize,
-    /// How many live keys there were when that was last looked at.
-    told_live: usize,
-    /// Since when more accounts fail than may be benched for it.
-    panic: Latch,
-    /// Whether the pool was found exhausted, until that is over.
+    /// The number of live keys at the last report.
+    reported_live: usize,
+    /// Raised while more accounts fail than may rest for failures.
+    all_failing: Latch,
+    /// Raised while the pool is exhausted.
     exhausted: Latch,
-    /// The time of day at the beginning.
+    /// The wall-clock time at the engine's start.
     wall: Timestamp,
     rng: fastrand::Rng,
     events: Vec<Event>,
@@ -146,49 +178,50 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// The lane of a model.
+    /// The lane of a model; it is made if needed.
     pub(crate) fn lane(&mut self, now: Time, model: Option<&str>) -> LaneIx {
         self.lanes.resolve(now, model, &self.accounts)
     }
 
-    /// What a request does, by number.
+    /// The number of an operation.
     pub(crate) fn operation(&mut self, operation: &Operation<'_>) -> OpIx {
         self.operations.resolve(operation)
     }
 
-    /// What requests of a lane turned out to need so far.
+    /// What requests of a lane usually need.
     pub(crate) fn needs(&self, lane: LaneIx) -> &Needs {
         &self.lanes[lane].needs
     }
 
-    /// The tenant of a name.
+    /// The tenant of a name; it is made if needed.
     pub(crate) fn tenant(&mut self, name: Option<&str>) -> TenantIx {
         self.tenants.resolve(name)
     }
 
-    /// Where the kin of a request are; none if it has nothing to be kin by, or affinity is off.
+    /// The account that has the beginning of the prompt cached. `None` if the request has no prompt
+    /// or affinity is off.
     pub(crate) fn bond(&self, now: Time, kin: &Kin) -> Option<Bond> {
         let mut bond = self.affinities.find(now, kin, |name| self.find_account(name))?;
         bond.account = bond.account.filter(|kin| !self.accounts[kin.index()].is_leaving);
         Some(bond)
     }
 
-    /// The last moment at which a request is worth being sent: it does not wait for longer, and is
-    /// usually answered before its caller gives up.
+    /// The last moment at which it is worth sending a request. Later it would have to wait longer
+    /// than allowed, or the answer would usually come after the caller has given up.
     pub(crate) fn latest_start(&self, ask: &Ask) -> Time {
         let usual = self.lanes[ask.lane].answer_time.usual();
         let answered = ask.answer_by.map(|answer_by| answer_by.minus(usual));
         answered.map_or(ask.deadline, |latest| latest.min(ask.deadline))
     }
 
-    /// Admits at once, unless somebody waits already or nobody has room.
+    /// Admits a request at once, unless others are in line before it or no account has room.
     pub(crate) fn admit(&mut self, now: Time, ask: &Ask) -> Option<Grant> {
         let is_first = self.lanes[ask.lane].line.is_empty();
         if is_first
             && self.forbidden(now, ask).is_none()
             && let Ok((account, key)) = self.choose(now, ask, None)
         {
-            self.went_through(now);
+            self.admitted_at_once(now);
             return Some(self.grant(now, ask, account, key, true));
         }
         self.admit_anyway(now, ask)
@@ -198,21 +231,21 @@ impl Engine {
         self.lanes.iter().filter(|lane| !lane.line.is_empty())
     }
 
-    /// What has happened since the last call.
+    /// Takes the events since the last call.
     pub(crate) fn take_events(&mut self) -> Vec<Event> {
         let (live, total) = (self.live_keys, self.total_keys);
-        if live < std::mem::replace(&mut self.told_live, live) {
+        if live < std::mem::replace(&mut self.reported_live, live) {
             self.events.push(Event::PoolShrunk { live, total });
         }
         std::mem::take(&mut self.events)
     }
 
-    /// Something that is told along with what happens here.
+    /// Adds an event.
     pub(crate) fn tell(&mut self, event: Event) {
         self.events.push(event);
     }
 
     pub(crate) fn has_events(&self) -> bool {
-        !self.events.is_empty() || self.told_live != self.live_keys
+        !self.events.is_empty() || self.reported_live != self.live_keys
     }
 }

@@ -1,8 +1,8 @@
-//! Things that callers name: found by name, and bounded in number.
+//! A bounded table of things that callers name.
 //!
-//! Names come from callers and are kept, so there are only so many, each of a bounded length. Where there is
-//! no place for one more, something that may be forgotten makes place. Otherwise the name goes with all
-//! others for which there was none.
+//! Callers choose the names and the table keeps them, so their number and length are bounded. If
+//! the table is full, an entry that may be forgotten makes room. Otherwise all further names share
+//! one entry.
 
 use std::{
     collections::HashMap,
@@ -10,18 +10,18 @@ use std::{
     sync::Arc,
 };
 
-/// The name of what these share. Whoever is called so shares it, too.
+/// The name of the shared entry. A caller that uses this name shares it, too.
 pub(crate) const OTHERS: &str = "(other)";
 
-/// Longer names share one thing. In bytes.
-const LONGEST: usize = 256;
+/// The longest name with an entry of its own, in bytes.
+const MAX_NAME_BYTES: usize = 256;
 
 #[derive(Debug)]
 pub(crate) struct Named<T> {
     slots: Vec<Slot<T>>,
     by_name: HashMap<Arc<str>, usize>,
-    /// How many there may be beside those that are kept and that of the others.
-    most: usize,
+    /// The most entries, beside kept ones and the shared one.
+    max: usize,
     own: usize,
     others: Option<usize>,
 }
@@ -29,23 +29,23 @@ pub(crate) struct Named<T> {
 #[derive(Debug)]
 struct Slot<T> {
     name: Option<Arc<str>>,
-    /// It is never forgotten.
+    /// Never forgotten.
     is_kept: bool,
     thing: T,
 }
 
 impl<T> Named<T> {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { slots: Vec::new(), by_name: HashMap::new(), most, own: 0, others: None }
+    pub(crate) fn new(max: usize) -> Self {
+        Self { slots: Vec::new(), by_name: HashMap::new(), max, own: 0, others: None }
     }
 
-    /// There may be no more than so many from now on; those that there are stay.
-    pub(crate) fn allow_at_most(&mut self, most: usize) {
-        self.most = self.most.min(most);
+    /// Lowers the maximum number of entries. Existing entries stay.
+    pub(crate) fn allow_at_most(&mut self, max: usize) {
+        self.max = self.max.min(max);
     }
 
-    /// Adds one that is never forgotten and does not count: a declared one, or that of requests without a
-    /// name.
+    /// Adds an entry that is never forgotten and does not count: a declared one, or the one of
+    /// requests without a name.
     pub(crate) fn keep(&mut self, name: Option<Arc<str>>, thing: T) -> usize {
         self.add(name, true, thing)
     }
@@ -54,8 +54,8 @@ impl<T> Named<T> {
         self.by_name.get(name).copied()
     }
 
-    /// The place of a name. `make` makes what it has not seen yet; `worth` says of each how much it is worth
-    /// to be kept, and nothing for those that must not be forgotten.
+    /// The index of a name. `make` makes a new entry. `worth` gives the value of an entry, the
+    /// least valuable is forgotten first; `None` for entries that must stay.
     pub(crate) fn resolve<W: Ord>(
         &mut self,
         name: &str,
@@ -65,10 +65,10 @@ impl<T> Named<T> {
         if let Some(known) = self.find(name) {
             return known;
         }
-        if name.len() > LONGEST || name == OTHERS {
+        if name.len() > MAX_NAME_BYTES || name == OTHERS {
             return self.others(make);
         }
-        let is_full = self.own >= self.most;
+        let is_full = self.own >= self.max;
         let forgotten = if is_full { self.least(worth) } else { None };
         if is_full && forgotten.is_none() {
             return self.others(make);
@@ -104,14 +104,14 @@ impl<T> Named<T> {
         place
     }
 
-    /// The one that is worth least.
+    /// The least valuable entry.
     fn least<W: Ord>(&self, worth: impl Fn(&T) -> Option<W>) -> Option<usize> {
         let own = self.slots.iter().enumerate().filter(|(_, slot)| !slot.is_kept);
         let worth = own.filter_map(|(place, slot)| Some((worth(&slot.thing)?, place)));
         worth.min().map(|(_, place)| place)
     }
 
-    /// The place of those for which there was no other, if there were any.
+    /// The index of the shared entry, if it exists.
     pub(crate) fn others_place(&self) -> Option<usize> {
         self.others
     }
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_table_forgets_what_is_worth_least_and_otherwise_shares_one_thing() {
+    fn a_full_table_forgets_the_least_valuable_entry_or_shares_one() {
         let mut table = Named::new(2);
         let kept = table.keep(None, 0);
         let add = |table: &mut Named<u32>, name: &str, worth: u32| {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_who_is_called_as_the_others_shares_with_them_from_the_start() {
+    fn the_name_of_the_shared_entry_is_shared_from_the_start() {
         let mut table = Named::new(1);
         let own = table.resolve(OTHERS, |()| Some(()), |_| ());
         assert_eq!(table.resolve(&"x".repeat(300), |()| Some(()), |_| ()), own);

@@ -2,13 +2,13 @@
 
 use crate::engine::time::Time;
 
-/// When a demand fits. The largest of several says when it fits into all of them.
+/// When a demand fits. The maximum of several says when it fits into all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Room {
-    /// From this moment on, which may have passed.
+    /// From this moment on; it may be in the past.
     At(Time),
-    /// Not before something ends or changes; no clock tells when.
+    /// When something ends or changes; that time is unknown.
     OnChange,
-    /// Never: it is larger than the limit.
+    /// Never: the demand is larger than the limit.
     Never,
 }

@@ -1,6 +1,8 @@
-//! What must not be forgotten when a process ends: counts of limits, and standings with their ends.
+//! The saved form of what a restart must not lose: counts against limits, and standings with their
+//! ends.
 //!
-//! All times in it are of the wall, since an engine's own time begins anew with it.
+//! All times in it are wall-clock times, because the engine's own time starts anew with each
+//! process.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,27 +18,27 @@ use crate::{
     },
 };
 
-/// What of a pool must not be forgotten when its process ends: how much of each limit and each tag's
-/// budget is spent, which places rest until when, and which keys are switched off. To be written as JSON, or
-/// anything else that serde has, and given to
-/// [`KeyPoolBuilder::restore`](crate::KeyPoolBuilder::restore).
+/// What a pool has to keep over a restart: how much of each limit and budget is spent, which places
+/// rest until when, and which keys are switched off. Write it as JSON or any other format of serde,
+/// and give it to [`KeyPoolBuilder::restore`](crate::KeyPoolBuilder::restore).
 ///
-/// It holds no secret: of keys their ids, and of those that rest a fingerprint of 64 bits, by which
-/// a new secret under the same id is known to be another key. Limits that were learnt are not in it, and
-/// neither are requests under way.
+/// It contains no secret. It contains the ids of keys, and for keys that rest a fingerprint of 64
+/// bits, which shows whether a new secret has the same id. Learned limits and requests under way
+/// are not saved.
 ///
-/// Two are equal if the same would be restored from them: what has not changed need not be written.
+/// Two values are equal if they restore the same state. So an unchanged value need not be written
+/// again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Saved {
-    /// What goes into the fingerprints beside the secrets.
+    /// Hashed into the fingerprints together with the secrets.
     pub(crate) salt: u64,
     pub(in crate::engine) provider: Option<SavedStanding>,
     pub(in crate::engine) accounts: BTreeMap<Arc<str>, SavedAccount>,
     pub(crate) keys: BTreeMap<KeyId, SavedKey>,
     pub(in crate::engine) lanes: Vec<SavedLane>,
     pub(in crate::engine) models: Vec<SavedModel>,
-    /// What is spent under tags.
+    /// The budgets, by tag.
     pub(in crate::engine) tags: BTreeMap<Arc<str>, BTreeMap<String, SavedMeter>>,
 }
 
@@ -51,10 +53,10 @@ pub(in crate::engine) struct SavedAccount {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct SavedKey {
-    /// Of its secret, if that is to blame for something.
+    /// Of its secret, if a standing of the key rests.
     pub(crate) fingerprint: Option<u64>,
     pub(in crate::engine) standing: Option<SavedStanding>,
-    /// For some models, and perhaps for some operations of them only.
+    /// Its rests for single models, or for single operations of a model.
     pub(in crate::engine) places: Vec<SavedPlace>,
     /// Switched off by a person.
     pub(in crate::engine) disabled: bool,
@@ -62,7 +64,7 @@ pub(crate) struct SavedKey {
 }
 
 impl SavedKey {
-    /// Whether something is said of its secret.
+    /// Whether anything is held against its secret.
     pub(crate) fn is_blamed(&self) -> bool {
         self.standing.is_some() || !self.places.is_empty()
     }
@@ -77,7 +79,7 @@ impl SavedKey {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::engine) struct SavedPlace {
     pub(in crate::engine) model: Option<Arc<str>>,
-    /// One operation, if not all.
+    /// One operation; `None` for all.
     pub(in crate::engine) operation: Option<Arc<str>>,
     pub(in crate::engine) standing: SavedStanding,
 }
@@ -89,7 +91,7 @@ pub(in crate::engine) struct SavedModel {
     pub(in crate::engine) standing: SavedStanding,
 }
 
-/// An account that cools down for one model, or for requests without one.
+/// An account that rests for one model, or for requests without one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::engine) struct SavedLane {
     pub(in crate::engine) model: Option<Arc<str>>,
@@ -97,13 +99,13 @@ pub(in crate::engine) struct SavedLane {
     pub(in crate::engine) standing: SavedStanding,
 }
 
-/// A moment in nanoseconds since 1970.
+/// A wall-clock time in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::engine) struct Wall(u64);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::engine) struct SavedStanding {
-    /// What is wrong, by which rule, and whether the provider names it.
+    /// What is wrong, by which rule, and whether the provider named it.
     pub(in crate::engine) kind: Arc<str>,
     pub(in crate::engine) rule: Arc<str>,
     pub(in crate::engine) is_told: bool,
@@ -114,7 +116,7 @@ pub(in crate::engine) struct SavedStanding {
 }
 
 impl SavedStanding {
-    /// Nothing if a later version has written it, which knows more kinds.
+    /// `None` for a kind that only a later version knows.
     pub(in crate::engine) fn cause(&self) -> Option<Cause> {
         let kind = Kind::ALL.into_iter().find(|kind| kind.name() == &*self.kind)?;
         Some(Cause { kind, rule: Arc::clone(&self.rule), is_told: self.is_told })
@@ -125,13 +127,13 @@ impl SavedStanding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::engine) enum SavedMeter {
-    /// All that comes until this moment.
+    /// A token bucket: its theoretical arrival time.
     Paid(Wall),
-    /// So much until the window ends.
+    /// A window: the used amount, and the end of the window.
     Used(u64, Wall),
 }
 
-/// The time of the wall at the engine's beginning.
+/// The wall-clock time at the engine's start.
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct Clock(pub(in crate::engine) Timestamp);
 
@@ -197,7 +199,7 @@ impl Clock {
     }
 }
 
-/// What a limit counts, however much of it there is: that may be changed from one run to the next.
+/// What a limit counts, without its amount, which may change between two runs.
 fn what(limit: &Limit) -> String {
     let of_any = Limit { amount: 1, burst: None, ..limit.clone() };
     match limit.model_pattern() {

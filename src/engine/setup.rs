@@ -1,4 +1,4 @@
-//! What a user declared of an engine, beside its accounts.
+//! What a user declared for an engine, beside its accounts.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -7,43 +7,43 @@ use jiff::Timestamp;
 use crate::{
     Limit,
     affinity::Affinity,
-    engine::{DeclaredBudgets, ids::MOST_LIMITS, meter::Meter},
+    engine::{DeclaredBudgets, ids::MAX_LIMITS, meter::Meter},
     strategy::{Headroom, Strategy},
 };
 
-/// What an engine is like, beside its accounts.
+/// What a user declared for an engine, beside its accounts.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
-    /// How many may wait in line.
-    pub(crate) longest_line: usize,
+    /// The longest line.
+    pub(crate) max_queued: usize,
     pub(crate) strategy: Arc<dyn Strategy>,
-    /// The weights of tenants, if not 1.
+    /// The weights of tenants that differ from 1.
     pub(crate) tenants: HashMap<Arc<str>, u32>,
     pub(crate) affinity: Affinity,
     pub(crate) budgets: DeclaredBudgets,
-    /// Whether limits are learnt that were not declared.
+    /// Whether limits are learned that were not declared.
     pub(crate) learns: bool,
-    /// How many requests at once an account gets of which no limit is known.
-    pub(crate) start: u64,
-    pub(crate) longest_cooldown: Duration,
-    /// Whether nothing is held back.
+    /// The number of requests at once for an account without a known limit.
+    pub(crate) initial_concurrency: u64,
+    pub(crate) max_cooldown: Duration,
+    /// Dry run: nothing is held back.
     pub(crate) shadow: bool,
     pub(crate) seed: u64,
-    /// The time of day at the beginning.
+    /// The wall-clock time at the engine's start.
     pub(crate) wall: Timestamp,
 }
 
 impl Setup {
     pub(crate) fn new(seed: u64, wall: Timestamp) -> Self {
         Self {
-            longest_line: 1_000,
+            max_queued: 1_000,
             strategy: Arc::new(Headroom),
             tenants: HashMap::new(),
             affinity: Affinity::new(),
             budgets: DeclaredBudgets::default(),
             learns: true,
-            start: 16,
-            longest_cooldown: Duration::from_secs(24 * 3_600),
+            initial_concurrency: 16,
+            max_cooldown: Duration::from_secs(24 * 3_600),
             shadow: false,
             seed,
             wall,
@@ -51,7 +51,8 @@ impl Setup {
     }
 }
 
-/// Makes the counts against declared limits. Most accounts have the same ones.
+/// Makes the meters of declared limits. Equal limits are shared, because most accounts have the
+/// same ones.
 #[derive(Debug)]
 pub(crate) struct Counts {
     wall: Timestamp,
@@ -59,7 +60,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// `wall` is the time of day at the engine's beginning.
+    /// `wall` is the wall-clock time at the engine's start.
     pub(crate) fn new(wall: Timestamp) -> Self {
         Self { wall, known: Vec::new() }
     }
@@ -70,9 +71,9 @@ impl Counts {
     }
 }
 
-/// The same limit as one of the last few, if it is.
+/// An equal limit among the last few, otherwise a new one.
 fn shared(known: &mut Vec<Arc<Limit>>, limit: &Limit) -> Arc<Limit> {
-    if let Some(same) = known.iter().rev().take(MOST_LIMITS).find(|known| ***known == *limit) {
+    if let Some(same) = known.iter().rev().take(MAX_LIMITS).find(|known| ***known == *limit) {
         return Arc::clone(same);
     }
     known.push(Arc::new(limit.clone()));

@@ -1,4 +1,4 @@
-//! Shadow mode: what would have been held back.
+//! Dry run: counts what would have been held back.
 
 use crate::engine::time::Time;
 
@@ -6,6 +6,6 @@ use crate::engine::time::Time;
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Shadow {
     pub(in crate::engine) held_back: u64,
-    /// When that was last told, and how many there were then.
-    pub(in crate::engine) told: Option<(Time, u64)>,
+    /// The time of the last event about it, and the count then.
+    pub(in crate::engine) announced: Option<(Time, u64)>,
 }

@@ -1,22 +1,26 @@
-//! Whether a place may be used: one mechanism for all places, from a key for one operation to the
-//! provider.
+//! Whether a place may be used: one circuit breaker for all places, from a key for one operation up
+//! to the provider.
 //!
-//! A standing is open, or it rests until a time, and then one request goes first as a probe
-//! (half-open) before trust grows in steps. Each rest has an end: the provider's, or a rung of a
-//! ladder that doubles. Most places are always open; such a standing costs a pointer.
+//! A standing is *open* (requests may pass; other circuit breakers call this state closed), or it
+//! *rests* until a time, or it is *half-open*: one request goes first as a probe. After a
+//! successful probe, trust grows in steps. Each rest has an end. It comes from the provider, or
+//! from a ladder of rests that doubles (exponential backoff with jitter). Most places are always
+//! open; such a standing costs a pointer.
 //!
 //! ```text
-//!                    told: until then                      time is over
+//!               the provider reports the end                 time is over
 //! open ────────────────────────────────────────► resting ───────────────► open
 //!  │                                                ▲
-//!  │      guessed: the next rung of its ladder      │ the probe is refused
+//!  │   no end reported: next rung of its ladder     │ the probe is refused
 //!  ├────────────────────────────────────────────────┤
 //!  │                                                │
-//!  │  suspected: the first rung, provisionally      │ confirmed by contrast, or said again
+//!  │  suspected: the first rung, provisionally      │ confirmed by another key, or repeated
 //!  └───────────────► suspected ─────────────────────┘
 //!         ▲              │ withdrawn
 //!         └──────────────┘
 //! ```
+//!
+//! Long, for it is one state machine: what one state keeps is read by the rules of the others.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,12 +32,12 @@ use crate::{
     verdict::Place,
 };
 
-/// So many at once that trust is whole again.
-const ENOUGH: u16 = 16;
-/// So many different requests must say the same before a blame is believed that nothing else proves.
-const STRIKES: u8 = 2;
+/// Trust is whole again after this many requests at once.
+const TRUSTED_AT: u16 = 16;
+/// A blame that nothing else proves is believed after this many different requests.
+const REQUIRED_STRIKES: u8 = 2;
 
-/// How long to stay away when nobody says: doubling from the first to the last.
+/// How long a place rests if the provider reports no time: doubles from the first to the last.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ladder {
     first: Duration,
@@ -54,13 +58,13 @@ impl Ladder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Rate,
-    /// Nobody knows when somebody pays.
+    /// The pool cannot know when the account is paid for.
     Quota,
     Credential,
     Permission,
     Size,
     Overload,
-    /// Most of its requests fail.
+    /// Most requests fail.
     Fault,
 }
 
@@ -109,64 +113,65 @@ impl Kind {
 pub(crate) struct Cause {
     pub(crate) kind: Kind,
     pub(crate) rule: Arc<str>,
-    /// Whether the provider names it, rather than that it is concluded from a status.
+    /// Whether the provider names the place, rather than that the status alone suggests it.
     pub(crate) is_told: bool,
 }
 
 impl Cause {
-    /// Whether a request that has nowhere else to go is sent all the same: a key is to blame for no better
-    /// reason than a status; or it may not do this, and the provider says best what is missing.
+    /// Whether a request may still be sent if no other place is left. That is so if only a status
+    /// blames the key, and if a permission is missing, because the provider explains best which
+    /// one.
     fn is_in_doubt(&self) -> bool {
         self.kind == Kind::Permission || self.kind == Kind::Credential && !self.is_told
     }
 }
 
-/// A blame that one answer alone does not prove, until it is settled.
+/// A blame that one answer does not prove, until it is settled.
 #[derive(Clone, Debug)]
 pub(crate) struct Suspicion {
     pub(crate) cause: Cause,
     sent: Time,
-    /// What the refused request was to the standing.
-    part: Part,
-    /// Until when the place rests for it, provisionally.
+    /// The role of the refused request at this standing.
+    role: Role,
+    /// The end of the provisional rest.
     until: Time,
 }
 
-/// What became of a suspicion.
+/// How a suspicion was settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The same request was accepted elsewhere.
+    /// Another key was accepted with the same request.
     Confirmed,
     /// The request is at fault.
     Withdrawn,
-    /// It was never settled.
+    /// No other answer decided it.
     Lapsed,
 }
 
 /// The standing of a place.
 ///
-/// A rest only ever grows: the latest deadline wins, and news from requests that were sent before it
-/// began can lengthen it but neither climb the ladder nor end it.
+/// A rest only grows: the latest end wins. Answers to requests that were sent before a rest began
+/// can lengthen it, but neither climb the ladder nor end the rest.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Standing(Option<Box<Trouble>>);
 
 #[derive(Clone, Debug)]
 struct Trouble {
     cause: Cause,
-    /// When the rest ends that is proven.
+    /// The end of the proven rest.
     until: Time,
-    /// When the rest ends that is only suspected; it is over with the last suspicion.
+    /// The end of the suspected rest; zero once the last suspicion is settled.
     suspected_until: Time,
     suspicions: u32,
-    /// Blames that nobody settled, by different requests, since the last success.
+    /// Suspicions by different requests that lapsed since the last success.
     strikes: u8,
     since: Time,
     rung: u8,
     trust: Trust,
 }
 
-/// How far a place is trusted after a rest whose end was a guess: one request goes first as a probe;
-/// when that has succeeded two go at once, then four, and so on.
+/// How far a place is trusted after a rest whose end was a guess. One request goes first as a probe
+/// (half-open). After its success two may go at once, then four, and so on (slow start).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Trust {
     #[default]
@@ -174,44 +179,44 @@ enum Trust {
     ProbeDue,
     ProbeOut,
     Growing {
-        most: u16,
-        going: u16,
+        max: u16,
+        in_flight: u16,
     },
 }
 
-/// What a request is to a standing.
+/// The role of a request at a standing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum Role {
     #[default]
     Ordinary,
     Probe,
-    /// One of the few that go while trust grows.
+    /// One of the limited number of requests while trust grows.
     Counted,
 }
 
-/// What a request is to the standing of each place: two bits for each, none where it is an ordinary one.
+/// The role of a request at each place: two bits for each; 0 is an ordinary request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Parts(u16);
+pub(crate) struct Roles(u16);
 
-impl Parts {
-    pub(crate) fn set(&mut self, place: Place, part: Part) {
-        let bits = match part {
-            Part::Ordinary => return,
-            Part::Probe => 1,
-            Part::Counted => 2,
+impl Roles {
+    pub(crate) fn set(&mut self, place: Place, role: Role) {
+        let bits = match role {
+            Role::Ordinary => return,
+            Role::Probe => 1,
+            Role::Counted => 2,
         };
         self.0 |= bits << (2 * place.index());
     }
 
-    pub(crate) fn of(self, place: Place) -> Part {
+    pub(crate) fn of(self, place: Place) -> Role {
         match self.0 >> (2 * place.index()) & 3 {
-            0 => Part::Ordinary,
-            1 => Part::Probe,
-            _ => Part::Counted,
+            0 => Role::Ordinary,
+            1 => Role::Probe,
+            _ => Role::Counted,
         }
     }
 
-    /// Whether it is an ordinary one everywhere.
+    /// Whether it is an ordinary request at all places.
     pub(crate) fn are_ordinary(self) -> bool {
         self.0 == 0
     }
@@ -221,27 +226,27 @@ impl Parts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Progress {
     Nothing,
-    /// More may go at once.
+    /// More requests may go at once.
     Room,
-    /// It is in use again.
+    /// The place is in use again.
     Recovered,
 }
 
 impl Suspicion {
-    /// Whether it was found again by the request that was to find out.
+    /// Whether the refused request was a probe, so that the place is refused once more.
     pub(crate) fn is_of_probe(&self) -> bool {
-        self.part == Part::Probe
+        self.role == Role::Probe
     }
 }
 
 impl Standing {
-    /// When it may be used.
+    /// When a request may pass.
     pub(crate) fn room(&self) -> Room {
         self.0.as_ref().map_or(Room::At(Time::ZERO), |trouble| trouble.room())
     }
 
-    /// The same for a request that was refused for its rate already: others try a place first whose end
-    /// was a guess, for `later`.
+    /// Like [`room`](Self::room), for a request that was refused for its rate before: it lets
+    /// others probe first, for `later` nanoseconds.
     pub(crate) fn room_after_others(&self, later: u64) -> Room {
         match (self.room(), self.after_others(later)) {
             (Room::At(open), later) => Room::At(open.plus(later)),
@@ -249,14 +254,14 @@ impl Standing {
         }
     }
 
-    /// How much later that is: while a probe decides.
+    /// `later` if the place is half-open, otherwise 0.
     pub(crate) fn after_others(&self, later: u64) -> u64 {
         let is_due = |trouble: &Trouble| matches!(trouble.trust, Trust::ProbeDue | Trust::ProbeOut);
         if self.0.as_deref().is_some_and(is_due) { later } else { 0 }
     }
 
-    /// When it may be used by somebody who has nowhere else to go: what is only inferred or suspected
-    /// leaves nobody without a key.
+    /// Like [`room`](Self::room), for a request that has no other place to go to: a rest that is
+    /// only suspected, or only inferred, does not stop it.
     pub(crate) fn room_in_need(&self) -> Room {
         match &self.0 {
             None => Room::At(Time::ZERO),
@@ -269,18 +274,18 @@ impl Standing {
         }
     }
 
-    /// Until when it rests.
+    /// When the rest ends.
     pub(crate) fn until(&self) -> Time {
         self.0.as_ref().map_or(Time::ZERO, |trouble| trouble.ends())
     }
 
-    /// Until when it rests for what is proven, and for what is only suspected.
+    /// The ends of the proven and of the suspected rest.
     #[cfg(test)]
     pub(crate) fn ends(&self) -> (Time, Time) {
         self.0.as_ref().map_or_else(Default::default, |it| (it.until, it.suspected_until))
     }
 
-    /// The same for somebody who has nowhere else to go.
+    /// Like [`until`](Self::until), for a request that has no other place to go to.
     pub(crate) fn until_in_need(&self) -> Time {
         match &self.0 {
             Some(trouble) if trouble.cause.is_in_doubt() => Time::ZERO,
@@ -293,35 +298,35 @@ impl Standing {
         self.0.is_none()
     }
 
-    /// Whether any number of requests may go at once.
+    /// Whether the number of requests at once is unlimited.
     pub(crate) fn is_trusted(&self) -> bool {
         self.0.as_ref().is_none_or(|trouble| trouble.trust == Trust::Whole)
     }
 
-    /// Whether it is out of use, or a probe is all that it may get.
+    /// Whether it rests, or accepts no more than a probe.
     pub(crate) fn is_troubled(&self, now: Time) -> bool {
         self.0.as_ref().is_some_and(|trouble| trouble.is_out(now))
     }
 
-    /// Why it is out of use, if it is.
+    /// Why it is out of use; `None` if it is in use.
     pub(crate) fn cause(&self, now: Time) -> Option<&Cause> {
         self.0.as_ref().filter(|trouble| trouble.is_out(now)).map(|trouble| &trouble.cause)
     }
 
-    /// Why it is out of use, if it is, and when that began.
+    /// Why it is out of use and since when; `None` if it is in use.
     pub(crate) fn trouble(&self, now: Time) -> Option<(&Cause, Time)> {
         let trouble = self.0.as_ref().filter(|trouble| trouble.is_out(now))?;
         Some((&trouble.cause, trouble.since))
     }
 
-    /// Whether it rests, or waits for a probe, and that is proven.
+    /// Whether a proven rest lasts, or a probe is due or under way.
     pub(crate) fn is_proven(&self, now: Time) -> bool {
         self.0.as_ref().is_some_and(|trouble| {
             trouble.until > now || matches!(trouble.trust, Trust::ProbeDue | Trust::ProbeOut)
         })
     }
 
-    /// Whether it rests for a rate, and that began at a moment.
+    /// Whether it rests for its rate, since exactly this moment.
     pub(crate) fn is_rest_since(&self, then: Time) -> bool {
         let is_since = |it: &Trouble| it.since == then && it.cause.kind == Kind::Rate;
         self.0.as_deref().is_some_and(is_since)
@@ -334,15 +339,15 @@ impl Standing {
         })
     }
 
-    /// What must not be forgotten of it: why and until when it rests, the rung of its ladder, and whether a
-    /// probe goes first. Nothing if nothing is proven to be wrong.
+    /// What to save over a restart: the cause, the end of the rest, the rung of the ladder, and
+    /// whether a probe goes first. `None` if nothing is proven to be wrong.
     pub(crate) fn saved(&self, now: Time) -> Option<(&Cause, Time, u8, bool)> {
         let trouble = self.0.as_ref().filter(|_| self.is_proven(now))?;
         let is_probed = matches!(trouble.trust, Trust::ProbeDue | Trust::ProbeOut);
         Some((&trouble.cause, trouble.until, trouble.rung, is_probed))
     }
 
-    /// Takes up what was saved.
+    /// Restores what was saved, unless more is known already.
     pub(crate) fn restore(
         &mut self,
         now: Time,
@@ -371,8 +376,8 @@ impl Standing {
         self.0.get_or_insert_with(|| Box::new(Trouble::new(cause.clone())))
     }
 
-    /// A request sent at `sent` was refused, and that proves something of this place. Whether this
-    /// lengthens the rest.
+    /// A request sent at `sent` was refused, which proves that this place is out of order. `hint`
+    /// is the wait that the provider reports. Returns whether the rest became longer.
     pub(crate) fn cool(
         &mut self,
         now: Time,
@@ -390,13 +395,13 @@ impl Standing {
         trouble.until > was
     }
 
-    /// A request sent at `sent` was refused, and it may be its own fault: rests provisionally, for the
-    /// first rung.
+    /// A request sent at `sent` was refused, but the request itself may be at fault: the place
+    /// rests provisionally, for the first rung.
     pub(crate) fn suspect(
         &mut self,
         now: Time,
         sent: Time,
-        part: Part,
+        role: Role,
         cause: Cause,
         rng: &mut fastrand::Rng,
     ) -> Suspicion {
@@ -409,10 +414,10 @@ impl Standing {
             }
             trouble.suspected_until = trouble.suspected_until.max(until);
         }
-        Suspicion { cause, sent, part, until }
+        Suspicion { cause, sent, role, until }
     }
 
-    /// A suspicion has come to its end. Whether the proven rest grew.
+    /// Settles a suspicion. Returns whether the proven rest became longer.
     pub(crate) fn settle(
         &mut self,
         now: Time,
@@ -420,19 +425,19 @@ impl Standing {
         outcome: Outcome,
         rng: &mut fastrand::Rng,
     ) -> bool {
-        // What it was about may have been forgotten since: the key has a new secret.
+        // The standing may have been cleared since, because the key has a new secret.
         let Some(trouble) = &mut self.0 else { return false };
         let was = trouble.until;
-        let Suspicion { cause, sent, part, until } = suspicion;
+        let Suspicion { cause, sent, role, until } = suspicion;
         trouble.suspicions = trouble.suspicions.saturating_sub(1);
         match outcome {
             Outcome::Withdrawn => {}
             Outcome::Confirmed => trouble.climb(now, *sent, cause, rng),
-            // The probe of a rest said the same as the request before it.
-            Outcome::Lapsed if *part == Part::Probe => trouble.climb(now, *sent, cause, rng),
+            // The probe was refused like the request before it.
+            Outcome::Lapsed if *role == Role::Probe => trouble.climb(now, *sent, cause, rng),
             Outcome::Lapsed if *sent >= trouble.since => {
                 trouble.strikes = trouble.strikes.saturating_add(1);
-                if cause.is_told || trouble.strikes >= STRIKES {
+                if cause.is_told || trouble.strikes >= REQUIRED_STRIKES {
                     trouble.rest_first_rung(now, *until, cause);
                 }
             }
@@ -456,14 +461,14 @@ impl Standing {
         let progress = match trouble.trust {
             Trust::Whole => Progress::Nothing,
             Trust::ProbeDue | Trust::ProbeOut => {
-                trouble.trust = Trust::Growing { most: 2, going: 0 };
-                // Whoever had nowhere else to go may have been let through before its end.
+                trouble.trust = Trust::Growing { max: 2, in_flight: 0 };
+                // A request without another place may have passed before the rest ended.
                 trouble.until = trouble.until.min(sent);
                 Progress::Recovered
             }
-            Trust::Growing { most, going } => {
-                let more = Trust::Growing { most: most * 2, going };
-                trouble.trust = if most < ENOUGH { more } else { Trust::Whole };
+            Trust::Growing { max, in_flight } => {
+                let more = Trust::Growing { max: max * 2, in_flight };
+                trouble.trust = if max < TRUSTED_AT { more } else { Trust::Whole };
                 Progress::Room
             }
         };
@@ -471,42 +476,44 @@ impl Standing {
         progress
     }
 
-    /// A request is about to be sent.
+    /// A request is about to be sent; returns its role.
     #[inline]
-    pub(crate) fn sending(&mut self, now: Time) -> Part {
-        let Some(trouble) = &mut self.0 else { return Part::Ordinary };
-        // Somebody has nowhere else to go: it finds out whether the place can be used after all.
+    pub(crate) fn sending(&mut self, now: Time) -> Role {
+        let Some(trouble) = &mut self.0 else { return Role::Ordinary };
+        // A request without another place passes during a rest: it serves as the probe.
         if trouble.ends() > now && trouble.trust != Trust::ProbeOut {
             trouble.trust = Trust::ProbeDue;
         }
         match &mut trouble.trust {
             Trust::ProbeDue => {
                 trouble.trust = Trust::ProbeOut;
-                Part::Probe
+                Role::Probe
             }
-            Trust::Growing { going, .. } => {
-                *going = going.saturating_add(1);
-                Part::Counted
+            Trust::Growing { in_flight, .. } => {
+                *in_flight = in_flight.saturating_add(1);
+                Role::Counted
             }
-            Trust::Whole | Trust::ProbeOut => Part::Ordinary,
+            Trust::Whole | Trust::ProbeOut => Role::Ordinary,
         }
     }
 
-    /// A request sent at `sent` has ended. Whether that makes room: a probe that told nothing is
-    /// followed by another.
-    pub(crate) fn ended(&mut self, part: Part, sent: Time) -> bool {
+    /// A request sent at `sent` has ended. Returns whether this makes room. A probe that proved
+    /// nothing is followed by another.
+    pub(crate) fn ended(&mut self, role: Role, sent: Time) -> bool {
         let Some(trouble) = self.0.as_mut().filter(|trouble| sent >= trouble.since) else {
             return false;
         };
-        match (part, &mut trouble.trust) {
-            (Part::Probe, trust @ Trust::ProbeOut) => *trust = Trust::ProbeDue,
-            (Part::Counted, Trust::Growing { going, .. }) => *going = going.saturating_sub(1),
+        match (role, &mut trouble.trust) {
+            (Role::Probe, trust @ Trust::ProbeOut) => *trust = Trust::ProbeDue,
+            (Role::Counted, Trust::Growing { in_flight, .. }) => {
+                *in_flight = in_flight.saturating_sub(1)
+            }
             _ => return false,
         }
         true
     }
 
-    /// Is open at once, whatever was wrong.
+    /// Opens it at once, whatever was wrong.
     pub(crate) fn revive(&mut self) {
         self.0 = None;
     }
@@ -539,7 +546,7 @@ impl Trouble {
     fn room(&self) -> Room {
         match self.trust {
             Trust::ProbeOut => Room::OnChange,
-            Trust::Growing { most, going } if going >= most => Room::OnChange,
+            Trust::Growing { max, in_flight } if in_flight >= max => Room::OnChange,
             _ => Room::At(self.ends()),
         }
     }
@@ -555,7 +562,7 @@ impl Trouble {
             && (self.rung, self.strikes) == (0, 0)
     }
 
-    /// The end is known, and nothing has to be found out, unless something had to be before.
+    /// The end of the rest is known, so no probe is needed, unless one was needed before.
     fn rest_until(&mut self, now: Time, sent: Time, until: Time, cause: &Cause) {
         self.blame(now, until, cause);
         self.until = self.until.max(until);
@@ -568,15 +575,16 @@ impl Trouble {
         }
     }
 
-    /// The end is a guess. What was sent before the last rest began says nothing new; nor does what was sent
-    /// during it, for want of another place.
+    /// The end of the rest is a guess: the next rung. Requests sent before the last rest began
+    /// prove nothing new. Neither do requests that passed during the rest because no other place
+    /// was left.
     fn climb(&mut self, now: Time, sent: Time, cause: &Cause, rng: &mut fastrand::Rng) {
         let is_of_key = matches!(cause.kind, Kind::Credential | Kind::Permission);
         let is_known = is_of_key && sent < self.until && cause.kind == self.cause.kind;
         if sent < self.since || is_known {
             return;
         }
-        // Another ladder begins at its foot.
+        // Another kind of trouble begins at the first rung.
         let rung = if cause.kind == self.cause.kind { self.rung } else { 0 };
         let until = now.plus(jittered(cause.kind.ladder().rung(rung), 4, rng));
         self.rung = rung;
@@ -586,7 +594,7 @@ impl Trouble {
         (self.since, self.strikes, self.trust) = (now, 0, Trust::ProbeDue);
     }
 
-    /// What was suspected is believed, and for no longer.
+    /// The suspicion is believed; the rest lasts no longer than the first rung.
     fn rest_first_rung(&mut self, now: Time, until: Time, cause: &Cause) {
         self.blame(now, until, cause);
         self.until = self.until.max(until);
@@ -594,7 +602,7 @@ impl Trouble {
         (self.since, self.trust) = (now, Trust::ProbeDue);
     }
 
-    /// The rest that ends last is the one to be told of.
+    /// Keeps the cause of the rest that ends last.
     fn blame(&mut self, now: Time, until: Time, cause: &Cause) {
         if self.until <= now || until >= self.until {
             if self.cause.kind != cause.kind {
@@ -605,7 +613,8 @@ impl Trouble {
     }
 }
 
-/// Never earlier than said, and up to a `1 / part` later, so that not everybody comes at once.
+/// Never earlier than `delay`, and up to `1 / part` of it later, so that waiting requests do not
+/// all come at once.
 fn jittered(delay: Duration, part: u64, rng: &mut fastrand::Rng) -> u64 {
     let delay = nanos(delay);
     delay.saturating_add(rng.u64(0..=delay / part))

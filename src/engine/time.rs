@@ -1,18 +1,18 @@
-//! The engine's own time: it never looks at a clock.
+//! The engine's own time. It never looks at a clock.
 
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-/// A second in nanoseconds.
+/// One second in nanoseconds.
 pub(crate) const SECOND: u64 = 1_000_000_000;
 
-/// A moment: nanoseconds since the pool was built.
+/// A moment, in nanoseconds since the pool was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Time(u64);
 
 impl Time {
-    /// The beginning.
+    /// The moment at which the pool was built.
     pub(crate) const ZERO: Self = Self(0);
 
     pub(crate) fn from_nanos(nanos: u64) -> Self {
@@ -23,12 +23,12 @@ impl Time {
         self.0
     }
 
-    /// This much later.
+    /// This many nanoseconds later.
     pub(crate) fn plus(self, nanos: u64) -> Self {
         Self(self.0.saturating_add(nanos))
     }
 
-    /// This much earlier, but not before the beginning.
+    /// This many nanoseconds earlier, but not before zero.
     pub(crate) fn minus(self, nanos: u64) -> Self {
         Self(self.0.saturating_sub(nanos))
     }
@@ -38,7 +38,7 @@ impl Time {
         self.plus(nanos(duration))
     }
 
-    /// A moment that was given as a time of day; `wall` is that of the beginning.
+    /// Converts a wall-clock time; `wall` is the wall-clock time at the engine's start.
     pub(crate) fn of(moment: SystemTime, wall: Timestamp) -> Self {
         let later = moment.duration_since(SystemTime::from(wall)).unwrap_or_default();
         Self::ZERO.after(later)
@@ -55,7 +55,7 @@ impl Time {
     }
 }
 
-/// A duration in nanoseconds; 584 years at most.
+/// A duration in nanoseconds; at most 584 years.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

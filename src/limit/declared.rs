@@ -1,4 +1,4 @@
-//! A limit as it is declared.
+//! A limit as it is declared: its builder methods and its validation.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Metered {
-    /// Requests, one each.
+    /// Requests; each counts 1.
     Requests,
     /// Tokens of the prompt.
     InputTokens,
@@ -21,7 +21,7 @@ pub enum Metered {
     Tokens,
     /// Money, in billionths of a US dollar.
     Spend,
-    /// Requests that have been sent and whose answer has not ended.
+    /// Requests under way: sent, and their answer has not ended.
     Concurrent,
 }
 
@@ -38,12 +38,13 @@ impl fmt::Display for Metered {
     }
 }
 
-/// An amount of something per time for an account or a key, perhaps only for some models.
+/// An amount of something per time for an account or a key, optionally only for some models.
 ///
-/// A limit per time is *rolling*: the allowance refills continuously (500 requests/min is one every
-/// 120 ms), and up to [`burst`](Self::burst) of it can be saved up and spent at once. Or it is counted
-/// in *windows* ([`fixed`](Self::fixed), [`in_zone`](Self::in_zone)): the whole allowance is there at
-/// once at the beginning of each minute, hour or day.
+/// A limit per time is *rolling* by default, a token bucket: the allowance refills continuously
+/// (500 requests/min is one every 120 ms), and at most [`burst`](Self::burst) of it can be spent at
+/// once. Otherwise it is counted in *fixed windows* ([`fixed`](Self::fixed),
+/// [`in_zone`](Self::in_zone)): the whole allowance is available at the start of each minute, hour
+/// or day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Limit {
@@ -56,38 +57,38 @@ pub struct Limit {
     pub(crate) models: Option<Arc<str>>,
 }
 
-/// How an allowance comes back.
+/// How an allowance refills.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Window {
-    /// All the time.
+    /// Continuously.
     #[default]
     Rolling,
-    /// Whole, at fixed times: multiples of the period since 1970, or midnight in a time zone.
+    /// All at once, at fixed times: multiples of the period since 1970, or midnight in a time zone.
     Fixed { zone: Option<Arc<str>> },
 }
 
 impl Limit {
-    /// So many requests, per a time still to be said.
+    /// This many requests; add the period, for example with [`per_minute`](Amount::per_minute).
     pub fn requests(amount: u64) -> Amount {
         Amount { metered: Metered::Requests, amount }
     }
 
-    /// So many tokens of prompt and answer together, per a time still to be said.
+    /// This many tokens of prompt and answer together; add the period.
     pub fn tokens(amount: u64) -> Amount {
         Amount { metered: Metered::Tokens, amount }
     }
 
-    /// So many tokens of the prompt, per a time still to be said.
+    /// This many tokens of the prompt; add the period.
     pub fn input_tokens(amount: u64) -> Amount {
         Amount { metered: Metered::InputTokens, amount }
     }
 
-    /// So many tokens of the answer, per a time still to be said.
+    /// This many tokens of the answer; add the period.
     pub fn output_tokens(amount: u64) -> Amount {
         Amount { metered: Metered::OutputTokens, amount }
     }
 
-    /// So many requests at once. A request ends when its answer's body does.
+    /// This many requests at once. A request ends when the body of its answer ends.
     pub fn concurrent(amount: u64) -> Self {
         Self {
             metered: Metered::Concurrent,
@@ -99,40 +100,42 @@ impl Limit {
         }
     }
 
-    /// So much money, per a time still to be said. What a request may cost is reckoned from its tokens and
-    /// their price ([`KeyPoolBuilder::prices`](crate::KeyPoolBuilder::prices)), or said by
-    /// [`Demand::nano_dollars`](crate::Demand::nano_dollars); what it did cost counts in the end.
+    /// This much money in US dollars; add the period. Before a request is sent, its cost is
+    /// estimated from its tokens and their price
+    /// ([`KeyPoolBuilder::prices`](crate::KeyPoolBuilder::prices)), or given by
+    /// [`Demand::nano_dollars`](crate::Demand::nano_dollars). In the end its real cost counts.
     pub fn dollars(amount: u64) -> Amount {
         Self::nano_dollars(amount.saturating_mul(NANOS_PER_DOLLAR))
     }
 
-    /// So much money in billionths of a US dollar, per a time still to be said.
+    /// This much money in billionths of a US dollar; add the period.
     pub fn nano_dollars(amount: u64) -> Amount {
         Amount { metered: Metered::Spend, amount }
     }
 
-    /// The whole allowance comes back at once, at each full minute, hour or day (UTC), or whatever
-    /// the period is, counted from 1970. Where a provider tells when its window ends, that is
-    /// believed.
+    /// Counts in fixed windows: the whole allowance refills at once, at each full minute, hour or
+    /// day (UTC), or each multiple of the period since 1970. If the provider reports when its
+    /// window ends, the windows are moved there.
     pub fn fixed(mut self) -> Self {
         self.window = Window::Fixed { zone: None };
         self
     }
 
-    /// A limit per day whose whole allowance comes back at midnight in a time zone, such as
-    /// `America/Los_Angeles`. Its days are as long as they are there: 23 or 25 hours when clocks
-    /// change.
+    /// Counts a limit per day in fixed windows that start at midnight in a time zone, such as
+    /// `America/Los_Angeles`. A day has 23 or 25 hours when the clocks change. Without the
+    /// feature `tzdb`, the system must know the zone.
     pub fn in_zone(mut self, zone: impl AsRef<str>) -> Self {
         self.window = Window::Fixed { zone: Some(Arc::from(zone.as_ref())) };
         self
     }
 
-    /// How much may be spent at once after a pause: the size of the provider's bucket.
+    /// The burst: how much may be spent at once after a pause; the size of the provider's token
+    /// bucket.
     ///
-    /// By default a twelfth of the amount (five seconds' worth of a limit per minute), at least 1:
-    /// providers enforce a limit per minute over shorter slices too. A demand above the default
-    /// burst is still admitted, alone and once the meter is at rest, up to the whole amount; one
-    /// above a burst that was set here can never be admitted and is refused at once.
+    /// The default is a twelfth of the amount (five seconds' worth of a limit per minute), at least
+    /// 1, because providers enforce a limit per minute over shorter slices, too. A demand above the
+    /// default burst is still admitted, alone and once the bucket is full, up to the whole amount.
+    /// A demand above a burst that is set here can never be admitted and is refused at once.
     pub fn burst(mut self, burst: u64) -> Self {
         self.burst = Some(burst);
         self
@@ -152,37 +155,37 @@ impl Limit {
         self.metered
     }
 
-    /// How much of it.
+    /// The amount, in units of [`metered`](Self::metered).
     #[must_use]
     pub fn amount(&self) -> u64 {
         self.amount
     }
 
-    /// Per how long; zero for a limit on concurrent requests.
+    /// The period; zero for a limit on concurrent requests.
     #[must_use]
     pub fn period(&self) -> Duration {
         self.period
     }
 
-    /// How much may be spent at once, whether set or the default.
+    /// The burst: as set, otherwise the default.
     #[must_use]
     pub fn burst_amount(&self) -> u64 {
         self.burst.unwrap_or(self.amount / 12).max(1)
     }
 
-    /// The largest single demand this limit can ever admit.
+    /// The largest single demand that this limit can ever admit.
     #[must_use]
     pub fn largest_demand(&self) -> u64 {
         self.burst.unwrap_or(self.amount)
     }
 
-    /// The pattern of the models it counts, if not all.
+    /// The pattern of the models that it counts; `None` for all models.
     #[must_use]
     pub fn model_pattern(&self) -> Option<&str> {
         self.models.as_deref()
     }
 
-    /// What makes this limit unusable, if anything does.
+    /// Why this limit is not valid; `None` if it is.
     pub(crate) fn problem(&self) -> Option<&'static str> {
         let zone = match &self.window {
             Window::Fixed { zone: Some(zone) } => Some(zone),
@@ -212,7 +215,7 @@ impl Limit {
     }
 }
 
-/// An amount that becomes a [`Limit`] once it is said per how long.
+/// An amount that becomes a [`Limit`] once the period is added.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct Amount {
@@ -236,12 +239,12 @@ impl Amount {
         self.per(Duration::from_secs(3_600))
     }
 
-    /// Per 24 hours, refilling all the time.
+    /// Per 24 hours, refilled continuously.
     pub fn per_day(self) -> Limit {
         self.per(DAY)
     }
 
-    /// Per any other time.
+    /// Per any other period.
     pub fn per(self, period: Duration) -> Limit {
         Limit {
             metered: self.metered,

@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_is_written_as_it_is_read() {
+    fn a_written_limit_reads_back_the_same() {
         for text in [
             "500 requests/min",
             "200000 tokens/min burst 20000",

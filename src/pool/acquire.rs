@@ -1,4 +1,4 @@
-//! Waiting in line.
+//! The future that waits in the queue.
 
 use std::{
     fmt,
@@ -23,9 +23,9 @@ use crate::{
 };
 
 pin_project! {
-    /// A place in the line of a pool; see [`KeyPool::acquire`](crate::KeyPool::acquire).
+    /// A request in the queue of a pool; see [`KeyPool::acquire`](crate::KeyPool::acquire).
     ///
-    /// It does nothing until it is polled.
+    /// It does nothing until it is polled. It can be dropped at any point.
     #[must_use = "futures do nothing unless polled"]
     pub struct Acquire {
         shared: Arc<Shared>,
@@ -40,7 +40,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if let Place::InLine(id) = *this.place {
-                // What it may have been given is dropped outside the lock.
+                // A grant that it may hold is dropped outside the lock.
                 drop(this.shared.with(|core, now| core.leave(now, id, this.ask)));
             }
         }
@@ -54,10 +54,10 @@ enum Place {
     Done,
 }
 
-/// What one look at the pool tells somebody in line.
+/// What one look at the pool gives a request in the queue.
 enum Look {
     Done(Result<Granted, Exhausted>),
-    /// Look again then, if nothing happens before.
+    /// Look again at this time, if nothing happens before.
     Wait(Time),
 }
 
@@ -76,7 +76,7 @@ impl Future for Acquire {
             let look = this.shared.with(|core, now| match *this.place {
                 Place::Outside => core.join(now, this.ask, this.place, cx.waker()),
                 Place::InLine(id) => core.look(now, this.ask, id, cx.waker()),
-                // Polled again after it was done: nothing is left to give.
+                // It was polled again after it was ready.
                 Place::Done => Look::Wait(this.ask.deadline),
             });
             let until = match look {
@@ -130,8 +130,8 @@ impl Core {
             return Look::Done(Err(self.engine.busy(now, ask)));
         }
         slot.waker.clone_from(waker);
-        // Everybody waits until their own deadline, and one for the next moment that somebody can be
-        // served.
+        // Each request waits until its own deadline. One of them, the driver, also waits for the next time at
+        // which a request can be served.
         let until = match self.driver {
             Some((driver, Some(wake_at))) if driver == id => wake_at.min(ask.deadline),
             _ => ask.deadline,

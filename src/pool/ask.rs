@@ -1,4 +1,4 @@
-//! What a request wants, put into the engine's terms.
+//! Turns the demand of a request into the engine's terms.
 
 use std::sync::atomic::Ordering;
 
@@ -9,22 +9,21 @@ use crate::{
     affinity::Kin,
     engine::{Among, Ask, Before, Cost, Engine, Prior, Time, rank},
     pool::{core::Core, lease::trail::Attempt, shared::Shared},
-    provider::{Estimate, Operation},
+    provider::{Billing, Estimate, Operation},
     usage::{ModelPrices, Tariff, Usage},
 };
 
-/// After so many refusals for its rate without a hint, a request may be at fault itself.
+/// After this many refusals for its rate without a time to wait, the request itself may be at fault.
 const SUSPECT: usize = 3;
 
 /// The part of `max_wait` that an attempt after the first may wait in any case.
 const GRACE: u32 = 10;
 
-/// Tokens, or nano-dollars, that one request can ask for at most: a thousand dollars, far below
-/// overflow.
+/// The most tokens or nano-dollars that one request can ask for: a thousand dollars, far below overflow.
 const MOST: u64 = 1 << 40;
 
 impl Shared {
-    /// Puts together what a request wants: what its caller says goes before what was read from it.
+    /// Combines the demand of the caller with what was read from the request. The demand takes precedence.
     pub(in crate::pool) fn with_ask<R>(
         &self,
         wanted: &Wanted<'_>,
@@ -37,16 +36,18 @@ impl Shared {
         })
     }
 
-    /// What the model of a request costs, if any limit counts money. It is looked up before the pool is
+    /// The prices of the model of a request, if any limit counts money. They are looked up before the pool is
     /// locked.
     pub(in crate::pool) fn prices_of(&self, wanted: &Wanted<'_>) -> Option<ModelPrices> {
         let Self { prices, provider, limits_spending, .. } = self;
-        let is_priced = wanted.demand.nano_dollars == 0 && limits_spending.load(Ordering::Relaxed);
+        let is_priced = wanted.demand.nano_dollars == 0
+            && wanted.operation.billing() != Billing::Nothing
+            && limits_spending.load(Ordering::Relaxed);
         let model = wanted.model().unwrap_or_default();
         is_priced.then(|| prices.of(&provider.spec().name, model))
     }
 
-    /// The same among fewer keys.
+    /// The same ask, limited to fewer keys.
     pub(in crate::pool) fn ask_among(
         &self,
         core: &mut Core,
@@ -61,16 +62,23 @@ impl Shared {
         let lane = core.engine.lane(now, wanted.model());
         let mut deadline = since.after(*max_wait);
         if !tried.is_empty() {
-            // It is among the first in line, and has waited: it is not turned away for a moment.
+            // It is among the first in the queue and has waited already, so a short further wait is allowed.
             deadline = deadline.max(now.after(*max_wait / GRACE));
         }
         let needs = core.engine.needs(lane);
-        let cap = demand.output_tokens.or(Some(estimate.output_tokens).filter(|cap| *cap > 0));
-        let cap_counts = cap.is_some() && !provider.gives_back();
-        let input = demand.input_tokens.is_none().then_some(estimate.input_tokens);
-        let prior = Prior { input, cap_counts };
-        let input = demand.input_tokens.unwrap_or_else(|| needs.input(estimate.input_tokens));
-        let output = needs.output(cap, cap_counts);
+        let billing = operation.billing();
+        let (input, output, prior) = if billing == Billing::Nothing {
+            let tokens = |demanded: Option<u64>| demanded.unwrap_or(0);
+            let prior = Prior { billing, ..Prior::default() };
+            (tokens(demand.input_tokens), tokens(demand.output_tokens), prior)
+        } else {
+            let cap = demand.output_tokens.or(Some(estimate.output_tokens).filter(|cap| *cap > 0));
+            let cap_counts = cap.is_some() && !provider.gives_back();
+            let input = demand.input_tokens.is_none().then_some(estimate.input_tokens);
+            let prior = Prior { input, cap_counts, billing };
+            let input = demand.input_tokens.unwrap_or_else(|| needs.input(estimate.input_tokens));
+            (input, needs.output(cap, cap_counts), prior)
+        };
         let (input, output) = (input.min(MOST), output.min(MOST));
         let (spend, is_unpriced) =
             prices.map_or((demand.nano_dollars, false), |prices| most_of(&prices, input, output));
@@ -81,7 +89,7 @@ impl Shared {
         let mut ask = Ask {
             lane,
             operation: core.engine.operation(operation),
-            // Of what nothing is known, any key may do.
+            // If nothing is known of the request, any key may serve it.
             generates: operation.generates() || *operation == Operation::UNKNOWN,
             budget: core.engine.budget(now, demand.tag.as_deref()),
             is_unpriced,
@@ -101,7 +109,7 @@ impl Shared {
                 Some(id) => core.engine.find_key(id).map_or(Among::None, Among::One),
             }),
         };
-        // As far as it is known now; it may be earlier once more answers have been seen.
+        // As far as it is known now. It may be earlier when more answers have been seen.
         ask.deadline = core.engine.latest_start(&ask);
         let is_patient = wanted.may_wait && !core.engine.is_shadow();
         if let Some(bond) = ask.bond.as_mut().filter(|_| is_patient) {
@@ -115,7 +123,7 @@ impl Shared {
     }
 }
 
-/// What so many tokens cost at most, unless a cache keeps them for an hour; and whether that is not known.
+/// The maximum cost of these tokens, except for cache writes for an hour; and whether the cost is unknown.
 fn most_of(prices: &ModelPrices, input: u64, output: u64) -> (u64, bool) {
     let plain = Usage::tokens(input, output);
     let cached = Usage { input: 0, cache_write: input, ..plain };
@@ -123,7 +131,7 @@ fn most_of(prices: &ModelPrices, input: u64, output: u64) -> (u64, bool) {
     (plain.nano_dollars.max(cached.nano_dollars), plain.unpriced_tokens > 0)
 }
 
-/// Whether it was refused for its rate, without a word for how long.
+/// Whether it was refused for its rate, without a time to wait.
 fn is_unhinted(attempt: &&Attempt) -> bool {
     matches!(attempt.verdict, Verdict::RateLimited { retry_after: None })
 }
@@ -138,7 +146,7 @@ fn before(tried: &[Attempt]) -> Before {
     }
 }
 
-/// Leaves out what was tried, as long as there is something else.
+/// Excludes the keys that were tried, as long as there are others.
 fn leave_out(engine: &Engine, now: Time, ask: &mut Ask, tried: &[Attempt]) {
     let limited = tried.iter().filter(is_unhinted).filter_map(|attempt| attempt.account.as_deref());
     for account in limited.filter_map(|name| engine.find_account(name)) {
@@ -148,18 +156,19 @@ fn leave_out(engine: &Engine, now: Time, ask: &mut Ask, tried: &[Attempt]) {
     }
     let by_caller = ask.excluded.clone();
     exclude(engine, ask, tried.iter().filter_map(|attempt| attempt.key.as_ref()));
-    // Once every key was tried, those that may be good again are tried anew.
+    // When every key was tried, those that may be good again are tried once more.
     if engine.is_tried_out(ask) {
         ask.excluded = by_caller;
         return;
     }
-    // A failure may be over by now, a rest is not: what merely failed is tried before a key that rests.
+    // A failure may be over by now, and a rest is not. So a key that only failed is tried before a key that
+    // rests.
     if !engine.has_key_by(now, ask) {
         ask.excluded = by_caller;
         let others = tried.iter().filter(|attempt| attempt.verdict != Verdict::Transient);
         exclude(engine, ask, others.filter_map(|attempt| attempt.key.as_ref()));
     }
-    // Keys of one account are no witnesses for each other: it may be the account that is closed.
+    // Keys of one account do not prove anything about each other, because the whole account may be closed.
     let accused = tried.iter().filter(|attempt| attempt.verdict.needs_contrast());
     let accused = accused.filter_map(|attempt| attempt.account.as_deref());
     let without_accounts = ask.excluded.len();
@@ -183,26 +192,26 @@ pub(in crate::pool) fn exclude<'a>(
     }
 }
 
-/// What a request wants, before it is put into the engine's terms.
+/// The demand of a request, before it is turned into the engine's terms.
 #[derive(Debug)]
 pub(crate) struct Wanted<'a> {
     pub(crate) demand: &'a Demand,
-    /// What it does.
+    /// Its operation.
     pub(crate) operation: Operation<'a>,
     pub(crate) estimate: &'a Estimate<'a>,
-    /// By what it is kin to earlier ones.
+    /// What relates it to earlier requests.
     pub(crate) kin: Option<&'a Kin>,
-    /// Whether it may stand in line.
+    /// Whether it may wait in the queue.
     pub(crate) may_wait: bool,
-    /// What was tried for it already.
+    /// The attempts so far.
     pub(crate) tried: &'a [Attempt],
-    /// When it first asked.
+    /// When it first asked for a key.
     pub(crate) since: Instant,
     pub(crate) now: Instant,
 }
 
 impl Wanted<'_> {
-    /// The model it is for: what its caller says goes before what was read from it.
+    /// Its model. The demand of the caller takes precedence over what was read from the request.
     fn model(&self) -> Option<&str> {
         self.demand.model.as_deref().or(self.estimate.model.as_deref())
     }

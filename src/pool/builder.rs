@@ -1,8 +1,11 @@
-//! Declaring a pool, and checking all of it at once.
+//! Declares a pool, and checks the whole declaration at once.
 
 use std::{
     hash::RandomState,
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::Duration,
 };
 
@@ -28,7 +31,7 @@ use crate::{
 
 const KEPT_EVENTS: usize = 256;
 
-/// A pool in the making.
+/// A builder of a [`KeyPool`].
 #[derive(Debug)]
 #[must_use]
 pub struct KeyPoolBuilder {
@@ -47,7 +50,7 @@ pub struct KeyPoolBuilder {
 }
 
 impl KeyPool {
-    /// Declares a pool of keys for one provider.
+    /// Starts the declaration of a pool of keys for one provider.
     pub fn builder(provider: impl Provider) -> KeyPoolBuilder {
         KeyPoolBuilder::new(Arc::new(provider))
     }
@@ -71,14 +74,14 @@ impl KeyPoolBuilder {
         }
     }
 
-    /// A name for events and snapshots; the provider's by default.
+    /// Sets the name of the pool in events and snapshots; the name of the provider by default.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// The only origin that keys are sent to, such as `https://api.example.com:8443`; the provider's
-    /// by default. Plain http is for loopback addresses only.
+    /// Sets the only origin that keys are sent to, such as `https://api.example.com:8443`; the provider's by
+    /// default. Plain http is allowed for loopback addresses only. An invalid origin is a [`BuildError`].
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = Some(origin.into());
         self
@@ -90,7 +93,7 @@ impl KeyPoolBuilder {
         self
     }
 
-    /// Adds accounts: those of a [source](crate::source), say.
+    /// Adds accounts, for instance those of a [source](crate::source).
     pub fn accounts(mut self, accounts: impl IntoIterator<Item = Account>) -> Self {
         self.accounts.extend(accounts);
         self
@@ -106,138 +109,142 @@ impl KeyPoolBuilder {
         self.account(Account::new(name).weight(weight).key(key))
     }
 
-    /// A rule of one's own for what a refusal says. Rules go before those of the dialect, in the order
-    /// in which they are added: the first that matches counts.
+    /// Adds a rule of your own for reading refusals. These rules are checked before those of the dialect, in
+    /// the order in which they are added. The first one that matches counts.
     pub fn rule(mut self, rule: Rule) -> Self {
         self.rules.push(rule);
         self
     }
 
-    /// How long a request may wait in line, over all its attempts; 30 s by default. Zero never waits.
-    /// An attempt after the first may wait a tenth of it in any case.
+    /// Sets how long a request may wait in the queue, over all its attempts; 30 s by default. With zero no
+    /// request waits. An attempt after the first may wait a tenth of this time in any case.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.max_wait = max_wait;
         self
     }
 
-    /// How many requests may wait in line; 1,000 by default.
+    /// Sets how many requests may wait in the queue; 1,000 by default. A further request is refused at once
+    /// ([`Reason::LineFull`](crate::pool::Reason::LineFull)).
     pub fn max_queued(mut self, requests: usize) -> Self {
-        self.setup.longest_line = requests;
+        self.setup.max_queued = requests;
         self
     }
 
-    /// Which of the accounts with room a request is sent with; [`Headroom`](crate::strategy::Headroom) by
-    /// default.
+    /// Sets the strategy that chooses among the accounts with room; [`Headroom`](crate::strategy::Headroom)
+    /// by default.
     pub fn strategy(mut self, strategy: impl Strategy) -> Self {
         self.setup.strategy = Arc::new(strategy);
         self
     }
 
-    /// Whether requests that begin alike stay on one account; they do by default.
+    /// Sets whether requests of one conversation stay on one account; on by default.
     pub fn affinity(mut self, affinity: Affinity) -> Self {
         self.setup.affinity = affinity;
         self
     }
 
-    /// How much a tenant ([`Demand::tenant`](crate::Demand::tenant)) is served beside the others while
-    /// requests wait in line; 1 by default.
+    /// Sets the weight of a tenant ([`Demand::tenant`](crate::Demand::tenant)) in the weighted fair queueing
+    /// of waiting requests; 1 by default, at least 1.
     pub fn tenant(mut self, name: impl AsRef<str>, weight: u32) -> Self {
         self.setup.tenants.insert(Arc::from(name.as_ref()), weight);
         self
     }
 
-    /// Whether limits are learnt that were not declared; they are by default.
+    /// Sets whether the pool learns limits that were not declared; on by default.
     ///
-    /// A limit that the provider tells in headers is kept like a declared one; a lower one than was
-    /// declared for the same time is believed, and told as an event. Where nothing is told, an account
-    /// without limits begins with [`initial_concurrency`](Self::initial_concurrency) requests at once, and one more for each that
-    /// is accepted. What it has accepted between two refusals is its pace; a little less is sent from
-    /// then on, and slowly more while nothing is refused.
+    /// The pool keeps to a limit that the provider reports in headers, as to a declared one. If a reported
+    /// limit is lower than the declared one for the same period, the reported one counts, and an event says
+    /// so. If the provider reports nothing, an account without limits starts with
+    /// [`initial_concurrency`](Self::initial_concurrency) requests at once, and gets one more for each
+    /// accepted request. The rate that it accepted between two refusals becomes its pace: then the pool sends
+    /// a little less, and slowly more as long as no request is refused (AIMD).
     pub fn learn_limits(mut self, learn: bool) -> Self {
         self.setup.learns = learn;
         self
     }
 
-    /// How many requests at once, for each model, an account gets to begin with, of which no limit is
-    /// known; 16 by default.
+    /// Sets how many requests at once an account without known limits gets at first, for each model; 16 by
+    /// default, at least 1.
     pub fn initial_concurrency(mut self, requests: u64) -> Self {
-        self.setup.start = requests;
+        self.setup.initial_concurrency = requests;
         self
     }
 
-    /// However long a provider says to wait, nothing is out of use for longer; a day by default.
+    /// Sets the longest time that a key, account or model rests, even if the provider says to wait longer; a
+    /// day by default.
     pub fn max_cooldown(mut self, longest: Duration) -> Self {
-        self.setup.longest_cooldown = longest;
+        self.setup.max_cooldown = longest;
         self
     }
 
-    /// Shadow mode: nothing is held back or refused for want of room, and what would have been is
-    /// counted ([`Snapshot::dry_run_held_back`](crate::snapshot::Snapshot)) and told as an event. To try limits on
-    /// real traffic before they are kept. Keys are rotated, and dead ones left out, as ever.
+    /// Sets a dry run; off by default. No request waits or is refused because limits leave no room. The pool
+    /// counts the requests that it would have held back
+    /// ([`Snapshot::dry_run_held_back`](crate::snapshot::Snapshot)) and emits events. So you can try limits
+    /// on real traffic. The pool still rotates keys and leaves out dead ones.
     pub fn dry_run(mut self, dry_run: bool) -> Self {
         self.setup.shadow = dry_run;
         self
     }
 
-    /// Makes the choice among equals repeatable. Random by default.
+    /// Sets the seed of the random choice between equal accounts, to make it repeatable. Random by default.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Whom to tell what each request used; nobody by default.
+    /// Sets the receiver of the usage of each request; none by default.
     pub fn usage_sink(mut self, sink: impl UsageSink) -> Self {
         self.sink = Some(Arc::new(sink));
         self
     }
 
-    /// What may be spent under a tag ([`Demand::tag`](crate::Demand::tag)), beside the limits of accounts
-    /// and keys: any limit, such as `"$50/day fixed"`. All limits of a tag hold together.
+    /// Adds a limit to a tag ([`Demand::tag`](crate::Demand::tag)), in addition to the limits of accounts and
+    /// keys: any limit, such as `"$50/day fixed"`. A request must be within all limits of its tag.
     ///
-    /// It is reserved and settled as they are. A request beyond it is refused at once
-    /// ([`Reason::Budget`](crate::pool::Reason::Budget)) with the time at which there is room again: nobody
-    /// waits in line for money.
+    /// It is reserved and settled like the limits of accounts. A request beyond it does not wait in the
+    /// queue. It is refused at once ([`Reason::Budget`](crate::pool::Reason::Budget)), with the time until
+    /// there is room again.
     pub fn budget(mut self, tag: impl AsRef<str>, limit: Limit) -> Self {
         self.setup.budgets.tags.push((Arc::from(tag.as_ref()), limit));
         self
     }
 
-    /// The same for each tag that has no budget of its own; none by default. Of more than 4,096 tags at
-    /// a time, and of those longer than 256 bytes, all others share one.
+    /// Adds a limit to each tag without a budget of its own; none by default. At most 4,096 tags are counted
+    /// at a time. All further tags, and tags longer than 256 bytes, share one budget.
     pub fn tag_budget(mut self, limit: Limit) -> Self {
         self.setup.budgets.usual.push(limit);
         self
     }
 
-    /// Whether a request is refused ([`Reason::Unpriced`](crate::pool::Reason::Unpriced)) if spending is limited
-    /// and nobody knows what its model costs. By default it is sent, counts as nothing, and is told as
-    /// an [event](crate::event::Event::Unpriced).
+    /// Sets whether a request is refused ([`Reason::Unpriced`](crate::pool::Reason::Unpriced)) if spending is
+    /// limited and the price of its model is not known. By default it is sent and counts as 0, and the pool
+    /// emits an [event](crate::event::Event::Unpriced).
     pub fn refuse_unpriced(mut self, refuse: bool) -> Self {
         self.setup.budgets.refuse_unpriced = refuse;
         self
     }
 
-    /// What tokens cost; [`Prices::builtin`] by default. Limits on spending count by it what a request has
-    /// really used, where the provider does not say.
+    /// Sets the prices of tokens; [`Prices::builtin`] by default. Limits on spending use them for the real
+    /// usage of a request, unless the provider reports the cost.
     pub fn prices(mut self, prices: &Prices) -> Self {
         self.prices = prices.clone();
         self
     }
 
-    /// Takes up what an earlier pool had [saved](KeyPool::save): what is spent of limits, for as long as it
-    /// counts, cooldowns that are not over, and dead keys whose secret is the same. Accounts, keys and limits
-    /// are known by their names, and what there is no longer is passed over.
+    /// Restores what an earlier pool has [saved](KeyPool::save): the use of limits that still counts,
+    /// cooldowns that are not over, and dead keys whose secret is the same. Accounts, keys and limits are
+    /// found by their names. Those that no longer exist are ignored.
     pub fn restore(mut self, saved: Saved) -> Self {
         self.saved = Some(saved);
         self
     }
 
-    /// Who counts the tokens of prompts; by default they are estimated from their bytes
+    /// Sets the tokenizer for prompts; by default the pool estimates tokens from bytes
     /// ([`ProviderSpec::tokens`](crate::provider::ProviderSpec::tokens)).
     ///
-    /// Either way the count is corrected by what answers tell: the ratio of what prompts of a model really
-    /// had to what they were taken for, between a quarter and four. What a
-    /// [`Demand`](crate::Demand::input_tokens) says stays as it is.
+    /// In both cases the pool multiplies the count by a correction for each model: the ratio of reported
+    /// tokens to counted tokens in earlier answers, clamped to 0.25-4. A number that a
+    /// [`Demand`](crate::Demand::input_tokens) states is not corrected.
     pub fn tokenizer(mut self, tokenizer: impl Tokenizer) -> Self {
         self.tokenizer = Some(Arc::new(tokenizer));
         self
@@ -246,7 +253,7 @@ impl KeyPoolBuilder {
     /// Builds the pool.
     ///
     /// # Errors
-    /// [`BuildError`] with everything that is wrong, at once.
+    /// [`BuildError`] with all problems at once.
     pub fn build(self) -> Result<KeyPool, BuildError> {
         let mut problems = Vec::new();
         self.check(&mut problems);
@@ -288,6 +295,7 @@ impl KeyPoolBuilder {
             sink: self.sink,
             prices: self.prices,
             limits_spending: AtomicBool::new(core.engine.limits_spending()),
+            usage_refused_until: AtomicU64::new(0),
             salt,
             tokenizer: self.tokenizer,
             core: Mutex::new(core),
@@ -297,11 +305,13 @@ impl KeyPoolBuilder {
 
     fn check(&self, problems: &mut Vec<String>) {
         for (name, _) in self.setup.tenants.iter().filter(|(_, weight)| **weight == 0) {
-            problems.push(format!("tenant {name:?}: its weight is 0: leave it out instead"));
+            problems.push(format!(
+                "tenant {name:?}: its weight is 0; give at least 1, or leave the tenant out"
+            ));
         }
-        if self.setup.start == 0 {
+        if self.setup.initial_concurrency == 0 {
             problems.push(
-                "initial_concurrency: 0 requests at once can never begin: give at least 1".into(),
+                "initial_concurrency is 0, so an account without limits could never send a request; give at least 1".into(),
             );
         }
         for rule in &self.rules {
@@ -313,7 +323,7 @@ impl KeyPoolBuilder {
         let usual = self.setup.budgets.usual.iter().map(|limit| ("of every tag".to_owned(), limit));
         for (whose, limit) in tags.chain(usual) {
             let what = match limit.model_pattern() {
-                Some(_) => Some("a budget counts every model: leave out the pattern"),
+                Some(_) => Some("a budget counts all models; leave out the pattern"),
                 None => limit.problem(),
             };
             if let Some(what) = what {

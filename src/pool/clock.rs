@@ -1,4 +1,4 @@
-//! The only place that looks at a clock.
+//! The clock of a pool: the only code that reads the time.
 
 use std::time::SystemTime;
 
@@ -28,14 +28,14 @@ impl Clock {
         Time::ZERO.after(instant.saturating_duration_since(self.start))
     }
 
-    /// A moment for a timer: at most a year ahead.
+    /// The time of a timer: at most a year ahead.
     pub(crate) fn instant(&self, time: Time) -> Instant {
         const YEAR: u64 = 365 * 86_400 * 1_000_000_000;
         let nanos = time.nanos().min(self.now().nanos().saturating_add(YEAR));
         self.start + Time::ZERO.until(Time::from_nanos(nanos))
     }
 
-    /// The wall time at the start; 1970 if the clock is absurd.
+    /// The wall time at the start; 1970 if the clock is out of range.
     pub(crate) fn timestamp(&self) -> jiff::Timestamp {
         jiff::Timestamp::try_from(self.wall).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
     }

@@ -1,4 +1,4 @@
-//! What stands under the lock of a pool: the engine, and who waits for it.
+//! The state under the lock of a pool: the engine, the credentials and the waiting requests.
 
 use std::{sync::Arc, task::Waker};
 
@@ -14,29 +14,29 @@ use crate::{
 #[cfg(feature = "balance")]
 use crate::pool::gate::held::Gates;
 
-/// The engine, and who waits for it.
+/// The state under the lock of a pool.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) engine: Engine,
-    /// By the slot of the key; none for those that are given to nobody any more.
+    /// By the slot of the key; none for keys that are no longer given out.
     pub(in crate::pool) credentials: Vec<Option<Arc<Credential>>>,
     pub(crate) waiters: Slab<Slot>,
-    /// The waiter who holds the timer for all, and for when it is set.
+    /// The waiter that holds the timer for all waiters, and the time for which it is set.
     pub(crate) driver: Option<(WaiterId, Option<Time>)>,
     #[cfg(feature = "balance")]
     pub(crate) gates: Gates,
-    /// To be woken once the lock is released.
+    /// Wakers to call when the lock is released.
     pub(in crate::pool) wake: Vec<Waker>,
 }
 
-/// Somebody who waits.
+/// A request that waits.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) waker: Waker,
     pub(crate) outcome: Option<Result<Granted, Exhausted>>,
 }
 
-/// A reservation, and what to send with it: the secret that its key had then.
+/// A reservation, with the credential that its key had at that time.
 #[derive(Debug)]
 pub(crate) struct Granted {
     pub(crate) grant: Grant,
@@ -56,7 +56,7 @@ impl Core {
         }
     }
 
-    /// Admits a request at once, if that can be.
+    /// Admits a request at once, if there is room.
     pub(crate) fn admit(&mut self, now: Time, ask: &Ask) -> Option<Granted> {
         let grant = self.engine.admit(now, ask);
         #[cfg(feature = "balance")]
@@ -79,7 +79,7 @@ impl Core {
         }
     }
 
-    /// Serves everybody who can be. Whoever is `awake` is not woken.
+    /// Serves all waiting requests that can be served. The waiter `awake` is polled now and is not woken.
     #[inline]
     pub(crate) fn serve(&mut self, now: Time, awake: Option<WaiterId>) {
         if !self.engine.has_nobody_to_serve() {
@@ -107,7 +107,7 @@ impl Core {
         self.drive(awake);
     }
 
-    /// Wakes those whose gates may have opened.
+    /// Wakes the tasks whose gates may have opened.
     #[cfg(feature = "balance")]
     pub(in crate::pool) fn open_gates(&mut self) {
         for account in self.engine.take_opened() {
@@ -115,7 +115,7 @@ impl Core {
         }
     }
 
-    /// Sees to it that one waiter holds a timer, and that it is set early enough.
+    /// Ensures that one waiter holds a timer, and that the timer is set early enough.
     fn drive(&mut self, awake: Option<WaiterId>) {
         if !self.engine.has_waiting() {
             return;
@@ -141,7 +141,7 @@ impl Core {
     }
 }
 
-/// Whether a timer must be set earlier; `None` is no time at all.
+/// Whether a timer must be set earlier; `None` means that it is not set.
 fn is_earlier(wake_at: Option<Time>, set: Option<Time>) -> bool {
     wake_at.is_some_and(|wake_at| set.is_none_or(|set| wake_at < set))
 }

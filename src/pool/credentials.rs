@@ -1,4 +1,4 @@
-//! Putting the right key into a request, and taking every other one out.
+//! Puts a key into a request, and removes all other credentials.
 
 use std::{
     fmt,
@@ -16,7 +16,7 @@ use crate::{
     provider::{AuthScheme, Provider},
 };
 
-/// The headers in which any of the known providers takes a key.
+/// The headers in which known providers accept a key.
 static CARRIERS: [HeaderName; 4] = [
     AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
@@ -24,16 +24,16 @@ static CARRIERS: [HeaderName; 4] = [
     HeaderName::from_static("api-key"),
 ];
 
-/// What the outside of the engine knows of a key.
+/// The secret of a key, and where it is sent.
 pub(crate) struct Credential {
     pub(crate) id: KeyId,
     pub(crate) account: Arc<str>,
-    /// Where it is sent, if not to the pool's origin.
+    /// The endpoint, if it is not the pool's origin.
     pub(crate) endpoint: Option<Box<Endpoint>>,
     secret: SecretString,
-    /// One sensitive value for each of the provider's carriers.
+    /// One sensitive header value for each auth scheme of the provider.
     values: Box<[HeaderValue]>,
-    /// Is dropped along with this, once nobody uses it any more.
+    /// Dropped with this credential, when the last request with it has ended.
     in_use: OnceLock<oneshot::Sender<()>>,
 }
 
@@ -62,10 +62,11 @@ impl Credential {
                 AuthScheme::Header(_) => HeaderValue::from_str(secret),
             };
             let mut value = value.map_err(
-                |_| "its secret has bytes that no HTTP header can carry; look for line breaks",
+                |_| "its secret has bytes that no HTTP header can carry; remove line breaks and control characters",
             )?;
             value.set_sensitive(true);
-            // The first clone of some bytes allocates their reference count: let it not be a request's.
+            // The first clone of a value allocates its reference count. This clone spares the first request
+            // that allocation.
             drop(value.clone());
             Ok(value)
         };
@@ -91,15 +92,17 @@ impl Credential {
             && self.secret.expose_secret() == other.secret.expose_secret()
     }
 
-    /// It is no longer given out: what to wait for until nobody uses it any more.
+    /// Called when the credential is no longer given out. The receiver resolves when the last request with it
+    /// has ended.
     pub(in crate::pool) fn leave(&self) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
-        // A second one would find it gone at once; nothing leaves twice.
+        // This is called only once. A second receiver would resolve at once.
         drop(self.in_use.set(sender));
         receiver
     }
 
-    /// Sets the key in one of the provider's ways. Every credential is assumed to be gone already.
+    /// Inserts the key with one of the provider's auth schemes. All other credentials must have been removed
+    /// before.
     pub(crate) fn insert(&self, carriers: &[AuthScheme], at: usize, headers: &mut HeaderMap) {
         let mut ways = carriers.iter().zip(&self.values);
         if let Some((carrier, value)) = ways.clone().nth(at).or_else(|| ways.next()) {
@@ -109,26 +112,26 @@ impl Credential {
 }
 
 impl Credential {
-    /// A number by which a secret is known to be the same, or another, and no more. Which number it is may
-    /// change from one version of Rust to the next; then it is another.
+    /// A fingerprint that only shows whether a secret is the same. It may change with the version of Rust;
+    /// then the secret counts as another one.
     pub(crate) fn fingerprint(&self, salt: u64) -> u64 {
         let mut hasher = DefaultHasher::new();
         (salt, self.secret.expose_secret(), salt).hash(&mut hasher);
         hasher.finish()
     }
 
-    /// The same text with the key blotted out, if it is in there: some providers repeat the key in
-    /// the message that refuses it.
-    pub(crate) fn blotted(&self, text: &[u8]) -> Option<Vec<u8>> {
+    /// The same text with the key overwritten by asterisks, if it contains the key. Some providers repeat the
+    /// key in the message that refuses it.
+    pub(crate) fn redacted(&self, text: &[u8]) -> Option<Vec<u8>> {
         let secret = self.secret.expose_secret().as_bytes();
-        let mut blotted: Option<Vec<u8>> = None;
+        let mut redacted: Option<Vec<u8>> = None;
         let mut from = 0;
         while let Some(at) = text[from..].windows(secret.len()).position(|part| part == secret) {
             let found = from + at..from + at + secret.len();
             from = found.end;
-            blotted.get_or_insert_with(|| text.to_vec())[found].fill(b'*');
+            redacted.get_or_insert_with(|| text.to_vec())[found].fill(b'*');
         }
-        blotted
+        redacted
     }
 }
 
@@ -137,17 +140,17 @@ fn bearer(secret: &str) -> Result<HeaderValue, http::header::InvalidHeaderValue>
     HeaderValue::from_str(text.expose_secret())
 }
 
-/// Where keys may be, in requests and responses.
+/// The places where requests and responses may contain keys.
 #[derive(Debug)]
 pub(crate) struct Carriers {
     headers: Box<[HeaderName]>,
-    /// How long their names are: a bit for each length.
+    /// The lengths of their names, as a set of bits.
     lengths: u64,
     parameter: Option<Box<str>>,
 }
 
 impl Carriers {
-    /// Those of all known providers, and those of one.
+    /// The places of all known providers, and of this one.
     pub(crate) fn new(provider: &dyn Provider) -> Self {
         let own = provider.spec().auth_schemes().iter().map(AuthScheme::name);
         let mut headers = CARRIERS.to_vec();
@@ -159,7 +162,7 @@ impl Carriers {
         }
     }
 
-    /// Removes every header that may hold a key.
+    /// Removes all headers that may contain a key.
     pub(crate) fn strip_headers(&self, headers: &mut HeaderMap) {
         if headers.keys().any(|name| self.may_be(name)) {
             for name in &self.headers {
@@ -168,12 +171,12 @@ impl Carriers {
         }
     }
 
-    /// Whether a header may hold a key. That none does is found out sooner than by asking for each.
+    /// Whether a header may contain a key. The test of the length is fast, and usually answers no.
     fn may_be(&self, name: &HeaderName) -> bool {
         self.lengths & length(name) != 0 && self.headers.contains(name)
     }
 
-    /// Removes every credential from a request, those in its query included.
+    /// Removes all credentials from a request, including those in its query.
     pub(crate) fn strip<B>(&self, request: &mut Request<B>) {
         self.strip_headers(request.headers_mut());
         if let Some(parameter) = &self.parameter
@@ -184,12 +187,12 @@ impl Carriers {
     }
 }
 
-/// A bit for the length of a name; all that are longer than 62 have one.
+/// The bit for the length of a name. All lengths above 62 share one bit.
 fn length(name: &HeaderName) -> u64 {
     1 << name.as_str().len().min(63)
 }
 
-/// The URI without a query parameter, if it has it.
+/// The URI without a query parameter; none if it does not have the parameter.
 fn without_parameter(uri: &Uri, parameter: &str) -> Option<Uri> {
     let query = uri.query()?;
     // The name may be escaped: `%6bey` is `key`.
@@ -211,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parameter_with_an_escaped_name_goes_too() {
+    fn a_parameter_with_an_escaped_name_is_removed() {
         for name in ["%6bey", "%6Bey", "k%65%79", "%6b%65%79"] {
             let uri = format!("https://h/p?a=%3D&{name}=s&b").parse().unwrap();
             let without = without_parameter(&uri, "key").map(|uri| uri.to_string());
@@ -222,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_named_parameter_goes() {
+    fn only_the_named_parameter_is_removed() {
         let without =
             |uri: &str| without_parameter(&uri.parse().unwrap(), "key").map(|u| u.to_string());
         assert_eq!(without("https://h/p?key=s").as_deref(), Some("https://h/p"));

@@ -1,4 +1,4 @@
-//! A subscription to what happens in a pool.
+//! A subscription to the events of a pool.
 
 use std::{
     fmt,
@@ -15,10 +15,10 @@ use tokio::sync::broadcast::{
 
 use crate::event::Event;
 
-/// The events of a pool, from the moment of [`KeyPool::events`](crate::KeyPool::events) on: a `Stream`
-/// that ends with the pool, or call by call with [`recv`](Self::recv).
+/// The events of a pool from the call of [`KeyPool::events`](crate::KeyPool::events) on. It is a `Stream`
+/// that ends with the pool; [`recv`](Self::recv) gives single events.
 ///
-/// At most 256 events are kept for a slow reader. Older ones are lost, and the next call gives their
+/// At most 256 events are kept for a slow reader. Older ones are dropped, and the next call returns their
 /// number as [`EventError::Lagged`]. That is the only error of the stream.
 ///
 /// ```
@@ -46,7 +46,7 @@ enum State {
     Idle(Receiver<Event>),
     /// The stream waits for an event. Tokio's receiver can only be waited for in a future.
     Waiting(Pin<Box<dyn Future<Output = Received> + Send + Sync>>),
-    /// While the state is changed; after that only if this panicked.
+    /// Only while the state changes. It stays only after a panic.
     Ended,
 }
 
@@ -56,10 +56,10 @@ type Received = (Result<Event, RecvError>, Receiver<Event>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventError {
-    /// The pool is gone.
+    /// The last handle of the pool was dropped.
     Closed,
-    /// The reader was too slow, and so many events are lost. The next call goes on with the oldest
-    /// that was kept.
+    /// The reader was too slow, and this number of events was dropped. The next call continues with the
+    /// oldest event that was kept.
     Lagged(u64),
 }
 
@@ -71,7 +71,7 @@ impl Events {
     /// The next event.
     ///
     /// # Errors
-    /// [`EventError`] if the pool is gone, or events were lost.
+    /// [`EventError`] if the pool was dropped, or events were dropped.
     ///
     /// # Cancel safety
     /// No event is lost if the future is dropped.
@@ -82,10 +82,10 @@ impl Events {
         }
     }
 
-    /// The next event if there is one already.
+    /// The next event, if there is one already. It does not wait.
     ///
     /// # Errors
-    /// [`EventError`] if the pool is gone, or events were lost.
+    /// [`EventError`] if the pool was dropped, or events were dropped.
     pub fn try_recv(&mut self) -> Result<Option<Event>, EventError> {
         match &mut self.state {
             State::Idle(receiver) => match receiver.try_recv() {
@@ -150,8 +150,8 @@ impl EventError {
 impl fmt::Display for EventError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Closed => f.write_str("the pool is gone"),
-            Self::Lagged(lost) => write!(f, "{lost} events were lost to a slow reader"),
+            Self::Closed => f.write_str("the pool was dropped"),
+            Self::Lagged(lost) => write!(f, "the reader was too slow: {lost} events were dropped"),
         }
     }
 }

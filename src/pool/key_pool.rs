@@ -1,6 +1,9 @@
-//! A pool of keys: what callers and the middleware ask of it.
+//! The handle of a pool of keys, for callers and the middleware.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use http::{HeaderMap, Request, Uri};
 use tokio::time::Instant;
@@ -24,6 +27,9 @@ use crate::{
     snapshot::Snapshot,
 };
 
+/// How long streams are not asked for their usage once the provider has refused the question.
+const USAGE_REFUSED: Duration = Duration::from_secs(10 * 60);
+
 /// A set of accounts and keys, and the line in front of them. Clones share one pool.
 #[derive(Clone, Debug)]
 pub struct KeyPool {
@@ -31,28 +37,29 @@ pub struct KeyPool {
 }
 
 impl KeyPool {
-    /// The pool's name: the provider's, unless another was given.
+    /// The name of the pool; the name of the provider by default.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.shared.name
     }
 
-    /// The dialect its keys are spoken with.
+    /// The provider of the keys.
     #[must_use]
     pub fn provider(&self) -> &dyn Provider {
         &*self.shared.provider
     }
 
-    /// Whether keys of this pool may be sent to a URI.
+    /// Whether keys without an endpoint of their own may be sent to a URI: it must have the pool's origin.
     #[must_use]
     pub fn covers(&self, uri: &Uri) -> bool {
         self.shared.origin.covers(uri)
     }
 
-    /// A lease at once.
+    /// Takes a lease without waiting.
     ///
     /// # Errors
-    /// [`Exhausted`] if nobody has room, or others wait already. It says when to come back.
+    /// [`Exhausted`] if no account has room, or other requests wait already. It says when to try again, if
+    /// that is known.
     pub fn try_acquire(&self, demand: &Demand) -> Result<Lease, Exhausted> {
         let now = Instant::now();
         let since = demand.since.map_or(now, |since| since.min(now));
@@ -65,31 +72,31 @@ impl KeyPool {
             .map_err(|ask| self.shared.with(|core, now| core.engine.turned_away(now, &ask)))
     }
 
-    /// A lease as soon as an account has room, first come, first served.
+    /// Takes a lease as soon as an account has room. Waiting requests are served by the weight of their
+    /// tenant, by priority, and by arrival.
     ///
-    /// It waits no longer than the pool's `max_wait` and the demand's deadline, and not at all if it
-    /// is already known that this would be too long.
+    /// It waits no longer than the `max_wait` of the pool and the deadline of the demand. It does not wait at
+    /// all if it is already known that this is not long enough.
     ///
     /// # Errors
-    /// [`Exhausted`] if no account has room in time. It says when to come back.
+    /// [`Exhausted`] if no account has room in time. It says when to try again, if that is known.
     ///
     /// # Cancel safety
-    /// The future may be dropped at any point: its place in the line goes to the next, and what was
-    /// reserved for it is free again.
+    /// The future can be dropped at any point. It leaves the queue, and its reservation is released.
     pub fn acquire(&self, demand: &Demand) -> Acquire {
         let now = Instant::now();
         let since = demand.since.map_or(now, |since| since.min(now));
         self.acquire_after(demand, &[], since, now)
     }
 
-    /// The same for a request that may have been tried before: it keeps its place in the line, and does
-    /// not get a key that has refused it, as long as there is another.
+    /// Takes a lease for a request that may have been tried before. The request keeps its place in the queue.
+    /// It does not get a key that has refused it, as long as there is another key.
     ///
     /// # Errors
-    /// [`Exhausted`] if no account has room in time. It says when to come back.
+    /// [`Exhausted`] if no account has room in time. It says when to try again, if that is known.
     ///
     /// # Cancel safety
-    /// As for [`acquire`](Self::acquire).
+    /// As for [`acquire`](Self::acquire): the future can be dropped at any point.
     pub fn acquire_for(&self, demand: &Demand, trail: &Trail) -> Acquire {
         let now = Instant::now();
         let since = demand.since.unwrap_or_else(|| trail.since()).min(now);
@@ -111,36 +118,49 @@ impl KeyPool {
         self.line_up(self.shared.with_ask(&wanted, |_, _, ask| Box::new(ask)))
     }
 
-    /// What a refusal says: by the pool's own rules, and else by the provider's. It changes nothing.
+    /// Reads a refusal by the rules of the pool, and if none matches, by those of the provider. It does not
+    /// change the pool.
     #[must_use]
     pub fn classify(&self, answer: &Answer<'_>) -> Ruling {
         self.shared.classify(answer)
     }
 
-    /// The state of the pool at this moment.
+    /// The state of the pool now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let name = Arc::clone(&self.shared.name);
         self.shared.with(|core, now| core.engine.snapshot(now, name))
     }
 
-    /// What happens in the pool from now on: a bounded subscription.
+    /// Subscribes to the events of the pool from now on. At most 256 events are kept for a slow reader.
     #[must_use]
     pub fn events(&self) -> Events {
         Events::new(self.shared.events.subscribe())
     }
 
-    /// Its keys at this moment, dead ones included, and where each is sent. The first call makes the list,
-    /// which takes time by the number of keys; from then on it is at hand.
+    /// The keys of the pool now, including dead ones, and the endpoint of each. The first call makes the
+    /// list, in time proportional to the number of keys. Later calls only clone an `Arc`.
     #[must_use]
     pub fn key_set(&self) -> Arc<KeySet> {
         self.shared.key_set()
     }
 
-    /// How many keys it has, dead ones included.
+    /// The number of keys, including dead ones.
     #[must_use]
     pub fn key_count(&self) -> usize {
         self.shared.with(|core, _| core.engine.total_keys())
+    }
+
+    /// The provider refuses a request for what asks its stream for the usage.
+    pub(crate) fn note_usage_refused(&self) {
+        let until = self.shared.clock.now().after(USAGE_REFUSED);
+        self.shared.usage_refused_until.store(until.nanos(), Ordering::Relaxed);
+    }
+
+    /// Whether the provider is known to refuse that.
+    pub(crate) fn refuses_usage(&self, now: Instant) -> bool {
+        let until = self.shared.usage_refused_until.load(Ordering::Relaxed);
+        self.shared.clock.time(now).nanos() < until
     }
 
     /// How long a request waits in line at most.
@@ -149,33 +169,33 @@ impl KeyPool {
         self.shared.max_wait
     }
 
-    /// Whether a second opinion may be asked for.
+    /// Whether the budget of second opinions allows one more.
     #[cfg(feature = "retry")]
     pub(crate) fn may_ask_another(&self) -> bool {
         self.shared.with(|core, _| core.engine.may_ask_another())
     }
 
-    /// A limit has shown itself that is wider than an account: the model of the key's last request waits a
-    /// moment.
+    /// Notes that a limit applies to more than one account: the model of the last request of this key pauses
+    /// briefly.
     #[cfg(feature = "retry")]
     pub(crate) fn brake(&self, model: Option<&str>, place: crate::verdict::Place) {
         self.shared.with(|core, now| core.engine.brake_model(now, model, place));
     }
 
-    /// Says that a key is good: nothing is held against it and its account any more, and both are used at
-    /// once. Whether there is such a key.
+    /// Declares a key good: the pool forgets all failures of the key and of its account, and uses both at
+    /// once. Returns whether the pool has the key.
     pub fn revive(&self, key: impl AsRef<str>) -> bool {
         self.with_key(key.as_ref(), |engine, _, key| engine.revive_key(key)).is_some()
     }
 
-    /// Switches a key off: no new request gets it until it is [enabled](Self::enable); what is under way
-    /// ends. It is still off after a restart, if the pool's state is [saved](Self::save). Whether there is
-    /// such a key, and it was on.
+    /// Switches a key off: no new request gets it until it is [enabled](Self::enable). Requests in flight are
+    /// not affected. It is still off after a restart if the state of the pool is [saved](Self::save) and
+    /// restored. Returns whether the pool has the key and it was on.
     pub fn disable(&self, key: impl AsRef<str>) -> bool {
         self.switch(key.as_ref(), false)
     }
 
-    /// Switches a key on again. Whether there is such a key, and it was off.
+    /// Switches a key on again. Returns whether the pool has the key and it was off.
     pub fn enable(&self, key: impl AsRef<str>) -> bool {
         self.switch(key.as_ref(), true)
     }
@@ -193,7 +213,7 @@ impl KeyPool {
         })
     }
 
-    /// Whether the account of a key is one whose limits nobody knows.
+    /// Whether the account of a key has no known limits.
     #[cfg(feature = "retry")]
     pub(crate) fn is_pacing(&self, key: &KeyId) -> bool {
         self.shared
@@ -212,7 +232,8 @@ impl KeyPool {
         estimate
     }
 
-    /// By what a request is kin to earlier ones: what its caller says goes before what is read from it.
+    /// What relates a request to earlier ones. The name that the caller sets takes precedence over what is
+    /// read from the request.
     pub(crate) fn kin(
         &self,
         demand: &Demand,
@@ -228,17 +249,17 @@ impl KeyPool {
         provider.spec().kin(hash_keys, call, model)
     }
 
-    /// Removes every header that may hold a key.
+    /// Removes all headers that may contain a key.
     pub(crate) fn strip_headers(&self, headers: &mut HeaderMap) {
         self.shared.carriers.strip_headers(headers);
     }
 
-    /// Removes every credential from a request.
+    /// Removes all credentials from a request.
     pub(crate) fn strip<B>(&self, request: &mut Request<B>) {
         self.shared.carriers.strip(request);
     }
 
-    /// A lease at once, or else what to wait in line for.
+    /// A lease at once, or otherwise the ask to wait in the queue with.
     pub(crate) fn lease_or_ask(&self, wanted: &Wanted<'_>) -> Result<Lease, Box<Ask>> {
         let granted = self.shared.with_ask(wanted, |core, now, ask| {
             core.admit(now, &ask).ok_or_else(|| Box::new(ask))
@@ -246,12 +267,12 @@ impl KeyPool {
         Ok(Lease::new(Arc::clone(&self.shared), granted, Duration::ZERO))
     }
 
-    /// What to tell a request that does not wait in line.
+    /// The error for a request that does not wait in the queue.
     pub(crate) fn turned_away(&self, wanted: &Wanted<'_>) -> Exhausted {
         self.shared.with_ask(wanted, |core, now, ask| core.engine.turned_away(now, &ask))
     }
 
-    /// Waits in line.
+    /// Waits in the queue.
     pub(crate) fn line_up(&self, ask: Box<Ask>) -> Acquire {
         Acquire::new(Arc::clone(&self.shared), ask)
     }

@@ -1,8 +1,8 @@
-//! The pool: accounts, keys and the line in front of them, shared by everything that sends.
+//! The pool: accounts, keys and the queue of waiting requests, shared by all senders.
 //!
-//! This is the only room with locks and waiting in it: one short mutex around the engine, a waker
-//! for each who waits, and a clock. A pool can be used without Tower; `acquire`, `apply`, `observe`
-//! and the lease's end are all there is to a request:
+//! This is the only module with locks and waiting: one mutex around the engine, held briefly, a waker for
+//! each waiting request, and a clock. A pool can be used without Tower. A request takes four steps:
+//! `acquire`, `apply`, `observe`, and the drop of the lease:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -20,11 +20,11 @@
 //! let mut lease = pool.acquire(&Demand::new().model("gpt-4o")).await?;
 //! let mut request = http::Request::post("https://api.openai.com/v1/responses").body(())?;
 //! lease.apply(&mut request)?;
-//! // Send the request with any client, and show the lease what came back.
+//! // Send the request with any client, and report the response to the lease.
 //! let response = http::Response::new(());
 //! let ruling = lease.observe(response.status(), response.headers(), b"");
 //! assert_eq!(ruling.verdict, Verdict::Accepted);
-//! drop(lease); // once the answer's body has ended
+//! drop(lease); // when the body of the answer has ended
 //! # Ok(())
 //! # }
 //! ```

@@ -9,7 +9,7 @@ use super::{
     exchange::{Answer, Call},
     limits::LimitReading,
     operation::Operation,
-    request_body::Estimate,
+    request_body::{BodyEdit, Estimate},
     rule::Ruling,
     spec::ProviderSpec,
     stream_events,
@@ -91,7 +91,7 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
         stream_events::is_error(event)
     }
 
-    /// What reads the usage from a successful response; `None` if the response does not report it. By
+    /// What reads the usage from a successful response to a request that is charged; `None` if the response does not report it. By
     /// default it reads JSON and server-sent events by [`ProviderSpec::usage`], and headers by
     /// [`ProviderSpec::usage_headers`].
     fn usage_reader(&self, headers: &HeaderMap) -> Option<UsageReader> {
@@ -106,10 +106,10 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
         })
     }
 
-    /// The body of a request for a stream, changed so that the stream reports its usage. `None` if it
-    /// reports the usage anyhow ([`UsageShape::on_request`](crate::usage::UsageShape::on_request)) or
+    /// What to change in the body of a request for a stream so that the stream reports its usage. `None` if
+    /// it reports the usage anyhow ([`UsageShape::on_request`](crate::usage::UsageShape::on_request)) or
     /// if the caller has decided already. It is called for requests for streams only.
-    fn ask_usage(&self, call: &Call<'_>) -> Option<Bytes> {
+    fn ask_usage(&self, call: &Call<'_>) -> Option<BodyEdit> {
         // Chat completions, and the older completions.
         let is_on_request = call.uri().path().ends_with("/completions")
             && self.spec().usage.iter().any(|shape| shape.on_request);
@@ -203,7 +203,7 @@ macro_rules! pass_on {
                 (**self).usage_reader(headers)
             }
 
-            fn ask_usage(&self, call: &Call<'_>) -> Option<Bytes> {
+            fn ask_usage(&self, call: &Call<'_>) -> Option<BodyEdit> {
                 (**self).ask_usage(call)
             }
 

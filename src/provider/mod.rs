@@ -82,14 +82,15 @@ pub use self::{
     model_path::ModelPath,
     operation::{Access, Kind, Operation, Operations},
     prompt_cache::PromptCache,
-    request_body::Estimate,
+    request_body::{BodyEdit, Estimate},
     rule::{Match, Rule, Ruling, Statuses, Wait, WaitError},
     spec::ProviderSpec,
     tokens::{OutputCap, TokenSize, Tokenizer},
 };
 pub(crate) use self::{
     decode::{Decoder, Encoding, unpacked},
-    operation::OPERATIONS,
+    operation::{Billing, OPERATIONS},
     processing_time::processing_time,
+    stream_events::is_any_text,
 };
 pub use crate::stream::{EventScanner, Framing, Scanned, StreamEvent};

@@ -3,6 +3,8 @@
 //!
 //! Providers that speak each other's dialects send each other's events, so every shape is known here
 //! once, in one file. An error is judged by the same [rules](super::rule) as a response.
+//!
+//! Long, for it holds these shapes together, with a table of events for each dialect.
 
 use http::{HeaderMap, header};
 use memchr::memmem;
@@ -38,6 +40,11 @@ pub(crate) fn framing(headers: &HeaderMap, streamed: bool, known: &[Framing]) ->
 pub(crate) fn is_stream_or_json(headers: &HeaderMap) -> bool {
     let is_known = |declared| [JSON, EVENTS, FRAMES].into_iter().any(|known| is(declared, known));
     media_type(headers).is_some_and(is_known)
+}
+
+/// Whether a body may be anything: it has no type, or that of any text.
+pub(crate) fn is_any_text(headers: &HeaderMap) -> bool {
+    media_type(headers).is_none_or(|declared| is(declared, "text/plain"))
 }
 
 /// What a response says that it is, without any parameters.
@@ -104,14 +111,21 @@ fn is_present(error: &Value) -> bool {
 }
 
 /// Whether a chunk has usage and no choices: the one that `stream_options.include_usage` adds
-/// (<https://platform.openai.com/docs/api-reference/chat-streaming>).
+/// (<https://platform.openai.com/docs/api-reference/chat-streaming>). Others than OpenAI send `choices` as null
+/// in it, or leave it out.
 pub(crate) fn is_usage_alone(event: &StreamEvent<'_>) -> bool {
     if memmem::find(event.data, b"\"usage\"").is_none() {
         return false;
     }
     let Ok(Value::Object(chunk)) = serde_json::from_slice(event.data) else { return false };
-    let has_no_choices = chunk.get("choices").and_then(Value::as_array).is_some_and(Vec::is_empty);
-    has_no_choices && chunk.get("usage").is_some_and(Value::is_object)
+    let has_no_choices = chunk.get("choices").is_none_or(|choices| match choices {
+        Value::Null => true,
+        Value::Array(choices) => choices.is_empty(),
+        _ => false,
+    });
+    // Events of another dialect have usage beside what they say.
+    let says_more = ["type", "error"].iter().any(|name| chunk.get(*name).is_some_and(is_present));
+    has_no_choices && !says_more && chunk.get("usage").is_some_and(Value::is_object)
 }
 
 /// Names of events that end an answer.

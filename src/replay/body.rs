@@ -74,7 +74,7 @@ enum Kind {
     Passing { ahead: Option<Bytes>, rest: Rest, flag: BrokenOff },
 }
 
-/// Set once the caller has broken off the body that it sends. Clones share it.
+/// Set when the caller has broken off the body that it sends. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BrokenOff(Arc<AtomicBool>);
 
@@ -88,8 +88,8 @@ impl BrokenOff {
     }
 }
 
-/// The part that is still to come. The mutex makes the body `Sync`, as some clients demand, whatever it
-/// holds; it is never contended.
+/// The part that is still to come. The mutex makes the body `Sync`, as some clients require, for any type of
+/// body. It is never contended.
 type Rest = Mutex<UnsyncBoxBody<Bytes, BoxError>>;
 
 impl ReplayBody {
@@ -177,7 +177,7 @@ impl Body for ReplayBody {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Whole { data, trailers } => data.is_none() && trailers.is_none(),
-            // It is not known without taking the lock; readers learn it by reading.
+            // This is not known without the lock. Readers find it out by reading.
             Kind::Passing { .. } => false,
         }
     }

@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 
 use super::body::{BoxError, ReplayBody};
 
-/// What has been buffered of a body. A body that comes in one piece is not copied.
+/// The buffered part of a body. A body that comes in one piece is not copied.
 #[derive(Debug)]
 pub(super) struct Buffer {
     max_bytes: usize,

@@ -27,7 +27,7 @@ const DEFAULT_MAX_BYTES: usize = 32 * 1024 * 1024;
 /// Defines the setters that the layer and the service share.
 macro_rules! define_setters {
     () => {
-        /// How many bytes of a body are buffered at most; 32 MiB by default. A longer body passes
+        /// Sets the number of bytes that are buffered of a body; 32 MiB by default. A longer body passes
         /// through, and its request is sent once.
         pub fn max_bytes(mut self, max_bytes: usize) -> Self {
             self.max_bytes = max_bytes;
@@ -115,7 +115,7 @@ where
 pin_project! {
     /// The response of [`ReplayBodyService`].
     ///
-    /// Cancel safety: it may be dropped at any point, like the future of the inner service.
+    /// Cancel safety: it can be dropped at any point, like the future of the inner service.
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, B>
     where

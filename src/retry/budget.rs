@@ -1,4 +1,4 @@
-//! How much extra load retries may be, for all requests of a tenant together.
+//! Retry budgets: how much extra load the retries of a tenant may cause.
 
 use std::{
     collections::HashMap,
@@ -8,18 +8,19 @@ use std::{
     },
 };
 
-/// Counted in tenths of a retry: every request pays in one.
+/// Counted in tenths of a retry: every request pays in one tenth.
 const RETRY: u64 = 10;
-/// What a quiet client has to begin with, and what a busy one can save up, in tenths.
+/// The budget at the start, and the most that can be saved up, in tenths.
 const INITIAL: u64 = 10 * RETRY;
-const MOST: u64 = 1_000 * RETRY;
-/// Names come from callers: more tenants than this share one budget.
-const MOST_TENANTS: usize = 1_024;
+const MAX_SAVED: u64 = 1_000 * RETRY;
+/// Tenants beyond this number share one budget, because callers choose the names.
+const MAX_TENANTS: usize = 1_024;
 
-/// A budget for each tenant, so that nobody's failures take the retries of others.
+/// A budget for each tenant, so that the failures of one tenant do not use up the retries of
+/// others.
 #[derive(Debug)]
 pub(super) struct Budgets {
-    /// Of requests without a tenant, and of tenants beyond the bound.
+    /// The budget of requests without a tenant, and of tenants beyond the maximum.
     shared: Budget,
     tenants: Mutex<HashMap<Arc<str>, Arc<Budget>>>,
 }
@@ -33,7 +34,7 @@ impl Budgets {
         self.with(tenant, Budget::pay_in);
     }
 
-    /// Whether a retry may be made.
+    /// Takes one retry from the budget; returns whether there was one.
     pub(super) fn pay_out(&self, tenant: Option<&Arc<str>>) -> bool {
         self.with(tenant, Budget::pay_out)
     }
@@ -44,18 +45,18 @@ impl Budgets {
         if let Some(budget) = tenants.get(tenant) {
             return act(budget);
         }
-        if tenants.len() >= MOST_TENANTS {
-            // Whoever has what a new one would have is as good as new.
+        if tenants.len() >= MAX_TENANTS {
+            // A budget at or above its initial amount can be made anew at any time.
             tenants.retain(|_, budget| !budget.is_as_new());
         }
-        if tenants.len() >= MOST_TENANTS {
+        if tenants.len() >= MAX_TENANTS {
             return act(&self.shared);
         }
         act(tenants.entry(Arc::clone(tenant)).or_insert_with(|| Arc::new(Budget::new())))
     }
 }
 
-/// A tenth of a retry for each request, and ten to begin with.
+/// One retry for every ten requests, and ten at the start: a token bucket that requests refill.
 #[derive(Debug)]
 struct Budget {
     tenths: AtomicU64,
@@ -67,7 +68,7 @@ impl Budget {
     }
 
     fn pay_in(&self) {
-        self.change(|tenths| (tenths < MOST).then_some(tenths + 1));
+        self.change(|tenths| (tenths < MAX_SAVED).then_some(tenths + 1));
     }
 
     fn pay_out(&self) -> bool {
@@ -88,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tenth_of_the_requests_and_ten_to_begin_with() {
+    fn a_budget_allows_ten_retries_and_one_for_ten_requests() {
         let budget = Budget::new();
         let retries = (0..1_000).filter(|_| {
             budget.pay_in();
@@ -98,24 +99,24 @@ mod tests {
     }
 
     #[test]
-    fn savings_are_bounded() {
+    fn a_budget_saves_up_a_bounded_number_of_retries() {
         let budget = Budget::new();
         (0..1_000_000).for_each(|_| budget.pay_in());
         assert_eq!((0..10_000).filter(|_| budget.pay_out()).count(), 1_000);
     }
 
     #[test]
-    fn one_tenant_takes_nothing_from_another_and_their_number_is_bounded() {
+    fn tenants_have_budgets_of_their_own_and_are_bounded() {
         let budgets = Budgets::new();
         let tenant = |name: usize| Some(Arc::<str>::from(format!("t{name}")));
         let paid =
             |name: usize| (0..100).filter(|_| budgets.pay_out(tenant(name).as_ref())).count();
         assert_eq!((paid(0), paid(1)), (10, 10));
         assert_eq!((0..100).filter(|_| budgets.pay_out(None)).count(), 10);
-        for name in 0..3 * MOST_TENANTS {
+        for name in 0..3 * MAX_TENANTS {
             budgets.pay_in(tenant(name).as_ref());
         }
-        assert!(budgets.tenants.lock().unwrap().len() <= MOST_TENANTS);
+        assert!(budgets.tenants.lock().unwrap().len() <= MAX_TENANTS);
         assert_eq!(paid(0), 0, "it came back by others' coming");
     }
 }

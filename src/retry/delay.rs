@@ -11,8 +11,8 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 
-const FIRST: Duration = Duration::from_millis(250);
-const LONGEST: Duration = Duration::from_secs(8);
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const MAX_PAUSE: Duration = Duration::from_secs(8);
 
 pin_project! {
     /// The pause before another attempt; none when it is made with another key.
@@ -28,10 +28,10 @@ impl RetryDelay {
         Self { sleep: None }
     }
 
-    /// Doubling from 250 ms to 8 s, each somewhere between half of it and all of it.
+    /// Exponential backoff with jitter: doubles from 250 ms to 8 s; each pause is 50-100 % of that.
     pub(super) fn backoff(retry: u32) -> Self {
-        let most = FIRST.saturating_mul(1 << retry.min(16)).min(LONGEST);
-        Self { sleep: Some(sleep(most.mul_f64(0.5 + fastrand::f64() / 2.0))) }
+        let longest = FIRST_PAUSE.saturating_mul(1 << retry.min(16)).min(MAX_PAUSE);
+        Self { sleep: Some(sleep(longest.mul_f64(0.5 + fastrand::f64() / 2.0))) }
     }
 }
 

@@ -1,16 +1,17 @@
-//! The only retry loop.
+//! Retries: the only place in the crate that sends a request again.
 //!
 //! [`QuotaAwareRetry`] is a policy for [`tower::retry`]. It sits above
-//! [`KeyRotation`](crate::KeyRotation), so that every attempt takes a key anew:
+//! [`KeyRotation`](crate::KeyRotation), so that every attempt takes a new key:
 //!
-//! - A refusal of a key or an account goes to another one at once. This is not extra load on
-//!   whoever refused, and is bounded by the number of keys.
-//! - An overload, a 5xx or a broken connection is tried again after a backoff, a few times, within a
-//!   budget for each tenant, and only if the provider allows such a request to be repeated.
-//! - A caller's own fault is never tried again.
+//! - If a key or an account refuses the request, another one is tried at once. This adds no load to
+//!   the account that refused. The number of keys bounds the attempts.
+//! - After an overload, a 5xx or a broken connection the request is tried again with exponential
+//!   backoff: a few times, within a retry budget for each tenant, and only if the provider allows
+//!   such a request to be repeated.
+//! - A request that is itself at fault is never tried again.
 //! - A request whose body cannot be sent again is never tried again.
 //!
-//! The last answer of the provider is what the caller gets when nothing better comes.
+//! If no attempt succeeds, the caller gets the last answer of the provider.
 //!
 //! ```
 //! # use std::convert::Infallible;

@@ -1,4 +1,4 @@
-//! When to try again.
+//! The retry policy: when to try a request again.
 
 use std::sync::Arc;
 
@@ -28,10 +28,10 @@ pub struct QuotaAwareRetry {
     budgets: Arc<Budgets>,
     max_retries: u32,
     max_rate_limited_accounts: usize,
-    // What follows is of one request: tower clones the policy for each.
+    // The fields below belong to one request: tower clones the policy for each.
     retries: u32,
     rotations: u32,
-    is_braked: bool,
+    reported_wider_limit: bool,
 }
 
 impl QuotaAwareRetry {
@@ -44,21 +44,21 @@ impl QuotaAwareRetry {
             max_rate_limited_accounts: 3,
             retries: 0,
             rotations: 0,
-            is_braked: false,
+            reported_wider_limit: false,
         }
     }
 
     /// How often one request is tried again after an overload, a 5xx or a broken connection; 4 by
-    /// default. All requests of a tenant together are tried again for a tenth of their number at most
-    /// (and ten times to begin with).
+    /// default. In addition, each tenant has a budget: one retry for every ten requests, and ten at
+    /// the start.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = retries;
         self
     }
 
-    /// How many accounts may refuse one request for its rate before it is taken that the limit is
-    /// wider than an account (of an organisation, or an address): then all requests for its model wait a
-    /// moment, and this one goes back to the line. 3 by default.
+    /// How many accounts may refuse one request for its rate before the pool assumes a limit that
+    /// is wider than an account (of an organisation, or an IP address). Then all requests for its
+    /// model pause briefly, and this one returns to the line. 3 by default.
     pub fn max_rate_limited_accounts(mut self, accounts: usize) -> Self {
         self.max_rate_limited_accounts = accounts;
         self
@@ -75,23 +75,28 @@ impl QuotaAwareRetry {
             Verdict::RateLimited { .. } => self.wait_for_rate(request, trail),
             Verdict::QuotaExhausted { .. } | Verdict::TooLarge { .. } => self.rotate(),
             Verdict::Overloaded { .. } | Verdict::Transient => {
-                let may = self.retries < self.max_retries
+                // The next probe waits in line for its time: it is not one of a few quick retries.
+                let is_probe = was_probe(trail) && self.may_still_wait(request, trail);
+                let may = (is_probe || self.retries < self.max_retries)
                     && self.pool.provider().may_repeat(request.method())
                     && self.budgets.pay_out(tenant(request));
                 let pause = match verdict {
-                    // The pool holds back whoever it is about while the provider is overloaded.
+                    // While the provider is overloaded, the pool itself delays the requests.
                     Verdict::Overloaded { .. } => RetryDelay::none(),
                     _ => RetryDelay::backoff(self.retries),
                 };
-                self.retries += 1;
+                match is_probe {
+                    true => self.rotations += 1,
+                    false => self.retries += 1,
+                }
                 may.then_some(pause)
             }
             _ => None,
         }
     }
 
-    /// An empty stream may be the answer: a second key is asked, and if it has nothing to say either, that is
-    /// passed on.
+    /// An empty stream may be the true answer. So a second key is asked, and if its stream is empty
+    /// too, it is passed on.
     fn ask_another_for_more(&mut self, trail: &Trail) -> Option<RetryDelay> {
         let is_empty = |attempt: &&Attempt| attempt.rule == Ruling::EMPTY;
         let empty = trail.visit(|attempts| attempts.iter().filter(is_empty).count());
@@ -99,7 +104,8 @@ impl QuotaAwareRetry {
         (empty < 2 && self.pool.may_ask_another()).then(RetryDelay::none)
     }
 
-    /// Another key, or another account. One more than there are keys: a lone key is waited for once.
+    /// Tries another key or account. At most one attempt more than there are keys: a single key is
+    /// waited for once.
     fn rotate(&mut self) -> Option<RetryDelay> {
         self.rotations += 1;
         self.has_rotations_left().then(RetryDelay::none)
@@ -109,31 +115,35 @@ impl QuotaAwareRetry {
         usize::try_from(self.rotations).is_ok_and(|rotations| rotations <= self.pool.key_count())
     }
 
-    /// The other accounts at once, and then the line: nobody is shown a limit who can wait it out.
+    /// Tries the other accounts at once, then waits in line: a caller that can wait sees no 429.
     fn wait_for_rate<A>(&mut self, request: &Request<A>, trail: &Trail) -> Option<RetryDelay> {
-        if !self.is_braked
+        if !self.reported_wider_limit
             && let Some((model, place)) = self.wider_limit(trail)
         {
-            self.is_braked = true;
+            self.reported_wider_limit = true;
             self.pool.brake(model.as_deref(), place);
         }
         self.rotations += 1;
         if self.has_rotations_left() {
             return Some(RetryDelay::none());
         }
-        let patience = trail.since() + self.pool.max_wait();
-        let answer_by = request.extensions().get::<Demand>().and_then(|demand| demand.deadline);
-        let latest = answer_by.map_or(patience, |answer_by| answer_by.min(patience));
         let keys = u32::try_from(self.pool.key_count()).unwrap_or(u32::MAX);
         let again = self.rotations.saturating_sub(keys).saturating_sub(1);
-        (Instant::now() < latest).then(|| RetryDelay::backoff(again))
+        self.may_still_wait(request, trail).then(|| RetryDelay::backoff(again))
     }
 
-    /// The model, or all models, of a limit that is wider than an account: several have refused this
-    /// request alike.
+    /// Whether the deadline of a request has not come.
+    fn may_still_wait<A>(&self, request: &Request<A>, trail: &Trail) -> bool {
+        let patience = trail.since() + self.pool.max_wait();
+        let answer_by = request.extensions().get::<Demand>().and_then(|demand| demand.deadline);
+        Instant::now() < answer_by.map_or(patience, |answer_by| answer_by.min(patience))
+    }
+
+    /// The model (`None` for all models) and the place of a limit that is wider than an account, if
+    /// enough accounts refused this request for their rate.
     fn wider_limit(&self, trail: &Trail) -> Option<(Option<Arc<str>>, Place)> {
         trail.visit(|attempts| {
-            // Where the pace of an account is still being found, its refusals are its own.
+            // While the pace of an account is still being found, its refusals are its own.
             let limited = |attempt: &&Attempt| {
                 attempt.verdict.may_be_wider()
                     && !attempt.key.as_ref().is_some_and(|key| self.pool.is_pacing(key))
@@ -163,15 +173,17 @@ where
         if self.retries == 0 && self.rotations == 0 {
             self.budgets.pay_in(tenant(request));
         }
-        // An answer without this is not a provider's: nothing is left, or it led elsewhere.
+        // A response without `KeyUsed` is not from the provider: no key was available, or the
+        // request went to another origin.
         let used = match result {
             Ok(response) => Some(response.extensions().get::<KeyUsed>()?),
             Err(_) => None,
         };
         let verdict = used.map_or(Verdict::Transient, |used| used.verdict);
         let known = request.extensions().get::<Trail>();
-        if !verdict.is_refusal() {
-            // What was in doubt before is settled by this.
+        let is_unasked = used.is_some_and(|used| used.is_unasked);
+        if !verdict.is_refusal() && !is_unasked {
+            // The success settles what earlier refusals left open.
             if let Some(trail) = known {
                 self.pool.weigh(trail);
             }
@@ -191,18 +203,21 @@ where
         if used.is_some_and(|used| used.rule == Ruling::EMPTY) {
             return self.ask_another_for_more(&trail);
         }
+        if is_unasked {
+            return Some(RetryDelay::none());
+        }
         match self.pool.weigh(&trail) {
             Advice::AskAnother => {
                 self.rotations += 1;
                 Some(RetryDelay::none())
             }
-            // The answer that its caller is to get comes from below, at once.
+            // The layer below returns the caller's answer at once, without a key.
             Advice::Stop => trail.closed().map(|_| RetryDelay::none()),
             Advice::ByVerdict => self.decide(request, verdict, &trail),
         }
     }
 
-    /// Pure: the policy that it is called on first is shared by all requests.
+    /// Pure, because all requests share the policy that it is called on first.
     fn clone_request(&mut self, request: &Request<A>) -> Option<Request<A>> {
         let mut clone = Request::new(request.body().replay()?);
         *clone.method_mut() = request.method().clone();
@@ -214,12 +229,17 @@ where
     }
 }
 
-/// On whose behalf a request is sent: others' failures take nothing of its budget.
+/// Whether the last attempt was the probe of a provider, or of its model, that rests.
+fn was_probe(trail: &Trail) -> bool {
+    trail.visit(|attempts| attempts.last().is_some_and(|attempt| attempt.is_probe))
+}
+
+/// The tenant of a request, whose budget pays for its retries.
 fn tenant<A>(request: &Request<A>) -> Option<&Arc<str>> {
     request.extensions().get::<Demand>()?.tenant.as_ref()
 }
 
-/// The trail of a request whose first attempt was made without one.
+/// The trail of a request whose first attempt had none.
 fn begin_trail(used: Option<&KeyUsed>) -> Trail {
     match used {
         Some(used) => {

@@ -1,5 +1,5 @@
-//! From the call to the response: the key is put in, the request is sent, and what comes back is judged
-//! before the caller sees it.
+//! From the call to the response: puts the key in, sends the request, and judges the response before the
+//! caller sees it.
 
 use std::{
     future::Future,
@@ -31,7 +31,7 @@ pin_project! {
     {
         #[pin]
         state: State<F, B>,
-        // How long the present state may still take.
+        // The time that the current state may still take.
         #[pin]
         timer: Option<Sleep>,
     }
@@ -86,7 +86,7 @@ where
 {
     /// The response, once it is judged.
     ///
-    /// Cancel safety: it may be dropped at any point; a request that was sent keeps its charge.
+    /// Cancel safety: it can be dropped at any point. A request that was sent keeps its charge.
     pub(crate) fn poll<E>(
         self: Pin<&mut Self>,
         context: &RequestContext,
@@ -157,7 +157,7 @@ where
                     this.state.set(State::Done);
                     return Poll::Ready(Ok(response::refusal(context, reader)));
                 }
-                // Polled again after it was done: nothing is left to give.
+                // It was polled again after it was ready.
                 StateProj::Done => return Poll::Pending,
             };
             this.state.set(next);

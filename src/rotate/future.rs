@@ -1,4 +1,4 @@
-//! The future of a request: in line, with a key, sent.
+//! The future of a request: in the queue, with a key, sent.
 
 use std::{
     fmt,
@@ -22,8 +22,8 @@ use super::{
 pin_project! {
     /// The response of [`KeyRotation`](super::KeyRotation).
     ///
-    /// Cancel safety: it may be dropped at any point. A request that was not sent yet gives everything
-    /// back that it has reserved. One that was sent keeps its charge and frees its concurrency.
+    /// Cancel safety: it can be dropped at any point. A request that was not sent gives back its whole
+    /// reservation. A request that was sent keeps its charge and frees its concurrency.
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, A, B>
     where
@@ -42,7 +42,7 @@ pin_project! {
     where
         B: Body,
     {
-        // Waits in line for a key.
+        // Waits in the queue for a key.
         InLine { #[pin] acquire: Acquire, parked: Option<(S, Request<A>)> },
         // Has a key and waits for the inner service.
         Readying { ready: Option<(S, Request<A>, Lease)> },
@@ -117,7 +117,7 @@ where
                     return Poll::Ready(Ok(turned_away(this.context, exhausted)));
                 }
                 StateProj::Sent { exchange } => return exchange.poll(this.context, cx),
-                // Polled again after it was done: nothing is left to give.
+                // It was polled again after it was ready.
                 StateProj::Done => return Poll::Pending,
             };
             this.state.set(next);

@@ -1,4 +1,4 @@
-//! The layer.
+//! The layer of the middleware.
 
 use tower_layer::Layer;
 

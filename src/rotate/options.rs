@@ -34,7 +34,7 @@ impl Default for Options {
 /// Defines the setters of a layer or a service that has a field `options`.
 macro_rules! define_option_setters {
     () => {
-        /// Whether accepted responses carry [`KeyUsed`](crate::KeyUsed) in their extensions; on by
+        /// Sets whether accepted responses carry [`KeyUsed`](crate::KeyUsed) in their extensions; on by
         /// default. Refusals always carry it.
         ///
         /// It is the only allocation that this middleware makes for a request that is admitted at once.
@@ -43,33 +43,41 @@ macro_rules! define_option_setters {
             self
         }
 
-        /// Whether to ask for the usage of streams that tell it only on demand; off by default.
+        /// Sets whether to ask for the usage of streams that report it only on request; off by default.
         ///
         /// OpenAI and many compatible providers want `stream_options.include_usage` in the request
         /// (<https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream_options>).
         /// It is added to bodies that are a [`ReplayBody`](crate::ReplayBody) and do not set it, and
-        /// `accept-encoding` is removed. The chunk that the provider adds for it, the last of the stream
-        /// and without choices, is not passed on; other chunks come with a `usage` of null. To leave the
-        /// chunk out, each event is passed on only when its end has come.
+        /// `accept-encoding` is removed. The chunks that the provider adds for it, with usage and without
+        /// choices, are not passed on; other chunks come with a `usage` of null. To leave them out, each
+        /// event of up to 64 KiB is passed on only when its end has come, the response has no
+        /// `content-length`, and a stream that is compressed nevertheless is passed on unpacked (with the
+        /// feature `compression`).
+        ///
+        /// A provider that refuses the member is not asked for the next 10 minutes, by any service of the
+        /// pool. [`QuotaAwareRetry`](crate::QuotaAwareRetry) sends the refused request again without it;
+        /// otherwise its caller gets the refusal.
         pub fn ask_usage(mut self, ask_usage: bool) -> Self {
             self.options.ask_usage = ask_usage;
             self
         }
 
-        /// How long the head of a stream is held back until its first content, so that the request can
-        /// go to another key if the stream begins with an error; 2 s by default, zero for not at all.
+        /// Sets how long the head of a stream is held back until its first content; 2 s by default, and zero
+        /// passes it on at once. While it is held back, the request can go to another key if the stream
+        /// begins with an error.
         ///
         /// Everything before the first content (openings, pings, comments) is held back with the head,
         /// up to 64 KiB. After the first content, or after this time, everything is passed on at once.
         /// It applies to dialects that put errors into their streams
         /// ([`Provider::framing`](crate::provider::Provider::framing)). Other answers are passed on at
-        /// once, and so are streams with another compression than gzip, deflate or brotli.
+        /// once, and so are streams with another compression than gzip, deflate or brotli, and all
+        /// compressed ones without the feature `compression`.
         pub fn hold_back_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.hold_back_timeout = timeout;
             self
         }
 
-        /// How long the first content of a stream may take; unlimited by default.
+        /// Sets how long the first content of a stream may take; unlimited by default.
         ///
         /// The time begins when the request is sent if its body asks for a stream, otherwise with the
         /// head of the response. The head is held back for this time instead of
@@ -84,12 +92,12 @@ macro_rules! define_option_setters {
             self
         }
 
-        /// How long a stream may stop between two of its pieces; unlimited by default.
+        /// Sets how long a stream may stop between two of its pieces; unlimited by default.
         ///
-        /// A stream that stops for longer counts as [`Transient`](crate::Verdict::Transient), its lease
-        /// ends, and it ends with an error event: see [`ResponseBody`](crate::rotate::ResponseBody).
-        /// The time counts only while the caller waits for a piece, so a slow reader does not make a
-        /// slow provider.
+        /// A stream that stops for longer counts as [`Transient`](crate::Verdict::Transient), its lease ends,
+        /// and it ends with an error event: see [`ResponseBody`](crate::rotate::ResponseBody). The time
+        /// counts only while the caller waits for a piece, so a slow reader is not mistaken for a slow
+        /// provider.
         pub fn idle_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.idle_timeout = Some(timeout);
             self

@@ -1,9 +1,9 @@
-//! What one request asks for, and what is remembered of it until its response is passed on.
+//! The context of one request, which is kept until its response is passed on.
 
 use std::any::Any;
 
 use http::{
-    Request,
+    HeaderMap, Request,
     header::{self, Entry},
 };
 use tokio::time::{Instant, Sleep, sleep};
@@ -12,11 +12,11 @@ use crate::{
     Demand, Exhausted, KeyPool, Lease, ReplayBody, Trail,
     error::Reason,
     pool::Wanted,
-    provider::{Call, Provider},
+    provider::{BodyEdit, Call, Encoding},
     replay::BrokenOff,
 };
 
-use super::options::Options;
+use super::{body::HideUsage, options::Options};
 
 /// What is known of a request besides the request itself.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct RequestContext {
     pub(crate) since: Instant,
     /// Whether the request asks for a stream, as far as its body could be read.
     pub(super) is_stream: bool,
+    /// What is to be changed in the body so that the stream reports its usage.
+    usage_edit: Option<BodyEdit>,
     /// Whether the middleware asked for the usage, and not the caller: then the caller does not see it.
     pub(super) hides_usage: bool,
     broken_off: Option<BrokenOff>,
@@ -49,8 +51,16 @@ impl RequestContext {
 
     /// The context of a request that is sent without a key: nothing is learned from its response.
     pub(super) fn without_key(pool: &KeyPool, options: Options, since: Instant) -> Self {
-        let (pool, trail, broken_off) = (pool.clone(), None, None);
-        Self { pool, options, trail, since, is_stream: false, hides_usage: false, broken_off }
+        Self {
+            pool: pool.clone(),
+            options,
+            trail: None,
+            since,
+            is_stream: false,
+            usage_edit: None,
+            hides_usage: false,
+            broken_off: None,
+        }
     }
 
     /// The answer to a request that must not be sent: its caller broke off the body, or its trail is
@@ -77,6 +87,9 @@ impl RequestContext {
         let call = call(request);
         let estimate = self.pool.estimate(&call);
         self.is_stream = estimate.stream;
+        if self.options.ask_usage && self.is_stream && !self.pool.refuses_usage(now) {
+            self.usage_edit = self.pool.provider().ask_usage(&call);
+        }
         let unsaid = Demand::new();
         let demand = request.extensions().get::<Demand>().unwrap_or(&unsaid);
         let kin = self.pool.kin(demand, Some(&call), &estimate);
@@ -98,9 +111,25 @@ impl RequestContext {
     /// Asks the provider to put the usage into the stream, if the options say so and the request does
     /// not ask for it itself. Call it once, after [`ask`](Self::ask).
     pub(super) fn ask_usage<A: 'static>(&mut self, request: &mut Request<A>) {
-        if self.options.ask_usage && self.is_stream {
-            self.hides_usage = insert_usage(self.pool.provider(), request);
+        if let Some(edit) = self.usage_edit.take() {
+            self.hides_usage = change_body(request, &edit).is_some();
         }
+    }
+
+    /// What leaves the usage out of the stream in the body of a response. The head then describes what is
+    /// left. None if the caller asked for the usage, or the stream is compressed in an unknown way.
+    pub(super) fn hide_usage(&self, headers: &mut HeaderMap) -> Option<HideUsage> {
+        if !self.hides_usage {
+            return None;
+        }
+        let decoder = match Encoding::of(headers) {
+            Encoding::Plain => None,
+            Encoding::Packed(decoder) => Some(decoder),
+            Encoding::Other => return None,
+        };
+        headers.remove(header::CONTENT_LENGTH);
+        headers.remove(header::CONTENT_ENCODING);
+        Some(HideUsage::new(self.pool.clone(), decoder))
     }
 
     /// The time that the first content of a stream may take, for a request that is sent now.
@@ -125,21 +154,19 @@ impl RequestContext {
     }
 }
 
-/// Changes the body of a request so that its stream tells its usage. False if the stream does so
-/// anyway, or cannot be asked.
-fn insert_usage<A: 'static>(provider: &dyn Provider, request: &mut Request<A>) -> bool {
-    let Some(with_usage) = provider.ask_usage(&call(request)) else { return false };
-    let length = with_usage.len();
+/// Changes the body of a request, if it is buffered.
+fn change_body<A: 'static>(request: &mut Request<A>, edit: &BodyEdit) -> Option<()> {
+    let changed = edit.apply(replay_body(request)?.bytes()?)?;
+    let length = changed.len();
     let body: &mut dyn Any = request.body_mut();
-    let Some(body) = body.downcast_mut::<ReplayBody>() else { return false };
-    body.replace(with_usage);
+    body.downcast_mut::<ReplayBody>()?.replace(changed);
     let headers = request.headers_mut();
-    // Nothing can be left out of a compressed stream.
+    // Nothing can be left out of a stream that is compressed in a way that is not known here.
     headers.remove(header::ACCEPT_ENCODING);
     if let Entry::Occupied(mut told) = headers.entry(header::CONTENT_LENGTH) {
         told.insert(length.into());
     }
-    true
+    Some(())
 }
 
 /// A request as a provider reads it, with the bytes of its body if that is buffered.

@@ -20,9 +20,9 @@ use super::{
 
 /// Puts a key of a pool on each request; see the [module](crate::rotate).
 ///
-/// If a key is free, the inner service is called at once, on the value that was polled ready. A request
-/// that must wait in line keeps a clone of the inner service and polls that ready when its turn has come,
-/// so that no waiting request holds a permit of the inner service.
+/// If a key is free, the inner service is called at once, on the value that was polled ready. A request that
+/// must wait keeps a clone of the inner service and polls it ready only when it gets a key. So no waiting
+/// request holds a permit of the inner service.
 #[derive(Clone, Debug)]
 #[must_use = "services do nothing unless called"]
 pub struct KeyRotation<S> {
@@ -77,7 +77,7 @@ where
                 ResponseFuture::sent(exchange, context)
             }
             Err(ask) => {
-                // The value that was polled ready is dropped, and with it what it has reserved.
+                // The value that was polled ready is dropped, and its permits with it.
                 let waiting = self.inner.clone();
                 self.inner = waiting.clone();
                 ResponseFuture::in_line(self.pool.line_up(ask), waiting, request, context)

@@ -1,4 +1,4 @@
-//! Finding the usage in an answer, in whatever pieces it comes.
+//! Finds the usage in an answer, however the answer is cut into pieces.
 
 use std::sync::LazyLock;
 
@@ -14,28 +14,27 @@ use super::{
 };
 use crate::json::Walker;
 
-/// What nearly every dialect's usage begins with: `"usage": {...}`, `"usageMetadata": {...}`. Inside a
-/// text the quotes would be escaped, so that content is passed over without being parsed.
+/// The start of the usage in nearly all dialects: `"usage": {...}`, `"usageMetadata": {...}`. Inside a text
+/// the quotes are escaped, so content is skipped without being parsed.
 const USAGE: &[u8] = b"\"usage";
 
 static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(USAGE));
 
-/// The longest usage object. They have some hundred bytes.
+/// The longest usage object that is read. Usual ones have a few hundred bytes.
 const LONGEST: usize = 8 * 1024;
 
-/// Reads usage from the bytes of an answer as they flow by.
+/// Reads the usage from the bytes of an answer while they are passed on.
 ///
-/// It takes JSON, server-sent events and JSON arrays alike, of any length and cut in any way, and
-/// holds no more than 8 KiB. Content is searched for one word, at the speed of memory; only what
-/// follows the name of a shape's [`member`](UsageShape::member) is parsed. If an answer reports a figure
-/// several times, the last counts.
+/// It reads JSON, server-sent events and JSON arrays, of any length and cut into any pieces, and holds at
+/// most 8 KiB. It searches the content for one word, and parses only the object after the name of a
+/// [`member`](UsageShape::member) of a shape. If an answer reports a figure several times, the last counts.
 #[derive(Clone, Debug)]
 pub struct UsageReader {
     shapes: &'static [UsageShape],
-    /// What all names of members begin with, the quote before them included.
+    /// The common start of all names of members, including the quote before them.
     opening: &'static [u8],
     state: State,
-    /// Boxed, so that a reader is small until something is found.
+    /// Boxed, so that a reader is small until it finds something.
     found: Option<Box<Found>>,
 }
 
@@ -44,27 +43,27 @@ pub struct UsageReader {
 struct Found {
     /// The object that is being read.
     object: Vec<u8>,
-    /// The shape of the last one.
+    /// The shape of the last object.
     shape: Option<&'static UsageShape>,
-    told: Option<ReportedUsage>,
+    reported: Option<ReportedUsage>,
     times: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// The last bytes that came are so many bytes of the opening.
+    /// The last bytes so far are this many bytes of the opening.
     Seeking(usize),
-    /// So many bytes of this name came.
+    /// This many bytes of the name matched.
     Name(&'static str, usize),
-    /// Behind the name.
+    /// After the name.
     Colon(&'static str),
-    /// Behind the colon.
+    /// After the colon.
     Value(&'static str),
     Object(&'static str, Walker),
 }
 
 impl UsageReader {
-    /// A reader for one answer in one of these shapes: those of a dialect are
+    /// A reader for one answer in one of these shapes. The shapes of a dialect are in
     /// [`ProviderSpec::usage`](crate::provider::ProviderSpec::usage).
     #[must_use]
     pub fn new(shapes: &'static [UsageShape]) -> Self {
@@ -77,16 +76,16 @@ impl UsageReader {
         }
     }
 
-    /// Takes what headers report. The body takes precedence.
+    /// Reads the usage that headers report. The body takes precedence.
     #[must_use]
     pub fn headers(mut self, names: &UsageHeaders, headers: &HeaderMap) -> Self {
-        if let Some(told) = object::in_headers(headers, names) {
-            self.found_mut().told = Some(told);
+        if let Some(reported) = object::in_headers(headers, names) {
+            self.found_mut().reported = Some(reported);
         }
         self
     }
 
-    /// Takes the next piece of the answer.
+    /// Reads the next piece of the answer.
     pub fn feed(&mut self, piece: &[u8]) {
         let mut rest = piece;
         while let Some((&byte, after)) = rest.split_first() {
@@ -122,10 +121,10 @@ impl UsageReader {
         }
     }
 
-    /// What the answer has reported so far; `None` if it has reported nothing.
+    /// The usage that the answer has reported so far; `None` if it has reported none.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        self.found.as_ref()?.told.as_ref().map(ReportedUsage::disjoint)
+        self.found.as_ref()?.reported.as_ref().map(ReportedUsage::disjoint)
     }
 
     /// How often the answer has reported its usage.
@@ -133,7 +132,7 @@ impl UsageReader {
         self.found.as_ref().map_or(0, |found| found.times)
     }
 
-    /// How many bytes are held.
+    /// The number of bytes that are held.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         self.found.as_ref().map_or(0, |found| found.object.capacity())
@@ -143,8 +142,8 @@ impl UsageReader {
         self.found.get_or_insert_default()
     }
 
-    /// Looks for the opening, and returns what is behind it. If there is none, the piece may still end with
-    /// the beginning of one.
+    /// Looks for the opening, and returns the rest after it. If there is none, the piece may still end with
+    /// the start of one.
     fn seek<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
         let length = self.opening.len();
         let at = if length == USAGE.len() { FINDER.find(piece) } else { memchr(b'"', piece) };
@@ -159,7 +158,7 @@ impl UsageReader {
         rest
     }
 
-    /// So many bytes of the opening have come.
+    /// Notes that this many bytes of the opening have come.
     fn opened(&self, seen: usize) -> State {
         match self.shapes.first() {
             Some(shape) if seen == self.opening.len() => State::Name(shape.member, seen - 1),
@@ -167,8 +166,8 @@ impl UsageReader {
         }
     }
 
-    /// The next byte of a name, of which so many have come that `name` begins with; none if none goes on
-    /// so.
+    /// Matches the next byte of a name, after `seen` bytes that match the start of `name`. None if no name
+    /// continues like this.
     fn continued(&self, name: &'static str, seen: usize, byte: u8) -> Option<State> {
         let begun = name.as_bytes().get(..seen)?;
         let mut names = self.shapes.iter().map(|shape| shape.member);
@@ -180,24 +179,24 @@ impl UsageReader {
         Some(State::Name(name, seen + 1))
     }
 
-    /// It was not what it looked like. The opening has no other quote in it than its first byte.
+    /// It is no opening. The opening has no other quote in it than its first byte.
     fn anew(&self, byte: u8) -> State {
         self.opened(usize::from(byte == USAGE[0]))
     }
 
-    /// Takes what belongs to the object that is being read, and leaves what is behind it.
+    /// Takes the part that belongs to the object that is being read, and leaves the rest.
     fn collect<'p>(&mut self, piece: &'p [u8], name: &'static str, mut walker: Walker) -> &'p [u8] {
         let object = &mut self.found.get_or_insert_default().object;
         let room = &piece[..piece.len().min(LONGEST - object.len())];
         let end = walker.close_to(0, room);
         let (part, rest) = piece.split_at(end.unwrap_or(room.len()));
-        // Doubled as it grows, but never beyond the longest, which is a power of two.
+        // The buffer doubles as it grows, up to the longest object, which is a power of two.
         let held = object.len();
         object.reserve_exact((held + part.len()).next_power_of_two() - held);
         object.extend_from_slice(part);
         self.state = match end {
             None if object.len() < LONGEST => State::Object(name, walker),
-            // It is given up.
+            // The object is too long and is given up.
             None => State::Seeking(0),
             Some(_) => {
                 self.take(name);
@@ -207,16 +206,16 @@ impl UsageReader {
         rest
     }
 
-    /// An object has come whole.
+    /// An object is complete.
     fn take(&mut self, name: &str) {
         let Some(found) = &mut self.found else { return };
         let Ok(object) = serde_json::from_slice::<Value>(&found.object) else { return };
         let marked = self.shapes.iter().filter(|shape| object::is_marked(&object, shape));
         let shapes = found.shape.into_iter().chain(marked).filter(|shape| shape.member == name);
         let read = |shape| Some((shape, object::read(&object, shape)?));
-        if let Some((shape, told)) = shapes.filter_map(read).next() {
+        if let Some((shape, reported)) = shapes.filter_map(read).next() {
             found.shape = Some(shape);
-            found.told.get_or_insert(told).update(&told);
+            found.reported.get_or_insert(reported).update(&reported);
             found.times = found.times.wrapping_add(1);
         }
     }

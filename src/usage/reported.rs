@@ -6,7 +6,7 @@ use super::tokens::Usage;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ReportedUsage {
     pub(super) input: Option<u64>,
-    /// Tokens of tool results or audio that the provider counts beside the prompt.
+    /// Tokens of tool results or audio that the provider does not count as part of the prompt.
     pub(super) other_input: Option<u64>,
     pub(super) cache_read: Option<u64>,
     /// All tokens written to a cache, for any time.

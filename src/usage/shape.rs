@@ -22,12 +22,12 @@
 pub struct UsageShape {
     /// The member of the answer, or of an event of its stream, that holds the figures.
     pub member: &'static str,
-    /// A value that the object has in this shape alone, where another shape is much alike. Once a shape
-    /// was found in an answer, it is asked for no more.
+    /// A value that only objects of this shape have, to distinguish it from a similar shape. It is no longer
+    /// checked after the shape was found in an answer.
     pub mark: Option<&'static str>,
     /// Tokens of the prompt.
     pub input: &'static [&'static str],
-    /// Tokens of the prompt that stand beside these, such as tools' results, or sound.
+    /// Tokens of the prompt that `input` does not include, such as results of tools, or audio.
     pub other_input: &'static [&'static str],
     /// Tokens read from the provider's cache.
     pub cache_read: &'static [&'static str],
@@ -43,15 +43,15 @@ pub struct UsageShape {
     pub reasoning: &'static [&'static str],
     /// Whether `output` includes those of reasoning, unless the total shows that it does not.
     pub output_has_reasoning: bool,
-    /// All of them.
+    /// All tokens.
     pub total: &'static [&'static str],
-    /// What it cost, where the provider says so.
+    /// The cost, if the provider reports it.
     pub cost: &'static [Cost],
     /// Whether a stream reports it only if `stream_options.include_usage` asks for it.
     pub on_request: bool,
 }
 
-/// What an answer cost, by the provider itself.
+/// Where the provider reports the cost of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cost {
@@ -67,16 +67,16 @@ pub enum Cost {
 pub struct UsageHeaders {
     /// Tokens of the prompt, without those of the cache.
     pub input: &'static str,
-    /// Read from the cache.
+    /// Tokens read from the cache.
     pub cache_read: &'static str,
-    /// Written to the cache.
+    /// Tokens written to the cache.
     pub cache_write: &'static str,
     /// Tokens of the answer.
     pub output: &'static str,
 }
 
 impl UsageHeaders {
-    /// Headers without any for the cache.
+    /// Headers for the prompt and the answer, and none for the cache.
     #[must_use]
     pub const fn new(input: &'static str, output: &'static str) -> Self {
         Self { input, cache_read: "", cache_write: "", output }
@@ -105,11 +105,11 @@ impl UsageShape {
         }
     }
 
-    /// Chat completions as OpenAI has them; also completions and embeddings.
+    /// Chat completions of OpenAI; also completions and embeddings.
     /// <https://platform.openai.com/docs/api-reference/chat/object>
     ///
-    /// Many speak so and have names of their own for caches, reasoning and costs. No two of them mean
-    /// different things by one name, so that all are known here.
+    /// Many providers use this shape, with names of their own for caches, reasoning and costs. No name has
+    /// two meanings, so all names are known here.
     pub const CHAT: Self = Self {
         input: &["/prompt_tokens"],
         cache_read: &[
@@ -133,10 +133,10 @@ impl UsageShape {
         ..Self::new("usage")
     };
 
-    /// The same from providers that report it in every stream.
+    /// The same shape, from providers that report it in each stream without a request for it.
     pub const CHAT_TOLD: Self = Self { on_request: false, ..Self::CHAT };
 
-    /// Responses as OpenAI has them; also images and transcriptions.
+    /// The Responses API of OpenAI; also images and transcriptions.
     /// <https://platform.openai.com/docs/api-reference/responses/object>
     pub const RESPONSES: Self = Self {
         input: &["/input_tokens"],
@@ -147,8 +147,8 @@ impl UsageShape {
         ..Self::CHAT_TOLD
     };
 
-    /// Anthropic's messages: caches beside the prompt, thinking inside the answer.
-    /// <https://docs.claude.com/en/docs/build-with-claude/prompt-caching#tracking-cache-performance>
+    /// The Messages API of Anthropic: cached tokens are not part of the input, thinking is part of the
+    /// output. <https://docs.claude.com/en/docs/build-with-claude/prompt-caching#tracking-cache-performance>
     pub const MESSAGES: Self = Self {
         input: &["/input_tokens"],
         cache_read: &["/cache_read_input_tokens"],
@@ -160,12 +160,13 @@ impl UsageShape {
         ..Self::new("usage")
     };
 
-    /// The same where [`RESPONSES`](Self::RESPONSES) may come too.
+    /// The same shape, for dialects with [`RESPONSES`](Self::RESPONSES) too.
     pub const MESSAGES_MARKED: Self =
         Self { mark: Some("/cache_read_input_tokens"), ..Self::MESSAGES };
 
-    /// Google's generateContent: the cached inside the prompt, thoughts and tools' results beside. A
-    /// count is missing where it is zero. <https://ai.google.dev/api/generate-content#UsageMetadata>
+    /// The generateContent API of Google: cached tokens are part of the prompt; thoughts and results of tools
+    /// are not part of the other figures. A count of zero is missing.
+    /// <https://ai.google.dev/api/generate-content#UsageMetadata>
     pub const GENERATE: Self = Self {
         input: &["/promptTokenCount"],
         other_input: &["/toolUsePromptTokenCount"],

@@ -1,4 +1,4 @@
-//! Receivers of what requests used.
+//! Receivers of the usage of requests.
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
@@ -7,7 +7,7 @@ use crate::{
     usage::{price::Charge, tokens::Usage},
 };
 
-/// What one request used, and which key, model and tag it belongs to.
+/// The usage of one request, with its key, model and tag.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct UsageRecord<'a> {
@@ -17,16 +17,17 @@ pub struct UsageRecord<'a> {
     pub account: &'a Arc<str>,
     /// The label of the key.
     pub key: &'a KeyId,
-    /// The model that was asked for. A pool tells about a thousand models apart; the name of all others is
+    /// The model that was asked for. A pool distinguishes about a thousand models; all others have the name
     /// `(other)`.
     pub model: Option<&'a Arc<str>>,
     /// The caller's tag ([`Demand::tag`](crate::Demand::tag)).
     pub tag: Option<&'a Arc<str>>,
     /// When the answer ended.
     pub at: SystemTime,
-    /// What was used; none if the answer ended normally and reported no usage.
+    /// What was used; none if the answer ended normally, reported no usage, and is not charged in tokens as far
+    /// as is known: pictures, sound, videos.
     pub usage: Option<Usage>,
-    /// What it cost.
+    /// The cost.
     pub charge: Charge,
 }
 
@@ -39,11 +40,12 @@ impl<'a> UsageRecord<'a> {
     }
 }
 
-/// Receives what each request used, once, when its answer has ended: see
+/// Receives the usage of each request, once, when its answer has ended; see
 /// [`KeyPoolBuilder::usage_sink`](crate::KeyPoolBuilder::usage_sink).
 ///
-/// A request that its caller gave up after it was sent is included, with an estimate. Attempts that were
-/// refused, or that failed without an answer, are not included.
+/// A request that its caller gave up after it was sent is included, with an estimate; so is one whose answer
+/// is charged in tokens and reports none. Attempts that were refused, or that failed without an answer, are
+/// not included; neither are requests that are free, such as reading a stored answer or counting tokens.
 ///
 /// ```
 /// # use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,7 +60,7 @@ impl<'a> UsageRecord<'a> {
 /// }
 /// ```
 pub trait UsageSink: fmt::Debug + Send + Sync + 'static {
-    /// Takes what a request used.
+    /// Receives the usage of a request.
     ///
     /// It runs where the answer ends, which may be inside a drop. So it must not block, and cannot fail.
     fn record(&self, record: &UsageRecord<'_>);

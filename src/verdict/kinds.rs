@@ -4,11 +4,11 @@ use std::{fmt, time::Duration};
 
 use super::place::Place;
 
-/// What a response says.
+/// What a response says about the request, the key or the provider.
 ///
-/// About what it says that, and how well it proves it, stands beside it in the
-/// [`Ruling`](crate::provider::Ruling): a [`Place`] and a [`Blame`](super::Blame). Being wrong here rests good keys, or shows a
-/// caller's mistake to all of them, so one answer changes no more than it proves:
+/// A [`Ruling`](crate::provider::Ruling) adds the [`Place`] that it is about, and how well it is proven
+/// (its [`Blame`](super::Blame)). A wrong verdict would rest good keys, or send a faulty request to all
+/// keys. So one answer changes no more than it proves:
 ///
 /// | verdict | what rests | for how long, if the provider does not say | tried again |
 /// | --- | --- | --- | --- |
@@ -22,13 +22,13 @@ use super::place::Place;
 /// | `Transient` | the account, when most of its requests fail | 1 s, doubling to 30 s | after a backoff, within the retry budget |
 /// | `CallerFault` | nothing | - | no |
 ///
-/// Nothing rests for good: each rest has an end, and then one request goes first as a probe.
+/// Each rest has an end. Then one request goes first as a probe (half-open).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
     /// The provider did what was asked.
     Accepted,
-    /// Too much, for now.
+    /// The rate limit is exceeded for now.
     RateLimited {
         /// How long the provider says to wait, counted from the arrival of the response.
         retry_after: Option<Duration>,
@@ -65,8 +65,8 @@ impl Verdict {
         !matches!(self, Self::Accepted | Self::CallerFault)
     }
 
-    /// Whether it may be due to a limit that is wider than an account. A limit that was missed by less
-    /// than a second is the account's own.
+    /// Whether a limit that is wider than an account may cause it. A wait of less than a second shows a
+    /// limit of the account itself.
     pub(crate) fn may_be_wider(&self) -> bool {
         const MISSED: Duration = Duration::from_secs(1);
         matches!(self, Self::RateLimited { retry_after }
@@ -87,7 +87,7 @@ impl Verdict {
     }
 
     /// Whether it may as well be the request's own fault, so that another key has to be asked before
-    /// anybody is to blame.
+    /// a key is blamed.
     pub(crate) fn needs_contrast(&self) -> bool {
         matches!(self, Self::KeyRejected | Self::PermissionRefused)
     }

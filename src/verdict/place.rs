@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a limit is counted for, as headers tell it.
+/// What a reported limit applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Scope {
@@ -82,13 +82,13 @@ impl fmt::Display for Place {
     }
 }
 
-/// How well a refusal proves whom it blames.
+/// How well a refusal proves which place is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Blame {
-    /// The body or a header names it, such as `invalid_api_key`.
+    /// The body or a header names the fault, such as `invalid_api_key`.
     Told,
-    /// It is concluded from little more than the status.
+    /// Little more than the status suggests it.
     Inferred,
 }
 

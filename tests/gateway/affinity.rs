@@ -1,4 +1,4 @@
-//! Callers say what their requests have in common.
+//! Callers name the conversations of their requests.
 
 use tower_key_rotation::sandbox::{Dialect, Script};
 
@@ -22,7 +22,7 @@ async fn keys(gateway: &Started, name: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_they_name_alike_stays_on_one_account() {
+async fn requests_with_the_same_name_stay_on_one_account() {
     for (option, stays) in
         [("", true), ("affinity = \"names\"", true), ("affinity = \"off\"", false)]
     {

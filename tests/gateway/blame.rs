@@ -1,6 +1,5 @@
-//! Who is to blame for a refusal: the request, a key, an account, a model, the provider, or the
-//! caller. One refusal must not cost more than it proves, so each test looks at what *others* get
-//! afterwards.
+//! The cause of a refusal: the request, a key, an account, a model, the provider, or the caller. A refusal
+//! must not have more effect than it proves, so each test checks what *other* requests get afterwards.
 
 #[path = "blame/callers.rs"]
 mod callers;
@@ -52,37 +51,37 @@ use crate::{
     },
 };
 
-/// What several requests are made by.
+/// Makes a request, to be called several times.
 type Ask = fn() -> Request<Body>;
 
-/// A request that does not have to wait for anything is answered within this.
+/// The time in which a request without a wait is answered.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// A gateway before a fake provider, in this process.
-struct Running {
+pub(crate) struct Running {
     gateway: Arc<Gateway>,
     router: Router,
-    fake: Fake,
+    pub(crate) fake: Fake,
 }
 
 /// What a caller sees.
 #[derive(Debug)]
-struct Told {
-    status: u16,
+pub(crate) struct Outcome {
+    pub(crate) status: u16,
     headers: HeaderMap,
-    text: String,
+    pub(crate) text: String,
     /// When it was sent, by the provider's clock, and how long it took to its end.
     sent: Duration,
     took: Duration,
 }
 
 /// A pool with accounts `org-1`, `org-2`, ... of one key each, and lines of its own.
-fn pool(provider: &str, accounts: usize, in_pool: &str) -> Config {
+pub(crate) fn pool(provider: &str, accounts: usize, in_pool: &str) -> Config {
     pool_after("", provider, accounts, in_pool)
 }
 
 /// The same with other lines before it.
-fn pool_after(before: &str, provider: &str, accounts: usize, in_pool: &str) -> Config {
+pub(crate) fn pool_after(before: &str, provider: &str, accounts: usize, in_pool: &str) -> Config {
     let account = |number| {
         let secret = secret(number);
         format!(
@@ -100,11 +99,14 @@ fn pool_after(before: &str, provider: &str, accounts: usize, in_pool: &str) -> C
 }
 
 /// A gateway with this configuration, whose provider answers as the closure says.
-fn run(config: Config, answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Running {
+pub(crate) fn run(
+    config: Config,
+    answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+) -> Running {
     run_before(&Fake::new(answer), config)
 }
 
-/// The same before a provider that is there already.
+/// The same in front of an existing provider.
 fn run_before(fake: &Fake, config: Config) -> Running {
     let gateway = Arc::new(Gateway::new(config, &fake.upstream()).unwrap());
     Running { router: Arc::clone(&gateway).router(), gateway, fake: fake.clone() }
@@ -112,7 +114,10 @@ fn run_before(fake: &Fake, config: Config) -> Running {
 
 impl Running {
     /// Sends a request now, or as soon as the future is polled.
-    fn send(&self, request: Request<Body>) -> impl Future<Output = Told> + Send + 'static {
+    pub(crate) fn send(
+        &self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Outcome> + Send + 'static {
         let (router, fake) = (self.router.clone(), self.fake.clone());
         async move {
             let (sent, began) = (fake.age(), Instant::now());
@@ -120,13 +125,12 @@ impl Running {
             let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
             let text = String::from_utf8_lossy(&body).into_owned();
             let (status, headers) = (head.status.as_u16(), head.headers);
-            Told { status, headers, text, sent, took: began.elapsed() }
+            Outcome { status, headers, text, sent, took: began.elapsed() }
         }
     }
 
-    /// Sends requests at an even pace, however long each takes; their answers in the order of
-    /// sending.
-    async fn pace(&self, number: usize, gap: Duration, ask: Ask) -> Vec<Told> {
+    /// Sends requests at an even rate, however long each takes. Returns the answers in the order of sending.
+    async fn pace(&self, number: usize, gap: Duration, ask: Ask) -> Vec<Outcome> {
         let mut calls = JoinSet::new();
         for index in 0..number {
             let call = self.send(ask());
@@ -135,27 +139,27 @@ impl Running {
         }
         let mut answers = calls.join_all().await;
         answers.sort_by_key(|(index, _)| *index);
-        answers.into_iter().map(|(_, told)| told).collect()
+        answers.into_iter().map(|(_, outcome)| outcome).collect()
     }
 
-    /// Requests over half a minute, of which each must be answered at once, and all keys be used.
-    /// A key may rest for some seconds, as long as nobody notices.
+    /// Sends requests for half a minute. Each must be answered at once, and all keys must be used. A key may
+    /// rest for some seconds, as long as no caller waits.
     async fn all_is_well(&self, accounts: usize, ask: Ask, what: &str) {
         let number = 20 * accounts.max(3);
         let before: Vec<_> = (1..=accounts).map(|key| self.fake.calls_of(key)).collect();
         let gap = Duration::from_secs(30) / number as u32;
-        for told in self.pace(number, gap, ask).await {
-            told.is_answered_at_once(what);
+        for outcome in self.pace(number, gap, ask).await {
+            outcome.is_answered_at_once(what);
         }
         let idle = (1..=accounts).filter(|key| self.fake.calls_of(*key) == before[*key - 1]);
         let idle: Vec<_> = idle.collect();
-        assert!(idle.is_empty(), "{what}: keys {idle:?} of {accounts} are not used any more");
+        assert!(idle.is_empty(), "{what}: keys {idle:?} of {accounts} are no longer used");
     }
 }
 
-impl Told {
+impl Outcome {
     #[track_caller]
-    fn is_answered(&self, what: &str) {
+    pub(crate) fn is_answered(&self, what: &str) {
         assert_eq!(self.status, 200, "{what}: {self}");
     }
 
@@ -165,12 +169,12 @@ impl Told {
         assert!(self.took < AT_ONCE, "{what}: took {:?}, {self}", self.took);
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
 
-impl std::fmt::Display for Told {
+impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { status, sent, took, text, .. } = self;
         let start: String = text.chars().take(400).collect();
@@ -178,45 +182,49 @@ impl std::fmt::Display for Told {
     }
 }
 
-/// A question that nobody has asked before, so that nothing binds it to an account.
+/// A new question, so that affinity does not tie it to an account.
 fn question() -> String {
     static ASKED: AtomicUsize = AtomicUsize::new(0);
     let number = ASKED.fetch_add(1, Ordering::Relaxed);
     format!("{number} is the number of this question. What do you think of it?")
 }
 
-fn messages() -> Value {
+pub(crate) fn messages() -> Value {
     json!([{"role": "user", "content": question()}])
 }
 
-fn post(path: &str, body: &Value) -> Request<Body> {
+pub(crate) fn post(path: &str, body: &Value) -> Request<Body> {
     Request::post(path)
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from(body.to_string()))
         .unwrap()
 }
 
-fn get(path: &str) -> Request<Body> {
+pub(crate) fn get(path: &str) -> Request<Body> {
     Request::get(path).body(Body::empty()).unwrap()
 }
 
-fn with(name: &'static str, value: &'static str, mut request: Request<Body>) -> Request<Body> {
+pub(crate) fn with(
+    name: &'static str,
+    value: &'static str,
+    mut request: Request<Body>,
+) -> Request<Body> {
     request.headers_mut().insert(name, value.parse().unwrap());
     request
 }
 
-fn chat_with(model: &str, more: &Value) -> Request<Body> {
+pub(crate) fn chat_with(model: &str, more: &Value) -> Request<Body> {
     let mut body = json!({"model": model, "messages": messages()});
     let more = more.as_object().unwrap().clone();
     body.as_object_mut().unwrap().extend(more);
     post("/v1/chat/completions", &body)
 }
 
-fn chat() -> Request<Body> {
+pub(crate) fn chat() -> Request<Body> {
     chat_with("gpt-4o", &json!({}))
 }
 
-fn chat_stream() -> Request<Body> {
+pub(crate) fn chat_stream() -> Request<Body> {
     chat_with("gpt-4o", &json!({"stream": true}))
 }
 

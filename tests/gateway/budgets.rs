@@ -1,4 +1,4 @@
-//! What may be spent under a tag.
+//! Budgets of tags.
 
 use tower_key_rotation::sandbox::{Dialect, Script};
 
@@ -9,7 +9,7 @@ use super::{
 use crate::gateway::upstream::Upstream;
 
 #[tokio::test]
-async fn a_tag_has_a_budget_of_its_own() {
+async fn a_tag_has_its_own_budget() {
     let budget = r#"
         [[pool.budget]]
         tag = "team-a"

@@ -1,5 +1,5 @@
-//! A provider that a closure makes: what it is sent is counted, and what it answers is what the
-//! closure says. It needs no socket, so a paused clock does not run ahead of bytes on their way.
+//! A provider whose answers a closure makes, and which counts its requests. It needs no socket, so a paused
+//! clock does not run ahead of bytes in transit.
 
 use std::{
     sync::{Arc, Mutex},
@@ -23,7 +23,7 @@ use crate::gateway::{
 
 /// How long an answer takes in the gateway's process.
 const LATENCY: Duration = Duration::from_millis(20);
-/// Where keys are put in.
+/// The headers of keys.
 const CARRIERS: [&str; 4] = ["authorization", "x-api-key", "x-goog-api-key", "api-key"];
 
 /// What the provider answers. An event stream is sent event by event.
@@ -36,22 +36,22 @@ pub(crate) struct Seen {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) secret: String,
-    /// How long after the provider was made.
+    /// The time since the provider was made.
     pub(crate) at: Duration,
 }
 
 impl Seen {
-    /// Whether it comes with the key of account `org-{number}`.
+    /// Whether it has the key of account `org-{number}`.
     pub(crate) fn is_of(&self, number: usize) -> bool {
         self.secret == secret(number)
     }
 
-    /// Whether its body has the word in it.
+    /// Whether its body contains a word.
     pub(crate) fn says(&self, word: &str) -> bool {
         String::from_utf8_lossy(&self.body).contains(word)
     }
 
-    /// The model, by body or path.
+    /// The model in the body or the path.
     pub(crate) fn model(&self) -> String {
         let by_path = || {
             let (_, name) = self.path.split_once("/models/")?;
@@ -86,7 +86,7 @@ impl Fake {
         Self { answer: Arc::new(answer), began: Instant::now(), seen: Arc::default() }
     }
 
-    /// How long it has been there.
+    /// The time since the provider was made.
     pub(crate) fn age(&self) -> Duration {
         self.began.elapsed()
     }
@@ -125,7 +125,7 @@ impl Fake {
         Ok(Response::from_parts(head, body))
     }
 
-    /// Behind a socket of its own, where it answers without a pause; its address.
+    /// Serves on its own socket, without a pause. Returns the address.
     pub(crate) async fn listen(&self) -> String {
         let fake = self.clone();
         let answer = move |request: Request<Body>| async move {
@@ -203,8 +203,7 @@ pub(crate) fn stream(events: &[&str]) -> Reply {
     reply
 }
 
-/// What a provider answers when all is well: whole or as events, as its path has it. The answer
-/// says "Hello".
+/// A successful answer, whole or as events, depending on the path. It contains "Hello".
 pub(crate) fn ok(seen: &Seen) -> Reply {
     let tokens = seen.body.len() / 4;
     let path = seen.path.as_str();

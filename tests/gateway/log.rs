@@ -1,4 +1,4 @@
-//! The log: one line for each request, whose figures are true, and one for each event.
+//! The log: one line for each request, with correct figures, and one for each event.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -42,7 +42,7 @@ fn get(path: &str) -> Request<Body> {
     Request::get(path).body(Body::empty()).unwrap()
 }
 
-/// The answer to a request, whose body is still to be read.
+/// The answer to a request, whose body was not read yet.
 fn send(
     router: &Router,
     request: Request<Body>,
@@ -74,7 +74,7 @@ fn figures(line: &str) -> [u64; 5] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_between_attempts_is_neither_the_line_nor_the_provider() {
+async fn a_pause_between_attempts_counts_neither_as_wait_nor_as_upstream_time() {
     let fake = Fake::new(|_| refusal(500, &[], "{}"));
     let (_, router) = router_before(&fake, two_accounts("openai", ""));
     let (status, line) = line(&router, ask(false)).await;
@@ -89,7 +89,7 @@ async fn a_pause_between_attempts_is_neither_the_line_nor_the_provider() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_is_the_line_of_all_attempts() {
+async fn a_wait_is_the_time_of_all_attempts_in_the_queue() {
     let config = one_pool("openai", "", "", r#"limits = ["1 concurrent"]"#);
     let router = router(config, |seen| {
         let first = refusal(429, &[("retry-after", "5")], RATE);
@@ -113,10 +113,10 @@ async fn a_wait_is_the_line_of_all_attempts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_in_vain_has_waited_and_who_is_turned_away_has_not() {
+async fn a_timeout_in_the_queue_has_a_wait_and_a_refusal_at_once_has_none() {
     let lines = "max_wait = \"1s\"";
     let router = router(one_pool("openai", "", lines, r#"limits = ["1 concurrent"]"#), ok);
-    // It holds the only place until it is dropped.
+    // It holds the only slot until it is dropped.
     let held = send(&router, ask(true)).await;
     let (status, line_of) = line(&router, ask(false)).await;
     assert_eq!(status, 429);
@@ -131,7 +131,7 @@ async fn who_waits_in_vain_has_waited_and_who_is_turned_away_has_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_hangs_up_leaves_what_was_spent_until_then() {
+async fn a_caller_that_hangs_up_leaves_a_line_with_the_times_so_far() {
     let router = router(two_accounts("openai", ""), ok);
     lines();
     let call = send(&router, ask(false));
@@ -142,10 +142,10 @@ async fn who_hangs_up_leaves_what_was_spent_until_then() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_hangs_up_in_a_pause_has_paused() {
+async fn a_caller_that_hangs_up_in_a_pause_leaves_a_line_with_the_pause() {
     let router = router(two_accounts("openai", ""), |_| refusal(500, &[], "{}"));
     lines();
-    // The first pause is 125 ms at least.
+    // The first pause is at least 125 ms.
     let patience = Duration::from_millis(100);
     let call = send(&router, ask(false));
     assert!(tokio::time::timeout(patience, call).await.is_err());
@@ -153,9 +153,9 @@ async fn who_hangs_up_in_a_pause_has_paused() {
     assert_eq!(figures(line), [1, 0, 80, 20, 100], "{line}");
 }
 
-/// A provider's connection stays open behind the last event.
+/// The connection of the provider stays open after the last event.
 #[tokio::test]
-async fn a_stream_is_whole_once_its_last_event_was_passed_on() {
+async fn a_stream_is_complete_when_its_last_event_was_passed_on() {
     let delta = "event: response.output_text.delta\ndata: {\"delta\":\"x\"}\n\n";
     let responses = r#"{"model":"gpt-4o","stream":true,"input":"Hello"}"#;
     for (path, body, events, is_whole) in [
@@ -180,7 +180,7 @@ async fn a_stream_is_whole_once_its_last_event_was_passed_on() {
         while length < events.concat().len() {
             length += body.frame().await.unwrap().unwrap().into_data().unwrap().len();
         }
-        // The caller has what it wants.
+        // The caller has the whole answer.
         drop(body);
         let [line] = &lines()[..] else { panic!("one line") };
         assert_eq!(!line.ends_with(" cut"), is_whole, "{line}");
@@ -189,7 +189,7 @@ async fn a_stream_is_whole_once_its_last_event_was_passed_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn callers_who_are_refused_leave_a_line_with_the_reason_and_without_their_secrets() {
+async fn a_refused_caller_leaves_a_line_with_the_reason_and_without_its_secrets() {
     let before = "client_tokens = [\"t-canary\"]\nadmin_token = \"a-canary\"";
     let router = router(one_pool("openai", before, "models = [\"gpt-*\"]", ""), ok);
     let with = |token: &'static str, mut request: Request<Body>| {
@@ -221,7 +221,7 @@ async fn callers_who_are_refused_leave_a_line_with_the_reason_and_without_their_
         assert!(line.starts_with(&start), "{line}");
         assert!(!line.contains("canary") && !line.ends_with(" cut"), "{line}");
     }
-    // Those that are not refused do, too, and so do those that no page is for.
+    // Accepted requests and requests to unknown pages leave a line too.
     let request = with("t-canary", get("/v1/models?x=canary"));
     let (status, line_of) = line(&router, request).await;
     assert!(status == 200 && line_of.starts_with("openai GET /v1/models 200 key=k1 attempts=1 "));
@@ -231,10 +231,10 @@ async fn callers_who_are_refused_leave_a_line_with_the_reason_and_without_their_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_breaks_off_on_its_way_to_the_provider_is_the_callers() {
+async fn a_body_that_breaks_off_while_it_is_sent_is_the_callers_fault() {
     let fake = Fake::new(ok);
     let (_, router) = router_before(&fake, two_accounts("openai", ""));
-    // Longer than what is kept to be sent again: it is passed on as it comes.
+    // Longer than the buffer: it is passed on as it comes.
     let piece = Bytes::from(vec![b' '; 1 << 20]);
     let pieces = (0..40).map(move |_| Ok(Frame::data(piece.clone())));
     let frames = tokio_stream::iter(pieces.chain([Err("broken off")]));
@@ -250,7 +250,7 @@ async fn a_body_that_breaks_off_on_its_way_to_the_provider_is_the_callers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_of_ours_tell_sdks_that_they_are_and_whether_to_try_again() {
+async fn refusals_of_the_pool_are_marked_and_say_whether_to_try_again() {
     let limit = r#"limits = ["1 requests/h"]"#;
     let router = router(one_pool("openai", "", "max_wait = \"1s\"", limit), ok);
     let told = |answer: &Response<Body>| {
@@ -260,13 +260,13 @@ async fn refusals_of_ours_tell_sdks_that_they_are_and_whether_to_try_again() {
         })
     };
     let answer = send(&router, ask(false)).await;
-    assert_eq!((answer.status().as_u16(), told(&answer)), (200, ["-", "-"].map(str::to_owned)));
-    // In an hour is too late to be waited for.
+    assert_eq!((answer.status().as_u16(), marks(&answer)), (200, ["-", "-"].map(str::to_owned)));
+    // An hour is too long to wait.
     let answer = send(&router, ask(false)).await;
-    assert_eq!(told(&answer), ["busy", "false"]);
-    let answer = send(&router, post(CHAT, r#"{"model":"nobody-knows"}"#)).await;
-    assert_eq!((answer.status().as_u16(), told(&answer)[0].as_str()), (404, "gateway"));
-    assert_eq!(told(&answer)[1], "false");
+    assert_eq!(marks(&answer), ["busy", "false"]);
+    let answer = send(&router, post(CHAT, r#"{"model":"unknown-model"}"#)).await;
+    assert_eq!((answer.status().as_u16(), marks(&answer)[0].as_str()), (404, "gateway"));
+    assert_eq!(marks(&answer)[1], "false");
 }
 
 #[tokio::test(start_paused = true)]
@@ -284,7 +284,7 @@ async fn an_event_is_a_line_with_its_place_kind_rule_and_wait() {
     });
     let (gateway, router) =
         router_before(&fake, two_accounts("openai", "strategy = \"sequential\""));
-    tokio::spawn(events::tell(gateway.pools()[0].keys.clone()));
+    tokio::spawn(events::write(gateway.pools()[0].keys.clone()));
     tokio::task::yield_now().await;
     for model in ["gpt-4o", "gpt-\\n9"] {
         drop(send(&router, post(CHAT, chat(model, false))).await.into_body().collect().await);
@@ -298,7 +298,7 @@ async fn an_event_is_a_line_with_its_place_kind_rule_and_wait() {
         assert!(found, "no {start:?} ... {end:?} in\n{told:#?}");
     };
     has(
-        "openai KEY REJECTED: k1 of account org (openai/invalid-key), asked again in ",
+        "openai KEY REJECTED: k1 of account org (openai/invalid-key), tried again in ",
         " 1 of 2 are left",
     );
     has("openai account org-2 for model \"gpt-\\n9\" rests for 7.", " s: rate (openai/rate-limit)");

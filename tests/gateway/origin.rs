@@ -1,5 +1,4 @@
-//! A provider made of bytes: what it is sent is seen as it came, and what it answers is written as
-//! the test says.
+//! A provider at the level of bytes: the test sees requests as they came and writes the answers.
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -18,7 +17,7 @@ impl Origin {
         Self { listener, url }
     }
 
-    /// The next request with its body (whose length must be told), and the way to answer it.
+    /// The next request with its body, which must state its length, and the stream to answer on.
     pub(crate) async fn request(&self) -> (String, TcpStream) {
         let (mut stream, _) = self.listener.accept().await.unwrap();
         let mut seen = Vec::new();

@@ -23,7 +23,7 @@ use crate::{gateway, start::chat};
 
 const ARGUMENTS: &str = "GATEWAY_TEST_ARGUMENTS";
 
-/// Not a test: the process that the others start, which is this program with nothing else to run.
+/// Not a test: the process that the other tests start, which is this program with only this function.
 #[test]
 #[ignore = "it is started by other tests"]
 fn serve() {
@@ -51,7 +51,7 @@ impl Process {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
         let url = lines.find_map(|line| Some(line.split_once("listening on ")?.1.to_owned()));
-        let url = url.expect("it says where it listens");
+        let url = url.expect("no line with the address");
         Self { child, url, client: Client::builder(TokioExecutor::new()).build_http() }
     }
 
@@ -85,19 +85,19 @@ impl Process {
         self.call(self.request(stream)).await.0
     }
 
-    /// Waits until all is on the disk, as it says itself.
+    /// Waits until the gateway reports that everything is on disk.
     async fn written(&self) {
         while self.status().await["usage"]["is_behind"] != false {}
     }
 
-    /// As `kill -9` does.
+    /// Kills the process as `kill -9` does.
     fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 }
 
-/// A provider on a port, and a configuration before it, in a folder of its own.
+/// A provider on a port and a configuration for it, in a new folder.
 async fn furnish(name: &str, in_account: &str) -> (Sandbox, PathBuf) {
     let sandbox = Sandbox::builder(Dialect::OpenAi)
         .account("org", [], ["sk-canary-1", "sk-canary-2"])
@@ -143,7 +143,7 @@ fn is_whole(config: &Path) -> bool {
 }
 
 #[tokio::test]
-async fn what_was_used_outlives_a_kill() {
+async fn usage_survives_a_kill() {
     let (sandbox, config) = furnish("killed", "").await;
     let first = Process::start(&config);
     for stream in [false, true, false] {
@@ -158,12 +158,12 @@ async fn what_was_used_outlives_a_kill() {
     let second = Process::start(&config);
     assert_eq!(second.get(BY).await, before);
     assert!(before.contains("openai,org,k1,gpt-4o,team-a,"), "{before}");
-    // What comes then is added, and killed in the middle of whatever it does, the file stays whole.
+    // Later usage is added. A kill at any moment does not damage the file.
     for _ in 0..3 {
         assert_eq!(second.ask(false).await, 200);
     }
     second.written().await;
-    // It is killed while it answers these.
+    // It is killed while it answers these requests.
     let mut many: JoinSet<_> =
         (0..50).map(|_| second.client.request(second.request(true))).collect();
     assert!(many.join_next().await.unwrap().is_ok());
@@ -184,7 +184,7 @@ async fn what_was_used_outlives_a_kill() {
 }
 
 #[tokio::test]
-async fn a_daily_quota_and_a_dead_key_outlive_a_kill() {
+async fn a_daily_quota_and_a_dead_key_survive_a_kill() {
     let limit = r#"limits = ["5 requests/day burst 5"]"#;
     let (sandbox, config) = furnish("quota", limit).await;
     let first = Process::start(&config);
@@ -218,6 +218,6 @@ async fn a_database_belongs_to_one_process() {
         .unwrap();
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("another process has it"), "{said}");
+    assert!(said.contains("another process uses it"), "{said}");
     first.kill();
 }

@@ -1,4 +1,4 @@
-//! A configuration that changes while the gateway serves: a real file, and a real signal.
+//! A configuration that changes while the gateway serves, with a real file and a real signal.
 
 use std::{fs, path::PathBuf, process::Command, sync::Arc, time::Duration};
 
@@ -48,7 +48,7 @@ impl Followed {
         Self { gateway, file, sandbox, events }
     }
 
-    /// Writes the file, and waits until it has been looked at.
+    /// Writes the file, and waits until the gateway has checked it.
     async fn write(&self, text: &str) {
         fs::write(&self.file, text).unwrap();
         sleep(Duration::from_secs(5)).await;
@@ -104,7 +104,7 @@ keys = [{ id = "k2", secret = "sk-canary-2" }]
 "#;
 
 #[tokio::test(start_paused = true)]
-async fn a_changed_file_is_taken_into_use_and_a_bad_one_is_not() {
+async fn a_changed_file_is_applied_and_an_invalid_one_is_not() {
     let mut gateway = Followed::new("reload", &text("t-1", "", FIRST));
     assert_eq!(gateway.chat("t-1").await, 200);
 
@@ -135,9 +135,9 @@ async fn a_changed_file_is_taken_into_use_and_a_bad_one_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn on_a_hangup_what_stands_beside_the_file_is_read_again() {
+async fn a_hangup_signal_reloads_the_secrets_outside_the_file() {
     let mut gateway = Followed::new("hangup", &text("t-1", "", FIRST));
-    // The signal is waited for once the file has been looked at.
+    // The gateway waits for the signal after it has checked the file.
     sleep(Duration::from_secs(3)).await;
     fs::write(gateway.file.with_file_name("secret"), "sk-canary-2").unwrap();
     sleep(Duration::from_secs(10)).await;
@@ -154,7 +154,7 @@ async fn on_a_hangup_what_stands_beside_the_file_is_read_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_a_restart_is_said() {
+async fn changes_that_need_a_restart_are_listed() {
     let followed = Followed::new("restart", &text("t-1", "", FIRST));
     let read = |text: String| {
         let around = Surroundings { env: &|_| None, folder: followed.file.parent().unwrap() };
@@ -170,7 +170,7 @@ async fn what_waits_for_a_restart_is_said() {
     assert_eq!(
         later,
         [
-            "listen is 0.0.0.0:99 now",
+            "listen is now 0.0.0.0:99",
             "pool \"openai\": models changed",
             "pool \"openai\": max_wait changed",
             "pool \"openai\": queue changed",

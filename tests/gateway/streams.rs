@@ -1,4 +1,4 @@
-//! Errors in streams, as the gateway's callers see them, and what becomes of the keys.
+//! Errors in streams: what callers see, and the state of keys and accounts afterwards.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{
     start::{Started, chat, sandbox, start, two_accounts},
 };
 
-/// The provider, a path, a body, how many events come before content, and how an error begins.
+/// The provider, a path, a body, the number of events before the content, and the start of an error.
 const STYLES: [(Dialect, &str, &str, u64, &str); 5] = [
     (
         Dialect::OpenAi,
@@ -59,7 +59,8 @@ async fn gateway(dialect: Dialect, in_pool: &str) -> (Started, Sandbox) {
     (start(two_accounts(name, in_pool), upstream).await, fake)
 }
 
-/// How many accounts are out, for all models or for one; that all keys live; that nothing runs.
+/// The number of accounts that rest, for all models or for one. Checks that all keys are alive and no request
+/// is in flight.
 async fn accounts_out(gateway: &Started) -> usize {
     let (_, status) = gateway.json(gateway.get("/-/status")).await;
     let pool = &status["pools"][0];
@@ -74,7 +75,7 @@ async fn accounts_out(gateway: &Started) -> usize {
 }
 
 #[tokio::test]
-async fn an_error_before_content_is_not_seen() {
+async fn an_error_before_content_is_hidden_from_the_caller() {
     for (dialect, path, body, preludes, error) in STYLES {
         let (gateway, fake) = gateway(dialect, "").await;
         assert!(fake.fail(Fault::stream_quota_error(preludes, 1)));
@@ -88,7 +89,7 @@ async fn an_error_before_content_is_not_seen() {
 }
 
 #[tokio::test]
-async fn an_error_after_content_is_seen_once() {
+async fn an_error_after_content_is_passed_on_once() {
     for (dialect, path, body, preludes, error) in STYLES {
         let (gateway, fake) = gateway(dialect, "").await;
         assert!(fake.fail(Fault::stream_quota_error(preludes + 1, 1)));
@@ -97,7 +98,7 @@ async fn an_error_after_content_is_seen_once() {
         assert!(text.contains("ant "), "{path}: {text}");
         assert_eq!(fake.stats().total().requests, 1, "{path}");
         assert_eq!(accounts_out(&gateway).await, 1, "{path}");
-        // The next one goes to the other account.
+        // The next request goes to the other account.
         let (status, text) = gateway.text(gateway.post(path, body)).await;
         assert_eq!((status, text.contains(error)), (200, false), "{path}: {text}");
         assert_eq!(fake.stats().total().requests, 2, "{path}");
@@ -105,7 +106,7 @@ async fn an_error_after_content_is_seen_once() {
 }
 
 #[tokio::test]
-async fn when_all_fail_the_last_stream_is_passed_on() {
+async fn if_all_accounts_fail_the_last_stream_is_passed_on() {
     for (dialect, path, body, preludes, error) in STYLES {
         let (gateway, fake) = gateway(dialect, "").await;
         assert!(fake.fail(Fault::stream_quota_error(preludes, 9)));
@@ -117,7 +118,7 @@ async fn when_all_fail_the_last_stream_is_passed_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_stops_is_ended_and_one_that_does_not_begin_is_tried_elsewhere() {
+async fn a_stalled_stream_is_ended_and_one_without_a_start_is_retried() {
     let (path, hour) = ("/v1/chat/completions", Duration::from_secs(3_600));
     let (gateway, fake) = gateway(Dialect::OpenAi, "first_token = \"20s\"\nidle = \"20s\"").await;
     assert!(fake.fail(Fault::stall_streams(1, hour, 1)));

@@ -1,4 +1,4 @@
-//! What people do with keys while the gateway serves.
+//! Actions of an operator on keys while the gateway serves.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -18,7 +18,7 @@ const ADMIN: &str = "admin_token = \"a-canary\"";
 const SECOND: &str =
     "[[pool.account]]\nname = \"org-2\"\nkeys = [{ id = \"k/2\", secret = \"sk-canary-2\" }]";
 
-/// Two accounts, of which the first is used as long as it can be.
+/// Two accounts. The first one is used as long as possible.
 fn config(before: &str) -> Config {
     one_pool("openai", before, "strategy = \"sequential\"", SECOND)
 }
@@ -79,7 +79,7 @@ async fn a_key_that_is_switched_off_is_not_used_until_it_is_switched_on() {
     let (status, told) = running.act("openai/k1/disable").await;
     assert_eq!((status, &told["error"]["code"]), (409, &"unchanged".into()), "{told}");
 
-    // The name of a key may have anything in it.
+    // The name of a key may contain any character.
     assert_eq!(running.act("openai/k%2F2/disable").await.0, 200);
     assert_eq!(running.chat().await, None);
     let (status, key) = running.act("openai/k1/enable").await;
@@ -89,7 +89,7 @@ async fn a_key_that_is_switched_off_is_not_used_until_it_is_switched_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_said_to_be_good_is_used_at_once() {
+async fn a_revived_key_is_used_at_once() {
     let fake = Fake::new(|seen: &Seen| {
         let rejected =
             r#"{"error":{"message":"Incorrect API key provided","code":"invalid_api_key"}}"#;
@@ -115,11 +115,11 @@ async fn a_key_that_is_said_to_be_good_is_used_at_once() {
     let (status, key) = running.act("openai/k1/revive").await;
     assert_eq!((status, &key["alive"]), (200, &true.into()), "{key}");
     assert_eq!(running.chat().await, sent_with("sk-canary"));
-    assert_eq!(running.act("openai/k1/revive").await.0, 200, "as often as one likes");
+    assert_eq!(running.act("openai/k1/revive").await.0, 200, "a second time");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_there_is_not_is_told() {
+async fn an_unknown_pool_key_or_action_is_reported() {
     let running = Running::new(&Fake::new(ok), config(ADMIN));
     for (path, word) in [
         ("nobody/k1/disable", "pool \"nobody\""),
@@ -136,7 +136,7 @@ async fn what_there_is_not_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_who_has_the_admin_token_may_and_no_web_page_of_another_site() {
+async fn actions_need_the_admin_token_and_no_foreign_web_page() {
     let tokens = format!("client_tokens = [\"t-canary\"]\n{ADMIN}");
     let running = Running::new(&Fake::new(ok), config(&tokens));
     let (admin, path) = (("x-api-key", "a-canary"), "openai/k1/disable");
@@ -149,7 +149,7 @@ async fn only_who_has_the_admin_token_may_and_no_web_page_of_another_site() {
     ] {
         assert_eq!(running.send(action(path, headers)).await.0, status, "{headers:?}");
     }
-    // Without such a token nobody may, not even on this machine.
+    // Without an admin token no caller may, not even on this machine.
     let running = Running::new(&Fake::new(ok), config(""));
     let (status, told) = running.send(action(path, &[("host", "localhost")])).await;
     assert_eq!((status, &told["error"]["code"]), (404, &"not_found".into()), "{told}");
@@ -157,7 +157,7 @@ async fn only_who_has_the_admin_token_may_and_no_web_page_of_another_site() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_still_off_after_a_reload_and_a_restart() {
+async fn a_disabled_key_stays_off_after_a_reload_and_a_restart() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("switched");
     drop(fs::remove_dir_all(&folder));
     fs::create_dir_all(&folder).unwrap();

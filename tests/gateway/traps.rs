@@ -1,5 +1,5 @@
-//! Refusals that are easily taken for something else, sent end to end: how often the provider is called, what
-//! the caller sees, and what becomes of keys and accounts. Long, for it is one table.
+//! Refusals that are easily misunderstood, end to end: how often the provider is called, what the caller
+//! sees, and the state of keys and accounts afterwards. Long, for it is one table.
 
 use std::{io::Write, sync::Arc};
 
@@ -16,8 +16,8 @@ use crate::{
     start::{chat, sandbox, two_accounts},
 };
 
-/// What a refusal is, how it is sent, and by whom; what it says by which rule; what the caller sees, and
-/// what is left of keys and accounts.
+/// A refusal: its description, provider and content, the expected verdict and rule, what the caller sees, and
+/// what changes for keys and accounts.
 struct Trap {
     what: &'static str,
     from: Dialect,
@@ -32,22 +32,22 @@ struct Trap {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Seen {
-    /// Nothing: another key, or another moment, did it.
+    /// A good answer: another key or a later attempt succeeded.
     Answer,
     /// The refusal, byte for byte, after one call.
     Refusal,
 }
 
-/// What is different afterwards.
+/// What has changed afterwards.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Left {
     Nothing,
     DeadKey,
-    /// A key may not be used for the model.
+    /// A key rests for the model.
     RefusedModel,
-    /// An account is out, for so many seconds.
+    /// An account rests for this many seconds.
     AccountOut(f64),
-    /// An account is out for the model, for so many seconds.
+    /// An account rests for the model for this many seconds.
     ModelOut(f64),
 }
 use Dialect::{Anthropic, Gemini, OpenAi};
@@ -60,11 +60,11 @@ const RATE: &str =
     r#"{"error":{"message":"Rate limit reached","type":"tokens","code":"rate_limit_exceeded"}}"#;
 const QUOTA: &str =
     r#"{"error":{"message":"No.","type":"insufficient_quota","code":"insufficient_quota"}}"#;
-/// Without a hint: the first rungs of the ladders.
+/// Without a time to wait: the first steps of the backoffs.
 const SECOND: f64 = 1.0;
 const FIVE_MINUTES: f64 = 300.0;
 
-/// A refusal that another key does better with.
+/// A refusal after which another key succeeds.
 fn passing(
     what: &'static str,
     (from, status): (Dialect, u16),
@@ -76,7 +76,7 @@ fn passing(
     Trap { what, from, status, headers, body: body.into(), verdict, rule, seen: Answer, left }
 }
 
-/// The caller's own fault.
+/// A refusal that is the fault of the caller.
 fn theirs(
     what: &'static str,
     (from, status): (Dialect, u16),
@@ -91,10 +91,10 @@ fn theirs(
 const LIMITED: (&str, &str) = ("rate_limited", "openai/rate-limit");
 const NO_QUOTA: (&str, &str) = ("quota_exhausted", "openai/insufficient-quota");
 
-/// The first rung of an account that alone says that it is overloaded.
+/// The first step of the backoff for an account that alone reports an overload.
 const OVERLOAD: f64 = 0.25;
 
-/// 429 for rate, for quota, and for our address.
+/// 429 for the rate, for the quota, and for our address.
 fn too_many() -> Vec<Trap> {
     let page = ("overloaded", "page/429");
     let daily = r#"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"Quota exceeded","details":[
@@ -192,7 +192,7 @@ fn forbidden() -> Vec<Trap> {
             r#"{"error":{"code":400,"message":"User location is not supported for the API use.","status":"FAILED_PRECONDITION"}}"#,
             "gemini/region",
         ),
-        // It may be about the key, until another one gets the same.
+        // It may be about the key, until another key gets the same answer.
         passing(
             "a firewall's page",
             (OpenAi, 403),
@@ -263,15 +263,15 @@ fn bodies() -> Vec<Trap> {
     ]
 }
 
-/// By brotli: one uncompressed block.
+/// The data as brotli, in one uncompressed block.
 fn brotli(text: &str) -> Vec<u8> {
-    // WBITS 16 (0), then a meta-block that is not the last (0), four nibbles of length (00), its length
-    // less one (16 bits), uncompressed (1); behind it the last one, empty.
+    // WBITS 16 (0), then a meta-block that is not the last (0), four nibbles of length (00), its length less
+    // one (16 bits), uncompressed (1); then an empty last block.
     let bits = (1_u32 << 20) | ((text.len() as u32 - 1) << 4);
     [&bits.to_le_bytes()[..3], text.as_bytes(), &[0x03]].concat()
 }
 
-/// Headers that are absent, doubled, negative, beyond all bounds, in another unit, by a wrong clock.
+/// Headers that are absent, doubled, negative, too large, in another unit, or by a wrong clock.
 fn headers() -> Vec<Trap> {
     let limited = |what, headers, left| passing(what, (OpenAi, 429), headers, RATE, LIMITED, left);
     const DATE: (&str, &str) = ("date", "Thu, 15 Jan 2026 20:00:00 GMT");
@@ -311,7 +311,7 @@ fn headers() -> Vec<Trap> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_trap_is_seen_through() {
+async fn every_refusal_of_the_table_has_its_effect() {
     for trap in [too_many(), forbidden(), failing(), bodies(), headers()].into_iter().flatten() {
         check(&trap).await;
     }
@@ -375,7 +375,7 @@ async fn check(trap: &Trap) {
     check_left(what, pool, trap.left);
 }
 
-/// What is different from before, and nothing else.
+/// The difference from before, with nothing left out.
 fn check_left(what: &str, pool: &Value, expected: Left) {
     let all = |of: &Value| of.as_array().cloned().unwrap_or_default();
     let mut left = Vec::new();
@@ -392,7 +392,7 @@ fn check_left(what: &str, pool: &Value, expected: Left) {
     let is_expected = match (expected, left.as_slice()) {
         (Nothing, []) => true,
         (AccountOut(expected), [AccountOut(left)]) | (ModelOut(expected), [ModelOut(left)]) => {
-            // A little is added, so that not all come back at once; more to a guess.
+            // A jitter is added, so that not all requests return at once. It is larger for a guess.
             let most = if [SECOND, FIVE_MINUTES].contains(&expected) { 1.25 } else { 1.06 };
             (expected * 0.99..=expected * most + 0.5).contains(left)
         }

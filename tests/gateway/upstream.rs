@@ -1,4 +1,4 @@
-//! What goes to a provider and comes back from it, byte by byte.
+//! Requests to a provider and its responses, byte by byte.
 
 use http::HeaderValue;
 use http_body_util::BodyExt;
@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn headers_of_one_connection_stay_on_it() {
+async fn headers_of_one_connection_are_not_passed_on() {
     let origin = Origin::bind().await;
     let gateway = before(&origin).await;
     let mut request = gateway.post("/openai/v1/x?a=1&key=caller&b=2", "{}");
@@ -40,13 +40,13 @@ async fn headers_of_one_connection_stay_on_it() {
     );
     assert!(seen.contains("authorization: bearer sk-canary\r\n"), "{seen}");
     for gone in ["x-hop", "proxy-", "te:", "caller", "keep-alive"] {
-        assert!(!seen.contains(gone), "{gone} went through:\n{seen}");
+        assert!(!seen.contains(gone), "{gone} was passed on:\n{seen}");
     }
     assert_eq!(response.status(), 302);
     assert_eq!(response.headers()["location"], "https://elsewhere.example/");
     assert_eq!(response.headers()["x-end-to-end"], "1");
     for gone in ["x-hop", "keep-alive", "proxy-authenticate", "connection"] {
-        assert!(!response.headers().contains_key(gone), "{gone} came back");
+        assert!(!response.headers().contains_key(gone), "{gone} was returned");
     }
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(body, "ok");
@@ -63,16 +63,16 @@ async fn a_provider_that_cannot_be_reached_is_a_502_without_secrets() {
     assert!(!body.to_string().contains("canary"), "{body}");
 }
 
-/// Gives the same answer to each request, and tells what was sent.
+/// Gives the same answer to each request, and returns the requests.
 fn served(origin: Origin) -> UnboundedReceiver<String> {
     let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
-    let (tell, told) = unbounded_channel();
-    tokio::spawn(async move { while tell.send(origin.answer(answer).await).is_ok() {} });
-    told
+    let (sender, requests) = unbounded_channel();
+    tokio::spawn(async move { while sender.send(origin.answer(answer).await).is_ok() {} });
+    requests
 }
 
 #[tokio::test]
-async fn a_key_with_an_endpoint_of_its_own_is_sent_there_and_nowhere_else() {
+async fn a_key_with_its_own_endpoint_is_sent_only_there() {
     let (origin, own) = (Origin::bind().await, Origin::bind().await);
     let base = format!("base_url = \"{}/base\"", origin.url);
     let endpoint = format!("endpoint = \"{}/eu\"", own.url);
@@ -85,7 +85,10 @@ async fn a_key_with_an_endpoint_of_its_own_is_sent_there_and_nowhere_else() {
         assert_eq!(gateway.send(gateway.post("/openai/v1/x", "{}")).await.status(), 200);
     }
     let (here, there) = (at_base.try_recv().unwrap(), at_own.try_recv().unwrap());
-    assert!(at_base.try_recv().is_err() && at_own.try_recv().is_err(), "one went astray");
+    assert!(
+        at_base.try_recv().is_err() && at_own.try_recv().is_err(),
+        "a request went to the wrong server"
+    );
     assert!(here.starts_with("POST /base/v1/x HTTP/1.1\r\n"), "{here}");
     assert!(here.contains("authorization: Bearer sk-canary\r\n"), "{here}");
     assert!(there.starts_with("POST /eu/base/v1/x HTTP/1.1\r\n"), "{there}");

@@ -1,4 +1,4 @@
-//! What was used, as the gateway tells it.
+//! Usage, as the gateway reports it.
 
 use std::{fs, time::Duration};
 
@@ -31,12 +31,12 @@ async fn ask(gateway: &Started, model: &str, stream: bool, tag: Option<&'static 
 }
 
 #[tokio::test]
-async fn it_is_told_by_whatever_is_asked_in_both_formats() {
+async fn usage_is_reported_by_each_dimension_in_both_formats() {
     let (gateway, fake) = gateway("").await;
     ask(&gateway, "gpt-4o", false, Some(b"team-a")).await;
     ask(&gateway, "gpt-4o", false, Some(b"team-a")).await;
-    ask(&gateway, "gpt-nobody-knows", false, Some(b"=1+1")).await;
-    // A stream that was not asked to tell what it used tells it all the same, and not to its caller.
+    ask(&gateway, "gpt-unknown", false, Some(b"=1+1")).await;
+    // The usage of a stream whose caller did not ask for it is counted, and hidden from the caller.
     let text = ask(&gateway, "gpt-4o", true, None).await;
     assert!(!text.contains("prompt_tokens"), "{text}");
 
@@ -47,7 +47,7 @@ async fn it_is_told_by_whatever_is_asked_in_both_formats() {
     // 2 tokens of prompt at $2.50 and 12 of answer at $10 a million, twice.
     assert!(lines[1].starts_with("k1,gpt-4o,,1,0,0,2,"), "{csv}");
     assert_eq!(lines[2], "k1,gpt-4o,team-a,2,0,0,4,0,0,0,24,0,0,0,0,250000,0,0.000250000");
-    assert!(lines[3].starts_with("k1,gpt-nobody-knows,'=1+1,1,"), "{csv}");
+    assert!(lines[3].starts_with("k1,gpt-unknown,'=1+1,1,"), "{csv}");
 
     let (_, report) = gateway.json(gateway.get("/-/usage?by=account,day&from=2020-01-01")).await;
     let books = fake.stats().total();
@@ -59,7 +59,7 @@ async fn it_is_told_by_whatever_is_asked_in_both_formats() {
     );
     assert_eq!(report["lines"][0]["account"], "org");
     assert_eq!(report["total"]["dollars"], "0.000375000");
-    assert_eq!(report["unpriced"], serde_json::json!({"gpt-nobody-knows": 14}));
+    assert_eq!(report["unpriced"], serde_json::json!({"gpt-unknown": 14}));
 
     for (query, word) in [("by=colour", "colour"), ("format=xml", "xml"), ("from=x", "from")] {
         let (status, body) = gateway.json(gateway.get(&format!("/-/usage?{query}"))).await;
@@ -69,7 +69,7 @@ async fn it_is_told_by_whatever_is_asked_in_both_formats() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_stops_writes_all_there_is() {
+async fn a_gateway_that_stops_writes_all_usage() {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("stopped");
     drop(fs::remove_dir_all(&folder));
     fs::create_dir_all(&folder).unwrap();
@@ -87,7 +87,7 @@ async fn a_gateway_that_stops_writes_all_there_is() {
 }
 
 #[tokio::test]
-async fn only_the_admin_sees_it() {
+async fn only_the_admin_sees_usage() {
     let (gateway, _) = gateway("client_tokens = [\"t-one\"]\nadmin_token = \"a-canary\"").await;
     let with = |token| {
         let mut request = gateway.get("/-/usage?by=key");
@@ -102,7 +102,7 @@ async fn only_the_admin_sees_it() {
 }
 
 #[tokio::test]
-async fn a_tag_goes_no_further_and_is_bounded() {
+async fn a_tag_is_not_passed_on_and_is_bounded() {
     let origin = Origin::bind().await;
     let base = format!("base_url = {:?}", origin.url);
     let before = "[usage]\ntag_header = \"x-cost-centre\"";
@@ -120,7 +120,7 @@ async fn a_tag_goes_no_further_and_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_tenant_without_a_tag_is_booked_under_its_name() {
+async fn a_request_without_a_tag_is_recorded_under_its_tenant() {
     let tenant = "[[tenant]]\nname = \"team-b\"\ntokens = [\"t-team\"]";
     let (gateway, _) = gateway(&format!("client_tokens = [\"t-one\"]\n{tenant}")).await;
     for (token, tag) in [("t-team", None), ("t-team", Some("x")), ("t-one", None)] {
@@ -167,5 +167,5 @@ async fn prices_are_read_again_when_their_file_changes() {
     assert_eq!(cost().await, 2_000 + 10_000);
     fs::write(&file, "{\"gpt-x\": {").unwrap();
     tokio::time::sleep(Duration::from_secs(4)).await;
-    assert_eq!(cost().await, 12_000 + 10_000, "what cannot be read changes nothing");
+    assert_eq!(cost().await, 12_000 + 10_000, "a file that cannot be read changes nothing");
 }

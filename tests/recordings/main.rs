@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod coverage;
+mod estimate;
 mod expected;
 mod headers;
 mod recording;

@@ -1,4 +1,4 @@
-//! What several tests use.
+//! Helpers that several tests use.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::time::Duration;
@@ -18,8 +18,8 @@ pub const CHAT: &str = "https://api.openai.com/v1/chat/completions";
 pub type Answer = Response<Bytes>;
 pub type Client = BoxCloneSyncService<Request<String>, Answer, SandboxError>;
 
-/// Accounts `org-1`, `org-2`, ... with one key each (`k1`, `k2`, ...), and a sandbox that enforces
-/// the very limits that the pool knows.
+/// Accounts `org-1`, `org-2`, ... with one key each (`k1`, `k2`, ...), and a sandbox that enforces the limits
+/// of the pool.
 pub fn accounts(
     number: usize,
     limits: impl Fn(usize) -> Vec<Limit>,
@@ -53,7 +53,7 @@ pub fn client(pool: &KeyPool, sandbox: &Sandbox) -> Client {
         let stack = stack.clone();
         async move {
             let (head, body) = stack.oneshot(request).await?.into_parts();
-            // A cut stream is what it is; its beginning is kept.
+            // The start of a cut stream is kept.
             let mut bytes = Vec::new();
             let mut body = body;
             while let Some(Ok(frame)) = body.frame().await {
@@ -81,7 +81,7 @@ pub async fn seconds(seconds: f64) {
     tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
 }
 
-/// Sends requests at an even pace, whatever becomes of them, and waits for all answers.
+/// Sends requests at an even rate, independent of the answers, and waits for all answers.
 pub async fn offer(
     client: &Client,
     number: usize,

@@ -102,20 +102,32 @@ async fn other_apis_are_not_changed() {
     }
 }
 
-/// However the stream is cut into pieces, exactly the usage chunk is hidden.
+/// However the stream is cut into pieces, exactly the usage chunks are hidden.
 #[tokio::test(start_paused = true)]
-async fn every_cut_hides_exactly_the_usage_chunk() {
+async fn every_cut_hides_exactly_the_usage_chunks() {
     let text = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}],\"usage\":null}\n\n";
     let usage =
         "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\n";
     let filter = "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n";
     let done = "data: [DONE]\n\n";
+    let null = usage.replace("[]", "null");
+    let none = usage.replace("\"choices\":[],", "");
+    let error = usage.replace("{\"choices", "{\"error\":{\"message\":\"cut\"},\"choices");
+    let long = text.replace("Hi", &"Hi ".repeat(60_000));
     let cases = [
         (
             format!("{filter}{text}: c\n\n{text}{usage}{done}"),
             format!("{filter}{text}: c\n\n{text}{done}"),
         ),
         (format!("{text}{usage}"), text.to_owned()),
+        (
+            format!("{usage}{text}{usage}{usage}: c\n\n{text}{done}{usage}"),
+            format!("{text}: c\n\n{text}{done}"),
+        ),
+        (format!("{usage}{usage}"), String::new()),
+        (format!("{text}{null}{none}{done}"), format!("{text}{done}")),
+        (format!("{text}{error}{done}"), format!("{text}{error}{done}")),
+        (format!("{text}{long}{usage}{long}{usage}{done}"), format!("{text}{long}{long}{done}")),
         (format!("{text}{}", usage.trim_end()), text.to_owned()),
         (format!("{text}data: {{\"cut"), format!("{text}data: {{\"cut")),
         (format!("{text}{done}\r"), format!("{text}{done}\r")),

@@ -129,8 +129,18 @@ async fn refusals_leave_no_record_and_answers_without_usage_leave_one() {
     assert!(setup.sandbox.fail(Fault::error(http::StatusCode::BAD_REQUEST, 1)));
     read(setup.ask(Api::Chat.request(true)).await.into_body()).await;
     assert!(setup.kept.0.lock().unwrap().is_empty());
+    // What is free leaves none either.
     let models = Request::get("https://api.openai.com/v1/models").body(String::new()).unwrap();
     read(setup.ask(models).await.into_body()).await;
+    assert_eq!((setup.kept.all(), setup.kept.unmetered()), (vec![], 0));
+    let images = "https://api.openai.com/v1/images/generations";
+    let inner = tower::service_fn(|_: Request<ReplayBody>| {
+        let picture = http_body_util::Full::new(Bytes::from_static(b"{\"data\":[]}"));
+        let response = Response::builder().header("content-type", "application/json");
+        ready(Ok::<_, Infallible>(response.body(picture).unwrap()))
+    });
+    let image = Request::post(images).body(r#"{"prompt":"a cat"}"#.to_owned()).unwrap();
+    read(setup.send(inner, image).await.into_body()).await;
     assert_eq!((setup.kept.all(), setup.kept.unmetered()), (vec![], 1));
 }
 

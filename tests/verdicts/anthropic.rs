@@ -27,7 +27,7 @@ pub(super) fn shown() -> Shown {
                 "anthropic/rate-limit",
             ),
             (
-                "told by the reset, by the provider's clock",
+                "by the reset, with the provider's clock",
                 429,
                 &[
                     DATE,
@@ -79,7 +79,7 @@ pub(super) fn shown() -> Shown {
                 "anthropic/request-too-large",
             ),
             (
-                "prompt larger than a limit that is not told",
+                "prompt larger than a limit that is not stated",
                 429,
                 &[("x-should-retry", "false")],
                 r#"{"type":"error","error":{"type":"rate_limit_error","message":"This request is larger than your rate limit"}}"#,
@@ -111,7 +111,7 @@ pub(super) fn shown() -> Shown {
                 "anthropic/no-credit",
             ),
             (
-                "a caller who speaks of credit",
+                "a caller that mentions credit",
                 400,
                 &[],
                 r#"{"type":"error","error":{"type":"invalid_request_error","message":"tools.0.name: 'Your credit balance is too low' is not a name"}}"#,
@@ -167,7 +167,7 @@ pub(super) fn shown() -> Shown {
                 "anthropic/not-authenticated",
             ),
             (
-                "no key at all, by what came between",
+                "no key, because a proxy removed it",
                 401,
                 &[],
                 r#"{"error":{"message":"Authentication required"}}"#,
@@ -199,7 +199,7 @@ pub(super) fn shown() -> Shown {
                 "anthropic/no-permission",
             ),
             (
-                "no permission, told in the midst of a stream",
+                "no permission, in the middle of a stream",
                 200,
                 &[],
                 r#"{"type":"error","error":{"type":"permission_error","message":"No longer permitted"}}"#,

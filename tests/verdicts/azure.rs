@@ -12,7 +12,7 @@ pub(super) fn shown() -> Shown {
         &AzureOpenAi::new("https://r.openai.azure.com"),
         &[
             (
-                "tokens of the deployment, told twice",
+                "tokens of the deployment, stated twice",
                 429,
                 &[
                     ("retry-after", "60"),
@@ -24,7 +24,7 @@ pub(super) fn shown() -> Shown {
                 "azure/rate-limit",
             ),
             (
-                "told by message only",
+                "stated in the message only",
                 429,
                 &[],
                 r#"{"error":{"code":"429","message":"... have exceeded call rate limit. Please retry after 7 seconds."}}"#,
@@ -32,7 +32,7 @@ pub(super) fn shown() -> Shown {
                 "azure/rate-limit",
             ),
             (
-                "Foundry, with a zero beside the truth",
+                "Foundry, with a zero and the correct value",
                 429,
                 &[("retry-after", "1"), ("retry-after-ms", "0")],
                 r#"{"error":{"code":"RateLimitReached","message":"Your requests have exceeded rate limit."}}"#,
@@ -40,7 +40,7 @@ pub(super) fn shown() -> Shown {
                 "azure/rate-limit",
             ),
             (
-                "a reset whose unit nobody knows is no wait",
+                "a reset of an unknown unit is no wait",
                 429,
                 &[("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "500")],
                 r#"{"error":{"code":"429","message":"too many"}}"#,
@@ -48,7 +48,7 @@ pub(super) fn shown() -> Shown {
                 "status/429",
             ),
             (
-                "too many, of nobody knows what",
+                "too many requests of an unknown kind",
                 429,
                 &[("retry-after", "3")],
                 r#"{"error":{"code":"429","message":"Too many requests"}}"#,
@@ -80,7 +80,7 @@ pub(super) fn shown() -> Shown {
                 "azure/no-role",
             ),
             (
-                "an identity without a role, told with 403",
+                "an identity without a role, as 403",
                 403,
                 &[],
                 r#"{"error":{"code":"PermissionDenied","message":"The principal 1 may not perform POST /openai/deployments/d/chat/completions"}}"#,

@@ -23,7 +23,7 @@ pub(super) fn shown() -> Shown {
                 "bedrock/throttled",
             ),
             (
-                "throttled by something in between",
+                "throttled by a proxy",
                 429,
                 &[],
                 r#"{"message":"Rate exceeded"}"#,
@@ -53,7 +53,7 @@ pub(super) fn shown() -> Shown {
                 "bedrock/model-not-ready",
             ),
             (
-                "everybody is throttled",
+                "all accounts are throttled",
                 503,
                 &[(
                     "x-amzn-errortype",
@@ -116,7 +116,7 @@ pub(super) fn shown() -> Shown {
                 "bedrock/not-authorized",
             ),
             (
-                "no access, and no more is said",
+                "no access, without a reason",
                 403,
                 &[(
                     "x-amzn-errortype",

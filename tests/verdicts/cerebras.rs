@@ -77,7 +77,7 @@ pub(super) fn shown() -> Shown {
                 "openai/unknown-model-or-no-access",
             ),
             (
-                "a model without a doubt about its name",
+                "a model that certainly does not exist",
                 404,
                 &[],
                 r#"{"message":"Model nine does not exist.","type":"not_found_error","param":"model","code":"model_not_found"}"#,

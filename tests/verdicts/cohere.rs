@@ -44,7 +44,7 @@ pub(super) fn shown() -> Shown {
                 "cohere/monthly-calls",
             ),
             (
-                "too many, of nobody knows what",
+                "too many requests of an unknown kind",
                 429,
                 &[],
                 r#"{"message":"Too many requests"}"#,
@@ -84,7 +84,7 @@ pub(super) fn shown() -> Shown {
                 "body/key",
             ),
             (
-                "no key, or none that is read",
+                "no key, or a key in the wrong place",
                 401,
                 &[],
                 r#"{"message":"no api key supplied"}"#,

@@ -52,7 +52,7 @@ pub(super) fn shown() -> Shown {
                 "status/4xx",
             ),
             (
-                "wrong key, told with 403",
+                "wrong key, as 403",
                 403,
                 &[],
                 r#"{"error":"unauthorized"}"#,

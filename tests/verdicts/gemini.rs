@@ -28,7 +28,7 @@ pub(super) fn shown() -> Shown {
                 "gemini/rate-limit",
             ),
             (
-                "told by message only",
+                "stated in the message only",
                 429,
                 &[],
                 r#"{"error":{"code":429,"message":"Quota exceeded. Please retry in 48.939935699s.","status":"RESOURCE_EXHAUSTED"}}"#,
@@ -60,7 +60,7 @@ pub(super) fn shown() -> Shown {
                 "gemini/capacity",
             ),
             (
-                "with a wait, but not a word of whose limit it is",
+                "with a wait, without the name of the limit",
                 429,
                 &[("retry-after", "9")],
                 r#"{"error":{"code":429,"message":"Resource exhausted.","status":"RESOURCE_EXHAUSTED"}}"#,
@@ -92,7 +92,7 @@ pub(super) fn shown() -> Shown {
                 "gemini/no-credit",
             ),
             (
-                "the same, as told before",
+                "the same, in older words",
                 429,
                 &[],
                 r#"{"error":{"code":429,"message":"Your prepayment credits are depleted.","status":"RESOURCE_EXHAUSTED"}}"#,
@@ -172,7 +172,7 @@ pub(super) fn shown() -> Shown {
                 "gemini/service-disabled",
             ),
             (
-                "no permission, and no more is said",
+                "no permission, without a reason",
                 403,
                 &[],
                 r#"{"error":{"code":403,"message":"The caller does not have permission","status":"PERMISSION_DENIED"}}"#,
@@ -180,7 +180,7 @@ pub(super) fn shown() -> Shown {
                 "status/403",
             ),
             (
-                "no permission, told in the midst of a stream",
+                "no permission, in the middle of a stream",
                 200,
                 &[],
                 r#"[{"error":{"message":"The caller does not have permission","status":"PERMISSION_DENIED"}}]"#,

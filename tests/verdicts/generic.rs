@@ -12,7 +12,7 @@ pub(super) fn shown() -> Shown {
         &Generic::new("https://api.example.com"),
         &[
             (
-                "wait told",
+                "wait in seconds",
                 429,
                 &[("retry-after", "20")],
                 "",
@@ -20,7 +20,7 @@ pub(super) fn shown() -> Shown {
                 "generic/429",
             ),
             (
-                "wait told as a date",
+                "wait as a date",
                 429,
                 &[DATE, ("retry-after", "Thu, 15 Jan 2026 20:00:20 GMT")],
                 "",
@@ -28,7 +28,7 @@ pub(super) fn shown() -> Shown {
                 "generic/429",
             ),
             (
-                "told as a time in seconds",
+                "reset as a time in seconds",
                 429,
                 &[DATE, ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1768507260")],
                 "",
@@ -36,7 +36,7 @@ pub(super) fn shown() -> Shown {
                 "generic/429",
             ),
             (
-                "told as a time in milliseconds",
+                "reset as a time in milliseconds",
                 429,
                 &[DATE, ("ratelimit-remaining", "0"), ("ratelimit-reset", "1768507260000")],
                 "",
@@ -44,7 +44,7 @@ pub(super) fn shown() -> Shown {
                 "generic/429",
             ),
             (
-                "told by RateLimit",
+                "wait in the RateLimit header",
                 429,
                 &[("ratelimit", "\"default\";r=0;t=30")],
                 "",
@@ -68,7 +68,7 @@ pub(super) fn shown() -> Shown {
                 "generic/429",
             ),
             (
-                "used up, told with 403",
+                "used up, as 403",
                 403,
                 &[DATE, ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1768507260")],
                 r#"{"message":"API rate limit exceeded for user ID 1."}"#,
@@ -84,7 +84,7 @@ pub(super) fn shown() -> Shown {
                 "generic/403-with-wait",
             ),
             (
-                "secondary limit of which nothing is told",
+                "secondary limit without details",
                 403,
                 &[("x-ratelimit-remaining", "4980"), ("x-ratelimit-reset", "900")],
                 r#"{"message":"You have exceeded a secondary rate limit. Please wait."}"#,
@@ -108,7 +108,7 @@ pub(super) fn shown() -> Shown {
                 "body/key",
             ),
             (
-                "something about the key, told with 400",
+                "something about the key, as 400",
                 400,
                 &[],
                 r#"{"error":"The api key is not enabled"}"#,

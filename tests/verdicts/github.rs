@@ -12,7 +12,7 @@ pub(super) fn shown() -> Shown {
         &GitHub::default(),
         &[
             (
-                "used up, told with 403",
+                "used up, as 403",
                 403,
                 &[
                     DATE,
@@ -26,7 +26,7 @@ pub(super) fn shown() -> Shown {
                 "github/rate-limit",
             ),
             (
-                "used up, told with 429",
+                "used up, as 429",
                 429,
                 &[DATE, ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1768507230")],
                 r#"{"message":"API rate limit exceeded for user ID 1."}"#,
@@ -34,7 +34,7 @@ pub(super) fn shown() -> Shown {
                 "github/rate-limit",
             ),
             (
-                "used up, its headers lost on the way",
+                "used up, without its headers",
                 403,
                 &[],
                 r#"{"message":"API rate limit exceeded for installation ID 1."}"#,
@@ -66,7 +66,7 @@ pub(super) fn shown() -> Shown {
                 "github/secondary-limit",
             ),
             (
-                "too many, and no more is said",
+                "too many, without a reason",
                 429,
                 &[("retry-after", "5")],
                 r#"{"message":"Too many requests"}"#,
@@ -74,7 +74,7 @@ pub(super) fn shown() -> Shown {
                 "status/429",
             ),
             (
-                "not for this token: another may do",
+                "not for this token; another one may succeed",
                 403,
                 &[("x-ratelimit-remaining", "4996")],
                 r#"{"message":"Resource not accessible by personal access token"}"#,

@@ -20,7 +20,7 @@ pub(super) fn shown() -> Shown {
                 "openai/rate-limit",
             ),
             (
-                "told by message only",
+                "stated in the message only",
                 429,
                 &[],
                 r#"{"error":{"message":"Rate limit reached on tokens per minute (TPM): Limit 6000. Please try again in 2.3s.","type":"tokens","code":"rate_limit_exceeded"}}"#,
@@ -76,7 +76,7 @@ pub(super) fn shown() -> Shown {
                 "openai/invalid-key",
             ),
             (
-                "organisation restricted, told with 400",
+                "organisation restricted, as 400",
                 400,
                 &[],
                 r#"{"error":{"message":"Organization has been restricted.","type":"invalid_request_error","code":"organization_restricted"}}"#,
@@ -92,7 +92,7 @@ pub(super) fn shown() -> Shown {
                 "groq/no-model-access",
             ),
             (
-                "terms of a model, which nobody has accepted",
+                "terms of a model that were not accepted",
                 400,
                 &[],
                 r#"{"error":{"message":"The model `nine` requires terms acceptance.","type":"invalid_request_error","code":"model_terms_required"}}"#,

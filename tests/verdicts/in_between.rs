@@ -1,4 +1,4 @@
-//! What comes from proxies, gateways and load balancers, whatever is behind them.
+//! Refusals of proxies, gateways and load balancers, for every dialect.
 
 use tower_key_rotation::{Anthropic, Gemini, OpenAi, provider::Generic};
 
@@ -29,7 +29,7 @@ fn verdicts() {
         ("Cloudflare 524", 524, &[HTML], BLOCKED, TRANSIENT.inferred(), "status/5xx"),
         ("firewall", 403, &[HTML], BLOCKED, PERMISSION_IN_DOUBT, "status/403"),
         (
-            "proxy asks who we are",
+            "a proxy asks for authentication",
             401,
             &[HTML],
             "<html>Sign in</html>",

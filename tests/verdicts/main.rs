@@ -1,5 +1,5 @@
-//! What each dialect makes of a refusal: one row for each kind that providers are known to send,
-//! and for what the things between us and them make of it.
+//! The verdict of each dialect on a refusal: one row for each kind that providers, and proxies in front of
+//! them, are known to send.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -35,7 +35,7 @@ use tower_key_rotation::{
     verdict::{Blame, Place},
 };
 
-/// What it is, status, headers, body; what it says, and the rule that says so.
+/// A description, status, headers and body of a refusal; the expected verdict and rule.
 type Row = (
     &'static str,
     u16,
@@ -58,7 +58,7 @@ impl Expected {
         Self { verdict, place, blame: Blame::Told }
     }
 
-    /// The same about another place.
+    /// The same, with another place.
     const fn of(self, place: Place) -> Self {
         Self { place, ..self }
     }
@@ -105,20 +105,20 @@ const fn overloaded(retry_after: Option<Duration>) -> Expected {
 const KEY_REJECTED: Expected = Expected::told(Verdict::KeyRejected, KEY);
 const PERMISSION_REFUSED: Expected = Expected::told(Verdict::PermissionRefused, OPERATION);
 const TRANSIENT: Expected = Expected::told(Verdict::Transient, ACCOUNT);
-/// Nothing rests for it, so its place does not matter.
+/// Nothing rests, so the place does not matter.
 const CALLER_FAULT: Expected = Expected::told(Verdict::CallerFault, OPERATION);
 
-/// A key is refused, and it is not said whether it is bad, what it may not do, or whether the request is
-/// wrong.
+/// A key is refused. The refusal does not say whether the key is invalid, lacks a permission, or the request
+/// is wrong.
 const KEY_IN_DOUBT: Expected = KEY_REJECTED.of(OPERATION).inferred();
-/// Something is forbidden, and it is not said to whom, or it may be the request's own fault.
+/// Something is forbidden. The refusal does not say to whom, and the request may be at fault.
 const PERMISSION_IN_DOUBT: Expected = PERMISSION_REFUSED.inferred();
 
-/// What every dialect says of refusals that name neither a key nor an account, a model or the provider.
+/// The verdict of every dialect on refusals that name neither a key nor an account, a model or the provider.
 const BARE: &[Row] = &[
     ("401 and not a word", 401, &[], "", KEY_IN_DOUBT, "status/401"),
     (
-        "401 and no word of the key",
+        "401 that does not mention the key",
         401,
         &[],
         r#"{"error":{"message":"Unauthorized"}}"#,
@@ -127,7 +127,7 @@ const BARE: &[Row] = &[
     ),
     ("403 and not a word", 403, &[], "", PERMISSION_IN_DOUBT, "status/403"),
     (
-        "403 and no word of the key",
+        "403 that does not mention the key",
         403,
         &[],
         r#"{"error":{"message":"Forbidden","type":"forbidden"}}"#,
@@ -154,7 +154,7 @@ const UPSTREAM: &str = "upstream connect error or disconnect/reset before header
 
 fn judged(provider: &dyn Provider, status: u16, headers: &HeaderMap, body: &str) -> Ruling {
     let status = StatusCode::from_u16(status).unwrap();
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_768_507_200 - 3_600); // an hour slow
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_768_507_200 - 3_600); // one hour slow
     provider.classify(&Answer::new(status, headers, now).with_body(body.as_bytes()))
 }
 
@@ -177,9 +177,8 @@ fn check(provider: &dyn Provider, rows: &[Row]) {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
-/// A status alone is no proof, and blames no more of a key than its use for one operation and
-/// model.
-fn statuses_alone_prove_little(provider: &dyn Provider) {
+/// A status alone proves nothing, and affects only the use of a key for one operation and model.
+fn a_status_alone_proves_little(provider: &dyn Provider) {
     for status in 400..=599 {
         let ruling = judged(provider, status, &HeaderMap::new(), "");
         if ruling.verdict.is_refusal() {
@@ -191,18 +190,18 @@ fn statuses_alone_prove_little(provider: &dyn Provider) {
     }
 }
 
-/// What the table of a dialect shows.
+/// The verdicts and rules that the table of a dialect shows.
 struct Shown {
     dialect: String,
     rows: usize,
     verdicts: BTreeSet<&'static str>,
 }
 
-/// The table of a dialect: each of its own rules must be the one that fires in some row.
+/// Checks the table of a dialect: each of its own rules must be the one that matches in some row.
 fn table(provider: &dyn Provider, rows: &[Row]) -> Shown {
     check(provider, rows);
     check(provider, BARE);
-    statuses_alone_prove_little(provider);
+    a_status_alone_proves_little(provider);
     let facts = provider.spec();
     let own = facts.rules.iter().filter(|rule| {
         rule.name().split_once('/').is_some_and(|(dialect, _)| dialect == facts.name)
@@ -215,10 +214,10 @@ fn table(provider: &dyn Provider, rows: &[Row]) -> Shown {
     Shown { dialect: facts.name.to_string(), rows: rows.len() + BARE.len(), verdicts }
 }
 
-/// The dialects that say of one request that it is larger than the account may send at once.
+/// The dialects that report a single request as larger than the account may send at once.
 const TELL_SIZES: [&str; 4] = ["anthropic", "groq", "openai", "openrouter"];
 
-/// So many rows there are, and what they show of each dialect: every verdict that it has words for.
+/// The number of rows, and the verdicts that they show for each dialect: all that it has words for.
 #[test]
 fn every_row_of_every_dialect_has_its_verdict() {
     let all = [
@@ -255,7 +254,7 @@ fn every_row_of_every_dialect_has_its_verdict() {
         println!("{:12} {:3} rows, without {missing:?}", shown.dialect, shown.rows);
         let may_miss = |one: &&str| match *one {
             "too_large" => !TELL_SIZES.contains(&&*shown.dialect),
-            // GitHub sells nothing by the request.
+            // GitHub does not bill by the request.
             "quota_exhausted" => shown.dialect == "github",
             _ => false,
         };

@@ -109,7 +109,7 @@ pub(super) fn shown() -> Shown {
                 "status/4xx",
             ),
             (
-                "unavailable, told with 500",
+                "unavailable, as 500",
                 500,
                 &[],
                 r#"{"object":"error","message":"Service unavailable.","type":"internal_server_error","code":"1000"}"#,

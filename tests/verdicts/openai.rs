@@ -14,7 +14,7 @@ pub(super) fn shown() -> Shown {
         &OpenAi::default(),
         &[
             (
-                "requests per minute, told by header; most of the day's requests remain",
+                "requests per minute, by header; most of the day's requests remain",
                 429,
                 &[
                     ("retry-after", "19"),
@@ -26,9 +26,9 @@ pub(super) fn shown() -> Shown {
                 limited(ms(19_400), MODEL),
                 "openai/rate-limit",
             ),
-            ("told by message", 429, &[], RPM, limited(s(20), MODEL), "openai/rate-limit"),
+            ("by message", 429, &[], RPM, limited(s(20), MODEL), "openai/rate-limit"),
             (
-                "the message goes before the reset",
+                "the message takes precedence over the reset",
                 429,
                 &[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "9m")],
                 RPM,
@@ -36,7 +36,7 @@ pub(super) fn shown() -> Shown {
                 "openai/rate-limit",
             ),
             (
-                "told by the reset of what is used up",
+                "by the reset of the limit that is used up",
                 429,
                 &[
                     ("x-ratelimit-remaining-requests", "5"),
@@ -62,7 +62,7 @@ pub(super) fn shown() -> Shown {
                 "openai/rate-limit",
             ),
             (
-                "nothing told",
+                "no time to wait",
                 429,
                 &[("retry-after", "0")],
                 WORDLESS,
@@ -78,7 +78,7 @@ pub(super) fn shown() -> Shown {
                 "openai/rate-limit",
             ),
             (
-                "a picture in the prompt, told in the midst of a stream",
+                "a picture in the prompt, in the middle of a stream",
                 200,
                 &[],
                 r#"{"type":"response.failed","response":{"error":{"code":"image_parse_error","message":"no"}}}"#,
@@ -110,7 +110,7 @@ pub(super) fn shown() -> Shown {
                 "openai/request-too-large",
             ),
             (
-                "larger than a limit that is not told",
+                "larger than a limit that is not stated",
                 429,
                 &[],
                 r#"{"error":{"message":"Request too large for gpt-4o.","type":"tokens","code":"rate_limit_exceeded"}}"#,
@@ -134,7 +134,7 @@ pub(super) fn shown() -> Shown {
                 "openai/insufficient-quota",
             ),
             (
-                "quota with a wait that is about something else still is quota",
+                "a quota refusal with an unrelated wait is about quota",
                 429,
                 &[("retry-after", "20")],
                 r#"{"error":{"type":"insufficient_quota","code":"project_spend_limit_exceeded"}}"#,
@@ -150,7 +150,7 @@ pub(super) fn shown() -> Shown {
                 "openai/insufficient-quota",
             ),
             (
-                "billing hard limit, told with 400",
+                "billing hard limit, as 400",
                 400,
                 &[],
                 r#"{"error":{"code":"billing_hard_limit_reached","message":"Billing hard limit has been reached","type":"invalid_request_error"}}"#,
@@ -166,7 +166,7 @@ pub(super) fn shown() -> Shown {
                 "openai/invalid-key",
             ),
             (
-                "wrong key, as xAI tells it",
+                "wrong key, in the words of xAI",
                 400,
                 &[],
                 r#"{"code":"Client specified an invalid argument","error":"Incorrect API key provided: xai-no."}"#,
@@ -190,7 +190,7 @@ pub(super) fn shown() -> Shown {
                 "openai/missing-scopes",
             ),
             (
-                "a restricted key, told with 403",
+                "a restricted key, as 403",
                 403,
                 &[],
                 r#"{"error":{"message":"You have insufficient permissions for this operation. Missing scopes: api.responses.write.","type":"invalid_request_error","param":null,"code":null}}"#,
@@ -206,7 +206,7 @@ pub(super) fn shown() -> Shown {
                 "openai/wrong-address",
             ),
             (
-                "the caller names somebody else's organisation",
+                "the caller names a foreign organisation",
                 401,
                 &[],
                 r#"{"error":{"message":"OpenAI-Organization header should match organization for API key","type":"invalid_request_error","code":"mismatched_organization"}}"#,
@@ -214,7 +214,7 @@ pub(super) fn shown() -> Shown {
                 "openai/organization-mismatch",
             ),
             (
-                "the caller names an organisation that is not there",
+                "the caller names an unknown organisation",
                 401,
                 &[],
                 r#"{"error":{"message":"No such organization: org-nine.","type":"invalid_request_error","param":null,"code":"invalid_organization"}}"#,
@@ -230,7 +230,7 @@ pub(super) fn shown() -> Shown {
                 "status/401",
             ),
             (
-                "requests per day, back bit by bit",
+                "requests per day, refilled continuously",
                 429,
                 &[],
                 r#"{"error":{"message":"Rate limit reached for gpt-4o in organization org-1 on requests per day (RPD): Limit 200, Used 200, Requested 1. Please try again in 7m12s.","type":"requests","code":"rate_limit_exceeded"}}"#,
@@ -294,7 +294,7 @@ pub(super) fn shown() -> Shown {
                 "openai/context-length",
             ),
             (
-                "a prompt that speaks of quota is not quota",
+                "a prompt that mentions quota is not about quota",
                 400,
                 &[],
                 r#"{"error":{"message":"Invalid value: 'insufficient_quota'","type":"invalid_request_error","code":"invalid_value"}}"#,
@@ -310,7 +310,7 @@ pub(super) fn shown() -> Shown {
                 "status/5xx",
             ),
             (
-                "overloaded, told with 500",
+                "overloaded, as 500",
                 500,
                 &[],
                 r#"{"error":{"message":"Please retry","type":"service_unavailable_error","code":"server_is_overloaded"}}"#,

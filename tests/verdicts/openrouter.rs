@@ -25,7 +25,7 @@ pub(super) fn shown() -> Shown {
                 "openrouter/rate-limit",
             ),
             (
-                "told in the body only",
+                "in the body only",
                 429,
                 &[DATE],
                 r#"{"error":{"code":429,"message":"Rate limit exceeded: limit_rpm/some/model","metadata":{"headers":{"X-RateLimit-Reset":"1768507230000"}}}}"#,
@@ -46,7 +46,7 @@ pub(super) fn shown() -> Shown {
                 "openrouter/daily-limit",
             ),
             (
-                "free models per day, of which nothing is told: days end in UTC",
+                "free models per day, without a reset: days end in UTC",
                 429,
                 &[DATE],
                 r#"{"error":{"code":429,"message":"Rate limit exceeded: free-models-per-day"}}"#,
@@ -70,7 +70,7 @@ pub(super) fn shown() -> Shown {
                 "openrouter/no-credit",
             ),
             (
-                "too little credit for so many tokens",
+                "too little credit for this many tokens",
                 402,
                 &[],
                 r#"{"error":{"code":402,"message":"This request requires more credits, or fewer max_tokens. You requested up to 9000 tokens, but can only afford 12"}}"#,
@@ -110,7 +110,7 @@ pub(super) fn shown() -> Shown {
                 "openrouter/budget",
             ),
             (
-                "too much under way: a 402 that passes",
+                "too many requests in flight: a temporary 402",
                 402,
                 &[("retry-after", "5")],
                 r#"{"error":{"code":402,"message":"In-flight budget","metadata":{"limit_source":"openrouter_in_flight_budget"}}}"#,
@@ -142,7 +142,7 @@ pub(super) fn shown() -> Shown {
                 "status/401",
             ),
             (
-                "nobody serves it",
+                "no provider serves the model",
                 404,
                 &[],
                 r#"{"error":{"code":404,"message":"No endpoints found for some/model:free."}}"#,
@@ -150,7 +150,7 @@ pub(super) fn shown() -> Shown {
                 "openrouter/no-endpoints",
             ),
             (
-                "nobody serves it as the account or the request wants",
+                "no provider serves it as the account or the request requires",
                 404,
                 &[],
                 r#"{"error":{"code":404,"message":"No endpoints found matching your data policy. Configure it in your settings"}}"#,
@@ -182,7 +182,7 @@ pub(super) fn shown() -> Shown {
                 "status/5xx",
             ),
             (
-                "a limit, beside the part of an answer",
+                "a limit, with a part of an answer",
                 200,
                 &[],
                 r#"{"choices":[{"message":{"content":"Hi"},"error":{"code":429,"message":"Provider returned error"}}]}"#,
@@ -198,7 +198,7 @@ pub(super) fn shown() -> Shown {
                 "status/401",
             ),
             (
-                "nobody fits the routing",
+                "no provider fits the routing",
                 503,
                 &[("retry-after", "3")],
                 r#"{"error":{"code":503,"message":"No provider available"}}"#,

@@ -12,7 +12,7 @@ pub(super) fn shown() -> Shown {
         &Perplexity::default(),
         &[
             (
-                "no credit, or no key: of the account nothing is proven",
+                "no credit, or no key: nothing is proven about the account",
                 401,
                 &[],
                 r#"{"error":{"message":"Invalid API key or insufficient credits. Please check your account","type":"invalid_api_key","code":401}}"#,

@@ -28,7 +28,7 @@ pub(super) fn shown() -> Shown {
                 "together/model-rate-limit",
             ),
             (
-                "told by the reset",
+                "by the reset",
                 429,
                 &[
                     ("x-ratelimit-limit", "10"),
@@ -56,7 +56,7 @@ pub(super) fn shown() -> Shown {
                 "openai/invalid-key",
             ),
             (
-                "too many tokens for the model, told with 403",
+                "too many tokens for the model, as 403",
                 403,
                 &[],
                 r#"{"error":{"message":"inputs tokens + max_new_tokens must be <= 8193","type":"invalid_request_error"}}"#,
@@ -64,7 +64,7 @@ pub(super) fn shown() -> Shown {
                 "together/context-length",
             ),
             (
-                "forbidden, and no word of tokens",
+                "forbidden, without a word about tokens",
                 403,
                 &[],
                 r#"{"error":{"message":"You may not list the jobs of this project","type":"invalid_request_error"}}"#,

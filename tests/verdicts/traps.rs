@@ -1,5 +1,5 @@
-//! Headers that are absent, doubled, negative, beyond all bounds, in the wrong unit or by a wrong clock,
-//! and several dimensions at once.
+//! Headers that are absent, doubled, negative, too large, in the wrong unit or by a wrong clock, and several
+//! dimensions at once.
 
 use tower_key_rotation::{Anthropic, OpenAi, provider::GitHub};
 
@@ -16,7 +16,7 @@ fn headers() {
         &[
             ("absent", 429, &[], LIMITED, limited(UNKNOWN, MODEL), RULE),
             (
-                "doubled: who knows which is meant",
+                "doubled: it is unknown which is meant",
                 429,
                 &[("retry-after", "5"), ("retry-after", "50")],
                 LIMITED,
@@ -60,7 +60,7 @@ fn headers() {
                 RULE,
             ),
             (
-                "a time where a wait belongs: told apart by its size",
+                "a time in place of a wait: recognised by its size",
                 429,
                 &[
                     DATE,
@@ -72,7 +72,7 @@ fn headers() {
                 RULE,
             ),
             (
-                "milliseconds where seconds belong: more than a year is not believed",
+                "milliseconds in place of seconds: more than a year is ignored",
                 429,
                 &[("retry-after", "60000000")],
                 LIMITED,
@@ -80,7 +80,7 @@ fn headers() {
                 RULE,
             ),
             (
-                "a zero in one unit beside the truth in the other",
+                "a zero in one unit and the correct value in the other",
                 429,
                 &[("retry-after", "0"), ("retry-after-ms", "660")],
                 LIMITED,
@@ -142,7 +142,7 @@ fn headers() {
     check(
         &GitHub::default(),
         &[(
-            "a reset that has passed: our news is old",
+            "a reset that has passed: the headers are old",
             403,
             &[DATE, ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1768507100")],
             r#"{"message":"API rate limit exceeded for user ID 1."}"#,
@@ -167,7 +167,7 @@ fn events() {
                 RULE,
             ),
             (
-                "out of money in the midst",
+                "out of credit in the middle of a stream",
                 200,
                 &[],
                 r#"{"error":{"code":"insufficient_quota","message":"..."}}"#,
@@ -191,7 +191,7 @@ fn events() {
                 "body/request",
             ),
             (
-                "no more than that",
+                "an error without details",
                 200,
                 &[],
                 r#"{"error":{"message":"oops"}}"#,
@@ -215,7 +215,7 @@ fn events() {
                 "openai/missing-scopes",
             ),
             (
-                "too much, beside the members of an answer",
+                "a limit, with the members of an answer",
                 200,
                 &[],
                 r#"{"id":"1","object":"chat.completion","choices":null,"error":{"code":429,"message":"Rate limit exceeded"}}"#,

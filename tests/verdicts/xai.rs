@@ -36,7 +36,7 @@ pub(super) fn shown() -> Shown {
                 "xai/no-credit",
             ),
             (
-                "no credit, told with 403",
+                "no credit, as 403",
                 403,
                 &[],
                 r#"{"code":"permission-denied","error":"Your newly created team doesn't have any credits yet."}"#,
@@ -44,7 +44,7 @@ pub(super) fn shown() -> Shown {
                 "xai/no-credit",
             ),
             (
-                "wrong key, told with 400",
+                "wrong key, as 400",
                 400,
                 &[],
                 r#"{"code":"invalid-argument","error":"Incorrect API key provided: xa***no. You can obtain one at the console."}"#,
@@ -52,7 +52,7 @@ pub(super) fn shown() -> Shown {
                 "xai/invalid-key",
             ),
             (
-                "wrong key, told with 400 and prose",
+                "wrong key, as 400 with prose",
                 400,
                 &[],
                 r#"{"code":"Client specified an invalid argument","error":"Incorrect API key provided: xa***no."}"#,
@@ -84,7 +84,7 @@ pub(super) fn shown() -> Shown {
                 "xai/safety",
             ),
             (
-                "no permission, and no word of key and model",
+                "no permission, without a word about key and model",
                 403,
                 &[],
                 r#"{"code":"The caller does not have permission to execute the specified operation","error":"Access to the chat endpoint is denied."}"#,

@@ -1,21 +1,21 @@
-//! How a provider is spoken to: the built-in dialects, and what the gateway makes of each.
+//! The built-in dialects, with their defaults in the gateway.
 
 use std::borrow::Cow;
 
 pub(crate) use tower_key_rotation::provider::Builtin as Dialect;
 use tower_key_rotation::{KeyPool, KeyPoolBuilder};
 
-/// What the gateway makes of a dialect.
+/// The defaults of a dialect in the gateway.
 pub(crate) trait Served: Sized {
     fn read(text: &str) -> Result<Self, String>;
 
-    /// A pool that speaks so, with an origin of its own.
+    /// Makes a pool builder of this dialect for an origin.
     fn pool(self, origin: &str) -> KeyPoolBuilder;
 
-    /// None where every resource, region or API has its own.
+    /// None if each resource, region or API has its own.
     fn default_base(self) -> Option<Cow<'static, str>>;
 
-    /// The models that come here when the configuration does not say: those that no other provider has.
+    /// The default patterns of models: those that no other provider has.
     fn default_models(self) -> &'static [&'static str];
 
     /// The path of the provider's OpenAI-compatible endpoint, which `/v1` stands for.

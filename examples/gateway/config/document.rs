@@ -1,7 +1,7 @@
-//! A TOML document that knows its lines and gathers what is wrong with it.
+//! A TOML document with its lines, which collects the problems found in it.
 //!
-//! Problems name the file, the line and the place, and never show a value that could be a secret.
-//! That is why the parser's own messages are not printed: they quote the line.
+//! Problems name the file, the line and the field, and never show a value that could be a secret. So the
+//! messages of the parser are not printed, because they quote the line.
 
 use std::{cell::RefCell, collections::BTreeMap, fmt};
 
@@ -26,8 +26,8 @@ impl Document {
         Self { name, line_starts, problems: RefCell::default() }
     }
 
-    /// Reads the text as TOML. A text that is not TOML is not looked at any further: what is a name
-    /// and what a secret cannot be told apart in it.
+    /// Reads the text as TOML. A text that is not TOML is not read any further, because names and secrets
+    /// cannot be distinguished in it.
     pub(super) fn parse<'d, 'i>(&'d self, text: &'i str) -> Option<Table<'d, 'i>> {
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
@@ -44,7 +44,7 @@ impl Document {
         self.problems.borrow_mut().push((line, problem.to_string()));
     }
 
-    /// What was found, in the order of the lines.
+    /// The problems, in the order of the lines.
     pub(super) fn finish(self) -> Result<(), Problems> {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|&(line, _)| line);
@@ -57,10 +57,10 @@ impl Document {
     }
 }
 
-/// A value and where it stands.
+/// A value and its place.
 pub(super) struct Value<'d, 'i> {
     document: &'d Document,
-    /// Put in front of each problem: `pool "openai": max_wait: `.
+    /// The start of each problem: `pool "openai": max_wait: `.
     pub(super) place: String,
     at: usize,
     value: DeValue<'i>,
@@ -71,7 +71,7 @@ impl<'d, 'i> Value<'d, 'i> {
         self.document.report(self.at, format_args!("{}{problem}", self.place));
     }
 
-    /// The value as text made into something else; what is wrong with it is reported.
+    /// Parses the value, which must be text. Problems are reported.
     pub(super) fn text<T, E: fmt::Display>(
         self,
         read: impl FnOnce(&str) -> Result<T, E>,
@@ -148,7 +148,7 @@ impl<'d, 'i> Value<'d, 'i> {
     }
 }
 
-/// A table of which each field is taken once; what nobody took is unknown.
+/// A table. Each field is taken once; fields that are left at the end are unknown.
 pub(super) struct Table<'d, 'i> {
     document: &'d Document,
     place: String,
@@ -182,7 +182,7 @@ impl<'d, 'i> Table<'d, 'i> {
         self.document.report(self.at, format_args!("{}{problem}", self.place));
     }
 
-    /// A field that may be left out.
+    /// An optional field.
     pub(super) fn take(&mut self, name: &'static str) -> Option<Value<'d, 'i>> {
         self.known.push(name);
         let (at, value) = self.fields.remove(name)?;
@@ -190,7 +190,7 @@ impl<'d, 'i> Table<'d, 'i> {
         Some(Value { document: self.document, place, at, value: value.into_inner() })
     }
 
-    /// A field that must be there.
+    /// A required field.
     pub(super) fn need(&mut self, name: &'static str) -> Option<Value<'d, 'i>> {
         let value = self.take(name);
         if value.is_none() {
@@ -208,22 +208,22 @@ impl<'d, 'i> Table<'d, 'i> {
     pub(super) fn need_list(&mut self, name: &'static str) -> Vec<Value<'d, 'i>> {
         let list = self.need(name).map(Value::list);
         if list.as_ref().is_some_and(|list| list.as_ref().is_some_and(Vec::is_empty)) {
-            self.report(format_args!("{name} is empty: give it at least one"));
+            self.report(format_args!("{name} is empty; give at least one"));
         }
         list.flatten().unwrap_or_default()
     }
 
-    /// Reports the fields that nobody took.
+    /// Reports the fields that were not taken.
     pub(super) fn finish(self) {
         for (name, (at, _)) in &self.fields {
-            // Anything but a plain word may be a secret that lost its quotes.
+            // A name that is not a plain word may be a secret without its quotes.
             let plain =
                 name.len() <= 24 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
             let name = if plain { name.as_str() } else { "(not a plain word)" };
             let known = self.known.join(", ");
             self.document.report(
                 *at,
-                format_args!("{}{name} is not a field here; there are {known}", self.place),
+                format_args!("{}{name} is not a field here; the fields are {known}", self.place),
             );
         }
     }

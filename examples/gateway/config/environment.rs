@@ -15,10 +15,10 @@ const KEY_VARIABLES: [(&str, Dialect); 3] = [
     ("GEMINI_API_KEYS", Dialect::Gemini),
 ];
 
-/// Where secrets come from.
+/// The sources of secrets.
 pub(crate) struct Surroundings<'a> {
     pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
-    /// What `file:` paths that are not absolute count from.
+    /// The folder for relative `file:` paths.
     pub(crate) folder: &'a Path,
 }
 
@@ -30,7 +30,7 @@ impl Surroundings<'_> {
             .map_err(|_| Problems(vec!["PORT is not a port number".to_owned()]))
     }
 
-    /// The values of a variable, which commas divide, checked.
+    /// The values of a variable, separated by commas, and checked.
     fn list(&self, name: &str, problems: &mut Vec<String>) -> Vec<String> {
         let text = (self.env)(name).unwrap_or_default();
         let values: Vec<_> =
@@ -86,6 +86,7 @@ fn pool(dialect: Dialect, base: Base, keys: Vec<String>) -> PoolConfig {
         queue: DEFAULT_QUEUE,
         admission: Admission::default(),
         streams: Streams::default(),
+        ask_usage: None,
         budgets: Vec::new(),
         rules: Vec::new(),
         accounts: keys.into_iter().enumerate().map(account).collect(),

@@ -19,7 +19,7 @@ use super::{
     secret, value,
 };
 
-/// Reads and checks a file; `file:` secrets are looked for beside it.
+/// Reads and checks a file. Relative `file:` paths of secrets start at its folder.
 pub(super) fn load(
     path: &Path,
     listen: Listen,
@@ -27,7 +27,7 @@ pub(super) fn load(
 ) -> Result<Config, Problems> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
-        .map_err(|error| Problems(vec![format!("{name} cannot be read: {}", error.kind())]))?;
+        .map_err(|error| Problems(vec![format!("cannot read {name}: {}", error.kind())]))?;
     let folder = around.folder.join(path.parent().unwrap_or(Path::new("")));
     read(name, &text, listen, &Surroundings { env: around.env, folder: &folder })
 }
@@ -44,8 +44,8 @@ pub(crate) fn read(
     config.ok_or(Problems(Vec::new()))
 }
 
-/// Reads tables. What is missing or wrong goes to the document and is left out of the result, which
-/// is of no use then; but the rest is still checked.
+/// Reads tables. Problems are reported to the document and left out of the result, which is not used then.
+/// The rest is still checked.
 pub(super) struct Reader<'a> {
     around: &'a Surroundings<'a>,
     listen: Listen,
@@ -122,6 +122,7 @@ impl Reader<'_> {
             None => Some(None),
         };
         let streams = (time("hold_back"), time("first_token"), time("idle"));
+        let ask_usage = table.take("ask_usage").map(Value::boolean);
         let models = models(&mut table, dialect);
         let rules = table.list("rule").into_iter().filter_map(Value::table);
         let rules = rules.filter_map(rule).collect();
@@ -138,6 +139,7 @@ impl Reader<'_> {
             queue: queue.map_or(Some(DEFAULT_QUEUE), |queue| queue?.try_into().ok())?,
             admission: admission?,
             streams: Streams { hold_back: streams.0?, first_token: streams.1?, idle: streams.2? },
+            ask_usage: optional(ask_usage)?,
             budgets,
             rules,
             accounts,
@@ -149,7 +151,7 @@ impl Reader<'_> {
     }
 }
 
-/// `[[pool.budget]]`; without a tag, that of every tag that has none of its own.
+/// `[[pool.budget]]`; without a tag, the budget of each tag without its own.
 fn budget(mut table: Table<'_, '_>) -> Budget {
     let tag = table.take("tag").and_then(|tag| tag.text(value::label));
     if let Some(tag) = &tag {
@@ -157,7 +159,7 @@ fn budget(mut table: Table<'_, '_>) -> Budget {
     }
     let limits = limits(&mut table);
     if limits.is_empty() {
-        table.report("limits is missing: what may be spent");
+        table.report("limits is missing; list what may be spent");
     }
     table.finish();
     Budget { tag, limits }
@@ -182,7 +184,7 @@ fn admission(table: &mut Table<'_, '_>) -> Option<Admission> {
     })
 }
 
-/// A field that is left out, or there and well; none if it is wrong.
+/// An optional field: `Some(None)` if it is left out, none if it is invalid.
 pub(super) fn optional<T>(field: Option<Option<T>>) -> Option<Option<T>> {
     field.map_or(Some(None), |value| value.map(Some))
 }
@@ -194,7 +196,7 @@ fn base(table: &mut Table<'_, '_>, dialect: Option<Dialect>) -> Option<Base> {
             let base = dialect.default_base().and_then(|base| Base::read(&base).ok());
             if base.is_none() {
                 let name = dialect.name();
-                table.report(format_args!("base_url is missing: provider {name:?} needs one"));
+                table.report(format_args!("base_url is missing; provider {name:?} needs one"));
             }
             base
         }
@@ -226,7 +228,7 @@ impl Names {
             if self.0.insert(name.clone()) {
                 Ok(name)
             } else {
-                Err(format!("{name:?} is taken already: each needs its own"))
+                Err(format!("{name:?} is used already; give each its own"))
             }
         })
     }

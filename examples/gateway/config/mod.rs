@@ -1,4 +1,4 @@
-//! What the gateway serves: read from a file or the environment, checked as a whole.
+//! The configuration of the gateway: read from a file or the environment, and checked as a whole.
 
 mod account;
 mod dialect;
@@ -28,21 +28,21 @@ const DEFAULT_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
 pub(crate) const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(30);
 pub(crate) const DEFAULT_QUEUE: usize = 1_000;
 
-/// Everything the gateway is told.
+/// The configuration of the gateway.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
-    /// Who may call; empty on loopback only.
+    /// The tokens of callers; empty only if the gateway listens on loopback.
     pub(crate) client_tokens: Vec<SecretString>,
-    /// Who may call too, and gets a share of its own while requests wait.
+    /// Further callers, each with its own share of waiting requests.
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) admin_token: Option<SecretString>,
     pub(crate) usage: UsageConfig,
-    /// No pools: the sandbox is wanted.
+    /// Without pools, the gateway serves the sandbox.
     pub(crate) pools: Vec<PoolConfig>,
 }
 
-/// Those on whose behalf requests with some tokens are sent.
+/// A tenant: its requests are recognised by their tokens.
 #[derive(Debug)]
 pub(crate) struct Tenant {
     pub(crate) name: String,
@@ -59,29 +59,31 @@ pub(crate) struct PoolConfig {
     /// Patterns of the models that the unified endpoint sends here.
     pub(crate) models: Vec<String>,
     pub(crate) max_wait: Duration,
-    /// The longest line of waiting requests.
+    /// The maximum length of the queue.
     pub(crate) queue: usize,
     pub(crate) admission: Admission,
     pub(crate) streams: Streams,
+    /// Whether streams are asked for their usage where their caller has not; by default as `[usage]` says.
+    pub(crate) ask_usage: Option<bool>,
     pub(crate) budgets: Vec<Budget>,
-    /// The operator's own, which go before the dialect's.
+    /// The rules of the operator, which are checked before those of the dialect.
     pub(crate) rules: Vec<Rule>,
     pub(crate) accounts: Vec<Account>,
 }
 
-/// Which account is chosen, and what is done about limits that nobody declared; what is not told is as
-/// the crate has it.
+/// How accounts are chosen, and how limits that were not declared are learnt. Fields that are left out have
+/// the defaults of the crate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Admission {
     pub(crate) strategy: Option<Strategy>,
     pub(crate) learn: Option<bool>,
-    /// How many requests at once an account gets to begin with, of which no limit is known.
+    /// The number of requests at once that an account without known limits gets at first.
     pub(crate) start: Option<u64>,
     pub(crate) shadow: bool,
-    /// Whether what nobody knows the price of is refused where spending is limited.
+    /// Whether requests for models without a known price are refused if spending is limited.
     pub(crate) refuse_unpriced: bool,
     pub(crate) affinity: Option<Kinship>,
-    /// How long a request waits for the account of its kin while others have room.
+    /// How long a request waits for its preferred account while others have room.
     pub(crate) patience: Option<Duration>,
 }
 
@@ -103,19 +105,19 @@ impl Strategy {
     }
 }
 
-/// What may be spent under a tag, or under each that has none of its own.
+/// The budget of a tag, or of each tag without its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
     pub(crate) tag: Option<String>,
     pub(crate) limits: Vec<Limit>,
 }
 
-/// By what requests are kept on one account.
+/// What keeps requests on one account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kinship {
-    /// By names, and by what they say.
+    /// Names that callers send, and prompts.
     Prompts,
-    /// By the names that callers give them alone.
+    /// Only names that callers send.
     Names,
     Off,
 }
@@ -131,18 +133,19 @@ impl Kinship {
     }
 }
 
-/// How long streams are waited for; what is not told is as the crate has it.
+/// The timeouts of streams. Fields that are left out have the defaults of the crate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Streams {
-    /// At most, for something that the caller waits for; an error before it is not seen.
+    /// How long the head of a stream is held back, so that an error before the first content is hidden from
+    /// the caller.
     pub(crate) hold_back: Option<Duration>,
-    /// For the same, and then another key is tried.
+    /// How long the first content may take, before another key is tried.
     pub(crate) first_token: Option<Duration>,
-    /// Between two pieces of a stream.
+    /// The time between two pieces of a stream.
     pub(crate) idle: Option<Duration>,
 }
 
-/// All that is wrong, a line each, and never a secret.
+/// All problems, one line for each, without any secret.
 #[derive(Debug)]
 pub(crate) struct Problems(pub(crate) Vec<String>);
 
@@ -153,7 +156,7 @@ impl fmt::Display for Problems {
 }
 
 impl Config {
-    /// Reads the file that `args` names, or else the environment.
+    /// Reads the file that `args` names, or otherwise the environment.
     pub(crate) fn load(args: &Args, around: &Surroundings<'_>) -> Result<Self, Problems> {
         let listen = Listen { address: args.listen, port: around.port()? };
         match &args.config {
@@ -162,14 +165,15 @@ impl Config {
         }
     }
 
-    /// Whether others than this machine could call without a token.
+    /// Whether other machines could call without a token.
     pub(crate) fn check_reach(&self) -> Option<String> {
         let has_tokens = !self.client_tokens.is_empty() || !self.tenants.is_empty();
         check_reach(self.listen, has_tokens, "set client_tokens")
     }
 }
 
-/// What goes before a configuration's own address: `--listen`, or else the port in `PORT`.
+/// The address that takes precedence over that of the configuration: `--listen`, or otherwise the port in
+/// `PORT`.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Listen {
     address: Option<SocketAddr>,
@@ -186,11 +190,11 @@ impl Listen {
     }
 }
 
-/// Without client tokens only this machine may be able to call.
+/// Without client tokens, only this machine may be able to call.
 fn check_reach(listen: SocketAddr, has_tokens: bool, remedy: &str) -> Option<String> {
     (!listen.ip().is_loopback() && !has_tokens).then(|| {
         format!(
-            "{remedy}, or listen on 127.0.0.1: others can reach {listen} and would spend your quota"
+            "other machines can reach {listen} and would spend your quota; {remedy}, or listen on 127.0.0.1"
         )
     })
 }

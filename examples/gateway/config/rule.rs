@@ -1,4 +1,4 @@
-//! `[[pool.rule]]`: what a refusal looks like, and what it says.
+//! `[[pool.rule]]`: which refusals a rule matches, and their verdict.
 //!
 //! ```toml
 //! [[pool.rule]]
@@ -26,12 +26,12 @@ use super::{
     value,
 };
 
-/// Makes an empty rule of a name.
+/// Makes an empty rule with a name.
 type Begin = fn(String) -> Rule;
 
 const TOO_LARGE: &str = "too_large";
 
-/// Reads a rule; what is wrong with it goes to the document.
+/// Reads a rule. Problems are reported to the document.
 pub(super) fn rule(mut table: Table<'_, '_>) -> Option<Rule> {
     let name = table.need("name").and_then(|name| name.text(value::label));
     if let Some(name) = &name {
@@ -85,7 +85,7 @@ fn conditions(mut rule: Rule, table: &mut Table<'_, '_>) -> Rule {
     rule
 }
 
-/// `{ name = "x-reason", is = ["a", "b"] }`, or without anything more: that it is there.
+/// `{ name = "x-reason", is = ["a", "b"] }`. With a name only, the header must be present.
 fn matched(
     mut table: Table<'_, '_>,
     place: &'static str,
@@ -137,7 +137,9 @@ fn statuses(value: Value<'_, '_>) -> Option<RangeInclusive<u16>> {
         });
         let fits = |range: &RangeInclusive<u16>| *range.start() >= 400 && !range.is_empty();
         range.filter(fits).ok_or_else(|| {
-            format!("{text:?} is no range of statuses from 400 up, such as \"500-599\"")
+            format!(
+                "{text:?} is not a status or a range of statuses from 400 up, such as \"500-599\""
+            )
         })
     })
 }
@@ -174,7 +176,8 @@ fn none_of(text: &str, known: &[&str]) -> String {
 
 fn header_name(text: &str) -> Result<String, String> {
     let name = HeaderName::try_from(text);
-    name.map(|name| name.to_string()).map_err(|_| format!("{text:?} is no name of a header"))
+    name.map(|name| name.to_string())
+        .map_err(|_| format!("{text:?} is not a valid name of a header"))
 }
 
 fn pointer(text: &str) -> Result<String, String> {

@@ -1,10 +1,10 @@
-//! Secrets: from the environment, from a file, or as they stand.
+//! Secrets: from the environment, from a file, or written in the configuration.
 
 use secrecy::SecretString;
 
 use super::Surroundings;
 
-/// Reads `env:NAME`, `file:/path` or a literal. What goes wrong is told without the secret.
+/// Reads `env:NAME`, `file:/path` or a literal. Errors do not contain the secret.
 pub(super) fn read(text: &str, around: &Surroundings<'_>) -> Result<SecretString, String> {
     if let Some(name) = text.strip_prefix("env:") {
         let shown = shown(name);
@@ -13,7 +13,7 @@ pub(super) fn read(text: &str, around: &Surroundings<'_>) -> Result<SecretString
     } else if let Some(path) = text.strip_prefix("file:") {
         let shown = format!("file {path}");
         let value = std::fs::read_to_string(around.folder.join(path))
-            .map_err(|error| format!("{shown} cannot be read: {}", error.kind()))?;
+            .map_err(|error| format!("cannot read {shown}: {}", error.kind()))?;
         let line = value.strip_suffix('\n').unwrap_or(&value);
         check(line.strip_suffix('\r').unwrap_or(line).to_owned(), &shown)
     } else {
@@ -21,12 +21,12 @@ pub(super) fn read(text: &str, around: &Surroundings<'_>) -> Result<SecretString
     }
 }
 
-/// A secret must be sendable in a header.
+/// Checks that a secret can be sent in a header.
 pub(super) fn check(value: String, shown: &str) -> Result<SecretString, String> {
     if value.is_empty() {
         Err(format!("{shown} is empty"))
     } else if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Err(format!("{shown} holds a space, a line break or another character no key has"))
+        Err(format!("{shown} contains a space, a line break or another character that no key has"))
     } else {
         Ok(SecretString::from(value))
     }

@@ -23,7 +23,7 @@ fn problems(text: &str) -> Vec<String> {
     read(text).unwrap_err().0
 }
 
-/// A good file of which one line is replaced.
+/// A valid file with one line replaced.
 fn one_pool(from: &str, to: &str) -> String {
     let good = r#"[[pool]]
 name = "a"
@@ -72,7 +72,7 @@ fn the_sample_is_read() {
 }
 
 #[test]
-fn all_problems_are_told_at_once_with_their_lines() {
+fn all_problems_are_reported_at_once_with_their_lines() {
     let text = r#"listen = "localhost"
 client_tokens = "canary-one"
 colour = "red"
@@ -115,18 +115,18 @@ provider = "gemini"
         "keys.toml:11: pool \"openai\": models 2: a pattern is empty",
         "keys.toml:14: pool \"openai\": account \"org-a\": limit \"5 apples/min\": \"apples\" is none of",
         "keys.toml:14: pool \"openai\": account \"org-a\": limit \"0 requests/min\": the amount is 0",
-        "keys.toml:14: pool \"openai\": account \"org-a\": model is not a field here; there are limit, models",
+        "keys.toml:14: pool \"openai\": account \"org-a\": model is not a field here; the fields are limit, models",
         "keys.toml:16: pool \"openai\": account \"org-a\": keys \"a1\": secret: environment variable MISSING is not set",
-        "keys.toml:17: pool \"openai\": account \"org-a\": keys 2: id: \"a1\" is taken",
+        "keys.toml:17: pool \"openai\": account \"org-a\": keys 2: id: \"a1\" is used",
         "keys.toml:17: pool \"openai\": account \"org-a\": keys 2: secret: the secret is empty",
-        "keys.toml:18: pool \"openai\": account \"org-a\": keys \"a3\": secret: file /nowhere/at/all cannot be read",
-        "keys.toml:19: pool \"openai\": account \"org-a\": keys 4: secret: the secret holds a space",
+        "keys.toml:18: pool \"openai\": account \"org-a\": keys \"a3\": secret: cannot read file /nowhere/at/all",
+        "keys.toml:19: pool \"openai\": account \"org-a\": keys 4: secret: the secret contains a space",
         "keys.toml:19: pool \"openai\": account \"org-a\": keys 4: weight: must be a whole number from 1",
         "keys.toml:19: pool \"openai\": account \"org-a\": keys 4: limit \"5 pears/min\"",
         "keys.toml:20: pool \"openai\": account \"org-a\": keys 5: file /dev/null is empty",
         "keys.toml:22: pool \"openai\": account 2: keys is missing",
-        "keys.toml:23: pool \"openai\": account 2: name: \"org-a\" is taken",
-        "keys.toml:25: pool 2: name: \"v1\" is the gateway's own path",
+        "keys.toml:23: pool \"openai\": account 2: name: \"org-a\" is used",
+        "keys.toml:25: pool 2: name: \"v1\" is a path of the gateway",
         "keys.toml:24: pool 2: base_url is missing",
         "keys.toml:24: pool 2: account is empty",
         "keys.toml:28: pool 3: name is missing",
@@ -141,13 +141,13 @@ provider = "gemini"
 }
 
 #[test]
-fn a_file_without_anything_is_refused() {
+fn an_empty_file_is_refused() {
     assert_eq!(problems(""), ["keys.toml:1: pool is missing"]);
 }
 
-/// Cut, doubled, replaced: whatever a slip of the hand makes of a file, its secrets stay hidden.
+/// A file that is cut, or has a line doubled or replaced, never shows its secrets in an error.
 #[test]
-fn no_slip_of_the_hand_shows_a_secret() {
+fn no_mistake_in_a_file_shows_a_secret() {
     let good = one_pool("canary-secret", "canarysecret");
     let mut refused = 0;
     for at in 0..good.len() {
@@ -167,11 +167,11 @@ fn no_slip_of_the_hand_shows_a_secret() {
             }
         }
     }
-    assert!(refused > 1_000, "only {refused} of the slips were refused");
+    assert!(refused > 1_000, "only {refused} of the mistakes were refused");
 }
 
 #[test]
-fn syntax_errors_tell_line_and_column() {
+fn syntax_errors_name_the_line_and_the_column() {
     let found = problems("listen = \"127.0.0.1:1\"\nadmin_token = canary\n");
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].starts_with("keys.toml:2: column 15: "), "{found:?}");
@@ -209,7 +209,7 @@ fn base_urls_are_checked() {
 }
 
 #[test]
-fn a_secret_file_loses_its_last_line_break_only() {
+fn only_the_last_line_break_of_a_secret_file_is_removed() {
     let folder = std::env::temp_dir().join(format!("gateway-secret-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("good"), "canary-file\r\n").unwrap();
@@ -246,11 +246,11 @@ fn keys_in_the_environment_are_accounts_of_their_own() {
         config.pools.iter().map(|pool| (pool.name.as_str(), pool.accounts.len())).collect();
     assert_eq!(pools, [("openai", 2), ("gemini", 1)]);
     assert!(!format!("{config:?}").contains("canary"));
-    assert!(load(&[], &|_| None).unwrap().pools.is_empty(), "the sandbox is wanted");
+    assert!(load(&[], &|_| None).unwrap().pools.is_empty(), "the sandbox is served");
 }
 
 #[test]
-fn only_loopback_may_go_without_client_tokens() {
+fn only_loopback_may_be_served_without_client_tokens() {
     let open = load(&["--listen", "0.0.0.0:80"], &|_| None).unwrap_err();
     assert!(open.to_string().contains("GATEWAY_TOKENS"), "{open}");
     let tokens = |name: &str| (name == "GATEWAY_TOKENS").then(|| "t1,t2".to_owned());
@@ -264,7 +264,7 @@ fn only_loopback_may_go_without_client_tokens() {
 }
 
 #[test]
-fn what_is_said_of_tenants_and_admission_is_checked() {
+fn tenants_and_admission_are_checked() {
     let pool =
         |more: &str| one_pool("provider = \"openai\"", &format!("provider = \"openai\"\n{more}"));
     for (text, problem) in [
@@ -292,7 +292,7 @@ fn what_is_said_of_tenants_and_admission_is_checked() {
 }
 
 #[test]
-fn usage_is_kept_where_it_is_told_to_beside_the_file() {
+fn the_database_is_relative_to_the_folder_of_the_file() {
     let text = |usage: &str| format!("[usage]\n{usage}\n{}", one_pool("", ""));
     let read = read(&text("prices = \"p.json\"\ndatabase = \"/u.sqlite\"\nask = false")).unwrap();
     assert_eq!(read.usage.prices.as_deref(), Some(Path::new("./p.json")));
@@ -302,11 +302,11 @@ fn usage_is_kept_where_it_is_told_to_beside_the_file() {
         ("prices = \"\"", "keys.toml:2: usage: prices: must be the path of a file"),
         (
             "tag_header = \"authorization\"",
-            "usage: tag_header: \"authorization\" must be a header of",
+            "usage: tag_header: \"authorization\" must be a header without another",
         ),
-        ("tag_header = \"x-api-key\"", "must be a header of its own"),
+        ("tag_header = \"x-api-key\"", "must be a header without another"),
         ("ask = 1", "usage: ask: must be true or false"),
-        ("databse = \"x\"", "usage: databse is not a field here; there are prices, database"),
+        ("databse = \"x\"", "usage: databse is not a field here; the fields are prices, database"),
     ] {
         let found = problems(&text(usage));
         assert!(found.len() == 1 && found[0].contains(words), "{usage}: {found:?}");

@@ -24,19 +24,19 @@ impl fmt::Display for Base {
 
 impl Base {
     pub(crate) fn read(text: &str) -> Result<Self, String> {
-        // Nothing is quoted here: a URL may hold a password.
+        // The URL is not quoted in errors, because it may contain a password.
         let uri: Uri = text.parse().map_err(|_| "is not a URL".to_owned())?;
         let parts = uri.into_parts();
         let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
             return Err("needs a scheme and a host, such as https://api.example.com".to_owned());
         };
         if authority.as_str().contains('@') {
-            return Err("must not hold a user name or password: put keys under account".to_owned());
+            return Err(
+                "must not contain a user name or password; put keys into account".to_owned()
+            );
         }
         if scheme == Scheme::HTTP && !is_loopback(authority.host()) {
-            return Err(
-                "plain http would show the keys to everybody on the way: use https".to_owned()
-            );
+            return Err("plain http would send keys without encryption; use https".to_owned());
         }
         if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
             return Err("must begin with https://".to_owned());
@@ -48,7 +48,7 @@ impl Base {
         let path =
             path.map_or_else(String::new, |path| path.path().trim_end_matches('/').to_owned());
         if let Some(end) = ["/v1", "/v1beta"].into_iter().find(|end| path.ends_with(end)) {
-            return Err(format!("leave out the {end} at its end: each request brings its own"));
+            return Err(format!("leave out the {end} at the end; each request has its own"));
         }
         Ok(Self { scheme, authority, path })
     }
@@ -112,26 +112,31 @@ pub(super) fn path(text: &str) -> Result<PathBuf, &'static str> {
     if text.is_empty() { Err("must be the path of a file") } else { Ok(PathBuf::from(text)) }
 }
 
-/// A header that callers may set. Not one that carries credentials or speaks of the message: it is removed.
+/// A header that callers may set, and that is removed. Headers with credentials or about the message are not
+/// allowed.
 pub(super) fn header(text: &str) -> Result<HeaderName, String> {
     let name = text.parse::<HeaderName>().ok().filter(|name| name.as_str().starts_with("x-"));
     let name = name.filter(|name| !matches!(name.as_str(), "x-api-key" | "x-goog-api-key"));
-    name.ok_or_else(|| format!("{text:?} must be a header of its own, such as x-usage-tag"))
+    name.ok_or_else(|| {
+        format!("{text:?} must be a header without another purpose, such as x-usage-tag")
+    })
 }
 
 /// A pool's name is the first part of its path.
 pub(super) fn pool_name(text: &str) -> Result<String, String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if text.is_empty() || !text.chars().all(fits) || text.starts_with('.') {
-        Err(format!("{text:?} must be letters, digits, - and _: it stands in the path"))
+        Err(format!(
+            "{text:?} must have only letters, digits, - and _, because it is part of the path"
+        ))
     } else if text == "v1" || text == "-" {
-        Err(format!("{text:?} is the gateway's own path: take another name"))
+        Err(format!("{text:?} is a path of the gateway; choose another name"))
     } else {
         Ok(text.to_owned())
     }
 }
 
-/// A label for logs: of an account or a key.
+/// A label of an account or a key, for logs.
 pub(super) fn label(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > 64 || !text.bytes().all(|b| b.is_ascii_graphic()) {
         return Err("must be 1 to 64 characters without spaces".to_owned());
@@ -142,9 +147,11 @@ pub(super) fn label(text: &str) -> Result<String, String> {
 /// A pattern of model names: `*` is any text, `?` one character.
 pub(super) fn pattern(text: &str) -> Result<String, String> {
     if text.is_empty() {
-        Err("a pattern is empty: write * for every model".to_owned())
+        Err("a pattern is empty; write * for all models".to_owned())
     } else if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        Err(format!("{text:?} holds a space, which no model's name has: one pattern each"))
+        Err(format!(
+            "{text:?} contains a space, which no name of a model has; write each pattern separately"
+        ))
     } else {
         Ok(text.to_owned())
     }

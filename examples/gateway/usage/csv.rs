@@ -7,8 +7,7 @@ use tower_key_rotation::usage::{Report, Totals};
 
 /// A line of column names, and one line for each row, with the cost in dollars at its end.
 ///
-/// Callers choose some names. A name that a spreadsheet would take for a formula gets an apostrophe in
-/// front.
+/// Callers choose some names. A name that a spreadsheet would read as a formula gets an apostrophe in front.
 pub(super) fn to_csv(report: &Report) -> String {
     let mut csv = String::new();
     let mut write_line = |cells: &[Cow<'_, str>]| {
@@ -36,7 +35,7 @@ fn rfc3339(at: u64) -> String {
     at.map(|at| at.to_string()).unwrap_or_default()
 }
 
-/// A name as a cell: never a formula, and quoted if it has a character that separates cells anywhere.
+/// A name as a cell: never a formula, and quoted if it contains a character that can separate cells.
 fn cell(text: &str) -> Cow<'_, str> {
     let is_formula =
         text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);

@@ -1,4 +1,4 @@
-//! What was used and what it cost: the ledger of all pools, its page, and its prices.
+//! The usage and its cost: the ledger of all pools, its page, and its prices.
 
 mod csv;
 pub(crate) mod prices;
@@ -21,19 +21,19 @@ use super::{config::Problems, reply};
 use query::{Format, UsageQuery};
 use store::{Database, Store};
 
-/// Longer than anybody's name for a team or a feature, in bytes.
+/// The longest tag, in bytes.
 const LONGEST_TAG: usize = 128;
 
-/// What the gateway is told of it.
+/// The settings of the ledger.
 #[derive(Debug)]
 pub(crate) struct UsageConfig {
-    /// A file in LiteLLM's format, over the built-in prices.
+    /// A price file in LiteLLM's format, over the built-in prices.
     pub(crate) prices: Option<PathBuf>,
-    /// Where the ledger is kept; in memory only without it.
+    /// The database file of the ledger. Without it, the ledger is only in memory.
     pub(crate) database: Option<PathBuf>,
-    /// The header in which callers say what a request is booked under.
+    /// The header in which callers send the tag of a request.
     pub(crate) tag_header: HeaderName,
-    /// Whether streams are asked to tell what they used, where their caller has not.
+    /// Whether streams are asked to report their usage, even if the caller did not ask.
     pub(crate) ask: bool,
 }
 
@@ -44,7 +44,7 @@ impl Default for UsageConfig {
     }
 }
 
-/// The ledger in the making: pools are still to be built with what was saved of them.
+/// The ledger during the start, before the pools are built with their saved state.
 pub(crate) struct Opened {
     config: UsageConfig,
     ledger: Arc<Ledger>,
@@ -60,16 +60,16 @@ pub(crate) struct Usage {
     store: Option<Store>,
 }
 
-/// What `/-/status` says of it.
+/// The state of the ledger, for `/-/status`.
 #[derive(Serialize)]
 pub(crate) struct UsageStatus {
     /// The database; none if the ledger is lost when the process ends.
     database: Option<String>,
-    /// What is lost if the process is killed.
+    /// What would be lost if the process was killed.
     at_risk: &'static str,
-    /// Whether something is not written yet.
+    /// Whether some usage is not written yet.
     is_behind: bool,
-    /// Why it is not kept at the moment.
+    /// Why usage is not kept now, if it is not.
     problem: Option<String>,
     prices: Option<String>,
     builtin_prices: &'static str,
@@ -88,7 +88,7 @@ impl Opened {
         Ok(Self { config, ledger, prices, database })
     }
 
-    /// Makes a pool book what it uses, and take up what was saved of it.
+    /// Connects a pool to the ledger, and restores its saved state.
     pub(crate) fn furnish(&mut self, name: &str, pool: KeyPoolBuilder) -> KeyPoolBuilder {
         let pool = pool.prices(&self.prices).usage_sink(Arc::clone(&self.ledger));
         match self.database.as_mut().and_then(|database| database.saved(name)) {
@@ -97,12 +97,12 @@ impl Opened {
         }
     }
 
-    /// Whether streams are asked to tell what they used.
+    /// Whether streams are asked to report their usage.
     pub(crate) fn asks(&self) -> bool {
         self.config.ask
     }
 
-    /// From here on it is kept.
+    /// Starts to write the ledger to the database.
     pub(crate) fn start(self, pools: Vec<KeyPool>) -> Usage {
         let Self { config, ledger, prices, database } = self;
         let store = database.map(|database| Store::start(database, Arc::clone(&ledger), pools));
@@ -111,7 +111,7 @@ impl Opened {
 }
 
 impl Usage {
-    /// Takes the tag out of a request: it is not the provider's business.
+    /// Removes the tag from a request, because the provider must not see it.
     pub(crate) fn take_tag(&self, headers: &mut HeaderMap) -> Option<String> {
         let value = headers.remove(&self.config.tag_header)?;
         let text = String::from_utf8_lossy(value.as_bytes());
@@ -120,7 +120,7 @@ impl Usage {
         Some(text[..end].to_owned()).filter(|tag| !tag.is_empty())
     }
 
-    /// The prices, and the file that they come from, if there is one.
+    /// The prices and their file, if there is one.
     pub(crate) fn prices(&self) -> Option<(PathBuf, Prices)> {
         Some((self.config.prices.clone()?, self.prices.clone()))
     }
@@ -150,7 +150,7 @@ impl Usage {
         }
     }
 
-    /// Where it is kept, and what may be lost of it.
+    /// Where the ledger is kept, and what may be lost.
     pub(crate) fn kept(&self) -> Option<String> {
         let UsageStatus { database, at_risk, .. } = self.status();
         database.map(|database| format!("usage is kept in {database}; at risk: {at_risk}"))

@@ -9,39 +9,39 @@ use tower_key_rotation::usage::Prices;
 
 use super::super::access::log;
 
-/// How often the file is looked at.
+/// How often the file is checked.
 const LOOK: Duration = Duration::from_secs(3);
 
-/// Takes the prices of a file. Entries that are left out are logged.
+/// Loads the prices of a file. Invalid entries are left out and logged.
 pub(crate) fn load(prices: &Prices, file: &Path) -> Result<(), String> {
     let name = file.display();
     let text = std::fs::read_to_string(file)
-        .map_err(|error| format!("prices {name} cannot be read: {}", error.kind()))?;
+        .map_err(|error| format!("cannot read the prices {name}: {}", error.kind()))?;
     let problems = prices.load(&text).map_err(|error| format!("prices {name}: {error}"))?;
     for problem in problems {
-        log(format_args!("prices {name}: {problem}: left out"));
+        log(format_args!("prices {name}: {problem}; this price is left out"));
     }
     Ok(())
 }
 
-/// Reads the file again when its time or length has changed, or when the process is told to (SIGHUP). What
-/// cannot be read leaves all as it was.
+/// Reads the file again when its time or length has changed, or on SIGHUP. A file that cannot be read changes
+/// nothing.
 pub(crate) async fn watch(file: PathBuf, prices: Prices) {
-    let mut told = Told::new();
+    let mut hangup = Hangup::new();
     let mut seen = stamp(&file);
     loop {
-        let is_told = tokio::select! {
+        let is_asked = tokio::select! {
             () = tokio::time::sleep(LOOK) => false,
-            () = told.wait() => true,
+            () = hangup.wait() => true,
         };
         let now = stamp(&file);
-        if !is_told && now == seen {
+        if !is_asked && now == seen {
             continue;
         }
         seen = now;
         match load(&prices, &file) {
-            Ok(()) => log(format_args!("prices {} are read anew", file.display())),
-            Err(problem) => log(format_args!("{problem}; the old ones stay")),
+            Ok(()) => log(format_args!("prices {} were read again", file.display())),
+            Err(problem) => log(format_args!("{problem}; the old prices stay in use")),
         }
     }
 }
@@ -51,13 +51,13 @@ fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
     Some((about.modified().ok()?, about.len()))
 }
 
-/// Told by SIGHUP, where there is such a thing.
-struct Told {
+/// SIGHUP, on systems that have it.
+struct Hangup {
     #[cfg(unix)]
     signal: Option<tokio::signal::unix::Signal>,
 }
 
-impl Told {
+impl Hangup {
     fn new() -> Self {
         Self {
             #[cfg(unix)]

@@ -64,7 +64,7 @@ fn group_by(query: Query, interval: &mut Option<Interval>, name: &str) -> Result
     };
     match interval.replace(named) {
         Some(other) if other != named => {
-            Err(format!("by: {} and {name}: one of them is enough", other.name()))
+            Err(format!("by: {} and {name} are both intervals; give only one", other.name()))
         }
         _ => Ok(query.per(named)),
     }
@@ -127,7 +127,7 @@ mod tests {
     fn an_error_names_the_parameter_and_its_value() {
         for (text, words) in [
             ("by=colour", "by: \"colour\" is none of pool"),
-            ("by=hour,day", "by: hour and day: one of them"),
+            ("by=hour,day", "by: hour and day are both intervals"),
             ("from=yesterday", "from: \"yesterday\" is not a time"),
             ("to=2026-13-01", "to: \"2026-13-01\""),
             ("to=-5", "to: \"-5\""),

@@ -1,9 +1,9 @@
 //! The ledger on disk: an SQLite file, written twice a second by a thread of its own.
 //!
-//! Requests never wait for it. The ledger and the pools are asked what has changed, and that is written
-//! in one transaction, each row in place of an older one. With `journal_mode = WAL` and
-//! `synchronous = NORMAL`, what was written survives when the process is killed; a power failure may cost
-//! the last seconds more, but leaves a file that is whole.
+//! Requests never wait for it. The thread takes the changes of the ledger and of the pools, and writes them
+//! in one transaction. Each row replaces an older one. With `journal_mode = WAL` and `synchronous = NORMAL`,
+//! written data survives if the process is killed. A power failure may lose some more seconds, but does not
+//! damage the file.
 
 use std::{
     collections::HashMap,
@@ -26,15 +26,15 @@ use tower_key_rotation::{
 
 use super::super::access::log;
 
-/// Half of what may be lost.
+/// The interval of writes: half of the time that may be lost.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Of the shape of the tables.
+/// The version of the tables.
 const VERSION: i64 = 1;
-/// How many seconds rows are kept, as long as the ledger keeps them.
+/// The time that rows are kept, in seconds: as long as the ledger keeps them.
 const RETENTION: [(Interval, u64); 3] =
     [(Interval::Minute, 3 * 3_600), (Interval::Hour, 7 * 86_400), (Interval::Day, 400 * 86_400)];
 
-/// An open file, and what was in it.
+/// An open database, with the saved state of the pools.
 pub(crate) struct Database {
     path: PathBuf,
     connection: Connection,
@@ -42,12 +42,12 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Opens a file, makes it if need be, and loads what it has into a ledger.
+    /// Opens a database, creates it if necessary, and loads its rows into a ledger.
     pub(crate) fn open(path: &Path, ledger: &Ledger) -> Result<Self, String> {
         let name = path.display();
         let problem = |error: rusqlite::Error| match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DatabaseBusy) => {
-                format!("database {name}: another process has it: each gateway needs its own")
+                format!("database {name}: another process uses it; give each gateway its own file")
             }
             _ => format!("database {name}: {error}"),
         };
@@ -61,7 +61,7 @@ impl Database {
             VERSION => {}
             _ => {
                 return Err(format!(
-                    "database {name}: it is of another version: take another file"
+                    "database {name}: it was written by another version; choose another file"
                 ));
             }
         }
@@ -70,7 +70,7 @@ impl Database {
         Ok(Self { path: path.to_owned(), connection, saved })
     }
 
-    /// What was saved of a pool.
+    /// The saved state of a pool.
     pub(crate) fn saved(&mut self, pool: &str) -> Option<Saved> {
         self.saved.remove(pool)
     }
@@ -84,7 +84,7 @@ pub(crate) struct Store {
     state: Arc<State>,
 }
 
-/// What can be seen of the thread.
+/// The state of the thread.
 #[derive(Default)]
 struct State {
     is_writing: AtomicBool,
@@ -107,13 +107,13 @@ impl Store {
         Self { stop: Some(stop), thread: Some(thread), ledger, state }
     }
 
-    /// Whether something is not written yet.
+    /// Whether some changes are not written yet.
     pub(crate) fn is_behind(&self) -> bool {
-        // In this order: what is taken from the ledger is being written.
+        // The order matters: changes that were taken from the ledger are being written.
         self.ledger.has_changed() || self.state.is_writing.load(Ordering::SeqCst)
     }
 
-    /// Why what is used is not kept at the moment.
+    /// Why usage is not kept now, if it is not.
     pub(crate) fn problem(&self) -> Option<String> {
         self.state.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -122,7 +122,7 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         self.stop = None;
-        // It has told what was wrong by itself.
+        // The thread has logged its problems itself.
         self.thread.take().map(JoinHandle::join);
     }
 }
@@ -132,7 +132,7 @@ struct Writer {
     connection: Connection,
     ledger: Arc<Ledger>,
     pools: Vec<KeyPool>,
-    /// What was last written of each pool.
+    /// The state of each pool that was last written.
     written: Vec<Saved>,
     state: Arc<State>,
 }
@@ -161,7 +161,7 @@ impl Writer {
             Ok(()) => self.written = saved,
             Err(_) => self.ledger.mark_changed(&rows),
         }
-        self.tell(result.err().map(|error| error.to_string()));
+        self.report(result.err().map(|error| error.to_string()));
     }
 
     fn commit(&mut self, rows: &[UsageRow], saved: &[Saved]) -> rusqlite::Result<()> {
@@ -177,8 +177,8 @@ impl Writer {
         transaction.commit()
     }
 
-    /// Tells what is wrong when it changes.
-    fn tell(&self, problem: Option<String>) {
+    /// Logs a problem when it changes.
+    fn report(&self, problem: Option<String>) {
         let mut known = self.state.problem.lock().unwrap_or_else(PoisonError::into_inner);
         if *known != problem {
             match &problem {
@@ -194,7 +194,7 @@ impl Writer {
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(2))?;
-    // Two that write over each other would lose what the other has.
+    // Two processes would overwrite the rows of each other.
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")
@@ -275,13 +275,15 @@ fn saved(connection: &Connection, name: &str) -> rusqlite::Result<HashMap<String
         let (pool, text): (String, String) = row?;
         match serde_json::from_str(&text) {
             Ok(saved) => drop(all.insert(pool, saved)),
-            Err(error) => log(format_args!("database {name}: pool {pool:?} is as new: {error}")),
+            Err(error) => log(format_args!(
+                "database {name}: the saved state of pool {pool:?} is invalid, so the pool starts without it: {error}"
+            )),
         }
     }
     Ok(all)
 }
 
-/// SQLite's integers have a sign.
+/// SQLite has only signed integers.
 fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,5 +1,5 @@
-//! What people write by hand: each request goes to the next key, and after a refusal, and a pause
-//! that doubles, to the one after it.
+//! A typical hand-made client: each request goes to the next key. After a refusal and a pause, which doubles,
+//! it goes to the key after it.
 
 use std::{
     sync::{
@@ -40,7 +40,7 @@ impl ByHand {
         }
     }
 
-    /// One try with the next key.
+    /// One attempt with the next key.
     pub(super) async fn send(&self, job: &Job) -> StatusCode {
         let mut request = request(job);
         let place = self.next.fetch_add(1, Ordering::Relaxed) % self.keys.len();
@@ -51,7 +51,8 @@ impl ByHand {
         }
     }
 
-    /// Doubling, each somewhere between half of it and all of it. A bad key is no reason to pause.
+    /// Exponential backoff with a jitter between half and all of the pause. There is no pause after an
+    /// invalid key.
     pub(super) async fn pause(&self, after: StatusCode, retry: u32) {
         if after != StatusCode::UNAUTHORIZED {
             let most = FIRST.saturating_mul(1 << retry).min(LONGEST);

@@ -1,5 +1,5 @@
-//! What most proxies do: keys in turn, after some statuses the next one, and after a 401 a key is never
-//! used again.
+//! A typical proxy: it uses keys in turn, tries the next key after some statuses, and never uses a key again
+//! after a 401.
 
 use std::{
     collections::VecDeque,
@@ -18,7 +18,7 @@ const TRIES: usize = 3;
 
 pub(crate) struct ByStatus {
     uplink: Uplink,
-    /// The next one stands in front.
+    /// The next key is at the front.
     keys: Mutex<VecDeque<HeaderValue>>,
 }
 

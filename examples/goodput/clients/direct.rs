@@ -1,5 +1,5 @@
-//! The pool without its layers, for limits on tokens: the layers do not read usage, so whoever wants
-//! wrong estimates to be settled does it here.
+//! The pool without its layers, for limits on tokens. The client settles the real usage itself, to correct
+//! wrong estimates.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const TRIES: usize = 10;
 pub(crate) struct Direct {
     pool: KeyPool,
     uplink: Uplink,
-    /// How long callers wait for their answer, if they say so.
+    /// How long callers wait for their answer, if they state a deadline.
     deadline: Option<Duration>,
 }
 
@@ -36,7 +36,7 @@ impl Client for Direct {
         for _ in 0..TRIES {
             let mut lease = match self.pool.acquire(&demand).await {
                 Ok(lease) => lease,
-                Err(told) if told.reason() == Reason::Busy => return Reply::Told,
+                Err(deferred) if deferred.reason() == Reason::Busy => return Reply::Deferred,
                 Err(_) => return Reply::Failed,
             };
             let mut request = request(job);
@@ -53,7 +53,7 @@ impl Client for Direct {
                     return Reply::Answered;
                 }
                 Verdict::CallerFault => return Reply::Failed,
-                // It was not counted.
+                // The provider did not count it.
                 _ => lease.settle(Usage::tokens(0, 0)),
             }
         }

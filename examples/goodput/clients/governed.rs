@@ -1,5 +1,5 @@
-//! One limiter for all keys, set to the sum of the limits: callers take their turn at it, and go to
-//! the next key.
+//! One rate limiter for all keys, set to the sum of the limits. Callers wait for it in turn, and then use the
+//! next key.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -24,7 +24,7 @@ type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<N
 
 pub(crate) struct Governed {
     by_hand: ByHand,
-    /// A mutex serves in order.
+    /// The mutex serves callers in order.
     turn: Mutex<Limiter>,
     burst: u64,
 }

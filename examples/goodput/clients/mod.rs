@@ -1,4 +1,4 @@
-//! Those who send: the pool's clients, and what people write by hand.
+//! The compared clients: with the pool, and typical hand-made ones.
 
 mod by_hand;
 mod by_status;
@@ -26,20 +26,20 @@ use crate::{
     world::LONGEST_ANSWER,
 };
 
-/// Longer than anything here takes.
+/// Longer than any run.
 const FOR_EVER: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 pub(crate) trait Client: Send + Sync + 'static {
     fn ask(&self, job: &Job) -> impl Future<Output = Reply> + Send;
 }
 
-/// What a caller sees.
+/// The result of a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     Answered,
-    /// By the pool, that it would wait in vain.
-    Told,
-    /// Any error.
+    /// The pool refused the request, because it could not be served in time.
+    Deferred,
+    /// Any other error.
     Failed,
 }
 
@@ -47,7 +47,7 @@ pub(crate) enum Reply {
 pub(crate) enum Kind {
     /// The pool, whose `max_wait` leaves time for the longest answer.
     Pool,
-    /// The pool; callers say when they give up.
+    /// The pool; callers state when they give up (a deadline).
     PoolDeadline,
     ByHand,
     Governed,
@@ -70,12 +70,12 @@ impl Kind {
         }
     }
 
-    /// How long callers tell the pool that they wait for their answer.
+    /// The time that callers state as their deadline.
     pub(crate) fn deadline(self, scenario: &Scenario) -> Option<Duration> {
         scenario.patience.filter(|_| self == Self::PoolDeadline)
     }
 
-    /// How long the pool lets a request wait in line.
+    /// How long a request may wait in the queue of the pool.
     pub(crate) fn max_wait(self, scenario: &Scenario) -> Duration {
         match (self, scenario.patience) {
             (_, None) | (Self::PoolDeadline, _) => FOR_EVER,
@@ -84,19 +84,19 @@ impl Kind {
     }
 }
 
-/// Whether the pool itself is asked, because the layers do not read usage.
+/// Whether the client uses the pool without its layers.
 pub(crate) fn is_direct(scenario: &Scenario) -> bool {
     scenario.metered != Metered::Requests
 }
 
-/// Sends, and reads the answer to its end.
+/// Sends a request, and reads the answer to its end.
 async fn send(uplink: &Uplink, request: Request<String>) -> Result<Response<Bytes>, Broken> {
     let (head, body) = uplink.clone().oneshot(request).await.map_err(|_| Broken)?.into_parts();
     let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
     Ok(Response::from_parts(head, body))
 }
 
-/// No whole answer.
+/// The answer was not complete.
 #[derive(Debug)]
 struct Broken;
 

@@ -20,7 +20,7 @@ type Layered = ReplayBodyService<tower::retry::Retry<QuotaAwareRetry, KeyRotatio
 
 pub(crate) struct Stack {
     layered: Layered,
-    /// How long callers wait for their answer, if they say so.
+    /// How long callers wait for their answer, if they state a deadline.
     deadline: Option<Duration>,
 }
 
@@ -43,11 +43,11 @@ impl Client for Stack {
         let Ok(answer) = self.layered.clone().oneshot(request).await else {
             return Reply::Failed;
         };
-        let told = answer.status() == 429 && answer.extensions().get::<Exhausted>().is_some();
+        let deferred = answer.status() == 429 && answer.extensions().get::<Exhausted>().is_some();
         let is_success = answer.status().is_success();
         match answer.into_body().collect().await {
             Ok(_) if is_success => Reply::Answered,
-            Ok(_) if told => Reply::Told,
+            Ok(_) if deferred => Reply::Deferred,
             _ => Reply::Failed,
         }
     }

@@ -1,4 +1,4 @@
-//! Who calls in the day, and for what.
+//! The callers of the day, and their requests.
 
 use std::time::Duration;
 
@@ -6,20 +6,20 @@ use super::{ACCOUNTS, AMOUNT, Day, KINDS, LOAD, MODELS, OPERATIONS};
 use crate::workload::{Job, Sent, What, poisson};
 
 const CALLERS: u16 = 1_000;
-/// How many requests are at fault, and how many of these are sent again as they are: so often, and so
-/// long after each other.
+/// The share of faulty requests, and how many of these are repeated unchanged: how often, and at which
+/// interval.
 const AT_FAULT: f64 = 0.02;
 const REPEATED: f64 = 0.2;
 const TIMES: u32 = 5;
 const LATER: Duration = Duration::from_secs(1);
 
-/// In the order in which they come.
+/// The callers in the order of their start.
 pub(super) fn jobs(day: &Day, seed: u64) -> Vec<Job> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let rate = LOAD * ACCOUNTS as f64 * AMOUNT as f64 / Day::limit().period().as_secs_f64();
     let mut jobs = Vec::new();
     for at in poisson(rate, day.time.as_secs_f64(), &mut rng) {
-        // The clock's timers have whole milliseconds.
+        // Timers have a resolution of a millisecond.
         let at = Duration::from_millis((at * 1_000.0) as u64);
         let kind = rng.usize(0..KINDS);
         let at_fault = rng.f64() < AT_FAULT;

@@ -21,18 +21,17 @@ use crate::{
     world::{JITTER, LEAST_LATENCY, LONGEST_ANSWER, name},
 };
 
-/// What became of all callers, and what the provider saw.
+/// The results of all callers, and the counts of the provider.
 pub(super) struct Run {
-    /// Of each caller, with the calls that were made for it.
+    /// The result of each caller, with the number of its calls.
     pub(super) ends: Vec<(End, u32)>,
     pub(super) seen: Counts,
-    /// What was accepted of each account and there of each kind of request, when all was long well
-    /// again.
+    /// The accepted requests by account and by kind, in the last part of the day, long after all faults.
     pub(super) at_last: Vec<u64>,
 }
 
 pub(super) fn run(day: &Day, plan: &Plan, jobs: &[Job], kind: Kind, seed: u64) -> Run {
-    // For the pauses of the stack.
+    // The seed of the pauses of the stack.
     fastrand::seed(seed);
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.unwrap_or_else(|problem| panic!("{problem}"));
@@ -46,7 +45,7 @@ pub(super) fn run(day: &Day, plan: &Plan, jobs: &[Job], kind: Kind, seed: u64) -
             Kind::Pool => callers(jobs, Stack::new(&pool, &uplink, None)).await,
             Kind::ByStatus => callers(jobs, ByStatus::new(ACCOUNTS, &uplink)).await,
         };
-        // Answers that nobody waits for are on their way still.
+        // Answers of callers that gave up may still come.
         sleep(LONGEST_ANSWER).await;
         Run { ends, seen: sandbox.stats().total(), at_last: uplink.accepted() }
     })
@@ -86,7 +85,7 @@ async fn callers(jobs: &[Job], client: impl Client) -> Vec<(End, u32)> {
             let end = caller(client, job, Some(PATIENCE)).await;
             (number, end, sent.calls())
         });
-        // In a day there are too many to keep those that have ended.
+        // There are too many callers in a day to keep finished tasks.
         while let Some(Ok((number, end, calls))) = calls.try_join_next() {
             ends[number] = (end, calls);
         }

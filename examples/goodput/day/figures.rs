@@ -1,4 +1,4 @@
-//! What a run of the day comes to, and how it is told.
+//! The figures of a day, and how they are printed.
 
 use std::time::Duration;
 
@@ -11,23 +11,23 @@ use crate::{drive::End, figures::percentile};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figures {
-    /// What the provider accepted, of what its limits allow.
+    /// The accepted share of what the limits allow.
     accepted: f64,
     refused: u64,
     errors: usize,
-    told: usize,
+    deferred: usize,
     gave_up: usize,
-    /// Answers in time, of the callers.
+    /// The share of callers with an answer in time.
     answered: f64,
-    /// Callers without an answer: those whom nobody could have helped, and the others.
+    /// Callers without an answer: those that no client could have served, and the others.
     unavoidable: usize,
     pub(crate) avoidable: usize,
     calls: u64,
-    /// Calls beyond the first for each request, in percent of all.
+    /// Calls beyond the first one of each request, in percent of all calls.
     pub(crate) extra: f64,
-    /// Keys that are not used at the end for all that the provider would accept.
+    /// Keys that are unused at the end for requests that the provider would accept.
     pub(crate) out: usize,
-    /// From a caller's coming to the departure of the call that was answered.
+    /// From the start of a caller to the departure of the call that was answered.
     p50: Duration,
     p99: Duration,
 }
@@ -51,7 +51,7 @@ impl Figures {
             accepted: run.seen.accepted as f64 / allowed,
             refused: run.seen.rate_limited,
             errors: count(|end| matches!(end, End::Failed)),
-            told: count(|end| matches!(end, End::Told)),
+            deferred: count(|end| matches!(end, End::Deferred)),
             gave_up: count(|end| matches!(end, End::GaveUp)),
             answered: waits.len() as f64 / run.ends.len().max(1) as f64,
             unavoidable: excused.len(),
@@ -68,7 +68,7 @@ impl Figures {
 fn waited(end: &End) -> Option<Duration> {
     match end {
         End::Answered { waited } => Some(*waited),
-        End::Told | End::Failed | End::GaveUp => None,
+        End::Deferred | End::Failed | End::GaveUp => None,
     }
 }
 
@@ -89,17 +89,17 @@ pub(super) fn head(day: &Day, plan: &Plan, excuses: &[Option<Cause>]) {
          beyond one for each request; out: keys not in use at the end"
     );
     println!(
-        "  {:<26}|accepted|    429 | errors |   told | gave up| in time| no help|avoidable|   calls | \
+        "  {:<26}|accepted|    429 | errors |deferred| gave up| in time| no help|avoidable|   calls | \
          extra % | out |     p50 |     p99",
         "client"
     );
 }
 
 pub(super) fn row(name: &str, figures: &Figures) {
-    let Figures { accepted, refused, errors, told, gave_up, answered, .. } = figures;
+    let Figures { accepted, refused, errors, deferred, gave_up, answered, .. } = figures;
     let Figures { unavoidable, avoidable, calls, extra, out, p50, p99, .. } = figures;
     println!(
-        "  {name:<26}| {accepted:>6.4} | {refused:>6} | {errors:>6} | {told:>6} | {gave_up:>6} | \
+        "  {name:<26}| {accepted:>6.4} | {refused:>6} | {errors:>6} | {deferred:>6} | {gave_up:>6} | \
          {answered:>6.4} | {unavoidable:>6} | {avoidable:>7} | {calls:>7} | {extra:>7.2} | {out:>3} | \
          {:>7.2} | {:>7.2}",
         p50.as_secs_f64(),

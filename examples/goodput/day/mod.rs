@@ -1,11 +1,11 @@
-//! A day with faults: keys that die and come back or lack a scope for a while, models that are
-//! overloaded, a provider that knows no key for some seconds, and callers who are at fault themselves.
+//! A day with faults: keys that are revoked and restored or lack a scope for a while, overloaded models, an
+//! auth outage of some seconds, and faulty requests.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! | --- | --- |
-//! | [`plan`] | what goes wrong when, and which callers nobody could have helped |
-//! | [`callers`] | who calls when, and for what |
-//! | [`drive`], [`figures`] | a run, what it comes to, and how it is told |
+//! | [`plan`] | the faults and their times, and the callers that no client could have served |
+//! | [`callers`] | the callers and their requests |
+//! | [`drive`], [`figures`] | a run, its figures, and how they are printed |
 
 mod callers;
 mod drive;
@@ -24,20 +24,19 @@ use plan::{Pace, Plan};
 const ACCOUNTS: usize = 10;
 /// Requests per minute, of each account.
 const AMOUNT: u64 = 60;
-/// Offered, of the sum of the limits.
+/// The offered load, as a share of the sum of the limits.
 const LOAD: f64 = 0.7;
-/// After which callers give up.
+/// The time after which callers give up.
 const PATIENCE: Duration = Duration::from_secs(60);
 const MODELS: [&str; 3] = ["large", "medium", "small"];
 const OPERATIONS: [Operation; 2] = [Operation::Chat, Operation::Responses];
-/// Requests for one model by one operation.
+/// The requests for one model and one operation.
 const KINDS: usize = MODELS.len() * OPERATIONS.len();
 
 pub(crate) struct Day {
-    /// How long callers come.
+    /// The time during which callers start.
     time: Duration,
-    /// At its end nothing goes wrong for so long. In the last quarter of it every key should be in use
-    /// again.
+    /// There are no faults in this time at the end. In its last quarter all keys should be in use again.
     quiet: Duration,
     pace: Pace,
 }
@@ -65,7 +64,7 @@ pub(crate) struct Row {
     pub(crate) figures: Figures,
 }
 
-/// Twenty-four hours, or thirty minutes of the same.
+/// Twenty-four hours, or a short day of thirty minutes.
 pub(crate) fn all(short: bool) -> Vec<Day> {
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     vec![if short {
@@ -82,7 +81,7 @@ impl Day {
         self.to_string()
     }
 
-    /// Runs it with each client, and prints what comes of it.
+    /// Runs the day with each client, and prints the figures.
     pub(crate) fn rows(&self, seed: u64) -> Vec<Row> {
         let jobs = callers::jobs(self, seed);
         let plan = Plan::of(self, seed);
@@ -97,7 +96,7 @@ impl Day {
         Kind::ALL.map(run).into()
     }
 
-    /// When the last trouble has ended.
+    /// The end of the last fault.
     fn quiet_from(&self) -> Duration {
         self.time - self.quiet
     }

@@ -1,4 +1,4 @@
-//! What goes wrong in the day, when, and whom nobody could have helped.
+//! The faults of the day, their times, and the callers that no client could have served.
 
 use std::{ops::Range, time::Duration};
 
@@ -16,20 +16,21 @@ use crate::{
 const KEY_TROUBLE_AT_LEAST: f64 = 30.0;
 const OVERLOAD: Range<f64> = 20.0..300.0;
 const OUTAGE: Range<f64> = 1.0..10.0;
-/// Between two troubles of one kind there is this much time, and some more at random: by then those who
-/// waited for the end of the first have been served.
+/// The minimum time between two faults of one kind; a random time is added. By then, callers that waited for
+/// the end of the first fault have been served.
 const APART: f64 = 120.0;
 
-/// Nobody tells when an overload ends. Who asks every five seconds has an answer so much later.
+/// The end of an overload is not announced. A client that tries every five seconds gets an answer up to this
+/// much later.
 const NOTICED: Duration = Duration::from_secs(5).saturating_add(LONGEST_ANSWER);
 
 #[derive(Clone)]
 pub(crate) struct Plan {
-    /// In the order in which they begin.
+    /// The faults in the order of their start.
     troubles: Vec<Trouble>,
 }
 
-/// Something that goes wrong for some time.
+/// A fault of some duration.
 #[derive(Clone, Copy)]
 struct Trouble {
     what: What,
@@ -41,28 +42,28 @@ struct Trouble {
 enum What {
     /// The key of an account is unknown.
     Revoked(usize),
-    /// It lacks the scope for an operation.
+    /// The key of an account lacks the scope for an operation.
     Restricted(usize, Operation),
     Overloaded(&'static str),
-    /// Nobody's key is known.
+    /// No key is known: an auth outage.
     Outage,
 }
 
-/// How often things go wrong: the mean times between, in seconds.
+/// The mean times between faults, in seconds.
 pub(super) struct Pace {
     pub(super) keys: f64,
     pub(super) longest_key_trouble: f64,
     pub(super) provider: f64,
 }
 
-/// Why nobody could have helped a caller.
+/// Why no client could have served a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// The request is at fault.
     AtFault,
-    /// No key is known when it comes.
+    /// No key is known when the caller starts.
     Outage,
-    /// Its model is overloaded for longer than its caller waits.
+    /// The model is overloaded for longer than the caller waits.
     Overload,
 }
 
@@ -71,8 +72,8 @@ impl Plan {
         let mut rng = fastrand::Rng::with_seed(seed.wrapping_add(1));
         let (until, pace) = (day.quiet_from().as_secs_f64(), &day.pace);
         let mut troubles = Vec::new();
-        // At most one key is revoked at once, of an even account, and one lacks a scope, of an odd one:
-        // the others have room for all.
+        // At most one key of an even account is revoked at a time, and one key of an odd account lacks a
+        // scope. The other keys have room for all requests.
         let key_trouble = |rng: &mut fastrand::Rng| {
             let longest = pace.longest_key_trouble / KEY_TROUBLE_AT_LEAST;
             (2 * rng.usize(0..ACCOUNTS / 2), KEY_TROUBLE_AT_LEAST * longest.powf(rng.f64()))
@@ -85,7 +86,8 @@ impl Plan {
             let (account, time) = key_trouble(rng);
             (What::Restricted(account + 1, OPERATIONS[rng.usize(0..OPERATIONS.len())]), time)
         }));
-        // One after the other: who waits for the end of an overload shall not run into an outage.
+        // Overloads and outages do not overlap, so that a caller that waits for the end of an overload does
+        // not meet an outage.
         let mut is_outage = false;
         troubles.extend(lane(pace.provider, until, &mut rng, |rng| {
             is_outage = !is_outage;
@@ -99,7 +101,7 @@ impl Plan {
         Self { troubles }
     }
 
-    /// Lets it all go wrong, from now on.
+    /// Starts the faults now.
     pub(crate) async fn play(self, sandbox: Sandbox) {
         let start = Instant::now();
         sandbox.fail(Fault::reject_header(ORGANIZATION, NO_SUCH_ORGANIZATION));
@@ -111,14 +113,14 @@ impl Plan {
         }
     }
 
-    /// Why no client could have had this request answered in time, if that is so.
+    /// Why no client could have served this request in time, if that is so.
     pub(crate) fn excuse(&self, job: &Job) -> Option<Cause> {
         if job.what.at_fault {
             return Some(Cause::AtFault);
         }
         let end = |what: What| {
             let among = self.troubles.iter().filter(|trouble| trouble.what == what);
-            // It is on its way for a moment.
+            // The request travels for some milliseconds.
             let met =
                 among.filter(|met| met.begins <= job.at + LONGEST_TRAVEL && job.at < met.ends);
             met.map(|met| met.ends).max()
@@ -131,7 +133,7 @@ impl Plan {
             .then_some(Cause::Overload)
     }
 
-    /// How often each kind of trouble comes, in words.
+    /// The number of faults of each kind, in words.
     pub(crate) fn summary(&self) -> String {
         let count = |is: fn(&What) -> bool| {
             self.troubles.iter().filter(|trouble| is(&trouble.what)).count()
@@ -147,7 +149,7 @@ impl Plan {
 }
 
 impl Trouble {
-    /// What brings it about, and what ends it.
+    /// The calls that start and end the fault.
     fn faults(&self) -> Vec<(Duration, Fault)> {
         let time = self.ends - self.begins;
         let restore = |account| (self.ends, Fault::restore(secret(account)));
@@ -168,7 +170,7 @@ impl Trouble {
     }
 }
 
-/// Troubles one after the other, until there is no time for the next.
+/// Faults one after the other, until there is no time for the next one.
 fn lane(
     mean: f64,
     until: f64,
@@ -192,7 +194,7 @@ fn between(range: Range<f64>, rng: &mut fastrand::Rng) -> f64 {
     range.start + (range.end - range.start) * rng.f64()
 }
 
-/// The clock's timers have whole milliseconds.
+/// Timers have a resolution of a millisecond.
 fn millis(seconds: f64) -> Duration {
     Duration::from_millis((seconds * 1_000.0) as u64)
 }

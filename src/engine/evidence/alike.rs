@@ -1,4 +1,4 @@
-//! Accounts that are refused alike: a limit wider than any of them.
+//! Accounts that are refused for their rate at the same time: the limit is wider than one account.
 
 use std::collections::VecDeque;
 
@@ -7,26 +7,27 @@ use crate::engine::{
     time::Time,
 };
 
-/// How close together refusals are one event.
+/// Refusals within this time are one event, in nanoseconds: one second.
 const TOGETHER: u64 = 1_000_000_000;
 /// Fewer accounts than this prove nothing.
-const FEWEST: usize = 3;
+const MIN_ACCOUNTS: usize = 3;
 
-/// Which accounts were refused for their rate of late.
+/// The accounts that were refused for their rate recently.
 #[derive(Debug, Default)]
 pub(crate) struct Alike {
-    /// When, by whom, and for which model, if not for all.
+    /// The time, the account, and the model if the refusal was about one.
     recent: VecDeque<(Time, AccountIx, Option<LaneIx>)>,
 }
 
 impl Alike {
-    /// An account is no more.
+    /// Drops an account that was removed.
     pub(crate) fn forget(&mut self, account: AccountIx) {
         self.recent.retain(|(_, other, _)| *other != account);
     }
 
-    /// An account was refused, for one model or for all. Whether at least half of all accounts, and three,
-    /// were so within a second: then it is not the accounts.
+    /// Notes a refusal of an account, for one model or for all. Returns whether at least half of
+    /// all accounts, and at least three, were refused within a second: then the limit is not the
+    /// account's own.
     pub(crate) fn note(
         &mut self,
         now: Time,
@@ -37,10 +38,10 @@ impl Alike {
         while self.recent.front().is_some_and(|(then, ..)| now.since(*then) > TOGETHER) {
             self.recent.pop_front();
         }
-        // The last refusal of each counts.
+        // Only the last refusal of each account counts.
         self.recent.retain(|(_, other, about)| (*other, *about) != (account, lane));
         self.recent.push_back((now, account, lane));
         let alike = self.recent.iter().filter(|(_, _, about)| *about == lane).count();
-        alike >= FEWEST.max(accounts.div_ceil(2))
+        alike >= MIN_ACCOUNTS.max(accounts.div_ceil(2))
     }
 }

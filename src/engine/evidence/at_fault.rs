@@ -1,5 +1,5 @@
-//! Requests that are at fault themselves, as a second and a third key have said: remembered for a
-//! while, so that a caller who repeats a mistake makes one call and not three.
+//! Requests that are at fault themselves, as three keys agreed. They are remembered for a while, so
+//! that a caller that repeats a mistake makes one call and not three.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -8,21 +8,22 @@ use crate::engine::{
     time::{SECOND, Time},
 };
 
-/// So long it is remembered.
+/// How long it is remembered.
 const LIFETIME: u64 = 120 * SECOND;
-/// So long where others of the same caller are accepted: some of its refusals may have other reasons.
+/// How long it is remembered if other requests of the same caller are accepted: some of its
+/// refusals may have other reasons.
 const CONTRADICTED: u64 = 30 * SECOND;
-/// Callers' names come from outside.
-const MOST: usize = 1_024;
+/// The most callers that are remembered, because callers choose the names.
+const MAX_CALLERS: usize = 1_024;
 
-/// Who sent it (a tag or a tenant), and for which operation.
+/// The caller (a tag or a tenant) and the operation.
 type CallerOf = (Option<Arc<str>>, OpIx);
 
-/// What is known of a caller's requests for an operation.
+/// What is known about a caller's requests for an operation.
 #[derive(Debug, Default)]
 struct Known {
     since: HashMap<Arc<str>, Time>,
-    /// Whether another one was accepted meanwhile.
+    /// Whether another request was accepted since.
     is_contradicted: bool,
 }
 
@@ -34,7 +35,7 @@ impl Known {
 
 #[derive(Debug, Default)]
 pub(crate) struct AtFault {
-    /// Since when, by the rule that says so.
+    /// The rules that refused, each with its time.
     known: HashMap<CallerOf, Known>,
 }
 
@@ -50,16 +51,16 @@ impl AtFault {
         operation: OpIx,
         rule: Arc<str>,
     ) {
-        if self.known.len() >= MOST {
+        if self.known.len() >= MAX_CALLERS {
             self.known.retain(|_, known| {
                 let lifetime = known.lifetime();
                 known.since.retain(|_, since| now.since(*since) <= lifetime);
                 !known.since.is_empty()
             });
         }
-        if self.known.len() < MOST {
+        if self.known.len() < MAX_CALLERS {
             let known = self.known.entry((caller, operation)).or_default();
-            // There are as many as the dialect has rules, and no more.
+            // At most one entry for each rule of the dialect.
             known.since.insert(rule, now);
             known.is_contradicted = false;
         }
@@ -76,7 +77,8 @@ impl AtFault {
         known.since.get(rule).is_some_and(|since| now.since(*since) <= known.lifetime())
     }
 
-    /// A request of the same caller for the same operation was accepted: it is not all of them.
+    /// Another request of the same caller for the same operation was accepted, so not all are at
+    /// fault.
     pub(crate) fn contradict(&mut self, caller: Option<Arc<str>>, operation: OpIx) {
         if let Some(known) = self.known.get_mut(&(caller, operation)) {
             known.is_contradicted = true;
@@ -89,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_remembered_for_its_caller_and_for_less_long_if_others_are_accepted() {
+    fn a_fault_is_remembered_for_its_caller_and_shorter_if_others_are_accepted() {
         let at = |seconds: u64| Time::from_nanos(seconds * SECOND);
         let (chat, files, caller) = (OpIx::new(1), OpIx::new(2), Some(Arc::<str>::from("a")));
         let mut at_fault = AtFault::default();
@@ -109,11 +111,11 @@ mod tests {
     #[test]
     fn callers_names_are_bounded() {
         let mut at_fault = AtFault::default();
-        for number in 0..3 * MOST {
+        for number in 0..3 * MAX_CALLERS {
             let caller = Some(Arc::from(number.to_string()));
             at_fault.note(Time::from_nanos(0), caller, OpIx::new(1), "r".into());
         }
-        assert_eq!(at_fault.known.len(), MOST);
+        assert_eq!(at_fault.known.len(), MAX_CALLERS);
         let later = Time::from_nanos(LIFETIME + 1);
         at_fault.note(later, None, OpIx::new(1), "r".into());
         assert_eq!(at_fault.known.len(), 1);

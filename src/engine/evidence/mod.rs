@@ -1,5 +1,5 @@
-//! What a refusal is held against: what others were told, what was accepted meanwhile, and how many
-//! second opinions may still be asked.
+//! The evidence that a refusal is weighed against: what other accounts answered, what was accepted
+//! since, and how many second opinions may still be asked for.
 
 pub(crate) mod alike;
 pub(crate) mod at_fault;

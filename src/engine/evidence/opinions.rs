@@ -1,35 +1,35 @@
-//! How many second opinions may be asked for: a twentieth of all requests, and some to begin with.
+//! The budget for second opinions: one for every twenty requests, and 100 at the start.
 //!
-//! A refusal that may be the request's own fault is shown to another key before anybody is blamed. Without a
-//! bound, callers with a mistake would make three calls each.
+//! If a refusal may be the request's own fault, another key is asked before a key is blamed.
+//! Without a budget, each mistake of a caller would cost three calls.
 
-/// Requests that pay for one.
+/// The number of requests that pay for one second opinion.
 const PRICE: u32 = 20;
 const INITIAL: u32 = 100 * PRICE;
-/// What a busy pool can save up.
-const MOST: u32 = 1_000 * PRICE;
+/// The most that a busy pool can save up.
+const MAX_SAVED: u32 = 1_000 * PRICE;
 
 #[derive(Debug)]
 pub(crate) struct Opinions {
-    earned: u32,
+    saved: u32,
     asked: u64,
 }
 
 impl Opinions {
     pub(crate) fn new() -> Self {
-        Self { earned: INITIAL, asked: 0 }
+        Self { saved: INITIAL, asked: 0 }
     }
 
-    /// A request is sent.
+    /// Adds the share of one request.
     pub(crate) fn earn(&mut self) {
-        self.earned = (self.earned + 1).min(MOST);
+        self.saved = (self.saved + 1).min(MAX_SAVED);
     }
 
-    /// Whether one more may be asked for.
+    /// Takes one second opinion from the budget; returns whether there was one.
     pub(crate) fn ask(&mut self) -> bool {
-        match self.earned.checked_sub(PRICE) {
+        match self.saved.checked_sub(PRICE) {
             Some(left) => {
-                self.earned = left;
+                self.saved = left;
                 self.asked += 1;
                 true
             }
@@ -37,13 +37,13 @@ impl Opinions {
         }
     }
 
-    /// So many were no extra calls: the first opinion was wrong.
+    /// Gives back second opinions that were needed, because the first answer was wrong.
     pub(crate) fn give_back(&mut self, number: usize) {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
-        self.earned = number.saturating_mul(PRICE).saturating_add(self.earned).min(MOST);
+        self.saved = number.saturating_mul(PRICE).saturating_add(self.saved).min(MAX_SAVED);
     }
 
-    /// So many were asked for.
+    /// How many were asked for.
     pub(crate) fn asked(&self) -> u64 {
         self.asked
     }

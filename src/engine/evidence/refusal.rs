@@ -1,10 +1,10 @@
-//! Why something was last refused.
+//! Why a key was last refused.
 
 use std::sync::Arc;
 
 use crate::{Verdict, engine::time::Time};
 
-/// The last response that was no success, of a key.
+/// The last refusal of a key.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) verdict: Verdict,
@@ -13,7 +13,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// Takes the place of an older one. A rule that fires again and again costs nothing.
+    /// Stores a refusal and returns its rule. A rule that fires repeatedly is not allocated again.
     pub(crate) fn note(
         last: &mut Option<Box<Self>>,
         now: Time,

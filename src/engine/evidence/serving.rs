@@ -1,11 +1,11 @@
-//! Which models the provider served of late.
+//! The models that the provider served recently.
 
 use crate::engine::{
     ids::LaneIx,
     time::{SECOND, Time},
 };
 
-/// So long a success speaks against an overload of the whole provider.
+/// How long a success speaks against an overload of the whole provider.
 const RECENT: u64 = 5 * SECOND;
 
 /// The last success of one model, and the last of another.
@@ -23,7 +23,7 @@ impl Serving {
         self.last = Some((lane, now));
     }
 
-    /// Whether a model was served of late that is not overloaded.
+    /// Whether a model was served recently that is not overloaded.
     pub(crate) fn is_another(&self, now: Time, is_overloaded: impl Fn(LaneIx) -> bool) -> bool {
         let recent = [self.last, self.other].into_iter().flatten();
         recent.filter(|(_, then)| now.since(*then) <= RECENT).any(|(lane, _)| !is_overloaded(lane))

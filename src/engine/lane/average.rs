@@ -1,6 +1,7 @@
-//! What is usual: an average, and how far single values stray from it.
+//! The usual value of something: a moving average (EWMA), and how far single values deviate from
+//! it.
 
-/// A moving average over about eight values, and how far they stray from it.
+/// A moving average over about eight values, and the average deviation from it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Average {
     mean: u64,
@@ -18,7 +19,7 @@ impl Average {
         self.mean = self.mean - self.mean / 8 + value / 8;
     }
 
-    /// Nearly every value is below this one; nothing as long as there was none.
+    /// Nearly every value is below this one; 0 until there is a value.
     pub(crate) fn usual(&self) -> u64 {
         self.mean.saturating_add(self.stray.saturating_mul(2))
     }

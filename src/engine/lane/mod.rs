@@ -1,9 +1,13 @@
-//! The admission state of one model: which accounts have room, which sleep until when, who waits.
+//! The admission state of one model: which accounts have room, which sleep until when, and which
+//! requests wait.
 //!
-//! An account's seat in a lane is in one of three places. *Ready*: it may have room, which is found
-//! out when it is looked at. *Asleep*: it was found to have none before a known time. *Blocked*: it
-//! waits for something to end or change. Seats are moved only when they are looked at or woken, so
-//! that no step ever walks over all accounts.
+//! [`Lane`] holds a seat for each account ([`seat`]), the set of ready seats ([`ready`]), the line
+//! of waiting requests, and what requests of the model usually need ([`needs`]). [`table`] finds a
+//! lane by model name.
+//!
+//! A seat is in one of three places. *Ready*: the account may have room; the next look at it finds
+//! out. *Asleep*: it has no room before a known time. *Blocked*: it waits for something to end or
+//! change. Seats move only when they are looked at or woken, so no step walks over all accounts.
 
 pub(crate) mod average;
 pub(crate) mod needs;
@@ -24,7 +28,7 @@ use crate::engine::{
         average::Average,
         needs::Needs,
         ready::Ready,
-        seat::{MOST_ROUNDS, Place, Seat, turns_of},
+        seat::{MAX_ROUNDS_KEPT, Place, Seat, turns_of},
     },
     latch::Latch,
     line::Line,
@@ -32,8 +36,8 @@ use crate::engine::{
     time::Time,
 };
 
-/// For so many rounds an account that was taken out of turn lacks these.
-const MOST_OWED: i32 = 1_024;
+/// An account that was taken out of turn repays its turns for at most this many rounds.
+const MAX_ROUNDS_OWED: i32 = 1_024;
 
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -45,33 +49,35 @@ pub(crate) struct Lane {
     /// Leases that have not ended.
     pub(crate) in_flight: u64,
     pub(crate) last_used: Time,
-    /// Whether it has been told that nobody knows its price.
+    /// Whether an event has announced that its price is unknown.
     pub(crate) unpriced: Latch,
-    /// Of the model at the provider, whatever the account.
+    /// The standing of the model at the provider, for all accounts.
     pub(crate) standing: Standing,
-    /// Of keys for this model, for one operation or for all. Most are always open and not in here.
+    /// The standings of keys for this model, for one operation or for all. Most are always open and
+    /// not stored.
     pub(crate) keys: BTreeMap<(KeyIx, Option<OpIx>), Standing>,
-    /// Set while the head of the line cannot be served: until when, as far as known.
+    /// Set while no waiting request can be served: until when, where known.
     pub(crate) stalled: Option<Stall>,
     seats: Vec<Seat>,
     ready: Ready,
-    /// Whose turn it is.
+    /// The account that is looked at first.
     turn: AccountIx,
     sleepers: BinaryHeap<Reverse<(Time, AccountIx)>>,
-    /// The kinds of cost that some of them have no room for.
+    /// The kinds of cost that some sleeping seats have no room for, one bit each.
     short_of: u8,
 }
 
-/// Why nobody can be served.
+/// Why no waiting request can be served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stall {
-    /// When to look again; `None` if no clock tells.
+    /// When to look again; `None` if only a change makes room.
     pub(crate) until: Option<Time>,
-    /// The last place that was looked at; whoever joins there or before it may be served.
+    /// The last place in line that was looked at. A request that joins at or before it may be
+    /// served.
     pub(crate) place: usize,
 }
 
-/// Where a look at those who are ready has got to.
+/// The state of an iteration over the ready seats.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Look {
     began: AccountIx,
@@ -80,7 +86,8 @@ pub(crate) struct Look {
 }
 
 impl Lane {
-    /// A lane in which every account is ready: which of its meters count, and its weight.
+    /// A lane in which every account is ready. `accounts` gives the meters that count the model,
+    /// and the weight.
     pub(crate) fn new(
         model: Option<Arc<str>>,
         accounts: impl Iterator<Item = (Meters, u32)>,
@@ -108,7 +115,7 @@ impl Lane {
         lane
     }
 
-    /// It is an account's turn first.
+    /// Makes an account the first in turn.
     pub(crate) fn begin_with(&mut self, turn: AccountIx) {
         self.turn = turn;
         if let Some(seat) = self.seats.get_mut(turn.index()) {
@@ -116,12 +123,12 @@ impl Lane {
         }
     }
 
-    /// Whether nothing would be lost with it but a few cooldowns and guesses.
+    /// Whether it may be forgotten: it holds nothing except a few rests and learned figures.
     pub(crate) fn is_idle(&self) -> bool {
         self.in_flight == 0 && self.line.is_empty()
     }
 
-    /// What is held against a key, by operation.
+    /// The standings of a key that are not open, by operation.
     pub(crate) fn keys_of(&self, key: KeyIx) -> impl Iterator<Item = (Option<OpIx>, &Standing)> {
         let of_key = self.keys.range((key, None)..=(key, Some(OpIx::LAST)));
         of_key.map(|((_, operation), standing)| (*operation, standing))
@@ -135,12 +142,12 @@ impl Lane {
         &mut self.seats[account.index()]
     }
 
-    /// Makes place for so many more accounts.
+    /// Allocates seats for so many more accounts.
     pub(crate) fn reserve(&mut self, accounts: usize) {
         self.seats.reserve_exact(accounts);
     }
 
-    /// An account has come, at the place of one that is gone or behind all others.
+    /// Adds an account, in the slot of a removed one or after all others.
     pub(crate) fn seat_new(&mut self, account: AccountIx, meters: Meters, weight: u32) {
         let seat = Seat::new(meters, weight);
         match self.seats.get_mut(account.index()) {
@@ -151,7 +158,7 @@ impl Lane {
         self.revive(account);
     }
 
-    /// An account is gone.
+    /// Removes an account.
     pub(crate) fn unseat(&mut self, account: AccountIx) {
         self.block(account);
         let seat = &mut self.seats[account.index()];
@@ -159,13 +166,13 @@ impl Lane {
         seat.place = Place::Blocked;
     }
 
-    /// A look at those who are ready, in turn or in the order of their slots.
+    /// Starts an iteration over the ready seats, in turn or in the order of their slots.
     pub(crate) fn look(&self, in_turn: bool) -> Look {
         let began = if in_turn { self.turn } else { AccountIx::new(0) };
         Look { began, at: began, is_round: false }
     }
 
-    /// The next one that is ready. Those that are taken out meanwhile do not disturb it.
+    /// The next ready seat. Seats may leave the set during the iteration.
     pub(crate) fn next(&self, look: &mut Look) -> Option<AccountIx> {
         let mut found = self.ready.next(look.at);
         if found.is_none() && !look.is_round {
@@ -177,23 +184,23 @@ impl Lane {
         Some(found)
     }
 
-    /// An account was taken. The first to be looked at stays so while it has turns left; if another was
-    /// preferred to it, it keeps them for its next time.
+    /// Notes that an account was chosen. The first in turn stays first while it has turns left. If
+    /// another account was preferred, the first keeps its turns for later.
     pub(crate) fn took(&mut self, account: AccountIx) {
         let first = self.next(&mut self.look(true));
         if let Some(first) = first {
             self.turn = first;
         }
         let seat = self.seat_mut(account);
-        let most_owed = turns_of(seat.weight).saturating_mul(MOST_OWED);
-        seat.turns = (seat.turns - 1).max(-most_owed);
+        let max_owed = turns_of(seat.weight).saturating_mul(MAX_ROUNDS_OWED);
+        seat.turns = (seat.turns - 1).max(-max_owed);
         if first != Some(account) || seat.turns <= 0 {
             self.move_on();
         }
     }
 
-    /// Looks at the next account first that has turns left, after giving each as many as it has
-    /// weight.
+    /// Moves the turn to the next account that has turns left. Each account that it comes to gets
+    /// as many turns as its weight.
     fn move_on(&mut self) {
         for _ in 0..self.ready.number() {
             let mut look = self.look(true);
@@ -203,14 +210,14 @@ impl Lane {
             self.turn = next;
             let seat = &mut self.seats[next.index()];
             let turns = turns_of(seat.weight);
-            seat.turns = (seat.turns + turns).min(turns * MOST_ROUNDS);
+            seat.turns = (seat.turns + turns).min(turns * MAX_ROUNDS_KEPT);
             if seat.turns > 0 {
                 return;
             }
         }
     }
 
-    /// Puts a seat to sleep that has no room until then for demands with these kinds of cost.
+    /// Puts a seat to sleep that has no room before `until` for demands with these kinds of cost.
     pub(crate) fn sleep(&mut self, account: AccountIx, until: Time, kinds: u8) {
         self.ready.remove(account);
         self.short_of |= kinds;
@@ -235,9 +242,9 @@ impl Lane {
         }
     }
 
-    /// Makes all seats ready if one may sleep for want of something that a demand with these kinds of
-    /// cost does not take.
-    pub(crate) fn rouse(&mut self, kinds: u8) {
+    /// Wakes all sleeping seats early if one may sleep because of a kind of cost that this demand
+    /// does not have.
+    pub(crate) fn wake_early(&mut self, kinds: u8) {
         if self.short_of & !kinds == 0 {
             return;
         }
@@ -253,24 +260,24 @@ impl Lane {
         self.ready.contains(account)
     }
 
-    /// Whether nobody is ready.
+    /// Whether no seat is ready.
     pub(crate) fn is_asleep(&self) -> bool {
         self.ready.number() == 0
     }
 
-    /// When the next sleeper wakes.
+    /// When the next sleeping seat wakes.
     pub(crate) fn next_wake(&mut self) -> Option<Time> {
         while let Some(&Reverse((until, account))) = self.sleepers.peek() {
             if self.seats[account.index()].place == Place::Asleep(until) {
                 return Some(until);
             }
-            // Woken early, and its old entry left behind.
+            // An old entry of a seat that was woken early.
             self.sleepers.pop();
         }
         None
     }
 
-    /// Something about an account changed for the better.
+    /// Makes an account ready after a change for the better.
     pub(crate) fn revive(&mut self, account: AccountIx) {
         self.stalled = None;
         self.make_ready(account);

@@ -1,36 +1,38 @@
-//! What requests of a model turn out to need, beside what was thought of them before.
+//! Learns how many tokens requests of a model really need, to correct the estimates made before
+//! they are sent.
 //!
-//! The tokens of a prompt are known by its size only, and those of an answer by its cap, if at all. What
-//! answers tell that they used corrects both: the ratio of what a prompt had to what it was taken for,
-//! and how long answers are. Each is reserved at what nearly no request exceeds; what of it was not
-//! needed is given back when the answer tells.
+//! Before a request is sent, only the size of its prompt is known, and perhaps a cap on its answer.
+//! The usage that answers report corrects both: the ratio of real to estimated prompt tokens, and
+//! the usual length of answers. The pool reserves an amount that nearly no request exceeds, and
+//! gives back the unused part when the answer reports its usage.
 
 use crate::{
     engine::{ask::Prior, lane::average::Average},
     usage::Usage,
 };
 
-/// A ratio of one, and how many tokens of an answer are counted as a token: fractions are not lost.
+/// A ratio of one. Also the scale of answer lengths, so that the average keeps fractions.
 const ONE: u64 = 1 << 16;
 
-/// No estimate is corrected to less than a quarter of it, or more than four times: what is further off
-/// is not due to the tokens of a language.
+/// A correction stays between a quarter and four times the estimate. A ratio further off has
+/// another cause than the tokens of a language.
 const RATIOS: (u64, u64) = (ONE / 4, ONE * 4);
 
-/// An answer of which nothing is known but that its cap does not count has so many tokens.
+/// The tokens reserved for an answer while nothing is known, if the provider does not count the
+/// cap.
 const FIRST_ANSWER: u64 = 1_000;
 
-/// What requests of one model turned out to need.
+/// What requests of one model usually need.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Needs {
-    /// Tokens of prompts by their estimates, in 65,536ths.
+    /// Real prompt tokens per estimated token, in 65,536ths.
     input: Average,
     /// Tokens of answers, in 65,536ths.
     output: Average,
 }
 
 impl Needs {
-    /// Tokens of a prompt that is estimated so.
+    /// The tokens to reserve for a prompt that is estimated at `estimate` tokens.
     pub(crate) fn input(&self, estimate: u64) -> u64 {
         let ratio = match self.input.usual() {
             0 => return estimate,
@@ -40,8 +42,8 @@ impl Needs {
         u64::try_from(tokens).unwrap_or(u64::MAX)
     }
 
-    /// Tokens to reserve for an answer: of its cap, if it has one, and whether that is what the provider
-    /// counts.
+    /// The tokens to reserve for an answer with this cap. `cap_counts` says whether the provider
+    /// counts the cap when the request arrives.
     pub(crate) fn output(&self, cap: Option<u64>, cap_counts: bool) -> u64 {
         let usual = self.output.usual().div_ceil(ONE);
         match cap {
@@ -52,15 +54,15 @@ impl Needs {
         }
     }
 
-    /// An answer has told what it used.
+    /// Learns from the usage that an answer reports.
     pub(crate) fn note(&mut self, prior: &Prior, usage: &Usage) {
-        // Far more tokens than any model takes: no product overflows.
-        const MOST: u64 = 1 << 40;
+        // Far more tokens than any model takes, and no product overflows.
+        const MAX_TOKENS: u64 = 1 << 40;
         if let (Some(estimate @ 1..), used @ 1..) = (prior.input, usage.all_input()) {
-            let ratio = used.min(MOST) * ONE / estimate;
+            let ratio = used.min(MAX_TOKENS) * ONE / estimate;
             self.input.note(ratio.clamp(RATIOS.0, RATIOS.1));
         }
-        self.output.note(usage.all_output().min(MOST) * ONE);
+        self.output.note(usage.all_output().min(MAX_TOKENS) * ONE);
     }
 }
 
@@ -78,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn estimates_stand_until_something_is_told() {
+    fn an_estimate_stands_until_an_answer_reports_usage() {
         assert_eq!(Needs::default().input(1_000), 1_000);
         let counted = Prior { input: None, ..Prior::default() };
         let mut needs = Needs::default();
@@ -90,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_ratio_is_found_to_the_token() {
+    fn a_steady_ratio_is_learned_to_the_token() {
         for (estimate, used) in [(1_000, 1_000), (1_000, 700), (333, 1_000), (1_000, 3_999)] {
             let needs = after((0..100).map(|_| (estimate, used)));
             let off = needs.input(estimate * 10).abs_diff(used * 10);
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_that_strays_is_kept_above_nearly_all() {
+    fn a_varying_ratio_reserves_more_than_nearly_all_need() {
         let needs = after((0..200).map(|i| (1_000, 800 + i * 37 % 100 * 4)));
         let reserved = needs.input(1_000);
         assert!((1_150..=1_400).contains(&reserved), "{reserved}");
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_as_long_as_usual_unless_its_cap_counts() {
+    fn an_answer_reserves_the_usual_length_unless_its_cap_counts() {
         let unknown = Needs::default();
         assert_eq!(unknown.output(None, true), 0);
         assert_eq!(unknown.output(Some(64_000), false), 1_000);

@@ -1,11 +1,12 @@
-//! A set of accounts in their declared order: which of a hundred thousand is next is found in a few
-//! steps, however few there are.
+//! A set of accounts in declared order. It finds the next of a hundred thousand in a few steps,
+//! however few are in the set.
 
 use crate::engine::ids::AccountIx;
 
 const BITS: usize = u64::BITS as usize;
 
-/// A bit for each account, a bit for each word of these that is not empty, and so on.
+/// One bit for each account; above that, one bit for each non-empty word of the level below, and so
+/// on.
 #[derive(Debug)]
 pub(in crate::engine) struct Ready {
     levels: Vec<Vec<u64>>,
@@ -13,7 +14,7 @@ pub(in crate::engine) struct Ready {
 }
 
 impl Ready {
-    /// All of so many accounts.
+    /// The set of the first `number` accounts.
     pub(in crate::engine) fn all(number: usize) -> Self {
         let mut levels = Vec::new();
         let mut of = number;
@@ -27,14 +28,14 @@ impl Ready {
         }
     }
 
-    /// Makes place for so many accounts; the new ones are not in the set.
+    /// Grows to so many accounts; the new ones are not in the set.
     pub(in crate::engine) fn make_place(&mut self, number: usize) {
         let mut of = number;
         for height in 0.. {
             let words = of.div_ceil(BITS).max(1);
             match self.levels.get_mut(height) {
                 Some(level) => level.resize(words.max(level.len()), 0),
-                // The level below has outgrown one word.
+                // The level below has more than one word now.
                 None => {
                     let below = self.levels[height - 1].chunks(BITS);
                     self.levels.push(below.map(non_empty).collect());
@@ -89,16 +90,16 @@ impl Ready {
         }
     }
 
-    /// The first one in the set from here on.
+    /// The first account in the set at or after `from`.
     pub(in crate::engine) fn next(&self, from: AccountIx) -> Option<AccountIx> {
         let mut place = from.index();
-        // Up, until a word has something left to the right of the place.
+        // Go up until a word has a bit to the right of the place.
         for (height, level) in self.levels.iter().enumerate() {
             let left =
                 level.get(place / BITS).map_or(0, |word| word & (u64::MAX << (place % BITS)));
             if left != 0 {
                 let mut found = place / BITS * BITS + left.trailing_zeros() as usize;
-                // And down again, to the first of each.
+                // Go down again, to the first bit of each word.
                 for level in self.levels[..height].iter().rev() {
                     found = found * BITS + level[found].trailing_zeros() as usize;
                 }
@@ -110,7 +111,7 @@ impl Ready {
     }
 }
 
-/// Which of these words are not empty.
+/// One bit for each of these words that is not empty.
 fn non_empty(words: &[u64]) -> u64 {
     let bits = words.iter().enumerate().map(|(place, word)| u64::from(*word != 0) << place);
     bits.fold(0, |all, bit| all | bit)
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_grows_and_keeps_what_is_in_it() {
+    fn a_ready_set_grows_and_keeps_its_members() {
         let mut grown = Ready::all(1);
         for number in 1..5_000 {
             assert_eq!(grown.next(AccountIx::new(number)), None, "a new one is in the set");
@@ -139,12 +140,12 @@ mod tests {
     }
 
     #[test]
-    fn it_is_an_ordered_set() {
+    fn a_ready_set_is_ordered() {
         let mut rng = fastrand::Rng::with_seed(7);
         for number in [1, 2, 63, 64, 65, 4_096, 4_097, 300_000] {
             let mut ready = Ready::all(number);
             let mut set: BTreeSet<_> = (0..number).collect();
-            // Nearly empty, so that words of every level are.
+            // Nearly empty, so that words of every level are empty.
             for place in 0..number {
                 if rng.u32(0..1_000) > 0 {
                     ready.remove(AccountIx::new(place));

@@ -1,13 +1,14 @@
-//! What a lane knows of one account.
+//! What a lane knows about one account.
 
 use crate::engine::{
     ids::Meters, lane::size::Largest, learn::Learner, standing::Standing, time::Time,
 };
 
-/// For so many rounds an account that was passed over keeps its turns.
-pub(in crate::engine::lane) const MOST_ROUNDS: i32 = 32;
+/// An account that was passed over keeps its turns for at most this many rounds.
+pub(in crate::engine::lane) const MAX_ROUNDS_KEPT: i32 = 32;
 
-/// So long ago an account was accepted just now.
+/// An account counts as accepting if it accepted a request within this many ticks: about two
+/// seconds.
 const JUST_NOW: u32 = 30;
 /// A tick is `2^26` nanoseconds, 67 ms: nine years of them fit.
 const TICK_BITS: u32 = 26;
@@ -17,16 +18,17 @@ pub(crate) struct Seat {
     pub(in crate::engine::lane) place: Place,
     pub(crate) meters: Meters,
     pub(crate) standing: Standing,
-    /// When a request was last accepted, and when that was sent, in ticks and one more: zero is never.
+    /// When a request was last accepted, and when that request was sent, in ticks plus one; 0 is
+    /// never.
     accepted: u32,
     accepted_sent: u32,
-    /// The largest request that is taken, where one was refused for its size.
+    /// The largest request that the account takes, where it refused one for its size.
     pub(crate) largest: Option<Box<Largest>>,
     /// What is known of the account's limits for this model beyond what was declared.
     pub(crate) learnt: Option<Box<Learner>>,
     pub(crate) weight: u32,
-    /// How often it may be the first to be taken before others are; less than none if others were
-    /// passed over for it.
+    /// How many requests it may still take as the first in turn. Negative if it was taken out of
+    /// turn.
     pub(in crate::engine::lane) turns: i32,
 }
 
@@ -42,18 +44,18 @@ fn ticks(now: Time) -> u32 {
 }
 
 impl Seat {
-    /// A request was accepted.
+    /// Notes that a request was accepted.
     pub(crate) fn accepted(&mut self, now: Time, sent: Time) {
         self.accepted = ticks(now) + 1;
         self.accepted_sent = self.accepted_sent.max(ticks(sent) + 1);
     }
 
-    /// Whether a request was accepted that was sent after a moment.
+    /// Whether a request that was sent after `then` was accepted.
     pub(crate) fn has_accepted_since(&self, then: Time) -> bool {
         self.accepted_sent > ticks(then) + 1
     }
 
-    /// Whether a request was accepted just now.
+    /// Whether a request was accepted within the last two seconds.
     pub(crate) fn is_accepting(&self, now: Time) -> bool {
         self.accepted > 0 && ticks(now).saturating_sub(self.accepted - 1) <= JUST_NOW
     }
@@ -73,7 +75,7 @@ impl Seat {
     }
 }
 
-/// How many turns an account has in a round: its weight.
+/// The turns of an account in each round: its weight.
 pub(in crate::engine::lane) fn turns_of(weight: u32) -> i32 {
-    i32::try_from(weight).unwrap_or(i32::MAX).min(i32::MAX / (2 * MOST_ROUNDS))
+    i32::try_from(weight).unwrap_or(i32::MAX).min(i32::MAX / (2 * MAX_ROUNDS_KEPT))
 }

@@ -1,4 +1,4 @@
-//! The largest request that an account takes of a model, as its refusals tell.
+//! The largest request of a model that an account takes, learned from its refusals.
 
 use crate::engine::{
     ask::Cost,
@@ -7,7 +7,7 @@ use crate::engine::{
     time::Time,
 };
 
-/// Requests of more tokens than this rest; smaller ones never notice.
+/// Larger requests than this rest; smaller ones are not affected.
 #[derive(Clone, Debug)]
 pub(crate) struct Largest {
     tokens: u64,
@@ -15,8 +15,8 @@ pub(crate) struct Largest {
 }
 
 impl Largest {
-    /// A request was refused for its size. The provider may have said what it takes at most, but it
-    /// counts in tokens of its own: what was refused is too large in any case.
+    /// A request was refused for its size. The provider may report the maximum, but counts in its
+    /// own tokens; the refused size is too large in any case.
     pub(crate) fn refused(
         largest: &mut Option<Box<Self>>,
         now: Time,
@@ -29,13 +29,14 @@ impl Largest {
         let tokens = told.unwrap_or(u64::MAX).min(refused.checked_sub(1)?);
         let new = || Box::new(Self { tokens, standing: Standing::default() });
         let this = largest.get_or_insert_with(new);
-        // A rest that is over says nothing any more; one that lasts is lowered, and not raised.
+        // A rest that is over proves nothing any more. During a rest the size may fall, and does
+        // not rise.
         let is_over = this.standing.until() <= now;
         this.tokens = if is_over { tokens } else { this.tokens.min(tokens) };
         this.standing.cool(now, sent, None, cause, rng).then(|| this.standing.until())
     }
 
-    /// A request was accepted: whether it was larger than was thought possible.
+    /// Whether an accepted request is larger than the known maximum.
     pub(crate) fn is_refuted_by(&self, cost: &Cost) -> bool {
         cost.tokens() > self.tokens
     }
@@ -45,7 +46,7 @@ impl Largest {
         Room::At(if is_larger { self.standing.until() } else { Time::ZERO })
     }
 
-    /// The most tokens, as long as that is known.
+    /// The maximum in tokens, while it is known.
     pub(crate) fn tokens(&self, now: Time) -> Option<u64> {
         (self.standing.until() > now).then_some(self.tokens)
     }

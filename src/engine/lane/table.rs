@@ -1,4 +1,4 @@
-//! All lanes: found by model name, and bounded, because model names come from callers.
+//! All lanes, found by model name. Their number is bounded, because callers choose the names.
 
 use std::sync::Arc;
 
@@ -12,31 +12,31 @@ use crate::engine::{
     time::Time,
 };
 
-/// So long a lane must not have been used: a minute.
-const LONG: u64 = 60_000_000_000;
+/// A lane may be forgotten after this time without use: one minute.
+const FORGET_AFTER: u64 = 60_000_000_000;
 
 #[derive(Debug)]
 pub(crate) struct Lanes {
-    /// That of the others is counted by every limit.
+    /// All limits count the lane that unknown models share.
     lanes: Named<Lane>,
-    /// The lane of requests without a model, once there are any.
+    /// The lane of requests without a model, once there is one.
     default: Option<LaneIx>,
-    /// Whose turn it is first in new lanes.
+    /// The account that is first in turn in new lanes.
     first: AccountIx,
 }
 
 impl Lanes {
     pub(crate) fn new() -> Self {
-        Self { lanes: Named::new(most(0)), default: None, first: AccountIx::new(0) }
+        Self { lanes: Named::new(max_lanes(0)), default: None, first: AccountIx::new(0) }
     }
 
-    /// It is an account's turn first, here and in new lanes.
+    /// Makes an account the first in turn, in these lanes and in new ones.
     pub(crate) fn begin_with(&mut self, first: AccountIx) {
         self.first = first;
         self.iter_mut().for_each(|lane| lane.begin_with(first));
     }
 
-    /// The lane of a model, made if need be.
+    /// The lane of a model; it is made if needed.
     pub(crate) fn resolve(
         &mut self,
         now: Time,
@@ -45,9 +45,9 @@ impl Lanes {
     ) -> LaneIx {
         let Some(model) = model else { return self.default(accounts) };
         let first = self.first;
-        // A lane that somebody is just about to join stays, and so does one whose cooldowns still tell
-        // something.
-        let is_forgettable = |lane: &Lane| lane.is_idle() && now.since(lane.last_used) >= LONG;
+        // A recently used lane stays: a request may be about to join it, or its rests still matter.
+        let is_forgettable =
+            |lane: &Lane| lane.is_idle() && now.since(lane.last_used) >= FORGET_AFTER;
         let worth = |lane: &Lane| is_forgettable(lane).then_some(lane.last_used);
         let place = self.lanes.resolve(model, worth, |name| {
             let meters = |account: &Account| match &**name == OTHERS {
@@ -69,16 +69,16 @@ impl Lanes {
         })
     }
 
-    /// An account has come.
+    /// Adds an account to every lane.
     pub(crate) fn seat_new(&mut self, ix: AccountIx, account: &Account) {
-        self.lanes.allow_at_most(most(ix.index() + 1));
+        self.lanes.allow_at_most(max_lanes(ix.index() + 1));
         for place in self.all() {
             let meters = self.meters_of(place, account);
             self[place].seat_new(ix, meters, account.weight);
         }
     }
 
-    /// The limits of an account are other ones.
+    /// Applies changed limits of an account.
     pub(crate) fn recount(&mut self, ix: AccountIx, account: &Account) {
         for place in self.all() {
             let meters = self.meters_of(place, account);
@@ -124,12 +124,13 @@ impl std::ops::IndexMut<LaneIx> for Lanes {
     }
 }
 
-/// A lane costs about 100 bytes an account; all of them together stay below half a GiB.
-fn most(accounts: usize) -> usize {
+/// The most lanes: a lane costs about 100 bytes for each account, and all together stay below half
+/// a GiB.
+fn max_lanes(accounts: usize) -> usize {
     ((1 << 22) / accounts.max(1)).clamp(16, 1_023)
 }
 
-/// Limits without a pattern count every request; those with one only the models that match.
+/// A limit without a pattern counts every request; one with a pattern counts the models that match.
 fn meters_counting(account: &Account, model: Option<&str>) -> Meters {
     let counts = |pattern: Option<&str>| match (pattern, model) {
         (None, _) => true,

@@ -1,5 +1,7 @@
-//! The line of those who wait in a lane: first come, first served within a priority, and fair between
-//! tenants.
+//! The line of waiting requests in a lane: first come, first served within a priority, and fair
+//! between tenants.
+//!
+//! [`tenants`] holds the fair shares.
 
 pub(crate) mod tenants;
 
@@ -15,8 +17,8 @@ use crate::{
     limit::Metered,
 };
 
-/// So many of those who wait are looked at: whoever cannot be served may be passed by those behind, if
-/// it is not held up by that.
+/// How many waiting requests a look at the line considers. A request that cannot be served may be
+/// passed by one behind it, if this does not delay it.
 pub(crate) const LOOK_BEHIND: usize = 16;
 
 #[derive(Debug)]
@@ -25,7 +27,7 @@ pub(crate) struct Waiter {
     pub(crate) ask: Ask,
 }
 
-/// The waiters of one lane: of each tenant a queue, by rank.
+/// The waiting requests of one lane: one queue for each tenant, ordered by rank.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
     queues: Vec<Queue>,
@@ -39,14 +41,14 @@ struct Queue {
     sum: Sum,
 }
 
-/// What some of those who wait ask for in sum.
+/// The sum of what several waiting requests ask for.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sum {
     pub(crate) requests: u64,
     pub(crate) costs: Cost,
 }
 
-/// Where somebody stands: how many of its own tenant are ahead, and which queue that is.
+/// A place in line: the tenant's queue, and how many requests of the same tenant are ahead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) behind: usize,
@@ -82,7 +84,7 @@ impl Line {
         self.length
     }
 
-    /// Whether more than one tenant waits.
+    /// Whether requests of more than one tenant wait.
     pub(crate) fn is_shared(&self) -> bool {
         self.queues.len() > 1
     }
@@ -91,8 +93,8 @@ impl Line {
         self.queues.get(place.queue)?.waiters.get(place.behind)
     }
 
-    /// The places that are looked at, in the order in which they are served: the first of each tenant,
-    /// the tenant that was served least before the others, then the second of each.
+    /// The places to look at, in the order of service: first the first request of each tenant, the
+    /// least served tenant first, then the second of each.
     pub(crate) fn first(&self, tenants: &Tenants) -> Places {
         let mut places = Places { places: [Place::default(); LOOK_BEHIND], number: 0 };
         if let [queue] = self.queues.as_slice() {
@@ -115,7 +117,7 @@ impl Line {
         places
     }
 
-    /// Who is to be served next, and how far its tenant is.
+    /// The request to serve next, and the virtual time of its tenant.
     pub(crate) fn head(&self, tenants: &Tenants) -> Option<(u128, &Waiter)> {
         let heads = self
             .queues
@@ -124,7 +126,7 @@ impl Line {
         heads.min_by_key(|(served, waiter)| (*served, waiter.ask.rank))
     }
 
-    /// Joins behind everybody of the same tenant and rank, and says behind how many.
+    /// Joins behind all requests of the same tenant and rank; returns how many are ahead.
     pub(crate) fn join(&mut self, waiter: Waiter) -> usize {
         self.length += 1;
         let tenant = waiter.ask.tenant;
@@ -144,7 +146,7 @@ impl Line {
         let waiter = queue.waiters.remove(place.behind)?;
         queue.sum.subtract(&waiter.ask.cost);
         self.length -= 1;
-        // The last queue is kept with its room: most lines have one tenant, and come and go.
+        // Keeps the last queue and its allocation: most lines have one tenant and are often empty.
         if queue.waiters.is_empty() && self.queues.len() > 1 {
             self.queues.swap_remove(place.queue);
         }
@@ -157,13 +159,13 @@ impl Line {
         self.take(Place { behind, queue })
     }
 
-    /// The last one of a tenant.
+    /// The last waiting request of a tenant.
     pub(crate) fn last_of(&self, tenant: TenantIx) -> Option<&Waiter> {
         self.queues.iter().find(|queue| queue.tenant == tenant)?.waiters.back()
     }
 
-    /// What those ask for who will be served before somebody who joins now: those of its own tenant
-    /// who are ahead of it, and meanwhile of each other tenant as many as its weight allows.
+    /// What is asked for by the requests that will be served before one that joins now: those of
+    /// its own tenant ahead of it, and of each other tenant as many as its weight allows meanwhile.
     pub(crate) fn ahead_of(&self, ask: &Ask, tenants: &Tenants) -> Sum {
         let own = self.queues.iter().find(|queue| queue.tenant == ask.tenant);
         let own = own.map(|queue| queue.ahead_of(ask.rank)).unwrap_or_default();
@@ -192,7 +194,7 @@ impl Queue {
         Some(first + beyond)
     }
 
-    /// What those ask for who are ahead of somebody of this rank.
+    /// What is asked for by the requests ahead of this rank.
     fn ahead_of(&self, rank: Time) -> Sum {
         let mut sum = self.sum;
         let behind = self.waiters.iter().rev().take_while(|waiter| waiter.ask.rank > rank);
@@ -216,7 +218,7 @@ impl Sum {
         self.costs.spend -= cost.spend;
     }
 
-    /// What so many of them ask for, taken as if they were alike.
+    /// The share of the first `requests` requests, as if all asked for the same.
     fn first(self, requests: u64) -> Self {
         if requests >= self.requests {
             return self;

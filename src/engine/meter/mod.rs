@@ -1,4 +1,9 @@
-//! The running count against one limit.
+//! The running count against one limit: a token bucket, a window, or the number of requests under
+//! way.
+//!
+//! [`Meter`] is the count. [`rolling`] holds the token bucket, [`window`] the fixed window,
+//! [`quota`] all meters that count one request, and [`round_trip`] the measured jitter that bounds
+//! how exact a count can be.
 
 pub(crate) mod claims;
 pub(crate) mod quota;
@@ -26,33 +31,34 @@ use crate::{
     limit::{Metered, Window as Edges},
 };
 
-/// From this share of what may be spent at once on, in 65,536ths: four fifths.
+/// A limit is nearly reached from this used share on, in 65,536ths: four fifths.
 pub(in crate::engine) const NEAR: u64 = (4 << 16) / 5;
 
 const HALF: u64 = 1 << 15;
 
-/// That little is left of a shorter period is an everyday matter. An hour.
-const LONG: Duration = Duration::from_secs(3_600);
+/// Only limits with at least this period are announced when nearly reached: one hour. For shorter
+/// periods it happens all the time.
+const LONG_PERIOD: Duration = Duration::from_secs(3_600);
 
-/// The running count against one limit of one account.
+/// The running count against one limit of one account, key or budget.
 #[derive(Clone, Debug)]
 pub(crate) struct Meter {
     pub(crate) limit: Arc<Limit>,
     /// What was declared, before the provider said less.
     pub(crate) declared: Arc<Limit>,
-    /// From which change of the declared limits on there is such a limit: what was admitted before is
-    /// not counted by it.
+    /// The version of the declared limits from which on this limit exists. It does not count
+    /// requests that were admitted before.
     pub(crate) since: u32,
     gauge: Gauge,
     recent: Recent,
-    /// Whether it was told that it is nearly reached.
+    /// Whether an event has announced that it is nearly reached.
     near: Latch,
 }
 
 #[derive(Clone, Debug)]
 enum Gauge {
     Rolling(Rolling),
-    /// Larger than the others, and rarer.
+    /// Boxed, because it is larger than the others and rarer.
     Window(Box<Window>),
     InFlight {
         open: u64,
@@ -60,20 +66,21 @@ enum Gauge {
     },
 }
 
-/// What a response tells of a limit, and of which request.
+/// What a response reports about a limit, and the request that it answers.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Told<'a> {
+pub(crate) struct Report<'a> {
     pub(crate) remaining: u64,
     pub(crate) reset: Option<Duration>,
     pub(crate) sent: Time,
     pub(crate) cost: &'a Cost,
 }
 
-/// A single request is in debt for so many periods at most: figures that are wrong end some time.
-const DEBT: u64 = 4;
+/// One request may put a meter into debt for at most this many periods, so that the effect of wrong
+/// figures ends.
+const MAX_DEBT_PERIODS: u64 = 4;
 
 impl Meter {
-    /// `wall` is the time of day at the engine's beginning.
+    /// `wall` is the wall-clock time at the engine's start.
     pub(crate) fn new(limit: Arc<Limit>, wall: Timestamp) -> Self {
         let gauge = match (limit.metered(), &limit.window) {
             (Metered::Concurrent, _) => Gauge::InFlight { open: 0, most: limit.amount() },
@@ -84,13 +91,13 @@ impl Meter {
         Self { limit, declared, since: 0, gauge, recent: Recent::default(), near: Latch::default() }
     }
 
-    /// Counts what is admitted from a change of the declared limits on.
+    /// Counts requests from a version of the declared limits on.
     pub(crate) fn beginning_with(mut self, epoch: u32) -> Self {
         self.since = epoch;
         self
     }
 
-    /// Whether this is the count against a declared limit, perhaps with another amount.
+    /// Whether this is the count against a declared limit, possibly with another amount.
     pub(crate) fn is_of(&self, limit: &Limit) -> bool {
         self.limit.metered() == limit.metered()
             && self.limit.period() == limit.period()
@@ -98,15 +105,15 @@ impl Meter {
             && self.limit.models == limit.models
     }
 
-    /// Whether the limit was declared with just this amount.
+    /// Whether the limit was declared with exactly this amount.
     pub(crate) fn is_declared_as(&self, limit: &Limit) -> bool {
         let is_it = |was: &Limit| (was.amount(), was.burst) == (limit.amount(), limit.burst);
         self.is_of(limit) && is_it(&self.declared)
     }
 
-    /// The limit was declared anew. Where its amount is another, what the provider said of it is
-    /// forgotten, and what was taken stays taken.
-    pub(crate) fn declare(&mut self, now: Time, limit: &Arc<Limit>, way: &RoundTrip) {
+    /// Applies a new declaration of the limit. If the amount changed, what the provider reported
+    /// about it is dropped. The units taken so far stay taken.
+    pub(crate) fn declare(&mut self, now: Time, limit: &Arc<Limit>, round_trip: &RoundTrip) {
         if self.is_declared_as(limit) {
             return;
         }
@@ -114,36 +121,36 @@ impl Meter {
         self.declared = Arc::clone(limit);
         match &mut self.gauge {
             Gauge::Rolling(rolling) => {
-                rolling.declare(now, limit, limit.largest_demand(), way.margin());
+                rolling.declare(now, limit, limit.largest_demand(), round_trip.margin());
             }
             Gauge::Window(window) => window.set_amount(limit.amount()),
             Gauge::InFlight { most, .. } => *most = limit.amount(),
         }
     }
 
-    /// Counts against another amount from now on; what was taken stays taken.
-    pub(crate) fn set_amount(&mut self, amount: u64, burst: Option<u64>, way: &RoundTrip) {
+    /// Counts against another amount from now on. The units taken so far stay taken.
+    pub(crate) fn set_amount(&mut self, amount: u64, burst: Option<u64>, round_trip: &RoundTrip) {
         let limit = Arc::make_mut(&mut self.limit);
         (limit.amount, limit.burst) = (amount, burst);
         match &mut self.gauge {
             Gauge::Rolling(rolling) => {
                 rolling.set_largest(self.limit.largest_demand());
-                rolling.set(&self.limit, way.margin());
+                rolling.set(&self.limit, round_trip.margin());
             }
             Gauge::Window(window) => window.set_amount(amount),
             Gauge::InFlight { most, .. } => *most = amount,
         }
     }
 
-    pub(crate) fn set_margin(&mut self, way: &RoundTrip) {
+    pub(crate) fn set_margin(&mut self, round_trip: &RoundTrip) {
         match &mut self.gauge {
-            Gauge::Rolling(rolling) => rolling.set(&self.limit, way.margin()),
-            Gauge::Window(window) => window.set_margin(way.margin()),
+            Gauge::Rolling(rolling) => rolling.set(&self.limit, round_trip.margin()),
+            Gauge::Window(window) => window.set_margin(round_trip.margin()),
             Gauge::InFlight { .. } => {}
         }
     }
 
-    /// What a demand costs here.
+    /// How many units a demand costs here.
     fn share_of(&self, cost: &Cost) -> u64 {
         cost.of(self.limit.metered())
     }
@@ -158,7 +165,7 @@ impl Meter {
         }
     }
 
-    pub(crate) fn take(&mut self, now: Time, cost: &Cost, way: &RoundTrip) {
+    pub(crate) fn take(&mut self, now: Time, cost: &Cost, round_trip: &RoundTrip) {
         let units = self.share_of(cost);
         match &mut self.gauge {
             Gauge::InFlight { open, .. } => *open += units,
@@ -166,14 +173,14 @@ impl Meter {
             Gauge::Rolling(rolling) => rolling.take(now, units),
             Gauge::Window(window) => window.take(now, units),
         }
-        self.recent.take(now, way.least(), units);
+        self.recent.take(now, round_trip.shortest(), units);
     }
 
-    /// Moves the count from what was reserved to what was used. Concurrency is not touched: it is
-    /// freed by [`release`](Self::release). Whether room was given back.
+    /// Moves the count from the reserved cost to the used cost, and returns whether this gave room
+    /// back. Concurrency does not change here: [`release`](Self::release) frees it.
     pub(crate) fn settle(&mut self, now: Time, taken: Time, reserved: &Cost, used: &Cost) -> bool {
         let (reserved, used) = (self.share_of(reserved), self.share_of(used));
-        let used = used.min(reserved.max(self.limit.amount().saturating_mul(DEBT)));
+        let used = used.min(reserved.max(self.limit.amount().saturating_mul(MAX_DEBT_PERIODS)));
         match &mut self.gauge {
             Gauge::Rolling(rolling) => rolling.settle(now, taken, reserved, used),
             Gauge::Window(window) => window.settle(now, taken, reserved, used),
@@ -181,7 +188,7 @@ impl Meter {
         }
     }
 
-    /// A request was not sent after all.
+    /// Gives back a reservation whose request was not sent.
     pub(crate) fn refund(&mut self, now: Time, taken: Time, reserved: &Cost) {
         let reserved = self.share_of(reserved);
         match &mut self.gauge {
@@ -191,7 +198,7 @@ impl Meter {
         };
     }
 
-    /// A request has ended. Whether it gave back the last of the room.
+    /// Ends a request. Returns whether it freed the last unit of concurrency.
     pub(crate) fn release(&mut self) -> bool {
         match &mut self.gauge {
             Gauge::Rolling(_) | Gauge::Window(_) => false,
@@ -203,21 +210,22 @@ impl Meter {
         }
     }
 
-    /// The provider says that only so much is left of such a limit, and when all of it is back. What is
-    /// still on its way there is left out of that. Whether it is back sooner than it was thought to be.
-    pub(crate) fn lower(&mut self, now: Time, told: &Told<'_>, way: &RoundTrip) -> bool {
-        let own = self.share_of(told.cost);
-        let unseen = self.recent.unseen(now, way.least(), told.sent, own);
-        let remaining = told.remaining.saturating_sub(unseen);
+    /// Takes in what the provider reports as left, and when the limit resets. Requests that the
+    /// provider cannot have counted yet are subtracted. Returns whether the limit resets earlier
+    /// than expected.
+    pub(crate) fn lower(&mut self, now: Time, report: &Report<'_>, round_trip: &RoundTrip) -> bool {
+        let own = self.share_of(report.cost);
+        let unseen = self.recent.unseen(now, round_trip.shortest(), report.sent, own);
+        let remaining = report.remaining.saturating_sub(unseen);
         match &mut self.gauge {
             Gauge::Rolling(rolling) => rolling.lower(now, remaining),
-            Gauge::Window(window) => return window.lower(now, remaining, told.reset),
+            Gauge::Window(window) => return window.lower(now, remaining, report.reset),
             Gauge::InFlight { .. } => {}
         }
         false
     }
 
-    /// What must not be forgotten of it; nothing if nothing is spent.
+    /// What to save over a restart; `None` if nothing is spent.
     pub(crate) fn spent(&self, now: Time) -> Option<Spent> {
         match &self.gauge {
             Gauge::Rolling(rolling) => rolling.spent(now),
@@ -226,11 +234,11 @@ impl Meter {
         }
     }
 
-    /// So much was spent before: it counts as far as it is more than what is known.
+    /// Restores a saved count, where it is higher than the current one.
     pub(crate) fn spend(&mut self, now: Time, spent: Spent) {
         match (&mut self.gauge, spent) {
             (Gauge::Rolling(rolling), Spent::Paid(paid)) => {
-                // What takes longer than a period to come back is debt, or a clock that was wrong.
+                // More than one period is debt, or the saved clock was wrong.
                 rolling.spend(now, paid.min(now.after(self.limit.period())));
             }
             (Gauge::Window(window), Spent::Used { amount, ends }) => {
@@ -240,7 +248,7 @@ impl Meter {
         }
     }
 
-    /// How much of what may be spent at once is spent, in 65,536ths; more when in debt.
+    /// The spent share of what may be spent at once, in 65,536ths; above 65,536 when in debt.
     pub(crate) fn used_share(&self, now: Time) -> u64 {
         match &self.gauge {
             Gauge::Rolling(rolling) => rolling.used_share(now),
@@ -249,13 +257,14 @@ impl Meter {
         }
     }
 
-    /// Whether it is told of before it is reached: a limit on spending, or one of an hour or longer.
+    /// Whether an event announces that it is nearly reached: a limit on spending, or a period of an
+    /// hour or longer.
     #[inline]
     pub(crate) fn is_watched(&self) -> bool {
-        self.limit.period() >= LONG || self.limit.metered() == Metered::Spend
+        self.limit.period() >= LONG_PERIOD || self.limit.metered() == Metered::Spend
     }
 
-    /// Whether it has come near its limit, and that is news: it was below half since it was last told.
+    /// Whether it has come near its limit and this is news: it was below half since the last event.
     pub(crate) fn gets_near(&mut self, now: Time) -> bool {
         if !self.is_watched() {
             return false;
@@ -267,8 +276,8 @@ impl Meter {
         share >= NEAR && self.near.raise(now)
     }
 
-    /// The time in which as much comes back as a demand takes, in nanoseconds; nothing if time is not
-    /// what frees it.
+    /// The time in which as much refills as a demand takes, in nanoseconds; `None` if time does not
+    /// refill it.
     pub(crate) fn span(&self, cost: &Cost) -> u64 {
         match (&self.gauge, self.share_of(cost)) {
             (Gauge::Rolling(rolling), units) => rolling.span(units),
@@ -277,7 +286,7 @@ impl Meter {
         }
     }
 
-    /// How much could be spent at once, now.
+    /// How many units could be spent at once now.
     pub(crate) fn remaining(&self, now: Time) -> u64 {
         match &self.gauge {
             Gauge::Rolling(rolling) => rolling.free_by(now, now),
@@ -286,8 +295,8 @@ impl Meter {
         }
     }
 
-    /// How many units can be taken from now until then, if nobody else takes any; `None` if time is
-    /// not what frees them.
+    /// How many units can be taken from `now` until `then` if no other request takes any; `None` if
+    /// time does not refill them.
     pub(crate) fn free_by(&self, now: Time, then: Time) -> Option<u64> {
         match &self.gauge {
             Gauge::Rolling(rolling) => Some(rolling.free_by(now, then)),
@@ -296,7 +305,7 @@ impl Meter {
         }
     }
 
-    /// The most room that a demand can need: a larger one is admitted at rest.
+    /// The most room that a demand can need: a larger one is admitted when the meter is at rest.
     pub(crate) fn most_at_once(&self) -> u64 {
         match &self.gauge {
             Gauge::Rolling(rolling) => rolling.most_at_once(),

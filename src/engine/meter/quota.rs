@@ -1,4 +1,5 @@
-//! All that counts a request on one account, as one: it has room when all of it has.
+//! All meters that count a request on one account, seen as one quota: it has room when each meter
+//! has.
 
 use crate::{
     engine::{
@@ -16,7 +17,7 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quota<'a> {
     meters: &'a [Meter],
-    /// Which of these count.
+    /// The bits of the meters that count the model.
     counting: Meters,
     /// Limits of the whole account that headers tell.
     told: Option<&'a Allowances>,
@@ -34,7 +35,7 @@ impl<'a> Quota<'a> {
         Self { meters, counting, told, learnt }
     }
 
-    /// Meters that count every model, such as a key's.
+    /// A quota of meters that count every model, such as those of a key.
     pub(crate) fn of(meters: &'a [Meter]) -> Self {
         Self::new(meters, Meters::MAX, None, None)
     }
@@ -44,7 +45,7 @@ impl<'a> Quota<'a> {
         self.meters.iter().enumerate().filter(counts).map(|(_, meter)| meter)
     }
 
-    /// When a demand fits into all of it.
+    /// When a demand fits into all meters.
     #[inline]
     pub(crate) fn room(self, now: Time, cost: &Cost) -> Room {
         let room =
@@ -61,8 +62,8 @@ impl<'a> Quota<'a> {
         self.learnt.map_or(told, |learnt| learnt.room(now, cost).max(told))
     }
 
-    /// When a demand fits, from a moment on, if time alone makes room: what is under way may end at any
-    /// moment. Never if it is larger than a limit.
+    /// When a demand fits if only time makes room, from a moment on. Requests under way are taken
+    /// to end at any moment. `None` if the demand is larger than a limit.
     pub(crate) fn opens(self, now: Time, from: Time, cost: &Cost) -> Option<Time> {
         let meters = self.meters().map(|meter| meter.room(cost));
         let told = self.told.map(|told| told.room(now, cost));
@@ -74,8 +75,8 @@ impl<'a> Quota<'a> {
         })
     }
 
-    /// How much of what is metered so may be spent until a moment; none if nothing limits it. `shared` leaves
-    /// out what limits some models only.
+    /// How many units of this kind can be spent until `then`; `None` if no limit counts them. `shared` leaves out
+    /// the limits that count some models only.
     pub(crate) fn free_by(
         self,
         metered: Metered,
@@ -97,8 +98,8 @@ impl<'a> Quota<'a> {
         limits.chain(told).chain(learnt.and_then(|learnt| learnt.most_at_once(metered))).min()
     }
 
-    /// The spent share of the limit that is nearest to its end, in 65,536ths. How many may go at once until
-    /// something is known is no limit.
+    /// The spent share of the tightest limit, in 65,536ths. The placeholder until a limit is known
+    /// does not count.
     pub(crate) fn used_share(self, now: Time) -> u64 {
         let meters = self.meters().map(|meter| meter.used_share(now)).max().unwrap_or(0);
         if self.told.is_none() && self.learnt.is_none() {

@@ -1,16 +1,16 @@
-//! What was sent so recently that an answer cannot have counted it.
+//! What was sent so recently that the figures in a response cannot include it.
 
 use crate::engine::time::Time;
 
-/// Units that were taken lately, in two stretches of half a round trip each.
+/// The units taken lately, in two slices of half a round trip each.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::engine) struct Recent {
-    this: Stretch,
-    last: Stretch,
+    current: Slice,
+    previous: Slice,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Stretch {
+struct Slice {
     began: Time,
     latest: Time,
     units: u64,
@@ -18,14 +18,14 @@ struct Stretch {
 
 impl Recent {
     pub(in crate::engine) fn take(&mut self, now: Time, round_trip: u64, units: u64) {
-        self.turn(now, round_trip);
-        self.this.latest = now;
-        self.this.units = self.this.units.saturating_add(units);
+        self.advance(now, round_trip);
+        self.current.latest = now;
+        self.current.units = self.current.units.saturating_add(units);
     }
 
-    /// The units that an answer that arrives now cannot know of: all of the last half of a round trip,
-    /// and none that is older than a whole one, for what is counted twice is lost. Its own, sent at
-    /// `sent`, it knows of.
+    /// The units that a response arriving now cannot include: all of the last half of a round trip,
+    /// and none older than a whole one, because a unit counted twice is lost. The response includes
+    /// its own request, sent at `sent`.
     pub(in crate::engine) fn unseen(
         &mut self,
         now: Time,
@@ -33,18 +33,18 @@ impl Recent {
         sent: Time,
         own: u64,
     ) -> u64 {
-        self.turn(now, round_trip);
-        let (all, since) = match now.since(self.last.latest) <= round_trip / 2 {
-            true => (self.this.units.saturating_add(self.last.units), self.last.began),
-            false => (self.this.units, self.this.began),
+        self.advance(now, round_trip);
+        let (all, since) = match now.since(self.previous.latest) <= round_trip / 2 {
+            true => (self.current.units.saturating_add(self.previous.units), self.previous.began),
+            false => (self.current.units, self.current.began),
         };
         if sent >= since { all.saturating_sub(own) } else { all }
     }
 
-    fn turn(&mut self, now: Time, round_trip: u64) {
-        if now.since(self.this.began) > round_trip / 2 {
-            self.last = self.this;
-            self.this = Stretch { began: now, latest: now, units: 0 };
+    fn advance(&mut self, now: Time, round_trip: u64) {
+        if now.since(self.current.began) > round_trip / 2 {
+            self.previous = self.current;
+            self.current = Slice { began: now, latest: now, units: 0 };
         }
     }
 }
@@ -56,7 +56,7 @@ mod tests {
     const ROUND_TRIP: u64 = 100;
 
     #[test]
-    fn half_a_round_trip_is_left_out_and_nothing_that_is_older_than_a_whole_one() {
+    fn unseen_units_cover_half_a_round_trip_and_none_older_than_a_whole_one() {
         let mut rng = fastrand::Rng::with_seed(7);
         let (mut recent, mut taken, mut now) = (Recent::default(), Vec::new(), 1_000);
         for _ in 0..10_000 {

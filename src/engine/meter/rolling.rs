@@ -1,8 +1,9 @@
-//! A rolling limit as one number: the generic cell rate algorithm.
+//! A token bucket as one number: the generic cell rate algorithm (GCRA).
 //!
-//! `paid` is the moment up to which the allowance has been spent. It moves forward by the time that
-//! a demand's units take to refill, and a demand fits as long as it does not run further ahead of
-//! the clock than the burst allows. Debt is simply a `paid` far in the future.
+//! `paid` is the theoretical arrival time (TAT): the moment up to which the allowance is spent. One
+//! unit refills in the emission interval. A demand moves `paid` forward by its units times that
+//! interval. It fits as long as `paid` is then at most the burst tolerance (`tolerance`) ahead of
+//! the clock. Debt is a `paid` far in the future; a full bucket is one in the past.
 
 use crate::{
     Limit,
@@ -13,57 +14,67 @@ use crate::{
     },
 };
 
+/// Binary places of the fraction of an emission interval.
 const SCALE: u32 = 32;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Rolling {
-    /// Nanoseconds that one unit takes to refill, and the 2^32ths beyond them.
-    whole: u64,
-    part: u32,
-    /// How far `paid` may run ahead of the clock.
-    reach: u64,
-    /// What a demand above the burst waits beyond rest, for the same reason that there is a margin.
-    rest: u64,
+    /// The emission interval: the nanoseconds in which one unit refills. `interval_part` is its fraction, in
+    /// units of 2^-32 nanoseconds.
+    interval: u64,
+    interval_part: u32,
+    /// The burst tolerance: how far `paid` may run ahead of the clock, in nanoseconds.
+    tolerance: u64,
+    /// How long a demand above the burst waits after the bucket is full, for the same reason as the
+    /// margin.
+    jitter_wait: u64,
     largest: u64,
     claims: Claims,
 }
 
 impl Rolling {
-    /// Of a demand that is larger than `largest` it never has room.
+    /// `largest` is the largest demand that it ever admits.
     pub(crate) fn new(limit: &Limit, largest: u64) -> Self {
-        let mut rolling =
-            Self { whole: 0, part: 0, reach: 0, rest: 0, largest, claims: Claims::default() };
+        let mut rolling = Self {
+            interval: 0,
+            interval_part: 0,
+            tolerance: 0,
+            jitter_wait: 0,
+            largest,
+            claims: Claims::default(),
+        };
         rolling.set(limit, UNMEASURED);
         rolling
     }
 
-    /// Counts against this limit from now on; what was taken stays taken.
+    /// Counts against this limit from now on. The units taken so far stay taken.
     ///
-    /// Departure is not arrival: requests that leave exactly spaced arrive with jitter, the first of a
-    /// connection late. So a margin of the burst is kept back, at most a quarter of it, which costs
-    /// nothing of the rate. A burst of one has nothing to keep back: its requests are spaced wider, by
-    /// half of the margin and at most by a 24th, the only margin that costs of the rate.
+    /// Departure is not arrival: requests that leave exactly spaced arrive with jitter, and the
+    /// first on a connection arrives late. So a margin of the burst is kept back, at most a quarter
+    /// of it. This does not lower the rate. A burst of one has nothing to keep back. There the
+    /// requests are spaced wider, by half of the margin and at most by a 24th; this is the only
+    /// margin that lowers the rate.
     pub(crate) fn set(&mut self, limit: &Limit, margin: u64) {
         let period = u128::from(nanos(limit.period())) << SCALE;
         let burst = limit.burst_amount();
-        let mut unit = period.div_ceil(limit.amount().max(1).into());
+        let mut interval = period.div_ceil(limit.amount().max(1).into());
         if burst == 1 {
-            unit += (unit / 24).min(u128::from(margin / 2) << SCALE);
+            interval += (interval / 24).min(u128::from(margin / 2) << SCALE);
         }
-        self.whole = u64::try_from(unit >> SCALE).unwrap_or(u64::MAX);
-        self.part = unit as u32;
-        self.rest = if burst > 1 { margin.min(self.span(burst) / 4) } else { 0 };
-        self.reach = self.span(burst) - margin.min(self.span(burst) / 4);
+        self.interval = u64::try_from(interval >> SCALE).unwrap_or(u64::MAX);
+        self.interval_part = interval as u32;
+        self.jitter_wait = if burst > 1 { margin.min(self.span(burst) / 4) } else { 0 };
+        self.tolerance = self.span(burst) - margin.min(self.span(burst) / 4);
     }
 
-    /// The limit was declared anew: as many units are taken of it as of the old one. What was reserved
-    /// before is not given back.
+    /// Applies a new declaration of the limit: as many units are taken of it as of the old one.
+    /// Reservations made before are not given back.
     pub(crate) fn declare(&mut self, now: Time, limit: &Limit, largest: u64, margin: u64) {
-        let (ahead, old) = (self.paid().since(now), self.unit().max(1));
+        let (ahead, old) = (self.paid().since(now), self.exact_interval().max(1));
         self.largest = largest;
         self.set(limit, margin);
-        // Exact to a nanosecond for months.
-        let span = (ahead as f64 * (self.unit() as f64 / old as f64)).ceil() as u64;
+        // Exact to a nanosecond for periods of months.
+        let span = (ahead as f64 * (self.exact_interval() as f64 / old as f64)).ceil() as u64;
         self.claims = Claims::default();
         self.claims.claim(now, now.plus(span));
     }
@@ -72,21 +83,21 @@ impl Rolling {
         self.largest = largest;
     }
 
-    /// The time that so many units take to refill.
+    /// The time in which so many units refill, in nanoseconds.
     pub(crate) fn span(&self, units: u64) -> u64 {
         if units == 1 {
-            // Most demands are.
-            return self.whole.saturating_add(u64::from(self.part > 0));
+            // Most demands are one unit.
+            return self.interval.saturating_add(u64::from(self.interval_part > 0));
         }
-        let span = u128::from(units).saturating_mul(self.unit()).div_ceil(1 << SCALE);
+        let span = u128::from(units).saturating_mul(self.exact_interval()).div_ceil(1 << SCALE);
         u64::try_from(span).unwrap_or(u64::MAX)
     }
 
-    fn unit(&self) -> u128 {
-        u128::from(self.whole) << SCALE | u128::from(self.part)
+    fn exact_interval(&self) -> u128 {
+        u128::from(self.interval) << SCALE | u128::from(self.interval_part)
     }
 
-    /// The moment up to which the allowance has been spent.
+    /// The theoretical arrival time.
     fn paid(&self) -> Time {
         self.claims.paid()
     }
@@ -95,18 +106,19 @@ impl Rolling {
         if units > self.largest {
             return Room::Never;
         }
-        // A demand above the burst is admitted alone, once the meter is at rest. It needs all of the
-        // burst, so nothing can be kept back of it: jitter is waited for instead.
-        let most = if self.claims.is_empty() { self.reach } else { self.reach + self.rest };
-        Room::At(self.paid().plus(self.span(units).min(most)).minus(self.reach))
+        // A demand above the burst is admitted alone, once the bucket is full. It needs the whole
+        // burst, so no margin can be kept back; it waits for the jitter to pass.
+        let max_ahead =
+            if self.claims.is_empty() { self.tolerance } else { self.tolerance + self.jitter_wait };
+        Room::At(self.paid().plus(self.span(units).min(max_ahead)).minus(self.tolerance))
     }
 
     pub(crate) fn take(&mut self, now: Time, units: u64) {
         self.claims.take(now, self.span(units));
     }
 
-    /// Whether room was given back. What was reserved before a rest that there would have been without
-    /// it is not: it has been refilled already.
+    /// Returns whether room was given back. If the bucket would have been full in between without
+    /// this reservation, that part has already refilled and is not given back.
     pub(crate) fn settle(&mut self, now: Time, taken: Time, reserved: u64, used: u64) -> bool {
         let was = self.paid();
         if used > reserved {
@@ -117,36 +129,38 @@ impl Rolling {
         self.paid() < was
     }
 
-    /// Never raises. One unit of grace: providers round down. It is kept in mind also where it says
-    /// nothing new, for what was reserved may yet come back.
+    /// Lowers what is left to what the provider reports; never raises it. One unit of grace,
+    /// because providers round down. The claim is stored even if it changes nothing now, because a
+    /// reservation may be given back later.
     pub(crate) fn lower(&mut self, now: Time, remaining: u64) {
         let grace = self.span(remaining.saturating_add(1));
-        self.claims.claim(now, now.plus(self.reach).minus(grace.min(self.reach)));
+        self.claims.claim(now, now.plus(self.tolerance).minus(grace.min(self.tolerance)));
     }
 
     pub(crate) fn spent(&self, now: Time) -> Option<Spent> {
         (self.paid() > now).then_some(Spent::Paid(self.paid()))
     }
 
-    /// All that comes until this moment was spent before.
+    /// Restores a saved theoretical arrival time.
     pub(crate) fn spend(&mut self, now: Time, paid: Time) {
         self.claims.claim(now, paid.max(self.paid()));
     }
 
     pub(crate) fn used_share(&self, now: Time) -> u64 {
         let ahead = self.paid().since(now) >> 10;
-        ahead.saturating_mul(1 << 16) / (self.reach.max(self.span(1)) >> 10).max(1)
+        ahead.saturating_mul(1 << 16) / (self.tolerance.max(self.span(1)) >> 10).max(1)
     }
 
-    /// How many units can be taken one by one from now until then, if nobody else takes any.
+    /// How many units can be taken one by one from `now` until `then` if no other request takes
+    /// any.
     pub(crate) fn free_by(&self, now: Time, then: Time) -> u64 {
-        let unit = self.span(1).max(1);
-        let first = self.paid().max(now).plus(unit.min(self.reach));
-        let last = then.plus(self.reach);
-        if last < first { 0 } else { last.since(first) / unit + 1 }
+        let interval = self.span(1).max(1);
+        let first = self.paid().max(now).plus(interval.min(self.tolerance));
+        let last = then.plus(self.tolerance);
+        if last < first { 0 } else { last.since(first) / interval + 1 }
     }
 
-    /// How many units can be taken one by one at rest.
+    /// How many units a full bucket gives one by one.
     pub(crate) fn most_at_once(&self) -> u64 {
         self.free_by(self.paid(), self.paid())
     }

@@ -2,11 +2,11 @@
 
 use crate::engine::time::Time;
 
-/// How much is spent.
+/// How much of a limit is spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spent {
-    /// All that comes back until this moment.
+    /// A token bucket: its theoretical arrival time.
     Paid(Time),
-    /// So much until the window ends.
+    /// A window: the units used until it ends.
     Used { amount: u64, ends: Time },
 }

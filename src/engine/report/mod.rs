@@ -1,4 +1,7 @@
-//! What is seen of the engine from outside: its state at a moment, and what is kept over a restart.
+//! What leaves the engine as plain data.
+//!
+//! [`snapshot`] gives its state at a moment, for operators. [`saved`] gives what is kept over a
+//! restart, and restores it.
 
 mod saved;
 mod snapshot;

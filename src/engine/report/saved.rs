@@ -1,4 +1,4 @@
-//! What is kept over a restart: writing it down, and taking it up again.
+//! Saves and restores what is kept over a restart.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,7 +16,8 @@ use crate::{
 };
 
 impl Engine {
-    /// What must not be forgotten. Fingerprints are for whoever knows the secrets.
+    /// What to save. The caller adds the fingerprints, because the engine does not know the
+    /// secrets.
     pub(crate) fn save(&self, now: Time) -> Saved {
         let clock = Clock(self.wall);
         let mut keys: BTreeMap<KeyId, SavedKey> = BTreeMap::new();
@@ -65,11 +66,11 @@ impl Engine {
         Saved { salt: 0, provider, accounts, keys, lanes, models, tags }
     }
 
-    /// Takes up what was saved, as far as there is such an account, key or limit still. Nothing that is
-    /// known already is forgotten for it.
+    /// Restores what was saved, for the accounts, keys and limits that still exist. It never
+    /// replaces newer knowledge.
     pub(crate) fn restore(&mut self, now: Time, saved: &Saved) {
         let clock = Clock(self.wall);
-        let most = now.after(self.longest_cooldown);
+        let most = now.after(self.max_cooldown);
         let restore = |standing: &mut Standing, saved: &SavedStanding| {
             let until = clock.time(saved.until).min(most);
             if let Some(cause) = saved.cause() {

@@ -31,7 +31,7 @@ impl Engine {
             live_keys: self.live_keys,
             waiting: self.waiting,
             overloaded_for: cooling(&self.provider, now),
-            all_failing: self.panic.is_raised(),
+            all_failing: self.all_failing.is_raised(),
             dry_run_held_back: self.shadow.as_ref().map(|shadow| shadow.held_back),
             affinity: self.affinities.state(),
             verdicts: self.counters.verdicts(),

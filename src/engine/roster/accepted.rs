@@ -1,19 +1,20 @@
-//! When a key was last accepted, and for what: a recent success speaks against a refusal.
+//! When a key was last accepted, and for which operation: a recent success speaks against a
+//! refusal.
 
 use crate::engine::{
     ids::OpIx,
     time::{SECOND, Time},
 };
 
-/// So long a success counts.
+/// How long a success counts, in seconds.
 const RECENT: u32 = 60;
 
-/// Times are kept in seconds and one more, so that zero is never.
+/// Times are stored in seconds plus one, so that zero means never.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Accepted {
     operation: OpIx,
     last: u32,
-    /// The last one of another operation.
+    /// The last success of another operation.
     other: u32,
 }
 
@@ -25,12 +26,12 @@ impl Accepted {
         self.last = seconds(now) + 1;
     }
 
-    /// Whether it was accepted of late, for whatever operation.
+    /// Whether the key was accepted recently, for any operation.
     pub(crate) fn is_recent(&self, now: Time) -> bool {
         is_recent(now, self.last)
     }
 
-    /// Whether it was accepted of late for another operation than this one.
+    /// Whether it was accepted recently for another operation than this one.
     pub(crate) fn is_recent_for_another(&self, now: Time, operation: OpIx) -> bool {
         let another = if operation == self.operation { self.other } else { self.last };
         is_recent(now, another)

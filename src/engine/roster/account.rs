@@ -8,7 +8,7 @@ use crate::{
         ask::Cost,
         evidence::refusal::Refusal,
         grant::Grant,
-        ids::{AccountIx, KeyIx, MOST_LIMITS, Meters},
+        ids::{AccountIx, KeyIx, MAX_LIMITS, Meters},
         lane::seat::Seat,
         learn::Allowances,
         meter::{Meter, quota::Quota, round_trip::RoundTrip},
@@ -24,20 +24,20 @@ use crate::{
 pub(crate) struct Account {
     pub(crate) name: Arc<str>,
     pub(crate) weight: u32,
-    /// Their places stay as they are: seats and requests under way name them.
+    /// Their indices never change, because seats and requests under way refer to them.
     pub(crate) meters: Vec<Meter>,
-    /// Places of limits that are no more.
+    /// The slots of limits that were removed.
     pub(crate) unused: Meters,
     /// Limits of the whole account that headers tell beyond those that were declared.
     pub(crate) told: Option<Box<Allowances>>,
-    /// Those that new requests may be sent with.
+    /// The keys that new requests may be sent with.
     pub(crate) keys: Vec<KeyIx>,
     pub(crate) standing: Standing,
     pub(crate) failures: Failures,
-    pub(crate) way: RoundTrip,
+    pub(crate) round_trip: RoundTrip,
     pub(crate) served: u64,
     pub(crate) in_flight: u64,
-    /// It is no longer declared, and is forgotten once its last request has ended.
+    /// No longer declared; forgotten once its last request has ended.
     pub(crate) is_leaving: bool,
 }
 
@@ -46,11 +46,11 @@ pub(crate) struct Key {
     pub(crate) ix: KeyIx,
     pub(crate) id: KeyId,
     pub(crate) account: AccountIx,
-    /// What a request is worth beside the other keys: the less, the more weight it has.
+    /// What one request adds to `load`: less for a key with more weight.
     pub(crate) turn: u64,
     pub(crate) meters: Box<[Meter]>,
     pub(crate) life: Life,
-    /// Whether the provider rejects it, for all that is known.
+    /// Whether the provider rejects it, as far as is known.
     pub(crate) is_rejected: bool,
     pub(crate) standing: Standing,
     pub(crate) accepted: Accepted,
@@ -58,7 +58,7 @@ pub(crate) struct Key {
     pub(crate) secret: u32,
     pub(crate) refusal: Option<Box<Refusal>>,
     pub(crate) served: u64,
-    /// What it has served beside the other keys of its account, by its weight.
+    /// What it served, by its weight: the key of the account with the lowest load is taken.
     pub(crate) load: u64,
     pub(crate) in_flight: u32,
 }
@@ -67,17 +67,17 @@ pub(crate) struct Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Life {
     Good,
-    /// Somebody has switched it off.
+    /// A person has switched it off.
     Disabled,
-    /// Its time is over.
+    /// Its expiry date has passed.
     Expired,
-    /// It is no longer declared: what was sent with it ends, and nothing more is sent.
+    /// No longer declared: its requests end, and no new ones are sent.
     Leaving,
-    /// Nobody refers to it any more, and its slot is free.
+    /// No reference to it is left, so its slot is free.
     Gone,
 }
 
-/// An account that is to be declared.
+/// An account to declare.
 #[derive(Debug)]
 pub(crate) struct NewAccount {
     pub(crate) name: Arc<str>,
@@ -85,7 +85,7 @@ pub(crate) struct NewAccount {
     pub(crate) meters: Vec<Meter>,
 }
 
-/// A key that is to be declared.
+/// A key to declare.
 #[derive(Debug)]
 pub(crate) struct NewKey {
     pub(crate) id: KeyId,
@@ -105,14 +105,14 @@ impl Account {
             keys: Vec::new(),
             standing: Standing::default(),
             failures: Failures::default(),
-            way: RoundTrip::default(),
+            round_trip: RoundTrip::default(),
             served: 0,
             in_flight: 0,
             is_leaving: false,
         }
     }
 
-    /// Has these limits from now on.
+    /// Replaces the declared limits.
     pub(in crate::engine) fn declare(&mut self, now: Time, new: Vec<Meter>, epoch: u32) {
         let is_unused = |place: usize| self.unused >> place & 1 == 1;
         let kept = successors(&self.meters, is_unused, &new);
@@ -122,7 +122,7 @@ impl Account {
             match place {
                 Some(place) => {
                     self.unused &= !(1 << place);
-                    self.meters[place].declare(now, &meter.limit, &self.way);
+                    self.meters[place].declare(now, &meter.limit, &self.round_trip);
                 }
                 None => others.push(meter),
             }
@@ -132,10 +132,10 @@ impl Account {
         }
     }
 
-    /// Adds a limit where there is place.
+    /// Adds a limit if there is a free slot.
     fn add(&mut self, mut meter: Meter) {
-        meter.set_margin(&self.way);
-        if self.unused == 0 && self.meters.len() < MOST_LIMITS {
+        meter.set_margin(&self.round_trip);
+        if self.unused == 0 && self.meters.len() < MAX_LIMITS {
             self.meters.push(meter);
             return;
         }
@@ -151,23 +151,24 @@ impl Account {
         for meter in self.meters.iter_mut().filter(|meter| meter.limit.metered() == metered) {
             let (amount, burst) = (meter.declared.amount(), meter.declared.burst);
             if meter.limit.amount() == told && amount != told {
-                meter.set_amount(amount, burst, &self.way);
+                meter.set_amount(amount, burst, &self.round_trip);
             }
         }
     }
 
-    /// All that counts the requests of a model.
+    /// All that counts the requests of a model: meters, and what was learned.
     pub(crate) fn quota<'a>(&'a self, seat: &'a Seat) -> Quota<'a> {
         Quota::new(&self.meters, seat.meters, self.told.as_deref(), seat.learnt.as_deref())
     }
 
-    /// When a demand fits into its quota, and may be sent.
+    /// When a demand fits into the quota and the account may be used.
     pub(crate) fn room(&self, now: Time, seat: &Seat, cost: &Cost) -> Room {
         let standing = self.standing.room().max(seat.standing.room());
         self.room_for_size(now, seat, cost).max(standing)
     }
 
-    /// The same for a request that lets others try first, for `later`.
+    /// Like [`room`](Self::room), for a request that lets others probe first, for `later`
+    /// nanoseconds.
     pub(crate) fn room_after_others(
         &self,
         now: Time,
@@ -186,7 +187,7 @@ impl Account {
         room.max(standing)
     }
 
-    /// The same for a request that has nowhere else to go.
+    /// Like [`room`](Self::room), for a request that has no other place to go to.
     pub(crate) fn room_in_need(&self, now: Time, seat: &Seat, cost: &Cost) -> Room {
         let standing = self.standing.room_in_need().max(seat.standing.room_in_need());
         self.quota(seat).room(now, cost).max(standing)
@@ -209,8 +210,8 @@ impl Account {
             .map(|(_, m)| m)
     }
 
-    /// Those that a request under way is counted by: not one that has come since, at the place of
-    /// another.
+    /// The meters that count a request under way. A newer meter in the slot of a removed one does
+    /// not count it.
     pub(crate) fn counting_grant(&mut self, grant: &Grant) -> impl Iterator<Item = &mut Meter> {
         let (meters, epoch) = (grant.meters & !self.unused, grant.epoch);
         self.counting_mut(meters).filter(move |meter| meter.since <= epoch)
@@ -222,10 +223,10 @@ impl Key {
         ix: KeyIx,
         account: AccountIx,
         new: NewKey,
-        way: &RoundTrip,
+        round_trip: &RoundTrip,
     ) -> Self {
         let mut meters = new.meters.into_boxed_slice();
-        meters.iter_mut().for_each(|meter| meter.set_margin(way));
+        meters.iter_mut().for_each(|meter| meter.set_margin(round_trip));
         Self {
             ix,
             id: new.id,
@@ -244,36 +245,36 @@ impl Key {
         }
     }
 
-    /// Has these limits from now on.
+    /// Replaces the key's own limits.
     pub(in crate::engine) fn declare(
         &mut self,
         now: Time,
         new: Vec<Meter>,
         epoch: u32,
-        way: &RoundTrip,
+        round_trip: &RoundTrip,
     ) {
         let kept = successors(&self.meters, |_| false, &new);
         let mut old: Vec<_> = mem::take(&mut self.meters).into_iter().map(Some).collect();
         let successor = |(new, place): (Meter, Option<usize>)| {
             let mut meter = match place.and_then(|place| old[place].take()) {
                 Some(mut meter) => {
-                    meter.declare(now, &new.limit, way);
+                    meter.declare(now, &new.limit, round_trip);
                     meter
                 }
                 None => new.beginning_with(epoch),
             };
-            meter.set_margin(way);
+            meter.set_margin(round_trip);
             meter
         };
         self.meters = new.into_iter().zip(kept).map(successor).collect();
     }
 
-    /// Whether it may be used, as far as anybody knows.
+    /// Whether it may be used, as far as is known.
     pub(crate) fn is_live(&self) -> bool {
         self.life == Life::Good && !self.is_rejected
     }
 
-    /// Its own limits.
+    /// The key's own limits.
     pub(crate) fn quota(&self) -> Quota<'_> {
         Quota::of(&self.meters)
     }
@@ -284,13 +285,13 @@ impl Key {
     }
 }
 
-/// A request's part of a whole round.
+/// What one request adds to a key's load.
 pub(in crate::engine) fn turn_of(weight: u32) -> u64 {
     (1 << 20) / u64::from(weight.max(1))
 }
 
-/// For each new limit the place of the count that goes on for it: of the same limit, or else of one that
-/// has only another amount.
+/// For each new limit the index of the meter that continues for it: that of the same limit,
+/// otherwise that of a limit that differs only in its amount.
 fn successors(
     old: &[Meter],
     is_unused: impl Fn(usize) -> bool,
@@ -307,8 +308,8 @@ fn successors(
     new.iter().zip(same).map(|(new, same)| same.or_else(|| find(Meter::is_of, new))).collect()
 }
 
-/// The recent share of failures nobody is to blame for yet: a moving average over about eight
-/// answers, in 65,536ths.
+/// The recent share of failures with no proven cause: a moving average over about eight answers, in
+/// 65,536ths.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Failures {
     share: u32,
@@ -321,13 +322,13 @@ impl Failures {
         self.streak = 0;
     }
 
-    /// The share, in 65,536ths.
+    /// The share of failures, in 65,536ths.
     #[cfg(feature = "balance")]
     pub(crate) fn share(&self) -> u64 {
         u64::from(self.share)
     }
 
-    /// Whether it fails so much that it should rest.
+    /// Notes a failure; returns whether the account fails so much that it should rest.
     pub(crate) fn failed(&mut self) -> bool {
         self.share += ((1 << 16) - self.share) / 8;
         self.streak += 1;

@@ -1,10 +1,10 @@
-//! Keys that are good until a date, in the order in which something is due for them.
+//! Keys with an expiry date, ordered by the next moment at which something is due for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::{ids::KeyIx, time::Time};
 
-/// Until when keys are good, and when something is to be told or done about that.
+/// When keys expire, and when the next warning or expiry is due.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Expiries {
     by_key: BTreeMap<KeyIx, Expiry>,
@@ -18,14 +18,14 @@ struct Expiry {
 }
 
 impl Expiries {
-    /// A key is good until a time, and is looked at before that.
+    /// Sets when a key expires, and when it is due next: a warning or the expiry.
     pub(in crate::engine) fn set(&mut self, key: KeyIx, at: Time, notice: Time) {
         self.forget(key);
         self.by_key.insert(key, Expiry { at, notice });
         self.notices.insert((notice, key));
     }
 
-    /// A key has no end, or has come to it.
+    /// Removes a key: it has no expiry date, or has expired.
     pub(in crate::engine) fn forget(&mut self, key: KeyIx) {
         if let Some(Expiry { notice, .. }) = self.by_key.remove(&key) {
             self.notices.remove(&(notice, key));
@@ -36,7 +36,7 @@ impl Expiries {
         self.by_key.is_empty()
     }
 
-    /// The next key that is due by now, and until when it is good.
+    /// The next key that is due by now, and when it expires.
     pub(in crate::engine) fn due(&self, now: Time) -> Option<(KeyIx, Time)> {
         let (_, key) = self.notices.first().filter(|(notice, _)| *notice <= now)?;
         Some((*key, self.by_key.get(key)?.at))

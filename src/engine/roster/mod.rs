@@ -1,4 +1,4 @@
-//! Accounts and keys, and how they are found.
+//! The roster: accounts and keys, and how they are found.
 
 pub(crate) mod accepted;
 pub(crate) mod account;

@@ -33,7 +33,7 @@ impl<S: BuildHasher> Names<S> {
         Self { heads: Vec::new(), next: Vec::new(), len: 0, hasher }
     }
 
-    /// Makes place for so many more names, and not for more.
+    /// Allocates room for exactly so many more names.
     pub(in crate::engine) fn reserve<'a>(
         &mut self,
         more: usize,
@@ -54,7 +54,7 @@ impl<S: BuildHasher> Names<S> {
         self.slots(head).find(|slot| name_of(*slot) == name)
     }
 
-    /// A name means this slot from now on, whatever it meant before. The slot has no other name.
+    /// Maps a name to this slot, in place of an older one. The slot must have no other name.
     pub(in crate::engine) fn insert<'a>(
         &mut self,
         name: &str,
@@ -71,7 +71,7 @@ impl<S: BuildHasher> Names<S> {
         self.len += 1;
     }
 
-    /// A name means this slot no longer. Whether it did.
+    /// Removes a name if it maps to this slot; returns whether it did.
     pub(in crate::engine) fn remove(&mut self, name: &str, slot: usize) -> bool {
         let chain = self.chain(name);
         let Some(&head) = self.heads.get(chain) else { return false };

@@ -1,4 +1,5 @@
-//! Operations by number, bounded: unknown ones are named by paths, which come from callers.
+//! Operations by number. Their number is bounded, because unknown ones are named by paths, which
+//! callers choose.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -7,19 +8,19 @@ use crate::{
     provider::{Access, OPERATIONS, Operation},
 };
 
-/// So many operations that no dialect knows have a number of their own; all others share one.
-const MOST: usize = 256;
+/// How many unknown operations get a number of their own; all others share one.
+const MAX_OPERATIONS: usize = 256;
 
 /// The operation that all others share.
 const OTHER: usize = Operation::SLOTS;
 
-/// The operation of which nothing is known, `-`.
+/// The operation without a known path or method, `-`.
 const UNKNOWN: usize = Operation::SLOTS + 1;
 
 #[derive(Debug)]
 pub(crate) struct Operations {
     names: Vec<Arc<str>>,
-    /// By segment and access.
+    /// By path segment and kind of access.
     unknown: HashMap<Box<str>, [Option<OpIx>; 3]>,
 }
 
@@ -36,7 +37,7 @@ impl Operations {
 
     fn resolve_unknown(&mut self, operation: &Operation<'_>) -> OpIx {
         let (segment, access) = (operation.segment().unwrap_or("-"), operation.access());
-        // Most pools without bodies and paths to read know no other: it costs no look-up.
+        // A fast path: most pools without paths to read know no other operation.
         if (segment, access) == ("-", Access::Write) {
             return OpIx::new(UNKNOWN);
         }
@@ -44,7 +45,7 @@ impl Operations {
         if let Some(known) = known {
             return known;
         }
-        if self.names.len() > UNKNOWN + MOST {
+        if self.names.len() > UNKNOWN + MAX_OPERATIONS {
             return OpIx::new(OTHER);
         }
         let new = OpIx::new(self.names.len());
@@ -53,7 +54,7 @@ impl Operations {
         new
     }
 
-    /// The operation of a name that was saved.
+    /// The operation with a saved name.
     pub(crate) fn named(&mut self, name: &str) -> OpIx {
         if let Some(known) = self.names.iter().position(|known| **known == *name) {
             return OpIx::new(known);

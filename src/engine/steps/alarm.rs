@@ -1,4 +1,5 @@
-//! What an operator is told before callers notice, and only when it begins and ends.
+//! Events that warn an operator before callers notice a problem, once when it begins and once when
+//! it ends.
 
 use std::sync::Arc;
 
@@ -14,12 +15,12 @@ use crate::{
     event::{Event, Whose},
 };
 
-/// So long nobody must have found the pool exhausted before that is over.
+/// The pool is no longer exhausted after this time without a request that found it so.
 const CALM: u64 = 10 * SECOND;
 
 impl Engine {
-    /// Tells of limits that count a request and are nearly reached.
-    pub(in crate::engine) fn tell_near_limits(&mut self, now: Time, grant: &Grant) {
+    /// Announces the limits that count a request and are nearly reached.
+    pub(in crate::engine) fn announce_near_limits(&mut self, now: Time, grant: &Grant) {
         let account = &mut self.accounts[grant.account.index()];
         let name = Arc::clone(&account.name);
         let Key { id, meters, .. } = &mut self.keys[grant.key.index()];
@@ -40,15 +41,16 @@ impl Engine {
         }
     }
 
-    /// A request was not admitted. If nobody is left for any such request, that is told once.
-    pub(in crate::engine) fn held_up(&mut self, now: Time, ask: &Ask) {
+    /// A request was not admitted. If no account is ready for any request of its lane, an event
+    /// says so once.
+    pub(in crate::engine) fn not_admitted(&mut self, now: Time, ask: &Ask) {
         let lane = &self.lanes[ask.lane];
         if !lane.is_asleep() {
             return;
         }
         let model = lane.model.clone();
         if self.exhausted.raise(now) {
-            // For any such request, whatever keys this one has tried already.
+            // The forecast is for any such request, with all keys.
             let any = Ask { excluded: Vec::new(), ..ask.clone() };
             let wait = self.forecast(now, &any).map(|at| now.until(at));
             self.events.push(Event::Exhausted { model, wait });
@@ -56,7 +58,7 @@ impl Engine {
     }
 
     /// A request was admitted at once.
-    pub(in crate::engine) fn went_through(&mut self, now: Time) {
+    pub(in crate::engine) fn admitted_at_once(&mut self, now: Time) {
         if self.exhausted.lower_after(now, CALM) {
             self.events.push(Event::ExhaustionEnded);
         }

@@ -1,4 +1,5 @@
-//! Blame that one answer does not prove: it is pending until the same request was asked elsewhere.
+//! Blame that one answer does not prove: it stays pending until the same request was answered with
+//! another key.
 
 use std::sync::Arc;
 
@@ -15,21 +16,21 @@ use crate::{
     verdict::Place,
 };
 
-/// So close together narrower places agree.
+/// Narrower places agree if they are refused within this time.
 const TOGETHER: u64 = 60 * SECOND;
 
-/// A place that is accused by a refusal which could also be the request's own fault.
+/// A place that is blamed by a refusal, although the request itself may be at fault.
 #[derive(Debug)]
 pub(crate) struct Accusation {
     place: Place,
     pub(crate) key: KeyId,
     at: At,
-    /// Which of the key's secrets was refused.
+    /// The version of the key's secret that was refused.
     secret: u32,
     suspicion: Suspicion,
-    /// Who sent the request.
+    /// The caller: a tag or a tenant.
     caller: Option<Arc<str>>,
-    /// Whether the key was accepted of late: then it is more likely the request.
+    /// Whether the key was accepted recently; then the request is more likely at fault.
     pub(crate) is_vouched: bool,
 }
 
@@ -38,7 +39,7 @@ impl Accusation {
         self.suspicion.cause.kind
     }
 
-    /// Whether a key only repeats what it said before: the refused request was to find out.
+    /// Whether the refused request was a probe, so that the key is refused once more.
     pub(crate) fn is_of_probe(&self) -> bool {
         self.suspicion.is_of_probe()
     }
@@ -49,12 +50,13 @@ impl Accusation {
 }
 
 impl Engine {
-    /// Who sent a request: its tag, or else its tenant.
+    /// The caller of a request: its tag, otherwise its tenant.
     pub(in crate::engine) fn caller<'a>(&'a self, grant: &'a Grant) -> Option<&'a Arc<str>> {
         grant.tag.as_ref().or_else(|| self.tenants.name(grant.tenant))
     }
 
-    /// The accused place rests provisionally, so that others do not run into a key that is probably dead.
+    /// The accused place rests provisionally, so that other requests avoid a key that is probably
+    /// dead.
     pub(in crate::engine) fn accuse(
         &mut self,
         now: Time,
@@ -63,24 +65,24 @@ impl Engine {
         cause: Cause,
     ) -> Option<Accusation> {
         let key = &self.keys[grant.key.index()];
-        // A refusal of the secret that it had before says nothing about the one that it has now.
+        // A refusal of the old secret proves nothing about the new one.
         if key.secret != grant.secret || !self.is_usable(grant.key) {
             return None;
         }
-        // A key that just served something else is not dead because of one answer; nor is one that is
-        // refused for what ordinary keys may not do.
+        // One refusal does not prove that a key is dead that was just accepted for another
+        // operation. Neither does a refusal for an operation that ordinary keys may not use.
         let is_narrow =
             !grant.generates || key.accepted.is_recent_for_another(now, grant.operation);
         let (place, cause) = match place {
-            // Its words say more than they prove.
+            // The words of the refusal claim more than they prove.
             Place::Key if is_narrow => (Place::Operation, Cause { is_told: false, ..cause }),
             _ => (place, cause),
         };
         let is_vouched = key.accepted.is_recent(now);
-        let (at, part) = (grant.at(), grant.parts.of(place));
+        let (at, role) = (grant.at(), grant.roles.of(place));
         let mut rng = self.rng.fork();
         let standing = self.standing_mut(place, at);
-        let suspicion = standing.suspect(now, grant.sent, part, cause, &mut rng);
+        let suspicion = standing.suspect(now, grant.sent, role, cause, &mut rng);
         let until = self.standing(place, at).map_or(now, |standing| standing.until());
         self.in_doubt_until = self.in_doubt_until.max(until);
         self.revive(at.account);
@@ -89,7 +91,7 @@ impl Engine {
         Some(Accusation { place, key, at, secret, suspicion, caller, is_vouched })
     }
 
-    /// An accusation is confirmed or withdrawn, or it lapses without contrast.
+    /// Settles an accusation: it is confirmed, withdrawn, or lapses.
     pub(crate) fn settle_accusation(
         &mut self,
         now: Time,
@@ -114,7 +116,8 @@ impl Engine {
         self.opened(place, at);
     }
 
-    /// Two operations of a key are rejected, and it was accepted for nothing meanwhile: it is the key.
+    /// If two operations of a key are rejected and none was accepted meanwhile, the key itself is
+    /// rejected.
     fn widen_credential(&mut self, now: Time, place: Place, at: At, cause: &Cause) {
         let is_narrow = matches!(place, Place::Operation | Place::KeyModel);
         let key = &self.keys[at.key.index()];
@@ -139,37 +142,37 @@ impl Engine {
         }
     }
 
-    /// A second and a third key have said the same of a request: it is remembered for its caller.
+    /// Three keys agreed that the request is at fault: remembers this for its caller.
     pub(crate) fn note_at_fault(&mut self, now: Time, accusation: &Accusation) {
         let Accusation { at, caller, suspicion, .. } = accusation;
         let rule = Arc::clone(&suspicion.cause.rule);
         self.at_fault.note(now, caller.clone(), at.operation, rule);
     }
 
-    /// Whether this caller's requests are known to be at fault for it.
+    /// Whether this caller's requests are known to be at fault under the same rule.
     pub(crate) fn is_at_fault(&self, now: Time, accusation: &Accusation) -> bool {
         let Accusation { at, caller, suspicion, .. } = accusation;
         let rule = &suspicion.cause.rule;
         self.at_fault.is_known(now, caller.clone(), at.operation, rule)
     }
 
-    /// Whether a second opinion may be asked for.
+    /// Takes a second opinion from the budget; returns whether there was one.
     pub(crate) fn may_ask_another(&mut self) -> bool {
         self.opinions.ask()
     }
 
-    /// How many accounts there are.
+    /// How many accounts are declared.
     pub(crate) fn accounts(&self) -> usize {
         self.order.len()
     }
 
-    /// Those that were asked for were needed: another key did better.
+    /// Gives back second opinions that were needed: another key was accepted.
     pub(crate) fn opinions_were_needed(&mut self, number: usize) {
         self.opinions.give_back(number);
     }
 
-    /// Whether any key is left that was not tried with a request, and may be used before its caller gives up:
-    /// one that is rejected itself only if that may be in doubt, and is.
+    /// Whether a key is left that was not tried with a request and can be used before the deadline.
+    /// A rejected key only counts if `may_be_in_doubt` is set and its rejection is in doubt.
     pub(crate) fn has_another(
         &self,
         now: Time,
@@ -197,8 +200,8 @@ impl Engine {
         self.order.iter().flat_map(|account| &self.accounts[account.index()].keys).any(is_left)
     }
 
-    /// An account said that the provider is overloaded, and another one served the same request at once:
-    /// it is that account.
+    /// One account reported an overload of the provider, but another account served the same
+    /// request at once. So only that account rests.
     pub(crate) fn overloaded_alone(
         &mut self,
         now: Time,

@@ -1,9 +1,9 @@
-//! Accounts and keys that come, change and go while requests are under way.
+//! Accounts and keys that are added, changed and removed while requests are under way.
 //!
-//! A key or an account that is no longer declared takes no new requests, and leaves once the last of
-//! those under way has ended. Until then it can be declared again, and goes on as what it was. After
-//! that its slot is free: no grant and no seat refers to it any more, and requests that exclude it do
-//! so by a name that no other key gets.
+//! A key or an account that is no longer declared takes no new requests, and is removed once its
+//! last request has ended. Until then it can be declared again and continues as before. After that
+//! its slot is free: no grant and no seat refers to it. A request that excludes the old key names
+//! its generation, which no new key has.
 
 use crate::{
     KeyId,
@@ -18,12 +18,12 @@ use crate::{
 };
 
 impl Engine {
-    /// The account of a name, if it is declared or still leaving.
+    /// The account of a name, declared or leaving.
     pub(crate) fn find_account(&self, name: &str) -> Option<AccountIx> {
         self.by_name.find(name, |slot| &self.accounts[slot].name).map(AccountIx::new)
     }
 
-    /// The key of an id, if it is declared or still leaving.
+    /// The key of an id, declared or leaving.
     pub(crate) fn find_key(&self, id: &KeyId) -> Option<KeyIx> {
         let slot = self.by_id.find(id.as_str(), |slot| self.keys[slot].id.as_str())?;
         Some(self.keys[slot].ix)
@@ -76,7 +76,7 @@ impl Engine {
                 let id_of = |slot: usize| self.keys[slot].id.as_str();
                 self.by_id.insert(new.id.as_str(), ix.index(), id_of);
                 self.note_spending(new.meters.iter());
-                let key = Key::new(ix, account, new, &self.accounts[account.index()].way);
+                let key = Key::new(ix, account, new, &self.accounts[account.index()].round_trip);
                 match self.keys.get_mut(ix.index()) {
                     Some(free) => *free = key,
                     None => self.keys.push(key),
@@ -86,7 +86,7 @@ impl Engine {
         };
         self.catch_up(ix);
         let keys = &mut self.accounts[account.index()].keys;
-        // Most accounts have one key, and there may be very many.
+        // Most accounts have one key, and there may be very many accounts.
         keys.reserve_exact(usize::from(keys.is_empty()));
         keys.push(ix);
         self.total_keys += 1;
@@ -97,7 +97,7 @@ impl Engine {
         ix
     }
 
-    /// A key has a new secret: what was said of the old one is forgotten.
+    /// A key has a new secret: its standings are cleared.
     pub(crate) fn renew_key(&mut self, now: Time, ix: KeyIx, expires: Option<Time>) {
         self.forget_refusals(ix);
         let key = &mut self.keys[ix.index()];
@@ -123,7 +123,7 @@ impl Engine {
         self.let_go(ix);
     }
 
-    /// Accounts without keys are no longer declared.
+    /// These accounts without keys are no longer declared.
     pub(crate) fn remove_accounts(&mut self, accounts: &[AccountIx]) {
         for ix in accounts {
             self.accounts[ix.index()].is_leaving = true;
@@ -134,7 +134,7 @@ impl Engine {
         accounts.iter().for_each(|ix| self.let_go_account(*ix));
     }
 
-    /// The declared accounts are in this order.
+    /// Sets the order of the declared accounts.
     pub(crate) fn arrange(&mut self, order: Vec<AccountIx>) {
         self.order = order;
         self.is_by_slot = self.order.is_sorted();
@@ -154,8 +154,8 @@ impl Engine {
         self.keys[ix.index()].turn = turn_of(weight);
     }
 
-    /// A limit that is still declared goes on counting, also if its amount is another. A new one counts
-    /// what is admitted from now on.
+    /// Replaces the limits of an account. A limit that is still declared continues to count, even
+    /// with another amount. A new one counts the requests that are admitted from now on.
     pub(crate) fn set_account_limits(&mut self, now: Time, ix: AccountIx, new: Vec<Meter>) {
         self.epoch = self.epoch.saturating_add(1);
         self.note_spending(new.iter());
@@ -164,17 +164,18 @@ impl Engine {
         self.revive(ix);
     }
 
-    /// The same for a key alone.
+    /// Replaces the limits of a key, by the same rules.
     pub(crate) fn set_key_limits(&mut self, now: Time, ix: KeyIx, new: Vec<Meter>) {
         self.epoch = self.epoch.saturating_add(1);
         self.note_spending(new.iter());
         let key = &mut self.keys[ix.index()];
         let account = key.account;
-        key.declare(now, new, self.epoch, &self.accounts[account.index()].way);
+        key.declare(now, new, self.epoch, &self.accounts[account.index()].round_trip);
         self.revive(account);
     }
 
-    /// Whoever comes new does not have to serve first what the others have served before.
+    /// A new key starts at the load of the others, so that it does not get all requests until it
+    /// has caught up.
     pub(in crate::engine) fn catch_up(&mut self, ix: KeyIx) {
         let key = &self.keys[ix.index()];
         let others = self.accounts[key.account.index()].keys.iter().filter(|other| **other != ix);
@@ -184,7 +185,7 @@ impl Engine {
         key.load = key.load.max(least.unwrap_or(0));
     }
 
-    /// Nothing is held against a key and its account any more: both are used at once.
+    /// Clears the standings of a key and its account, so that both are used at once.
     pub(crate) fn revive_key(&mut self, ix: KeyIx) {
         self.forget_refusals(ix);
         let account = self.keys[ix.index()].account;
@@ -198,7 +199,7 @@ impl Engine {
         self.events.push(Event::KeyRevived { key: self.keys[ix.index()].id.clone() });
     }
 
-    /// A key is switched off, or on again: by a person, who knows what for. Whether that changes anything.
+    /// Switches a key off or on, as a person decided. Returns whether this changes anything.
     pub(crate) fn switch_key(&mut self, now: Time, ix: KeyIx, is_on: bool) -> bool {
         let key = &self.keys[ix.index()];
         let (id, account) = (key.id.clone(), key.account);
@@ -211,8 +212,8 @@ impl Engine {
                 self.change_key(ix, |key| key.life = Life::Good);
                 self.catch_up(ix);
                 self.events.push(Event::KeyEnabled { key: id });
-                // It may have come to its end meanwhile.
-                self.tell_the_time(now);
+                // It may have expired meanwhile.
+                self.expire_keys(now);
             }
             _ => return false,
         }
@@ -229,7 +230,7 @@ impl Engine {
         if key.life == Life::Leaving && key.in_flight == 0 {
             key.life = Life::Gone;
             key.meters = Box::default();
-            // By now its id may be another key's.
+            // Its id may belong to another key by now.
             self.by_id.remove(key.id.as_str(), ix.index());
             self.free_keys.push(ix.next());
         }

@@ -1,4 +1,4 @@
-//! Choosing an account with room, and a key of it.
+//! Chooses an account with room, and one of its keys.
 
 use crate::{
     engine::{
@@ -15,43 +15,44 @@ use crate::{
     verdict::Place,
 };
 
-/// More accounts than any strategy has reason to look at.
-const MOST_CANDIDATES: usize = 16;
+/// The most accounts that a strategy may compare.
+const MAX_CANDIDATES: usize = 16;
 
-/// Somebody is ahead, for whom there is no room.
+/// A request ahead in the line has no room and is passed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::engine) struct Passing {
-    /// The account that will have room for it first: it is left alone.
+    /// The account that will have room for that request first; it is left to it.
     pub(in crate::engine) held: Option<AccountIx>,
 }
 
-/// A way through the accounts that are ready.
+/// An iteration over the ready accounts.
 enum Walk {
     BySlot(lane::Look),
-    /// Past so many of the declared ones, each of which is looked at: where their order is another.
+    /// The index in the declared order; used while that differs from the order of the slots.
     ByOrder(usize),
 }
 
-/// Why nobody could be chosen.
+/// Why no account could be chosen.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::engine) struct Blocked {
-    /// When it may be otherwise; `None` if no clock tells.
+    /// When to try again; `None` if only a change makes room.
     pub(in crate::engine) until: Option<Time>,
-    /// The account that will be the first to have room, of those that have room for less now.
+    /// The account that will have room first, among those that have too little room now.
     pub(in crate::engine) first: Option<(Time, AccountIx)>,
-    /// Whether an account had room that the request does not want: its keys are excluded, or the
-    /// request waits for the account of its kin.
+    /// Whether an account had room that the request does not use: its keys are excluded, or the
+    /// request waits for the account with its cached prompt.
     pub(in crate::engine) by_exclusion: bool,
 }
 
 impl Engine {
-    /// Takes the least loaded, as the strategy sees it, of the first few accounts with room. By default
-    /// these are the next four in turn: neighbours are as good as some drawn by lot, for what is known of
-    /// them is exact, and they are in the processor's cache when there are a hundred thousand.
+    /// Takes the account with the lowest load, as the strategy defines it, among the first few
+    /// accounts with room. By default these are the next four in turn. Neighbours are as good as
+    /// random ones, because their load is known exactly, and they are close together in the
+    /// processor's cache.
     ///
-    /// Accounts that turn out to have no room for any such request are put to sleep, so each is looked
-    /// at once per refill, however many there are. Those that merely have too little left for this
-    /// request stay where they are.
+    /// Accounts without room for any such request are put to sleep. So each is looked at once per
+    /// refill, however many there are. Accounts that only have too little left for this request
+    /// stay ready.
     pub(in crate::engine) fn choose(
         &mut self,
         now: Time,
@@ -59,12 +60,12 @@ impl Engine {
         passing: Option<Passing>,
     ) -> Result<(AccountIx, KeyIx), Blocked> {
         let of_model = &self.lanes[ask.lane].standing;
-        let later = ask.later().max(self.courtesy(ask.lane));
+        let later = ask.later().max(self.probe_delay(ask.lane));
         let room = self.provider.room_after_others(later);
         match room.max(of_model.room_after_others(ask.later())) {
             Room::At(open) if open <= now => {}
             Room::At(open) => {
-                // Others may go first, where this one was refused before.
+                // A request that was refused before lets others go first.
                 let by_exclusion = self.provider.room().max(of_model.room()) <= Room::At(now);
                 return Err(Blocked { until: Some(open), by_exclusion, first: None });
             }
@@ -79,15 +80,15 @@ impl Engine {
             return Err(Blocked { until: Some(open), by_exclusion: true, first: None });
         }
         self.lanes[ask.lane].wake(now);
-        // Those who sleep may be what somebody ahead waits for.
+        // A request ahead in the line may wait for the sleeping accounts.
         if passing.is_none() {
-            self.lanes[ask.lane].rouse(ask.cost.kinds());
+            self.lanes[ask.lane].wake_early(ask.cost.kinds());
         }
         let mut blocked = Blocked::default();
         let mut best: Option<(u128, AccountIx, KeyIx)> = None;
         let (in_turn, most) = match self.strategy.look() {
-            Look::InTurn(most) => (true, most.clamp(1, MOST_CANDIDATES)),
-            Look::AsDeclared(most) => (false, most.clamp(1, MOST_CANDIDATES)),
+            Look::InTurn(most) => (true, most.clamp(1, MAX_CANDIDATES)),
+            Look::AsDeclared(most) => (false, most.clamp(1, MAX_CANDIDATES)),
         };
         let mut candidates = 0;
         let mut walk = match in_turn || self.is_by_slot {
@@ -110,7 +111,7 @@ impl Engine {
                             best = Some((load, account, key));
                         }
                         if load == 0 {
-                            // None can be better.
+                            // No load is lower.
                             break;
                         }
                     }
@@ -128,7 +129,7 @@ impl Engine {
                 },
                 room => {
                     if !self.park(now, ask, account) {
-                        // Others may go first, where this one was refused before.
+                        // A request that was refused before lets others go first.
                         blocked.by_exclusion |= ask.later() > 0;
                         blocked.wait_for(room);
                         blocked.note(room.max(self.room_of_keys(account, ask)), account);
@@ -147,7 +148,7 @@ impl Engine {
                 Ok((account, key))
             }
             None => {
-                // Who passes takes nothing from the first.
+                // A request that passes another takes nothing from it.
                 if passing.is_none()
                     && let Some(found) = self.least_bad(now, ask)
                 {
@@ -161,7 +162,7 @@ impl Engine {
         }
     }
 
-    /// The next account that is ready.
+    /// The next ready account.
     fn next_ready(&self, lane: LaneIx, walk: &mut Walk) -> Option<AccountIx> {
         match walk {
             Walk::BySlot(look) => self.lanes[lane].next(look),
@@ -179,8 +180,7 @@ impl Engine {
         self.strategy.load(&Candidate {
             account: &state.name,
             weight: state.weight,
-            used_share: state.quota(self.lanes[lane].seat(account)).used_share(now) as f64
-                / 65_536.0,
+            used: state.quota(self.lanes[lane].seat(account)).used_share(now),
             in_flight: state.in_flight,
             served: state.served,
         })
@@ -195,7 +195,8 @@ impl Engine {
         }
     }
 
-    /// Takes an account out of the choice if it has no room even for the least request of this kind.
+    /// Puts an account to sleep, or blocks it, if it has no room even for the smallest request of
+    /// this kind. Returns whether it did.
     fn park(&mut self, now: Time, ask: &Ask, account: AccountIx) -> bool {
         for least in ask.cost.least() {
             let seat = self.lanes[ask.lane].seat(account);
@@ -209,7 +210,7 @@ impl Engine {
         false
     }
 
-    /// The key of an account that has room and has served least by its weight.
+    /// The key with room of an account that has the lowest load by weight.
     pub(in crate::engine) fn choose_key(
         &self,
         now: Time,
@@ -243,7 +244,7 @@ impl Engine {
         none
     }
 
-    /// When a key of an account has room that the request may be sent with.
+    /// When an allowed key of an account has room.
     pub(in crate::engine) fn room_of_keys(&self, account: AccountIx, ask: &Ask) -> Room {
         let keys = self.accounts[account.index()].keys.iter();
         keys.filter(|key| self.is_usable(**key) && ask.allows(**key))
@@ -252,13 +253,13 @@ impl Engine {
             .unwrap_or(Room::Never)
     }
 
-    /// When a key has room for a request, as far as it goes by itself.
+    /// When a key's own limits and standings have room for a request.
     pub(in crate::engine) fn room_of_key(&self, ask: &Ask, key: KeyIx) -> Room {
         let standing = self.key_standing(ask.lane, ask.operation, key);
         self.keys[key.index()].room(&ask.cost).max(standing)
     }
 
-    /// A request is not to be sent with any key of an account.
+    /// Excludes all keys of an account.
     pub(crate) fn exclude_account(&self, ask: &mut Ask, account: AccountIx) {
         for &key in &self.accounts[account.index()].keys {
             if !ask.excluded.contains(&key) {
@@ -267,15 +268,15 @@ impl Engine {
         }
     }
 
-    /// Whether a key is declared, in its time, and not switched off.
+    /// Whether a key is declared, not expired, and not switched off.
     pub(in crate::engine) fn is_usable(&self, key: KeyIx) -> bool {
         let state = &self.keys[key.index()];
-        // Whoever excludes a key may do so for longer than there is one.
+        // A request may exclude a key that was removed since.
         state.ix == key && state.life == Life::Good
     }
 
-    /// What is only inferred or suspected leaves nobody without a key: where a request has nowhere else to
-    /// go before its deadline, the place that is back first is tried.
+    /// Tries a place that rests for a reason that is only inferred or suspected, if the request has
+    /// no other place before its deadline: the one that returns first.
     fn least_bad(&mut self, now: Time, ask: &Ask) -> Option<(AccountIx, KeyIx)> {
         let is_known = ask.before.is_too_large;
         if now >= self.in_doubt_until || ask.among != Among::All || is_known {
@@ -295,7 +296,7 @@ impl Engine {
                 let standings = places.into_iter().filter_map(|place| self.standing(place, at));
                 let in_need =
                     standings.map(Standing::room_in_need).fold(in_need.max(of_key), Room::max);
-                // What is not in doubt is waited for, if that can be done.
+                // A proven rest is waited for if the deadline allows it.
                 let is_in_doubt = in_need < room;
                 if !is_in_doubt && (room == Room::OnChange || room <= Room::At(ask.deadline)) {
                     return None;
@@ -308,7 +309,7 @@ impl Engine {
         best.map(|(_, account, key)| (account, key))
     }
 
-    /// Whether no key is left that this request could ever be sent with.
+    /// Whether no key is left that could ever serve this request.
     pub(crate) fn is_keyless(&self, ask: &Ask) -> bool {
         match ask.among {
             Among::All => {}
@@ -319,7 +320,7 @@ impl Engine {
         self.usable_keys <= excluded
     }
 
-    /// A key that a request is bound to, if it has room.
+    /// The only key that a request may use, if it has room.
     pub(in crate::engine) fn choose_only(
         &self,
         now: Time,
@@ -336,7 +337,7 @@ impl Engine {
             Room::At(open) if open <= now && is_held => Err(Blocked::default()),
             Room::At(open) if open <= now => Ok((account, key)),
             Room::At(open) => {
-                // Nobody behind takes what it waits for.
+                // Requests behind must not take what it waits for.
                 Err(Blocked {
                     until: Some(open),
                     first: Some((open, account)),
@@ -347,7 +348,7 @@ impl Engine {
         }
     }
 
-    /// When a request fits on a key, as far as its account and itself go.
+    /// When a request fits on a key, by the limits and standings of the key and its account.
     pub(in crate::engine) fn room_of(
         &self,
         now: Time,
@@ -368,9 +369,9 @@ impl Engine {
 pub(in crate::engine) struct NoKey {
     /// When the first of its keys is back for any operation; never if it has none.
     rest: Room,
-    /// A key that the request excludes has room.
+    /// Whether an excluded key has room.
     excluded: bool,
-    /// When another one has, excluded or not: that lets somebody behind pass.
+    /// When any other key has room, excluded or not; then a request behind may pass.
     room: Room,
 }
 

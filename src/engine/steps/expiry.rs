@@ -1,4 +1,4 @@
-//! Keys that are good until a date.
+//! Keys with an expiry date.
 
 use crate::{
     engine::{Engine, ids::KeyIx, roster::account::Life, time::Time},
@@ -6,11 +6,11 @@ use crate::{
 };
 
 const DAY: u64 = 86_400 * crate::engine::time::SECOND;
-/// So long before its end a key is spoken of.
+/// How long before its end a key is announced.
 const WARNINGS: [u64; 2] = [7 * DAY, DAY];
 
 impl Engine {
-    /// A key is good until then.
+    /// Sets when a key expires.
     pub(crate) fn set_expiry(&mut self, now: Time, ix: KeyIx, expires: Option<Time>) {
         self.expiries.forget(ix);
         let key = &self.keys[ix.index()];
@@ -21,15 +21,16 @@ impl Engine {
             self.revive(account);
         }
         if let Some(expires) = expires {
-            // Whoever comes within the last week is spoken of at once.
+            // A key that is added within its last week is announced at once.
             self.expiries.set(ix, expires, expires.minus(WARNINGS[0]).max(now));
         }
-        self.tell_the_time(now);
+        self.expire_keys(now);
     }
 
-    /// Does and tells what is due by now. To be called before anything else is done at a moment.
+    /// Handles the warnings and expiries that are due. Must be called before any other event at the
+    /// same moment.
     #[inline]
-    pub(crate) fn tell_the_time(&mut self, now: Time) {
+    pub(crate) fn expire_keys(&mut self, now: Time) {
         if !self.expiries.is_empty() {
             self.tell_what_is_due(now);
         }

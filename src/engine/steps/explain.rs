@@ -1,4 +1,4 @@
-//! Why a request is not admitted: what holds the keys that it could be sent with.
+//! Why a request is not admitted: what blocks the keys that it could use.
 
 use std::{fmt::Write, sync::Arc, time::Duration};
 
@@ -16,14 +16,14 @@ use crate::{
     verdict::Place,
 };
 
-/// What holds a key.
+/// What blocks a key.
 struct Held<'a> {
     until: Time,
     cause: Option<&'a Cause>,
     place: Place,
 }
 
-/// Keys that are held by the same kind of trouble.
+/// Keys that are blocked by the same kind of trouble.
 struct Group {
     kind: Kind,
     keys: usize,
@@ -31,7 +31,7 @@ struct Group {
 }
 
 impl Engine {
-    /// What to tell a request that is not admitted, and when it could be.
+    /// The refusal of a request that is not admitted, with its reason and the expected wait.
     pub(in crate::engine) fn explain(
         &self,
         now: Time,
@@ -121,7 +121,7 @@ impl Engine {
         Exhausted::new(reason, wait).because(why)
     }
 
-    /// What holds a key for longest.
+    /// The place that blocks a key longest.
     fn held(&self, now: Time, at: At) -> Option<Held<'_>> {
         let troubled = self.standings(at).filter(|(_, standing)| standing.is_troubled(now));
         let held = troubled.map(|(place, standing)| Held {

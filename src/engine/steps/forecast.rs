@@ -1,4 +1,5 @@
-//! Telling a request at the door how long it would wait.
+//! Forecasts how long a request would wait, so that one that cannot be served in time is rejected
+//! at once with a true `Retry-After`.
 
 use std::time::Duration;
 
@@ -18,11 +19,11 @@ use crate::{
     limit::Metered,
 };
 
-/// No further than a day ahead.
+/// The forecast looks one day ahead, in nanoseconds.
 const HORIZON: u64 = 24 * 3_600 * 1_000_000_000;
-/// How exact the answer is.
+/// The precision of the forecast: one millisecond.
 const STEP: u64 = 1_000_000;
-/// Beyond so many accounts, a sample of them speaks for all.
+/// With more accounts than this, a sample represents all.
 const SAMPLE: usize = 64;
 
 const PER_TIME: [Metered; 5] = [
@@ -34,18 +35,18 @@ const PER_TIME: [Metered; 5] = [
 ];
 
 impl Engine {
-    /// Why a request would wait in vain, if it is known now.
+    /// Why a request cannot be served in time, if that is known now.
     pub(crate) fn refusal(&self, now: Time, ask: &Ask) -> Option<Exhausted> {
         if let Some(refusal) = self.forbidden(now, ask).or_else(|| self.hopeless(now, ask)) {
             return Some(refusal);
         }
         let at = self.forecast(now, ask);
         let wait = at.map(|at| now.until(at));
-        if self.waiting >= self.longest_line && self.crowding(ask.tenant).is_none() {
+        if self.waiting >= self.max_queued && self.crowding(ask.tenant).is_none() {
             return Some(Exhausted::new(Reason::LineFull, wait));
         }
         let latest = self.latest_start(ask);
-        // Who was refused for a rate knows better than a forecast which limits there are.
+        // A refusal for rate proves that the forecast is missing a limit, so it is not trusted.
         let is_too_late = at.is_some_and(|at| at > latest) && !ask.before.is_limited;
         if is_too_late || latest <= now {
             return Some(self.explain(now, ask, wait));
@@ -53,20 +54,20 @@ impl Engine {
         None
     }
 
-    /// What to tell somebody who does not wait in line.
+    /// The refusal of a request that does not wait in line.
     pub(crate) fn turned_away(&mut self, now: Time, ask: &Ask) -> Exhausted {
-        self.held_up(now, ask);
+        self.not_admitted(now, ask);
         let at_once = Ask { deadline: now, ..ask.clone() };
         self.refusal(now, &at_once).unwrap_or_else(|| self.busy(now, ask))
     }
 
-    /// What to tell somebody who has waited too long.
+    /// The refusal of a request that has waited too long.
     pub(crate) fn busy(&self, now: Time, ask: &Ask) -> Exhausted {
         let wait = self.forecast(now, ask).map(|at| now.until(at));
         self.explain(now, ask, wait.map(|wait| wait.max(Duration::from_millis(1))))
     }
 
-    /// Why a request can never be admitted, if so.
+    /// Why a request can never be admitted; `None` if it can.
     pub(in crate::engine) fn hopeless(&self, now: Time, ask: &Ask) -> Option<Exhausted> {
         let can = |account: &AccountIx| {
             self.opens(now, ask, *account).is_some() && !self.is_known_too_large(ask, *account)
@@ -82,15 +83,15 @@ impl Engine {
         Some(Exhausted::new(reason, None))
     }
 
-    /// Whether a request was found too large before, and an account is known to take none as large.
+    /// Whether the request was refused for its size before, and this account takes none as large.
     fn is_known_too_large(&self, ask: &Ask, account: AccountIx) -> bool {
         let largest = self.lanes[ask.lane].seat(account).largest.as_ref();
         ask.before.is_too_large
             && largest.is_some_and(|largest| largest.room(&ask.cost) > Room::At(Time::ZERO))
     }
 
-    /// When an account has room for a demand, if time alone makes it; what is under way may end at
-    /// any moment. `None` if it never has.
+    /// When an account has room for a demand if only time makes room. Requests under way are taken
+    /// to end at any moment. `None` if it never has.
     fn opens(&self, now: Time, ask: &Ask, account: AccountIx) -> Option<Time> {
         self.opens_by_standing(now, ask, account, Standing::until)
     }
@@ -126,7 +127,7 @@ impl Engine {
             .map(|key| &self.keys[key.index()])
     }
 
-    /// Until when a key rests by itself.
+    /// The latest end of the rests of a key's own places.
     fn key_until(&self, ask: &Ask, key: KeyIx, until: fn(&Standing) -> Time) -> Time {
         let own = until(&self.keys[key.index()].standing);
         let keys = &self.lanes[ask.lane].keys;
@@ -137,14 +138,14 @@ impl Engine {
         own.max(of(None)).max(of(Some(ask.operation)))
     }
 
-    /// Whether every key that may be used before a request's deadline is one that it excludes: then those
-    /// it has tried are worth another try.
+    /// Whether every key that can be used before the deadline is excluded. Then the tried ones are
+    /// worth another try.
     pub(crate) fn is_tried_out(&self, ask: &Ask) -> bool {
         !self.has_key_by(ask.deadline, ask)
     }
 
-    /// Whether a request may be sent with one of the keys that it does not exclude by then, as far as no
-    /// place rests. Limits do not count.
+    /// Whether a key that is not excluded can be used by `then`, as far as rests allow. Limits do
+    /// not count.
     pub(crate) fn has_key_by(&self, then: Time, ask: &Ask) -> bool {
         let is_in_time = |account: AccountIx| {
             let seat = self.lanes[ask.lane].seat(account);
@@ -159,18 +160,18 @@ impl Engine {
         }
     }
 
-    /// Whether a request would be admitted before its deadline, if it joined the line now.
+    /// Whether a request that joins the line now would be admitted before its deadline.
     pub(crate) fn is_served_in_time(&self, now: Time, ask: &Ask) -> bool {
         self.forecast(now, ask).is_some_and(|at| at <= ask.deadline)
     }
 
-    /// When a request could be admitted that joined the line now; `None` if no clock tells.
+    /// When a request that joins the line now could be admitted; `None` if that cannot be computed.
     ///
-    /// One account must have room for this demand, and the allowance of all accounts together must
-    /// serve everybody ahead.
+    /// One account must have room for the demand, and all accounts together must have enough
+    /// allowance for the requests ahead.
     pub(in crate::engine) fn forecast(&self, now: Time, ask: &Ask) -> Option<Time> {
         if let Among::One(key) = ask.among {
-            // Those ahead may go elsewhere.
+            // The requests ahead may use other keys.
             let fits = self.opens(now, ask, self.keys[key.index()].account)?;
             return Some(fits.max(now.plus(STEP)));
         }
@@ -181,7 +182,7 @@ impl Engine {
         let (mut fits, mut until): (_, fn(&Standing) -> Time) =
             (opens(Standing::until), Standing::until);
         if now < self.in_doubt_until && fits.is_none_or(|fits| fits > ask.deadline) {
-            // Nowhere else to go: what is only in doubt is tried.
+            // No other place is left, so rests in doubt do not count.
             (fits, until) = (opens(Standing::until_in_need), Standing::until_in_need);
         }
         let fits = fits?;
@@ -219,8 +220,8 @@ impl Engine {
         self.order.len().div_ceil(SAMPLE).max(1)
     }
 
-    /// Whether, by then, everybody ahead and this request can have been admitted. `shared` looks at
-    /// the limits that all models share, and at those who wait for any model.
+    /// Whether the requests ahead and this one can all have been admitted by `then`. `shared`
+    /// counts the limits that all models share, and the waiting requests of all models.
     fn serves(
         &self,
         now: Time,
@@ -238,7 +239,7 @@ impl Engine {
                 let units = quota.free_by(metered, now, then, shared).unwrap_or(u64::MAX);
                 let most = quota.most_at_once(metered, shared).unwrap_or(u64::MAX);
                 *needed = (*needed).min(most);
-                // The first key without such a limit of its own ends the sum.
+                // The sum has no bound once a key has no such limit.
                 let of_keys = self
                     .keys_for(ask, account)
                     .map(|key| key.quota().free_by(metered, now, then, false).unwrap_or(u64::MAX))
@@ -251,7 +252,7 @@ impl Engine {
         })
     }
 
-    /// Whether cooldowns will have ended by then.
+    /// Whether the rests end by `then`.
     fn opens_by(
         &self,
         then: Time,
@@ -268,8 +269,8 @@ impl Engine {
             && self.provider_until(ask.lane, until) <= then
     }
 
-    /// Until when the provider as a whole rests for a model.
+    /// The latest end of the rests of the provider for a model.
     fn provider_until(&self, lane: LaneIx, until: fn(&Standing) -> Time) -> Time {
-        until(&self.provider).plus(self.provider.after_others(self.courtesy(lane)))
+        until(&self.provider).plus(self.provider.after_others(self.probe_delay(lane)))
     }
 }

@@ -1,4 +1,4 @@
-//! What the gate of a key says before there is a request.
+//! The gate of a key: whether it has room before a request exists.
 
 use crate::{
     engine::{
@@ -12,16 +12,16 @@ use crate::{
     strategy::{Candidate, Headroom, Strategy},
 };
 
-/// With no more left than this, somebody else may take it before the request comes.
+/// With no more requests left than this, another request may take the room first.
 const A_FEW: u64 = 4;
 
 impl Engine {
-    /// Such as a request of this lane.
+    /// A typical request of this lane.
     pub(crate) fn ordinary(&self, lane: LaneIx, operation: OpIx, cost: Cost) -> Ordinary {
         Ordinary { lane, operation, model: self.lanes[lane].model.clone(), cost }
     }
 
-    /// Whether a key could take the least request of this kind.
+    /// Whether a key has room for the smallest request of this kind.
     pub(crate) fn gate(&mut self, now: Time, like: &mut Ordinary, key: KeyIx) -> Gate {
         if self.lanes[like.lane].model != like.model {
             like.lane = self.lane(now, like.model.as_deref());
@@ -29,7 +29,7 @@ impl Engine {
         if !self.is_usable(key) {
             return Gate::Shut(None);
         }
-        let provider = self.provider.room_after_others(self.courtesy(like.lane));
+        let provider = self.provider.room_after_others(self.probe_delay(like.lane));
         let wider = provider.max(self.lanes[like.lane].standing.room());
         let rooms =
             like.cost.least().map(|cost| self.room_of(now, like.lane, like.operation, &cost, key));
@@ -53,11 +53,11 @@ impl Engine {
         is_growing || left.min().is_some_and(|left| left <= A_FEW)
     }
 
-    /// How loaded a key is, for a choice among endpoints: first by the spent share of its account's
-    /// allowance, then by what is under way, each by weight.
+    /// The load of a key, for a choice among endpoints: first the used share of its account's
+    /// allowance, then the requests under way, each by weight.
     ///
-    /// An account that fails looks spent by as much as it fails, and one that has yet to regain
-    /// trust is loaded as half of the others are: neither looks idle for having done nothing.
+    /// The failure share of an account counts as used share. An account in slow start counts at
+    /// least as half of the others. So neither looks idle because it serves little.
     pub(crate) fn load_of(&self, now: Time, lane: LaneIx, key: KeyIx) -> u128 {
         let account = self.keys[key.index()].account;
         let own = self.load_of_account(now, lane, account);
@@ -83,14 +83,14 @@ impl Engine {
         Headroom.load(&Candidate {
             account: &state.name,
             weight: state.weight,
-            used_share: used_share.max(state.failures.share()) as f64 / 65_536.0,
+            used: used_share.max(state.failures.share()),
             in_flight: state.in_flight,
             served: state.served,
         })
     }
 
-    /// Tells by [`take_opened`](Self::take_opened) once the account of a key has changed for the
-    /// better.
+    /// Watches the account of a key. [`take_opened`](Self::take_opened) returns it once it has
+    /// changed for the better.
     pub(crate) fn watch(&mut self, key: KeyIx) -> AccountIx {
         let account = self.keys[key.index()].account;
         self.opened.watched.insert(account);
@@ -101,7 +101,7 @@ impl Engine {
         !self.opened.news.is_empty()
     }
 
-    /// The watched accounts that have changed. They are not watched any longer.
+    /// The watched accounts that have changed. They are no longer watched.
     pub(crate) fn take_opened(&mut self) -> Vec<AccountIx> {
         std::mem::take(&mut self.opened.news)
     }

@@ -1,4 +1,4 @@
-//! What a verdict changes: only what it is about, and no more than it proves.
+//! What a verdict changes: only the place that it is about, and no more than it proves.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
         ids::{AccountIx, At, LaneIx},
         lane::size::Largest,
         learn::Observation,
-        standing::{Cause, Kind, Part},
+        standing::{Cause, Kind, Role},
         steps::{
             blame::Accusation,
             learn::{Refused, Taught},
@@ -22,26 +22,27 @@ use crate::{
     verdict::{Blame, Place},
 };
 
-/// Panic is over when nobody had to be spared for so long.
+/// The state in which all accounts fail ends after this time without a failure that it excused.
 const CALM: u64 = 10 * SECOND;
 
-/// What a response says, as the engine needs to know it.
+/// What the provider answered, as the engine needs it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Told<'a> {
+pub(crate) struct Reply<'a> {
     pub(crate) verdict: Verdict,
     pub(crate) place: Place,
     pub(crate) blame: Blame,
     pub(crate) rule: &'a str,
 }
 
-/// What is open after a verdict: it depends on what becomes of the same request elsewhere.
+/// What a verdict leaves open, until the same request was answered elsewhere.
 #[derive(Debug, Default)]
 pub(crate) struct Judged {
-    /// A refusal that may be the request's own fault.
+    /// The blamed place, if the request itself may be at fault.
     pub(crate) accusation: Option<Accusation>,
-    /// What a refusal for rate has taught that gave no hint.
+    /// What a refusal for rate without a hint taught about the account.
     pub(crate) taught: Option<Taught>,
-    /// Whether another account refused the request before, and this one serves others: it is the request.
+    /// Whether the request itself is refused: another account refused it before, and this one
+    /// serves other requests.
     pub(crate) is_about_request: bool,
 }
 
@@ -52,13 +53,14 @@ impl Judged {
 }
 
 impl Engine {
-    /// Takes in what a response says. What it says later goes before what it said first: a stream that
-    /// was accepted may fail yet.
+    /// Applies the verdict on a response. A later verdict replaces an earlier one, because a stream
+    /// that was accepted may still fail.
     ///
-    /// What one refusal does not prove comes back, to be settled once the same request was asked elsewhere.
+    /// What one refusal does not prove is returned. The caller settles it once the same request was
+    /// answered elsewhere.
     #[must_use = "an accusation is to be settled"]
-    pub(crate) fn judge(&mut self, now: Time, grant: &mut Grant, told: &Told<'_>) -> Judged {
-        let &Told { verdict, place, blame, rule } = told;
+    pub(crate) fn judge(&mut self, now: Time, grant: &mut Grant, reply: &Reply<'_>) -> Judged {
+        let &Reply { verdict, place, blame, rule } = reply;
         self.counters.count(verdict, grant.judged.replace(verdict));
         if verdict == Verdict::Accepted {
             self.accepted(now, grant);
@@ -90,17 +92,17 @@ impl Engine {
         Judged::default()
     }
 
-    /// The head of an answer has come: so long it is to the provider and back.
+    /// The head of an answer has arrived: measures the round trip.
     pub(crate) fn answered(&mut self, now: Time, grant: &Grant, processed: Option<Duration>) {
         let account = &mut self.accounts[grant.account.index()];
-        if !account.way.note(grant.sent, now, processed) {
+        if !account.round_trip.note(grant.sent, now, processed) {
             return;
         }
-        let way = account.way;
-        account.meters.iter_mut().for_each(|meter| meter.set_margin(&way));
+        let round_trip = account.round_trip;
+        account.meters.iter_mut().for_each(|meter| meter.set_margin(&round_trip));
         for key in &account.keys {
             let meters = &mut self.keys[key.index()].meters;
-            meters.iter_mut().for_each(|meter| meter.set_margin(&way));
+            meters.iter_mut().for_each(|meter| meter.set_margin(&round_trip));
         }
         self.revive(grant.account);
     }
@@ -124,7 +126,7 @@ impl Engine {
             let caller = self.caller(grant).cloned();
             self.at_fault.contradict(caller, grant.operation);
         }
-        if self.panic.lower_after(now, CALM) {
+        if self.all_failing.lower_after(now, CALM) {
             self.events.push(Event::AllFailingEnded);
         }
         let at = grant.at();
@@ -138,7 +140,7 @@ impl Engine {
         }
     }
 
-    /// An account was refused for its rate.
+    /// An account refused a request for its rate.
     fn limited(
         &mut self,
         now: Time,
@@ -147,7 +149,8 @@ impl Engine {
         place: Place,
         cause: &Cause,
     ) -> Judged {
-        // A request that others refused before may be to blame itself: the account serves others.
+        // If others refused this request before while the account serves other requests, the
+        // request itself may be at fault.
         let is_served = self.lanes[grant.lane].seat(grant.account).is_accepting(now);
         let is_doubtful = grant.is_suspect || grant.is_doubtful && is_served;
         if is_doubtful && retry_after.is_none() {
@@ -161,7 +164,7 @@ impl Engine {
         if retry_after.is_some() || wait != Some(Duration::ZERO) {
             self.cool(now, grant, place, retry_after.or(wait), cause);
         }
-        // What is refused on the way to find a pace is the account's own.
+        // Refusals during the search for a pace are the account's own.
         if is_own || !verdict.may_be_wider() || place > Place::Account {
             let lesson = lesson.filter(|_| is_own && retry_after.is_none());
             let taught = lesson.map(|lesson| Taught {
@@ -173,8 +176,8 @@ impl Engine {
             return Judged { taught, ..Judged::default() };
         }
         let lane = Some(grant.lane).filter(|_| place != Place::Account);
-        // It was to find out whether the limit that is wider than an account is still there.
-        let is_probe = |place: Place| grant.parts.of(place) == Part::Probe;
+        // The probe shows that the wider limit still holds.
+        let is_probe = |place: Place| grant.roles.of(place) == Role::Probe;
         let is_wider = if is_probe(Place::ProviderModel) || is_probe(Place::Provider) {
             self.brake(now, grant.sent, lane.filter(|_| !is_probe(Place::Provider)));
             true
@@ -190,8 +193,9 @@ impl Engine {
         Judged::default()
     }
 
-    /// A request was refused again that has taught an account's limit by an earlier refusal. If the account
-    /// has accepted others since, or it is known otherwise, it was about the request. Whether that is settled.
+    /// A request that taught an account's limit was refused again. Takes the lesson back if the
+    /// account has accepted other requests since, or if `is_known`. Returns whether this is
+    /// settled.
     pub(crate) fn take_back(&mut self, taught: &Taught, is_known: bool) -> bool {
         let &Taught { place, at, then, .. } = taught;
         let seat = self.lanes[at.lane].seat(at.account);
@@ -208,7 +212,7 @@ impl Engine {
         true
     }
 
-    /// A limit has shown itself that is wider than an account, for a model or for all.
+    /// A limit that is wider than an account was found, for one model or for all.
     #[cfg(feature = "retry")]
     pub(crate) fn brake_model(&mut self, now: Time, model: Option<&str>, place: Place) {
         let lane = self.lane(now, model);
@@ -231,7 +235,7 @@ impl Engine {
         self.unstall();
     }
 
-    /// A place rests: until then, if the provider said so.
+    /// A place rests; a hint from the provider sets the end.
     pub(in crate::engine) fn cool(
         &mut self,
         now: Time,
@@ -240,18 +244,18 @@ impl Engine {
         hint: Option<Duration>,
         cause: &Cause,
     ) {
-        let hint = hint.map(|hint| hint.min(self.longest_cooldown));
+        let hint = hint.map(|hint| hint.min(self.max_cooldown));
         let (at, sent) = (grant.at(), grant.sent);
         let mut rng = self.rng.fork();
         let has_grown = self.standing_mut(place, at).cool(now, sent, hint, cause, &mut rng);
         if has_grown {
             self.rests(now, place, at, cause);
         }
-        // Whoever waited for a probe's end now waits for a time.
+        // Requests that waited for a probe now wait for a time.
         self.opened(place, at);
     }
 
-    /// Tells that a place rests.
+    /// Announces that a place rests.
     pub(in crate::engine) fn rests(&mut self, now: Time, place: Place, at: At, cause: &Cause) {
         let wait = self.standing(place, at).map_or(Time::ZERO, |standing| standing.until());
         let wait = now.until(wait);
@@ -266,7 +270,7 @@ impl Engine {
                 live: self.live_keys,
                 total: self.total_keys,
             });
-            // Whoever waits for this key may wait in vain.
+            // Requests that wait for this key may have to be rejected.
             self.unstall();
             return;
         }
@@ -274,9 +278,9 @@ impl Engine {
         self.events.push(Event::Resting { place, kind, rule, wait });
     }
 
-    /// Two models are overloaded, and no other was served meanwhile: it is the provider.
+    /// If two models are overloaded and no other was served meanwhile, the provider is overloaded.
     fn widen_overload(&mut self, now: Time, grant: &Grant, cause: &Cause) {
-        /// So close together they agree.
+        /// Overloads within this time agree.
         const TOGETHER: u64 = 10 * SECOND;
         let is_overloaded = |place: LaneIx| {
             let trouble = self.lanes[place].standing.trouble(now);
@@ -315,13 +319,13 @@ impl Engine {
         let (resting, total) = self.resting_beside(now, grant.account);
         if 2 * (resting + 1) <= total {
             self.cool(now, grant, Place::Account, None, cause);
-        } else if self.panic.raise(now) {
+        } else if self.all_failing.raise(now) {
             self.events.push(Event::AllFailing { resting, total: self.order.len() });
         }
     }
 
-    /// How many other accounts are out of use, and of how many. Never more than half of the accounts
-    /// rest for failures nobody is proven to blame for: if most fail, it is not the accounts.
+    /// How many other accounts are out of use, and of how many. At most half of all accounts rest
+    /// for failures without a proven cause: if most accounts fail, the cause is not the accounts.
     fn resting_beside(&self, now: Time, account: AccountIx) -> (usize, usize) {
         let looked_at = || self.sample();
         let others = looked_at().filter(|other| *other != account);

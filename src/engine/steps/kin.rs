@@ -1,4 +1,4 @@
-//! Keeping a request on the account of its kin, or letting it go elsewhere.
+//! Affinity: keeps a request on the account that has its prompt cached, or lets it go elsewhere.
 
 use crate::engine::{
     Engine,
@@ -11,8 +11,8 @@ use crate::engine::{
 };
 
 impl Engine {
-    /// When the account of its kin has room, if a request waits for that: not for long, and not where
-    /// many wait already.
+    /// When the account with the cached prompt has room, if the request waits for it. It does not
+    /// wait for long, nor if the line is long.
     pub(in crate::engine) fn waits_for_kin(
         &self,
         now: Time,
@@ -31,8 +31,8 @@ impl Engine {
         }
     }
 
-    /// The account where the kin of a request are, if it has room and is not much busier than the one
-    /// that was chosen; that one if not.
+    /// The account with the cached prompt if it has room and is not much busier than the chosen
+    /// one; otherwise the chosen one.
     pub(in crate::engine) fn stay(
         &self,
         now: Time,
@@ -49,8 +49,8 @@ impl Engine {
         stay.unwrap_or(chosen)
     }
 
-    /// By more than a quarter and a few requests at once, by weight: as many as the number that happen
-    /// to be under way at once goes up and down by, so that few move without need.
+    /// Busier by more than a quarter and by eight requests, by weight. That is about the normal
+    /// variation of the number under way, so few requests move without need.
     fn is_much_busier(&self, account: AccountIx, than: AccountIx) -> bool {
         const FEW: u128 = 8;
         let at = |account: AccountIx| {

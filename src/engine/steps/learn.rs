@@ -85,7 +85,7 @@ impl Engine {
     /// Whether a limit was declared of which a response speaks.
     fn lower(&mut self, now: Time, grant: &Grant, reading: &LimitReading) -> bool {
         let Some(told) = told(grant, reading) else { return false };
-        let way = self.accounts[grant.account.index()].way;
+        let way = self.accounts[grant.account.index()].round_trip;
         let (mut is_declared, mut sooner, mut is_watched) = (false, false, false);
         for meter in self.meters_of(grant) {
             is_watched |= meter.is_watched();
@@ -133,7 +133,7 @@ impl Engine {
             let entry = grant.entry.get_or_insert_with(|| told.take(sent, &cost));
             (told.read(now, entry, reading), told.near(now))
         } else {
-            let new = || Box::new(Learner::new(now, self.start));
+            let new = || Box::new(Learner::new(now, self.initial_concurrency));
             let learnt = seat.learnt.get_or_insert_with(new);
             let ticket = grant.ticket.get_or_insert_with(|| learnt.take(sent, &cost));
             (learnt.read(now, ticket, reading), learnt.near(now))
@@ -156,7 +156,7 @@ impl Engine {
     /// A limit has become known. One that was declared is corrected downward, and back up to what was declared.
     fn tell_learnt(&mut self, now: Time, grant: &Grant, reading: &LimitReading, limit: Limit) {
         let account = &mut self.accounts[grant.account.index()];
-        let (way, name) = (account.way, account.name.clone());
+        let (way, name) = (account.round_trip, account.name.clone());
         if reading.scope == Scope::Account {
             for lane in self.lanes.iter_mut() {
                 lane.seat_mut(grant.account).learnt.iter_mut().for_each(|learnt| learnt.know());
@@ -236,7 +236,7 @@ impl Engine {
             return Refused { wait: wait.filter(|_| is_told), ..Refused::default() };
         }
         let learnt = seat.learnt.get_or_insert_with(|| {
-            let mut learnt = Learner::new(now, self.start);
+            let mut learnt = Learner::new(now, self.initial_concurrency);
             learnt.know();
             Box::new(learnt)
         });
@@ -273,7 +273,7 @@ impl Engine {
     /// are thought to be like it.
     #[cold]
     fn begin_learning(&mut self, now: Time, grant: &Grant) {
-        let mut learnt = Learner::new(now, self.start);
+        let mut learnt = Learner::new(now, self.initial_concurrency);
         let lane = &self.lanes[grant.lane];
         let settled = || {
             self.sample().filter_map(|account| {

@@ -1,7 +1,7 @@
-//! The steps of the engine: what it does at each event that can happen.
+//! The steps of the engine: what it does at each event, one file for each kind of event.
 //!
-//! A step is a function on [`Engine`](super::Engine) and owns no data; data and its invariants are in
-//! the parts beside this folder.
+//! A step is a function on [`Engine`](super::Engine) and owns no data. Data and their invariants
+//! are in the parts beside this folder.
 
 mod alarm;
 mod blame;
@@ -23,5 +23,5 @@ mod shadow;
 mod spend;
 
 pub(crate) use blame::Accusation;
-pub(crate) use judge::{Judged, Told};
+pub(crate) use judge::{Judged, Reply};
 pub(crate) use learn::Taught;

@@ -10,7 +10,7 @@ use crate::{
         ids::{At, KeyIx, LaneIx, OpIx},
         room::Room,
         roster::account::{Key, Life},
-        standing::{Part, Parts, Progress, Standing},
+        standing::{Progress, Role, Roles, Standing},
         time::{SECOND, Time},
     },
     event::Whereabouts,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl Engine {
-    /// The standing of a place, unless it was never anything but open.
+    /// The standing of a place; `None` if it was always open.
     pub(in crate::engine) fn standing(&self, place: Place, at: At) -> Option<&Standing> {
         let standing = match place {
             Place::Operation => self.lanes[at.lane].keys.get(&(at.key, Some(at.operation)))?,
@@ -32,7 +32,7 @@ impl Engine {
         Some(standing).filter(|standing| !standing.is_open())
     }
 
-    /// The standing of a place, to be changed.
+    /// The standing of a place, to change it.
     pub(in crate::engine) fn standing_mut(&mut self, place: Place, at: At) -> &mut Standing {
         match place {
             Place::Operation => {
@@ -47,12 +47,12 @@ impl Engine {
         }
     }
 
-    /// All of them that are not merely open.
+    /// All standings that a request goes through, without those that were always open.
     pub(in crate::engine) fn standings(&self, at: At) -> impl Iterator<Item = (Place, &Standing)> {
         Place::ALL.into_iter().filter_map(move |place| Some((place, self.standing(place, at)?)))
     }
 
-    /// When a key may be used for an operation of a model, as far as it goes by itself.
+    /// When a key's own standings allow an operation of a model.
     #[inline]
     pub(in crate::engine) fn key_standing(
         &self,
@@ -67,7 +67,7 @@ impl Engine {
         }
     }
 
-    /// When a key may be used for any operation of a model.
+    /// When a key's own standings allow any operation of a model.
     #[inline]
     pub(in crate::engine) fn key_rest(&self, lane: LaneIx, key: KeyIx) -> Room {
         let room = self.keys[key.index()].standing.room();
@@ -77,17 +77,17 @@ impl Engine {
         }
     }
 
-    /// How much later than others the requests of a model probe the provider: whether it is back is not to
-    /// be learnt from a model that is known to be overloaded itself.
-    pub(in crate::engine) fn courtesy(&self, lane: LaneIx) -> u64 {
+    /// By how much the requests of a model delay a probe of the provider. A model that is itself
+    /// overloaded cannot show whether the provider is back.
+    pub(in crate::engine) fn probe_delay(&self, lane: LaneIx) -> u64 {
         if self.lanes[lane].standing.is_open() { 0 } else { SECOND }
     }
 
-    /// A request is about to be sent.
-    pub(in crate::engine) fn sending(&mut self, now: Time, at: At) -> Parts {
-        let mut parts = Parts::default();
+    /// A request is about to be sent; returns its role at each place.
+    pub(in crate::engine) fn sending(&mut self, now: Time, at: At) -> Roles {
+        let mut roles = Roles::default();
         let mut send = |place: Place, standing: &mut Standing| {
-            parts.set(place, standing.sending(now));
+            roles.set(place, standing.sending(now));
         };
         let lane = &mut self.lanes[at.lane];
         if !lane.keys.is_empty() {
@@ -102,25 +102,25 @@ impl Engine {
         send(Place::Account, &mut self.accounts[at.account.index()].standing);
         send(Place::ProviderModel, &mut lane.standing);
         send(Place::Provider, &mut self.provider);
-        parts
+        roles
     }
 
     /// A request has ended.
     pub(in crate::engine) fn ended(&mut self, grant: &Grant) {
-        let (at, sent, parts) = (grant.at(), grant.sent, grant.parts);
-        if parts.are_ordinary() {
+        let (at, sent, roles) = (grant.at(), grant.sent, grant.roles);
+        if roles.are_ordinary() {
             return;
         }
         for place in Place::ALL {
-            let part = parts.of(place);
-            if part != Part::Ordinary && self.standing_mut(place, at).ended(part, sent) {
+            let role = roles.of(place);
+            if role != Role::Ordinary && self.standing_mut(place, at).ended(role, sent) {
                 self.opened(place, at);
             }
         }
     }
 
-    /// A request that was sent at `sent` was accepted: no place that it went through is out of order.
-    /// What the widest of them gained by that, and which it is.
+    /// A request sent at `sent` was accepted, so every place that it went through works. Returns
+    /// the widest place that changed.
     pub(in crate::engine) fn succeeded(&mut self, at: At, sent: Time) -> Option<Place> {
         let mut recovered = None;
         for place in Place::ALL {
@@ -138,7 +138,7 @@ impl Engine {
         recovered
     }
 
-    /// What a place is called.
+    /// The name of a place in events.
     pub(in crate::engine) fn whereabouts(&self, place: Place, at: At) -> Whereabouts {
         let key = &self.keys[at.key.index()];
         let of_key = place <= Place::Key;
@@ -166,7 +166,7 @@ impl Engine {
             Place::ProviderModel | Place::Provider => self.unstall(),
         }
         if matches!(place, Place::Operation | Place::KeyModel) {
-            // Most places are always open, and cost nothing.
+            // A standing that is open is removed, so that it costs nothing.
             let operation = Some(at.operation).filter(|_| place == Place::Operation);
             let keys = &mut self.lanes[at.lane].keys;
             if keys.get(&(at.key, operation)).is_some_and(Standing::is_open) {
@@ -175,7 +175,7 @@ impl Engine {
         }
     }
 
-    /// Nothing is held against a key any more.
+    /// Clears the standings of a key.
     pub(in crate::engine) fn forget_refusals(&mut self, key: KeyIx) {
         for lane in self.lanes.iter_mut().filter(|lane| !lane.keys.is_empty()) {
             let operations: Vec<_> = lane.keys_of(key).map(|(operation, _)| operation).collect();
@@ -189,7 +189,7 @@ impl Engine {
         });
     }
 
-    /// Changes a key, and with it perhaps how many are live.
+    /// Changes a key, and updates the number of live keys.
     pub(in crate::engine) fn change_key(&mut self, key: KeyIx, change: impl FnOnce(&mut Key)) {
         let key = &mut self.keys[key.index()];
         let (was_live, was_good) = (key.is_live(), key.life == Life::Good);

@@ -1,4 +1,4 @@
-//! Reserving for one request, and the end of that.
+//! Reserves the demand of one request, settles what it used, and ends the reservation.
 
 use crate::{
     Verdict,
@@ -26,7 +26,7 @@ impl Engine {
         counted: bool,
     ) -> Grant {
         let at = At { account, key, lane: ask.lane, operation: ask.operation };
-        let parts = self.sending(now, at);
+        let roles = self.sending(now, at);
         self.opinions.earn();
         let mut grant = self.spares.grant(Reserved {
             account,
@@ -44,7 +44,7 @@ impl Engine {
             sent: now,
             reserved: ask.cost,
             prior: ask.prior,
-            parts,
+            roles,
             is_doubtful: ask.is_doubtful(),
             is_suspect: ask.before.is_suspect,
             counted,
@@ -60,18 +60,18 @@ impl Engine {
                 let spans = self.meters_of(&grant).map(|meter| meter.span(&ask.cost));
                 let worth = spans.max().unwrap_or(0).max(self.learnt_span(&grant));
                 self.tenants.serve(ask.tenant, worth);
-                // Where several tenants wait, another may be the first now.
+                // With several tenants in line, another request may be first now.
                 let shared = self.lanes.iter_mut().filter(|lane| lane.line.is_shared());
                 shared.for_each(|lane| lane.stalled = None);
             }
-            let way = self.accounts[account.index()].way;
+            let round_trip = self.accounts[account.index()].round_trip;
             let mut is_watched = false;
             for meter in self.meters_of(&grant) {
-                meter.take(now, &ask.cost, &way);
+                meter.take(now, &ask.cost, &round_trip);
                 is_watched |= meter.is_watched();
             }
             if is_watched {
-                self.tell_near_limits(now, &grant);
+                self.announce_near_limits(now, &grant);
             }
             self.count_for_learning(now, &mut grant);
         }
@@ -90,8 +90,8 @@ impl Engine {
         grant
     }
 
-    /// Moves the meters from what was reserved to what was used. The first call counts; without one,
-    /// what was reserved stays charged.
+    /// Moves the meters from the reserved cost to the used cost. Only the first call counts.
+    /// Without a call, the reserved cost stays charged.
     pub(crate) fn settle(&mut self, now: Time, grant: &mut Grant, usage: &Usage) {
         if std::mem::replace(&mut grant.settled, true) {
             return;
@@ -107,7 +107,7 @@ impl Engine {
             is_watched |= meter.is_watched();
         }
         if is_watched {
-            self.tell_near_limits(now, grant);
+            self.announce_near_limits(now, grant);
         }
         // What was refused for its rate costs nothing, as far as that was learnt from.
         if !matches!(grant.judged, Some(Verdict::RateLimited { .. })) {
@@ -118,26 +118,26 @@ impl Engine {
         }
     }
 
-    /// An answer tells figures that cannot be true.
+    /// An answer reported figures that cannot be true.
     pub(crate) fn usage_ignored(&mut self, grant: &Grant, tokens: u64) {
         let key = self.keys[grant.key.index()].id.clone();
         let account = self.accounts[grant.account.index()].name.clone();
         self.events.push(Event::UsageIgnored { key, account, tokens });
     }
 
-    /// A request was refused, or got nowhere: it costs no money. What it takes of other limits is not
-    /// known, and stays charged.
+    /// A request was refused or got no answer, so it costs no money. What it used of other limits
+    /// is unknown and stays charged.
     pub(crate) fn settle_unpaid(&mut self, now: Time, grant: &mut Grant) {
         let Cost { input, output, .. } = grant.reserved;
         self.settle(now, grant, &Usage::tokens(input, output).nano_dollars(0));
     }
 
-    /// The answer has told what it really used: what others of its model need is known better by it.
+    /// An answer reported its real usage: corrects the estimates for its model.
     pub(crate) fn learn_needs(&mut self, grant: &Grant, usage: &Usage) {
         self.lanes[grant.lane].needs.note(&grant.prior, usage);
     }
 
-    /// The request has ended: its concurrency is free.
+    /// The request has ended: frees its concurrency.
     pub(crate) fn end(&mut self, now: Time, grant: Grant) {
         let mut freed = false;
         for meter in self.meters_of(&grant) {
@@ -161,7 +161,7 @@ impl Engine {
         self.spares.keep(grant);
     }
 
-    /// The request was never sent: all that it reserved is free, as if it had not been.
+    /// The request was never sent: gives back all that it reserved.
     pub(crate) fn refund(&mut self, now: Time, mut grant: Grant) {
         if !std::mem::replace(&mut grant.settled, true) {
             for meter in self.meters_of(&grant) {
@@ -198,14 +198,14 @@ impl Engine {
         told.chain(learnt.map(|learnt| learnt.span(&grant.reserved))).max().unwrap_or(0)
     }
 
-    /// An account changed for the better: every lane looks at it anew.
+    /// An account changed for the better: every lane looks at it again.
     pub(in crate::engine) fn revive(&mut self, account: AccountIx) {
         #[cfg(feature = "balance")]
         self.opened.account(account);
         self.lanes.iter_mut().for_each(|lane| lane.revive(account));
     }
 
-    /// The provider changed for the better.
+    /// The provider changed for the better: every lane looks again.
     pub(in crate::engine) fn unstall(&mut self) {
         #[cfg(feature = "balance")]
         self.opened.all();

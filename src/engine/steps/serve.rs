@@ -1,4 +1,4 @@
-//! Waiting in line, and being served.
+//! The line: joining, leaving, and being served.
 
 use crate::{
     Exhausted,
@@ -16,13 +16,13 @@ use crate::{
 };
 
 impl Engine {
-    /// Joins the line, unless it is already clear that it would wait in vain.
+    /// Adds a request to the line, unless it is already clear that it cannot be served in time.
     pub(crate) fn line_up(&mut self, now: Time, ask: Ask, id: WaiterId) -> Result<(), Exhausted> {
-        self.held_up(now, &ask);
+        self.not_admitted(now, &ask);
         if let Some(refusal) = self.refusal(now, &ask) {
             return Err(refusal);
         }
-        if self.waiting >= self.longest_line {
+        if self.waiting >= self.max_queued {
             self.make_place(now, ask.tenant);
         }
         self.tenants.joined(ask.tenant);
@@ -35,7 +35,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Gives up waiting.
+    /// Removes a request from the line.
     pub(crate) fn leave(&mut self, ask: &Ask, id: WaiterId) {
         let lane = &mut self.lanes[ask.lane];
         if lane.line.leave(id, ask).is_some() {
@@ -45,13 +45,13 @@ impl Engine {
         }
     }
 
-    /// The tenant that would have to give up a place for another one, if any has more than its share.
+    /// The tenant that has to give up a place for another one, if one has more than its share.
     pub(in crate::engine) fn crowding(&self, newcomer: TenantIx) -> Option<TenantIx> {
         let most = self.tenants.most_waiting()?;
         self.tenants.is_crowding(most, newcomer).then_some(most)
     }
 
-    /// The line is full: the last one of the tenant that takes up most of it leaves.
+    /// The line is full: the last request of the tenant that holds most of it leaves.
     fn make_place(&mut self, now: Time, newcomer: TenantIx) {
         let Some(crowding) = self.crowding(newcomer) else { return };
         let last = self.lanes.iter().filter_map(|lane| lane.line.last_of(crowding));
@@ -62,8 +62,8 @@ impl Engine {
         self.crowded_out.push((id, Exhausted::new(Reason::LineFull, wait)));
     }
 
-    /// Serves the next waiter who can be, or must be told that it waits in vain. To be called until
-    /// it returns `None`, after anything else was, and at [`wake_at`](Self::wake_at).
+    /// Serves the next waiting request, or rejects one that cannot be served any more. Call it
+    /// after every event and at [`wake_at`](Self::wake_at), until it returns `None`.
     pub(crate) fn serve(&mut self, now: Time) -> Option<(WaiterId, Result<Grant, Exhausted>)> {
         if let Some((id, exhausted)) = self.crowded_out.pop() {
             return Some((id, Err(exhausted)));
@@ -91,14 +91,15 @@ impl Engine {
         !lane.line.is_empty() && !stalled
     }
 
-    /// Serves the first one for whom there is room. The first who is passed is not held up by that: the
-    /// account that will have room for it first is left alone.
+    /// Serves the first request that has room. The first request that is passed is not delayed: the
+    /// account that will have room for it first is left to it.
     fn serve_lane(
         &mut self,
         now: Time,
         lane: LaneIx,
     ) -> Option<(WaiterId, Result<Grant, Exhausted>)> {
-        // Whoever joins among those who are looked at may pass, unless somebody holds everybody up.
+        // A request that joins within the looked-at places may pass, unless one ahead blocks the
+        // whole line.
         let mut stall = Stall { until: None, place: LOOK_BEHIND };
         let mut passing: Option<Passing> = None;
         let places = self.lanes[lane].line.first(&self.tenants);
@@ -111,11 +112,11 @@ impl Engine {
             } else {
                 match self.choose(now, &ask, passing) {
                     Ok(chosen) => Some(chosen),
-                    // The keys that could have served it are dead or refused by now.
+                    // The keys that could have served it are dead or refused it.
                     Err(_) if self.hopeless(now, &ask).is_some() => None,
                     Err(blocked) => {
                         stall.until = [stall.until, blocked.until].into_iter().flatten().min();
-                        // While the provider is trusted with few requests, each counts.
+                        // While the provider gets only a few requests at once, none may pass.
                         let is_trusted =
                             self.provider.is_trusted() && self.lanes[lane].standing.is_trusted();
                         let may_pass = is_trusted || blocked.by_exclusion;
@@ -144,7 +145,7 @@ impl Engine {
         None
     }
 
-    /// Whether [`serve`](Self::serve) has nothing to do, which is mostly so.
+    /// Whether [`serve`](Self::serve) has nothing to do, which is the usual case.
     pub(crate) fn has_nobody_to_serve(&self) -> bool {
         self.waiting == 0 && self.crowded_out.is_empty()
     }
@@ -153,17 +154,17 @@ impl Engine {
         self.waiting > 0
     }
 
-    /// When [`serve`](Self::serve) should be called next if nothing else happens.
+    /// When [`serve`](Self::serve) must be called next if nothing else happens.
     pub(crate) fn wake_at(&self) -> Option<Time> {
         if self.waiting == 0 {
             return None;
         }
         let served = self.waiting_lanes().filter_map(|lane| lane.stalled?.until).min();
-        // Whoever waits for a key in vain is told so when its time is over.
+        // A request that waits for a key that expires must be rejected at that time.
         [served, self.expiries.next()].into_iter().flatten().min()
     }
 
-    /// Who will most likely be served then: the one to hold the timer.
+    /// The request that will most likely be served then; its task holds the timer.
     pub(crate) fn next_in_line(&self) -> Option<WaiterId> {
         self.waiting_lanes()
             .min_by_key(|lane| {

@@ -1,4 +1,4 @@
-//! Building an engine from what a user declared.
+//! Builds an engine from what a user declared.
 
 use crate::engine::{
     Engine,
@@ -19,7 +19,7 @@ use crate::engine::{
 };
 
 impl Engine {
-    /// An engine without accounts so far.
+    /// An engine without accounts.
     pub(crate) fn new(setup: Setup) -> Self {
         let mut engine = Self {
             accounts: Vec::new(),
@@ -47,16 +47,16 @@ impl Engine {
             strategy: setup.strategy,
             shadow: setup.shadow.then(Shadow::default),
             learns: setup.learns,
-            start: u32::try_from(setup.start.max(1)).unwrap_or(u32::MAX),
-            longest_cooldown: setup.longest_cooldown,
-            longest_line: setup.longest_line,
+            initial_concurrency: u32::try_from(setup.initial_concurrency.max(1)).unwrap_or(u32::MAX),
+            max_cooldown: setup.max_cooldown,
+            max_queued: setup.max_queued,
             waiting: 0,
             crowded_out: Vec::new(),
             live_keys: 0,
             usable_keys: 0,
             total_keys: 0,
-            told_live: 0,
-            panic: Latch::default(),
+            reported_live: 0,
+            all_failing: Latch::default(),
             exhausted: Latch::default(),
             wall: setup.wall,
             rng: fastrand::Rng::with_seed(setup.seed),
@@ -70,7 +70,7 @@ impl Engine {
         engine
     }
 
-    /// Makes place for so many accounts and keys, and not for more.
+    /// Allocates room for exactly so many accounts and keys.
     pub(crate) fn reserve(&mut self, accounts: usize, keys: usize) {
         self.accounts.reserve_exact(accounts);
         self.order.reserve_exact(accounts);
@@ -80,7 +80,7 @@ impl Engine {
         self.lanes.iter_mut().for_each(|lane| lane.reserve(accounts));
     }
 
-    /// Begins with any account: pools of many processes do so with different ones.
+    /// Starts with a random account, so that the pools of many processes start with different ones.
     pub(crate) fn begin(&mut self) {
         let first = AccountIx::new(self.rng.usize(..self.accounts.len().max(1)));
         self.lanes.begin_with(first);

@@ -1,4 +1,4 @@
-//! Shadow mode: what would have been held back is counted and told, and not held back.
+//! Dry run: a request that would be held back is counted and announced, but sent.
 
 use crate::{
     engine::{
@@ -12,7 +12,7 @@ use crate::{
     event::Event,
 };
 
-/// So many accounts are looked at for the best of those without room.
+/// How many accounts are compared if none has room.
 const SAMPLE: usize = 64;
 
 impl Engine {
@@ -20,16 +20,16 @@ impl Engine {
         self.shadow.is_some()
     }
 
-    /// Admits a request that has no room, if any key is left that may be used for it. It is not counted
-    /// by any meter, as it would not have been sent now.
+    /// Admits a request without room, if a key may be used for it. No meter counts it, because it
+    /// would not have been sent now.
     pub(in crate::engine) fn admit_anyway(&mut self, now: Time, ask: &Ask) -> Option<Grant> {
         self.shadow.as_ref()?;
         let (account, key) = self.best_without_room(now, ask)?;
         if let Some(shadow) = &mut self.shadow {
             shadow.held_back += 1;
-            let (told, before) = shadow.told.unwrap_or_default();
-            if shadow.told.is_none() || now.since(told) >= SECOND {
-                shadow.told = Some((now, shadow.held_back));
+            let (announced, before) = shadow.announced.unwrap_or_default();
+            if shadow.announced.is_none() || now.since(announced) >= SECOND {
+                shadow.announced = Some((now, shadow.held_back));
                 self.events.push(Event::DryRunHeldBack {
                     requests: shadow.held_back - before,
                     total: shadow.held_back,
@@ -39,14 +39,15 @@ impl Engine {
         Some(self.grant(now, ask, account, key, false))
     }
 
-    /// One that is not out of use, if there is one; of these, one that does little.
+    /// An account that is not resting, if there is one; of these, the one with the fewest requests
+    /// under way.
     fn best_without_room(&self, now: Time, ask: &Ask) -> Option<(AccountIx, KeyIx)> {
         let number = self.order.len();
         let first = self.shadow.as_ref().map_or(0, |shadow| shadow.held_back) as usize;
         let accounts = (0..number).map(|place| self.order[(first + place) % number]);
         let usable = accounts.filter_map(|account| {
             let keys = self.accounts[account.index()].keys.iter();
-            // A key that rests by itself is not good for anything now.
+            // A key that rests itself is not used.
             let is_open = |key: KeyIx| matches!(self.key_standing(ask.lane, ask.operation, key), Room::At(open) if open <= now);
             let mut usable = keys.filter(|key| {
                 self.is_usable(**key) && ask.allows(**key) && is_open(**key)

@@ -16,17 +16,17 @@ use crate::{
 };
 
 impl Engine {
-    /// The budget of a tag, if it has any.
+    /// The budget of a tag, if it has one.
     pub(crate) fn budget(&mut self, now: Time, tag: Option<&str>) -> Option<BudgetIx> {
         self.budgets.resolve(now, tag?)
     }
 
-    /// Whether any limit counts money, so that a request must have a price.
+    /// Whether any limit counts money, so that requests need a price.
     pub(crate) fn limits_spending(&self) -> bool {
         self.limits_spending
     }
 
-    /// Limits are declared. Once one of them has counted money, requests have a price.
+    /// Notes new limits. Once one of them has counted money, requests need a price.
     pub(in crate::engine) fn note_spending<'a>(
         &mut self,
         mut meters: impl Iterator<Item = &'a Meter>,
@@ -34,7 +34,7 @@ impl Engine {
         self.limits_spending |= meters.any(|meter| meter.limit.metered() == Metered::Spend);
     }
 
-    /// Nobody knows what requests of this model cost, and money is limited. Told once for each model.
+    /// The price of this model is unknown and money is limited. Announced once for each model.
     pub(crate) fn unpriced(&mut self, now: Time, lane: LaneIx) {
         let lane = &mut self.lanes[lane];
         if lane.unpriced.raise(now) {
@@ -42,7 +42,8 @@ impl Engine {
         }
     }
 
-    /// Why a request may not be sent now whatever accounts have room: nobody waits for money.
+    /// Why a request must not be sent now, whatever accounts have room. A request does not wait for
+    /// money.
     pub(in crate::engine) fn forbidden(&self, now: Time, ask: &Ask) -> Option<Exhausted> {
         if ask.is_unpriced && self.budgets.refuse_unpriced() {
             return Some(Exhausted::new(Reason::Unpriced, None));

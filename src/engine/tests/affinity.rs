@@ -1,4 +1,4 @@
-//! Requests that begin alike stay on one account, within bounds.
+//! Affinity: requests with the same beginning stay on one account, within bounds.
 
 use super::*;
 use crate::strategy::{RoundRobin, Sequential};
@@ -10,7 +10,7 @@ fn remembering(accounts: usize, limits: &[Limit], most: usize) -> Engine {
     engine_with(accounts, limits, Setup { affinity, ..as_declared() })
 }
 
-/// The hash of a conversation so far, and those of its earlier turns, the last of them first.
+/// The hash of a conversation so far, and those of its earlier turns, the latest first.
 fn kin(turns: &[u64]) -> Kin {
     let mut kin = Kin::new();
     turns.iter().for_each(|turn| kin.longer(*turn));
@@ -22,7 +22,7 @@ fn send(engine: &mut Engine, now: Time, turns: &[u64]) -> Option<Grant> {
     engine.admit(now, &ask)
 }
 
-/// Sends a request that is answered well at once, and says by which account.
+/// Sends a request that is answered well at once; returns its account.
 fn answered(engine: &mut Engine, now: Time, turns: &[u64]) -> usize {
     let grant = send(engine, now, turns).unwrap();
     end(engine, now, grant, Verdict::Accepted)
@@ -36,7 +36,7 @@ fn end(engine: &mut Engine, now: Time, mut grant: Grant, verdict: Verdict) -> us
 }
 
 #[test]
-fn a_conversation_stays_and_new_ones_are_spread_evenly() {
+fn a_conversation_stays_on_its_account_and_new_ones_are_spread_evenly() {
     let mut engine = remembering(5, &[], 1_000);
     let mut homes = Vec::new();
     for conversation in 1..=50 {
@@ -57,7 +57,7 @@ fn a_conversation_stays_and_new_ones_are_spread_evenly() {
 }
 
 #[test]
-fn without_room_it_goes_elsewhere_and_its_kin_follow_once_that_went_well() {
+fn a_conversation_without_room_moves_and_follows_its_last_good_answer() {
     let mut engine = remembering(2, &[Limit::concurrent(1)], 1_000);
     let home = send(&mut engine, at(0.0), &[1]).unwrap();
     let at_home = home.account.index();
@@ -81,7 +81,7 @@ fn without_room_it_goes_elsewhere_and_its_kin_follow_once_that_went_well() {
 }
 
 #[test]
-fn what_is_out_of_use_or_excluded_is_left() {
+fn a_conversation_leaves_an_account_that_rests_or_is_excluded() {
     for verdict in [limited(60), Verdict::KeyRejected, Verdict::PermissionRefused] {
         let mut engine = remembering(3, &[], 1_000);
         let home = answered(&mut engine, at(0.0), &[1]);
@@ -103,7 +103,7 @@ fn limited(seconds: u64) -> Verdict {
 }
 
 #[test]
-fn it_is_forgotten_when_the_provider_forgets() {
+fn an_affinity_is_forgotten_when_the_prompt_cache_expires() {
     let mut engine = remembering(4, &[], 1_000);
     let home = answered(&mut engine, at(0.0), &[1]);
     let others = |engine: &mut Engine, now| {
@@ -116,7 +116,7 @@ fn it_is_forgotten_when_the_provider_forgets() {
 }
 
 #[test]
-fn no_account_gets_much_more_than_the_others() {
+fn affinity_gives_no_account_much_more_than_the_others() {
     let mut engine = engine_with(
         4,
         &[],
@@ -135,7 +135,7 @@ fn no_account_gets_much_more_than_the_others() {
 }
 
 #[test]
-fn memory_is_bounded_and_what_was_used_last_is_kept() {
+fn affinities_are_bounded_and_the_last_used_are_kept() {
     let mut engine = remembering(2, &[], 100);
     let home = answered(&mut engine, at(0.0), &[1]);
     for other in 2..10_000 {
@@ -150,7 +150,7 @@ fn memory_is_bounded_and_what_was_used_last_is_kept() {
 }
 
 #[test]
-fn an_account_is_known_by_its_name_whoever_has_its_slot() {
+fn an_affinity_finds_its_account_by_name_when_slots_are_reused() {
     let mut engine = remembering(3, &[], 1_000);
     let home = AccountIx::new(answered(&mut engine, at(0.0), &[1]));
     let declared = |engine: &mut Engine, name: &str| {
@@ -161,14 +161,17 @@ fn an_account_is_known_by_its_name_whoever_has_its_slot() {
     let keys = engine.accounts[home.index()].keys.clone();
     keys.into_iter().for_each(|key| engine.remove_key(key));
     engine.remove_accounts(&[home]);
-    assert_eq!(declared(&mut engine, "somebody else"), home);
-    assert!(engine.bond(at(0.0), &kin(&[1])).unwrap().account.is_none(), "an index means nobody");
+    assert_eq!(declared(&mut engine, "another conversation"), home);
+    assert!(
+        engine.bond(at(0.0), &kin(&[1])).unwrap().account.is_none(),
+        "an index names no account"
+    );
     let back = declared(&mut engine, &was);
     assert_eq!(engine.bond(at(0.0), &kin(&[1])).unwrap().account, Some(back));
 }
 
 #[test]
-fn a_declared_order_is_kept() {
+fn a_declared_order_is_kept_despite_affinity() {
     let affinity = Affinity::new().lifetime(LIFETIME);
     let strategy = Arc::new(Sequential);
     let setup = Setup { affinity, strategy, ..as_declared() };
@@ -179,7 +182,7 @@ fn a_declared_order_is_kept() {
     assert_eq!(answered(&mut engine, at(1.0), &[2]), 0);
 }
 
-/// A request that waits for its kin for so long, from now on.
+/// A request that waits for its account for this long from now on.
 fn patient(engine: &mut Engine, now: Time, seconds: f64) -> Ask {
     let mut bond = engine.bond(now, &kin(&[1])).unwrap();
     bond.patient_until = now.plus((seconds * SECOND as f64) as u64);
@@ -187,15 +190,15 @@ fn patient(engine: &mut Engine, now: Time, seconds: f64) -> Ask {
 }
 
 #[test]
-fn it_waits_a_moment_for_room_where_its_kin_are() {
-    // The burst of one leaves a margin: room comes back a little later than once a second.
+fn a_request_waits_briefly_for_the_account_with_its_prompt_cached() {
+    // A bucket with a burst of one refills a little more slowly than once a second.
     let mut engine = remembering(2, &[Limit::requests(60).per_minute().burst(1)], 1_000);
     let home = answered(&mut engine, at(0.0), &[1]);
     let ask = patient(&mut engine, at(0.1), 2.0);
     assert!(engine.admit(at(0.1), &ask).is_none(), "it went elsewhere at once");
     engine.line_up(at(0.1), ask.clone(), WaiterId(1)).unwrap();
     assert!(engine.serve(at(0.1)).is_none());
-    // Whoever has no kin is not held up by that.
+    // A request without an affinity is not delayed by that.
     let other = Ask { bond: None, ..ask };
     engine.line_up(at(0.1), other, WaiterId(2)).unwrap();
     let (id, grant) = engine.serve(at(0.1)).unwrap();
@@ -208,7 +211,7 @@ fn it_waits_a_moment_for_room_where_its_kin_are() {
 }
 
 #[test]
-fn it_goes_elsewhere_at_once_if_that_would_take_too_long_or_many_wait() {
+fn a_request_moves_at_once_if_its_account_is_busy_for_long_or_the_line_is_long() {
     let limits = [Limit::requests(60).per_minute().burst(1)];
     let away = |seconds: f64, ahead: usize| {
         let mut engine = remembering(2, &limits, 1_000);
@@ -226,7 +229,7 @@ fn it_goes_elsewhere_at_once_if_that_would_take_too_long_or_many_wait() {
 }
 
 #[test]
-fn who_waits_for_kin_goes_elsewhere_when_they_are_out_of_use() {
+fn a_request_that_waits_for_its_account_moves_when_that_rests() {
     let mut engine = remembering(2, &[Limit::requests(60).per_minute().burst(1)], 1_000);
     let mut grant = send(&mut engine, at(0.0), &[1]).unwrap();
     judge(&mut engine, at(0.0), &mut grant, Verdict::Accepted);
@@ -235,6 +238,6 @@ fn who_waits_for_kin_goes_elsewhere_when_they_are_out_of_use() {
     assert!(engine.serve(at(0.1)).is_none());
     let home = grant.account.index();
     refuse(&mut engine, at(0.2), &mut grant, Verdict::KeyRejected);
-    let (_, grant) = engine.serve(at(0.2)).expect("nobody looked again");
+    let (_, grant) = engine.serve(at(0.2)).expect("the line was not looked at again");
     assert_eq!(grant.unwrap().account.index(), 1 - home);
 }

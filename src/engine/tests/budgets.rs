@@ -17,7 +17,7 @@ fn ask_for(engine: &mut Engine, now: Time, tag: &str, spend: u64) -> Ask {
 }
 
 #[test]
-fn all_limits_of_a_tag_hold_and_concurrency_is_one() {
+fn all_limits_of_a_tag_hold_including_concurrency() {
     let mut engine = with(DeclaredBudgets {
         tags: vec![
             ("t".into(), Limit::concurrent(2)),
@@ -50,7 +50,7 @@ fn all_limits_of_a_tag_hold_and_concurrency_is_one() {
 }
 
 #[test]
-fn who_waits_while_others_spend_its_budget_is_told() {
+fn a_waiting_request_is_rejected_when_its_budget_is_spent() {
     let mut engine = engine_with(
         1,
         &[Limit::concurrent(1)],
@@ -72,7 +72,7 @@ fn who_waits_while_others_spend_its_budget_is_told() {
 }
 
 #[test]
-fn tags_are_bounded_and_nothing_spent_is_forgotten() {
+fn tags_are_bounded_and_no_spent_budget_is_forgotten() {
     let mut engine = with(usual(Limit::nano_dollars(100).per_hour().fixed()));
     let admit = |engine: &mut Engine, now: f64, tag: &str| {
         let ask = ask_for(engine, at(now), tag, 100);
@@ -84,17 +84,17 @@ fn tags_are_bounded_and_nothing_spent_is_forgotten() {
     for tag in 0..4_096 {
         assert!(!admit(&mut engine, 10.0, &tag.to_string()), "what {tag} spent is forgotten");
     }
-    // All others have one together, and so have those with endless names.
+    // All other tags share one budget.
     assert!(admit(&mut engine, 10.0, "more"));
     assert!(!admit(&mut engine, 10.0, "yet more") && !admit(&mut engine, 10.0, &"x".repeat(257)));
-    // In the next hour but one, those that did nothing make place.
+    // Two hours later, unused budgets are forgotten.
     assert!(admit(&mut engine, 8_000.0, "new") && admit(&mut engine, 8_000.0, "newer"));
     assert!(!admit(&mut engine, 8_000.0, "new"));
     assert_eq!(engine.snapshot(at(8_000.0), "p".into()).budgets.len(), 2);
 }
 
 #[test]
-fn whatever_happens_a_budget_is_not_exceeded_and_counts_what_was_used() {
+fn a_budget_is_never_exceeded_and_counts_what_was_used() {
     let mut rng = fastrand::Rng::with_seed(7);
     for _ in 0..50 {
         let amount = rng.u64(500..5_000);

@@ -1,4 +1,4 @@
-//! Strategies, shadow mode and panic.
+//! Strategies, dry run, and failures of most accounts.
 
 use super::*;
 use crate::strategy::{Candidate, Look, RoundRobin, Sequential, Strategy};
@@ -13,7 +13,7 @@ fn accounts_of(engine: &mut Engine, number: usize) -> Vec<usize> {
 }
 
 #[test]
-fn one_after_the_other() {
+fn sequential_takes_the_next_account_only_when_the_first_has_no_room() {
     let two = Limit::requests(2).per_hour().fixed();
     let mut engine = with(3, &[two], Sequential);
     assert_eq!(accounts_of(&mut engine, 9), [0, 0, 1, 1, 2, 2]);
@@ -22,7 +22,7 @@ fn one_after_the_other() {
 }
 
 #[test]
-fn each_in_turn_whatever_its_load() {
+fn round_robin_takes_each_account_in_turn() {
     let mut engine = with(3, &[Limit::concurrent(100)], RoundRobin);
     let first = accounts_of(&mut engine, 1)[0];
     let turns = accounts_of(&mut engine, 6);
@@ -31,7 +31,7 @@ fn each_in_turn_whatever_its_load() {
 }
 
 #[test]
-fn a_strategy_of_ones_own() {
+fn a_custom_strategy_chooses_the_account() {
     #[derive(Debug)]
     struct LastByName;
     impl Strategy for LastByName {
@@ -47,7 +47,7 @@ fn a_strategy_of_ones_own() {
 }
 
 #[test]
-fn in_shadow_mode_nothing_is_held_back_and_all_that_would_be_is_counted() {
+fn a_dry_run_holds_nothing_back_and_counts_what_it_would() {
     let limits = [Limit::requests(60).per_minute().burst(1)];
     let mut engine = engine_with(2, &limits, Setup { shadow: true, ..as_declared() });
     for second in 0..100 {
@@ -59,7 +59,7 @@ fn in_shadow_mode_nothing_is_held_back_and_all_that_would_be_is_counted() {
     let snapshot = engine.snapshot(at(110.0), "p".into());
     assert_eq!(snapshot.dry_run_held_back, Some(300), "of 500, two accounts of one a second");
     let told = engine.take_events().iter().filter(|event| is_shadow(event)).count();
-    assert!((90..=100).contains(&told), "once a second, not {told} times");
+    assert!((90..=100).contains(&told), "announced once a second, not {told} times");
     let mut grants: Vec<_> = (0..4).filter_map(|_| admit(&mut engine, at(200.0))).collect();
     for grant in &mut grants {
         refuse(&mut engine, at(200.0), grant, Verdict::KeyRejected);
@@ -72,7 +72,7 @@ fn is_shadow(event: &Event) -> bool {
 }
 
 #[test]
-fn when_most_accounts_fail_it_is_told_and_none_is_benched_for_it() {
+fn an_outage_is_announced_and_rests_no_further_account() {
     let mut engine = engine(4, &[]);
     for i in 0..200 {
         let now = at(f64::from(i) * 0.1);
@@ -85,7 +85,7 @@ fn when_most_accounts_fail_it_is_told_and_none_is_benched_for_it() {
         let began = events.iter().filter(|event| matches!(event, Event::AllFailing { .. })).count();
         (began, events.iter().filter(|event| matches!(event, Event::AllFailingEnded)).count())
     };
-    assert_eq!(panics(&engine.take_events()), (1, 0), "told once");
+    assert_eq!(panics(&engine.take_events()), (1, 0), "announced once");
     assert!(engine.snapshot(at(20.0), "p".into()).all_failing);
     let mut grant = admit(&mut engine, at(40.0)).unwrap();
     judge(&mut engine, at(40.0), &mut grant, Verdict::Accepted);
@@ -93,7 +93,7 @@ fn when_most_accounts_fail_it_is_told_and_none_is_benched_for_it() {
 }
 
 #[test]
-fn what_is_near_its_limit_is_seen() {
+fn a_snapshot_shows_limits_that_are_nearly_reached() {
     let mut engine = engine(1, &[Limit::requests(10).per_hour().fixed()]);
     let meter =
         |engine: &Engine| engine.snapshot(at(1.0), "p".into()).accounts[0].meters[0].clone();

@@ -1,4 +1,4 @@
-//! Refusals, cooldowns, probes, and how trust comes back.
+//! Refusals, rests, probes, and slow start afterwards.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn cooling_for(engine: &Engine, now: Time, account: usize) -> f64 {
 }
 
 #[test]
-fn the_latest_deadline_wins() {
+fn the_latest_end_of_a_rest_wins() {
     let mut engine = engine(1, &[]);
     let (mut first, mut second) =
         (admit(&mut engine, at(0.0)).unwrap(), admit(&mut engine, at(0.0)).unwrap());
@@ -28,7 +28,7 @@ fn the_latest_deadline_wins() {
 }
 
 #[test]
-fn old_news_neither_ends_a_cooldown_nor_climbs_the_ladder() {
+fn late_answers_neither_end_a_rest_nor_climb_the_ladder() {
     let mut engine = engine(1, &[]);
     let mut grants: Vec<_> = (0..10).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
     let no_hint = Verdict::RateLimited { retry_after: None };
@@ -43,7 +43,7 @@ fn old_news_neither_ends_a_cooldown_nor_climbs_the_ladder() {
 }
 
 #[test]
-fn after_a_guessed_cooldown_one_probe_goes_first() {
+fn a_half_open_account_gets_one_probe_first() {
     let mut engine = engine(1, &[]);
     let mut grant = admit(&mut engine, at(0.0)).unwrap();
     let no_hint = Verdict::QuotaExhausted { retry_after: None };
@@ -58,7 +58,7 @@ fn after_a_guessed_cooldown_one_probe_goes_first() {
     let mut probe = admit(&mut engine, at(1_200.0)).unwrap();
     judge(&mut engine, at(1_201.0), &mut probe, Verdict::Accepted);
     engine.end(at(1_201.0), probe);
-    // Then it is used more and more, not by everybody at once.
+    // Then more and more requests go at once, not all.
     let mut at_once = Vec::new();
     for i in 0..6 {
         let now = at(1_202.0 + f64::from(i));
@@ -75,7 +75,7 @@ fn after_a_guessed_cooldown_one_probe_goes_first() {
 }
 
 #[test]
-fn a_late_end_of_an_old_probe_lets_no_second_one_go() {
+fn a_late_end_of_an_old_probe_allows_no_second_probe() {
     let mut engine = engine(1, &[]);
     let mut first = admit(&mut engine, at(0.0)).unwrap();
     let no_hint = Verdict::QuotaExhausted { retry_after: None };
@@ -91,7 +91,7 @@ fn a_late_end_of_an_old_probe_lets_no_second_one_go() {
 }
 
 #[test]
-fn what_was_under_way_before_does_not_hold_up_recovery() {
+fn requests_under_way_before_a_rest_do_not_delay_recovery() {
     let mut engine = engine(1, &[]);
     let streams: Vec<_> = (0..100).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
     let mut refused = admit(&mut engine, at(1.0)).unwrap();
@@ -103,7 +103,7 @@ fn what_was_under_way_before_does_not_hold_up_recovery() {
 }
 
 #[test]
-fn accounts_that_are_refused_alike_brake_the_provider() {
+fn accounts_refused_together_show_a_limit_of_the_provider() {
     let mut engine = engine(10, &[]);
     let mut grants: Vec<_> = (0..40).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
     grants.sort_by_key(|grant| grant.account);
@@ -120,7 +120,7 @@ fn accounts_that_are_refused_alike_brake_the_provider() {
 }
 
 #[test]
-fn failures_bench_an_account_but_never_most_of_them() {
+fn failing_accounts_rest_but_never_more_than_half() {
     let mut engine = engine(3, &[]);
     let mut now = 0.0;
     for _ in 0..300 {
@@ -136,7 +136,7 @@ fn failures_bench_an_account_but_never_most_of_them() {
 }
 
 #[test]
-fn refusals_count_as_alike_by_the_last_of_each_account() {
+fn only_the_last_refusal_of_each_account_shows_a_wider_limit() {
     let mut engine = engine(3, &[]);
     let mut grants: Vec<_> = (0..30).map(|_| admit(&mut engine, at(0.0)).unwrap()).collect();
     grants.sort_by_key(|grant| grant.account);
@@ -150,7 +150,7 @@ fn refusals_count_as_alike_by_the_last_of_each_account() {
 }
 
 #[test]
-fn failures_among_successes_bench_nobody() {
+fn failures_among_successes_rest_no_account() {
     let mut engine = engine(1, &[]);
     for i in 0..1_000 {
         let now = at(f64::from(i));
@@ -163,7 +163,7 @@ fn failures_among_successes_bench_nobody() {
 }
 
 #[test]
-fn a_refusal_cools_what_it_is_about_and_nothing_wider() {
+fn a_refusal_rests_its_place_and_no_wider_one() {
     let mut engine = engine(2, &[]);
     let mut grant = admit(&mut engine, at(0.0)).unwrap();
     let refused = grant.account;

@@ -1,9 +1,9 @@
-//! Lanes come and go with the models that callers name.
+//! Lanes are made and forgotten as callers name models.
 
 use super::*;
 
 #[test]
-fn lanes_are_bounded_whatever_models_callers_name() {
+fn lanes_are_bounded_for_any_number_of_model_names() {
     let mut engine = engine(2, &[Limit::requests(60).per_minute().models("gpt-*")]);
     let mut held = Vec::new();
     for i in 0..5_000 {
@@ -28,7 +28,7 @@ fn lanes_are_bounded_whatever_models_callers_name() {
 
 #[cfg(feature = "balance")]
 #[test]
-fn a_gate_stays_with_its_model_when_the_lane_of_that_is_given_to_another() {
+fn a_gate_keeps_its_model_when_its_lane_is_reused() {
     let mut engine = engine(1, &[Limit::requests(1).per_hour().models("m")]);
     let want = ask(&mut engine, at(0.0), 1.0);
     let grant = engine.admit(at(0.0), &want).unwrap();

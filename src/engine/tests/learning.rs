@@ -1,9 +1,9 @@
-//! Limits that nobody declared, or that are other than was declared.
+//! Limits that were not declared, or that differ from their declaration.
 
 use super::*;
 use crate::limit::Metered;
 
-/// Accounts of which nothing was declared but so many limits.
+/// Accounts without declared limits, or with this many.
 fn learning(accounts: usize, limits: &[Limit]) -> Engine {
     engine_with(accounts, limits, Setup::new(7, Timestamp::UNIX_EPOCH))
 }
@@ -24,7 +24,7 @@ fn admitted(engine: &mut Engine, now: Time, most: usize) -> Vec<Grant> {
 const REFUSED: Verdict = Verdict::RateLimited { retry_after: None };
 
 #[test]
-fn what_is_told_in_headers_is_kept() {
+fn a_limit_reported_in_headers_is_kept() {
     let mut engine = learning(1, &[]);
     let provider = Provider { tells: Some(120.0), ..Provider::new(2.0, 120.0) };
     let (accepted, refused) = accepted_by(&mut engine, provider, 0.0, 300.0);
@@ -38,7 +38,7 @@ fn what_is_told_in_headers_is_kept() {
 }
 
 #[test]
-fn what_is_told_for_a_model_leaves_the_others_alone() {
+fn a_limit_reported_for_a_model_does_not_count_others() {
     let mut engine = learning(1, &[]);
     let mut grants = admitted(&mut engine, at(0.0), 2);
     engine.read(at(0.1), &mut grants[0], &told(Metered::Requests, 60, 0, 60.0));
@@ -49,7 +49,7 @@ fn what_is_told_for_a_model_leaves_the_others_alone() {
 }
 
 #[test]
-fn what_is_told_for_an_account_holds_for_every_model() {
+fn a_limit_reported_for_an_account_counts_every_model() {
     let mut engine = learning(1, &[]);
     let mut grant = admit(&mut engine, at(0.0)).unwrap();
     let reading = LimitReading {
@@ -76,7 +76,7 @@ fn a_bucket_that_is_smaller_than_headers_tell_is_found_out() {
 }
 
 #[test]
-fn a_lower_limit_than_was_declared_is_believed_and_a_higher_one_is_not() {
+fn a_reported_limit_below_the_declared_one_is_believed_and_a_higher_one_is_not() {
     let mut engine = learning(1, &[Limit::requests(500).per_minute()]);
     let mut from = 0.0;
     let mut follow = |engine: &mut Engine, amount: f64, per: f64| {
@@ -120,7 +120,7 @@ fn absurd_figures_teach_nothing() {
 }
 
 #[test]
-fn what_is_on_its_way_is_not_in_what_is_told() {
+fn a_reported_figure_does_not_include_requests_under_way() {
     let mut engine = learning(1, &[Limit::requests(60).per_minute().burst(40)]);
     // Answers take half a second.
     let first = admit(&mut engine, at(0.0)).unwrap();
@@ -135,7 +135,7 @@ fn what_is_on_its_way_is_not_in_what_is_told() {
 }
 
 #[test]
-fn an_account_of_which_nothing_is_known_begins_slowly() {
+fn an_account_without_known_limits_starts_slowly() {
     let mut engine = learning(1, &[]);
     let mut grants = admitted(&mut engine, at(0.0), 1_000);
     assert_eq!(grants.len(), 16);
@@ -149,7 +149,7 @@ fn an_account_of_which_nothing_is_known_begins_slowly() {
     grants.extend(admitted(&mut engine, at(1.0), 1_000));
     assert_eq!(grants.len(), 32);
     grants.into_iter().for_each(|grant| engine.end(at(1.0), grant));
-    // No limit is ever found: then there is none.
+    // As no limit is ever found, there is none.
     let mut now = 2.0;
     for _ in 0..2_000 {
         now += 0.01;
@@ -236,7 +236,7 @@ fn a_pace_is_found_from_refusals_alone_and_follows_the_provider() {
 }
 
 #[test]
-fn an_account_that_refuses_well_within_its_limits_is_paced_and_told_of() {
+fn an_account_that_refuses_well_within_its_limits_is_paced_and_announced() {
     let mut engine = learning(1, &[Limit::requests(600).per_minute()]);
     let (_, refused) = accepted_by(&mut engine, Provider::new(2.0, 10.0), 0.0, 300.0);
     let events = engine.take_events();
@@ -248,7 +248,7 @@ fn an_account_that_refuses_well_within_its_limits_is_paced_and_told_of() {
 }
 
 #[test]
-fn one_refusal_is_an_accident() {
+fn one_refusal_paces_no_account() {
     let mut engine = learning(1, &[Limit::requests(600).per_minute()]);
     let mut grant = admit(&mut engine, at(0.0)).unwrap();
     let limited = Verdict::RateLimited { retry_after: Some(Duration::from_secs(2)) };

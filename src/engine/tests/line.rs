@@ -1,8 +1,8 @@
-//! Who may pass whom, who is told that waiting is in vain, and when to come again.
+//! The line: which requests may pass others, which are rejected, and the forecast of their wait.
 
 use super::*;
 
-/// One account for each list: the limits of its keys.
+/// One account for each list; the list has the limits of its keys.
 fn keys_with(limits: &[Limit], accounts: &[&[Option<Limit>]]) -> Engine {
     let with = |limit: &Option<Limit>| match limit {
         Some(limit) => ApiKey::new("sk-x").limit(limit.clone()),
@@ -29,7 +29,7 @@ fn retry_after(refusal: &Exhausted) -> f64 {
 }
 
 #[test]
-fn a_newcomer_passes_those_who_only_wait_for_a_key_they_have_not_tried() {
+fn a_new_request_passes_those_that_wait_for_an_untried_key() {
     let mut engine = keys_with(&[Limit::concurrent(1)], &[&[None], &[None]]);
     let other = excluding(&mut engine, at(0.0), &[0]);
     let _busy = engine.admit(at(0.0), &other).unwrap();
@@ -41,7 +41,7 @@ fn a_newcomer_passes_those_who_only_wait_for_a_key_they_have_not_tried() {
 }
 
 #[test]
-fn whoever_comes_again_to_the_head_of_a_line_is_looked_at() {
+fn a_request_that_rejoins_at_the_head_is_looked_at() {
     let mut engine = engine(1, &[Limit::tokens(60).per_minute().burst(40)]);
     let want = |engine: &mut Engine, since: f64, input: u64| {
         let cost = tokens(input, 0);
@@ -57,7 +57,7 @@ fn whoever_comes_again_to_the_head_of_a_line_is_looked_at() {
 }
 
 #[test]
-fn an_excluded_key_with_room_lets_others_pass_whatever_the_other_keys_do() {
+fn an_excluded_key_with_room_lets_others_pass() {
     let slow = Limit::requests(1).per_minute();
     let mut engine = keys_with(&[], &[&[None, Some(slow)]]);
     let tried = excluding(&mut engine, at(0.0), &[0]);
@@ -69,7 +69,7 @@ fn an_excluded_key_with_room_lets_others_pass_whatever_the_other_keys_do() {
 }
 
 #[test]
-fn whoever_is_first_is_passed_only_where_that_does_not_hold_it_up() {
+fn the_first_in_line_is_passed_only_if_that_does_not_delay_it() {
     let small = Limit::tokens(60).per_minute().burst(40);
     let mut engine = engine(2, &[small]);
     let want = |engine: &mut Engine, now: f64, input: u64| {
@@ -81,7 +81,7 @@ fn whoever_is_first_is_passed_only_where_that_does_not_hold_it_up() {
         engine.admit(at(0.0), &ask).unwrap().account
     });
     assert_ne!(took[0], took[1], "both have room for 30");
-    // One has 14 left and the other 20: that one is the first to have 30.
+    // One has 14 left and the other 20, so the other is the first to have 30.
     for (id, input) in [(0, 30), (1, 10), (2, 10)] {
         let next = want(&mut engine, 0.0, input);
         engine.line_up(at(0.0), next, WaiterId(id)).unwrap();
@@ -93,7 +93,7 @@ fn whoever_is_first_is_passed_only_where_that_does_not_hold_it_up() {
 }
 
 #[test]
-fn who_takes_no_tokens_does_not_wait_for_any() {
+fn a_request_without_tokens_does_not_wait_for_tokens() {
     let limits =
         [Limit::input_tokens(60).per_minute().burst(40), Limit::requests(600).per_minute()];
     let mut engine = engine(1, &limits);
@@ -107,7 +107,7 @@ fn who_takes_no_tokens_does_not_wait_for_any() {
 }
 
 #[test]
-fn a_demand_above_the_burst_is_told_when_the_meter_is_at_rest() {
+fn a_demand_above_the_burst_is_forecast_for_the_full_bucket() {
     let mut engine = engine(1, &[Limit::tokens(1_200).per_minute()]);
     let mut want = ask(&mut engine, at(0.0), 30.0);
     want.cost = tokens(100, 0);
@@ -121,7 +121,7 @@ fn a_demand_above_the_burst_is_told_when_the_meter_is_at_rest() {
 }
 
 #[test]
-fn a_forecast_knows_the_limits_of_keys() {
+fn a_forecast_counts_the_limits_of_keys() {
     let slow = Limit::requests(1).per_minute().fixed();
     let mut engine = keys_with(&[], &[&[Some(slow.clone()), Some(slow)]]);
     assert!((0..2).all(|_| admit(&mut engine, at(0.0)).is_some()));
@@ -131,7 +131,7 @@ fn a_forecast_knows_the_limits_of_keys() {
 }
 
 #[test]
-fn a_forecast_is_not_blinded_by_what_may_end_at_any_moment() {
+fn a_forecast_sees_limits_behind_concurrency() {
     let limits = [Limit::concurrent(1), Limit::tokens(100).per_minute().fixed()];
     let mut engine = engine(2, &limits);
     let mut want = ask(&mut engine, at(0.0), 30.0);
@@ -144,7 +144,7 @@ fn a_forecast_is_not_blinded_by_what_may_end_at_any_moment() {
 }
 
 #[test]
-fn a_forecast_sees_to_the_end_of_the_day() {
+fn a_forecast_reaches_to_the_end_of_the_day() {
     let mut engine = engine(1, &[Limit::requests(1).per_day().fixed()]);
     assert!(admit(&mut engine, at(1.0)).is_some());
     let want = ask(&mut engine, at(1.0), 30.0);
@@ -153,7 +153,7 @@ fn a_forecast_sees_to_the_end_of_the_day() {
 }
 
 #[test]
-fn nobody_waits_behind_itself() {
+fn a_request_does_not_wait_behind_itself() {
     let mut engine = engine(1, &[Limit::requests(6).per_minute().burst(1)]);
     let mut grant = admit(&mut engine, at(0.0)).unwrap();
     let want = Ask { deadline: at(10.2), ..ask(&mut engine, at(0.0), 0.0) };
@@ -166,7 +166,7 @@ fn nobody_waits_behind_itself() {
 }
 
 #[test]
-fn a_demand_too_large_for_every_key_that_is_left_is_told_so() {
+fn a_demand_too_large_for_every_remaining_key_is_rejected() {
     let small = Some(Limit::tokens(60).per_minute().burst(40));
     let mut engine = keys_with(&[Limit::concurrent(1)], &[&[small], &[None]]);
     let mut big = ask(&mut engine, at(0.0), 300.0);
@@ -183,7 +183,7 @@ fn a_demand_too_large_for_every_key_that_is_left_is_told_so() {
 }
 
 #[test]
-fn a_window_that_ends_sooner_is_used_sooner() {
+fn a_window_reported_to_end_earlier_is_used_earlier() {
     let mut engine = engine(1, &[Limit::requests(1).per_hour().fixed()]);
     let mut grant = admit(&mut engine, at(1.0)).unwrap();
     assert!(admit(&mut engine, at(1.0)).is_none());

@@ -1,6 +1,6 @@
-//! The engine alone, in made-up time.
+//! The engine alone, in simulated time.
 //!
-//! Long, for it holds what the tests of all parts share, and those of the life of one request.
+//! Long, for it holds what the tests of all parts share, and the tests of the life of one request.
 
 mod affinity;
 mod budgets;
@@ -28,7 +28,7 @@ use crate::{
 };
 
 const SECOND: u64 = 1_000_000_000;
-/// Some operation.
+/// An operation.
 const CHAT: OpIx = OpIx::new(1);
 
 fn at(seconds: f64) -> Time {
@@ -80,7 +80,7 @@ fn new_key(counts: &mut Counts, key: &ApiKey, id: KeyId) -> NewKey {
     NewKey { id, weight: key.weight, meters: counts.of(&key.limits), expires: None }
 }
 
-/// Limits are as they were declared.
+/// A setup without learned limits.
 fn as_declared() -> Setup {
     Setup { learns: false, ..Setup::new(7, Timestamp::UNIX_EPOCH) }
 }
@@ -107,7 +107,7 @@ fn ask(engine: &mut Engine, now: Time, patience: f64) -> Ask {
     }
 }
 
-/// A response says something that its words name.
+/// The provider gives a verdict that its words prove.
 fn judge(
     engine: &mut Engine,
     now: Time,
@@ -124,11 +124,11 @@ fn judge_of(
     verdict: Verdict,
     place: Place,
 ) -> Option<Accusation> {
-    let told = Told { verdict, place, blame: Blame::Told, rule: "test" };
-    engine.judge(now, grant, &told).accusation
+    let reply = Reply { verdict, place, blame: Blame::Told, rule: "test" };
+    engine.judge(now, grant, &reply).accusation
 }
 
-/// A key is refused, and another one was accepted with the same request.
+/// A key is refused, and another key is accepted with the same request.
 fn refuse(engine: &mut Engine, now: Time, grant: &mut Grant, verdict: Verdict) {
     if let Some(accusation) = judge(engine, now, grant, verdict) {
         engine.settle_accusation(now, &accusation, Outcome::Confirmed);
@@ -145,7 +145,7 @@ fn tokens(input: u64, output: u64) -> Cost {
 }
 
 #[test]
-fn a_burst_at_once_and_then_the_rate() {
+fn a_bucket_gives_its_burst_at_once_and_then_its_rate() {
     let mut engine = engine(1, &[Limit::requests(60).per_minute().burst(5)]);
     let at_once = (0..10).filter(|_| admit(&mut engine, at(100.0)).is_some()).count();
     assert_eq!(at_once, 4, "the burst less the margin");
@@ -172,7 +172,7 @@ fn all_limits_are_reserved_together_or_none() {
 }
 
 #[test]
-fn what_was_not_used_comes_back_and_what_was_used_beyond_is_owed() {
+fn an_unused_part_comes_back_and_an_excess_is_owed() {
     let mut engine = engine(1, &[Limit::tokens(60).per_minute().burst(40)]);
     let mut want = ask(&mut engine, at(0.0), 1.0);
     want.cost = tokens(20, 10);
@@ -189,12 +189,12 @@ fn what_was_not_used_comes_back_and_what_was_used_beyond_is_owed() {
 }
 
 #[test]
-fn nothing_comes_back_across_a_rest() {
+fn an_unused_part_does_not_come_back_once_the_bucket_was_full() {
     let mut engine = engine(1, &[Limit::tokens(60).per_minute().burst(40)]);
     let mut want = ask(&mut engine, at(0.0), 1.0);
     want.cost = tokens(30, 0);
     let mut old = engine.admit(at(0.0), &want).unwrap();
-    // By now the bucket is full again, and the old reservation is part of that.
+    // By now the bucket is full again, and the old reservation has refilled.
     let _new = engine.admit(at(100.0), &want).unwrap();
     engine.settle(at(100.0), &mut old, &Usage::tokens(0, 0));
     assert!(engine.admit(at(100.0), &want).is_none(), "the same tokens came back twice");
@@ -212,7 +212,7 @@ fn a_cancelled_request_keeps_its_charge_and_frees_its_concurrency() {
 }
 
 #[test]
-fn a_request_that_was_never_sent_gives_everything_back() {
+fn a_request_that_was_not_sent_gives_everything_back() {
     let mut engine = engine(1, &[Limit::concurrent(1), Limit::requests(60).per_minute().burst(2)]);
     for _ in 0..100 {
         let grant = admit(&mut engine, at(5.0)).expect("a refund was lost");
@@ -222,7 +222,7 @@ fn a_request_that_was_never_sent_gives_everything_back() {
 }
 
 #[test]
-fn requests_are_spread_evenly_and_by_weight() {
+fn requests_are_spread_by_weight() {
     let shares = |weights: &[u32], limits: &[Limit], at_once: usize| {
         let account = |(i, weight): (usize, &u32)| {
             let account =
@@ -259,7 +259,8 @@ fn requests_are_spread_evenly_and_by_weight() {
         for limits in [&[][..], &minute] {
             for at_once in [1, 20] {
                 let shares = shares(weights, limits, at_once);
-                // With much under way of random length, whoever has less to do is preferred.
+                // With many answers of random length under way, the account with fewer is
+                // preferred.
                 let most = if at_once == 1 || weights[0] == 1 { 0.01 } else { 0.12 };
                 let even = shares.iter().all(|share| (share - 1.0).abs() <= most);
                 assert!(even, "{weights:?} {limits:?} {at_once}: {shares:?}");
@@ -269,7 +270,7 @@ fn requests_are_spread_evenly_and_by_weight() {
 }
 
 #[test]
-fn headers_lower_our_view_and_never_raise_it() {
+fn headers_lower_a_count_and_never_raise_it() {
     let mut engine = engine(1, &[Limit::requests(60).per_minute().burst(20)]);
     let mut grant = admit(&mut engine, at(0.0)).unwrap();
     let reading = |limit, remaining| LimitReading {
@@ -289,12 +290,12 @@ fn headers_lower_our_view_and_never_raise_it() {
 }
 
 #[test]
-fn a_demand_above_the_burst_waits_for_jitter_beyond_rest() {
+fn a_demand_above_the_burst_waits_for_the_jitter_after_the_full_bucket() {
     let mut tokens_only = engine(1, &[Limit::tokens(60_000).per_minute()]);
     let mut want = ask(&mut tokens_only, at(0.0), 30.0);
     want.cost = tokens(8_000, 0);
     assert!(tokens_only.admit(at(0.0), &want).is_some(), "nothing before it could be late");
-    // At rest after 8 s; at the provider, as much later as the first travelled.
+    // The bucket is full after 8 s; at the provider later, by the delay of the first request.
     assert!(tokens_only.admit(at(8.2), &want).is_none(), "too early if it travels faster");
     assert!(tokens_only.admit(at(8.25), &want).is_some());
 
@@ -304,7 +305,7 @@ fn a_demand_above_the_burst_waits_for_jitter_beyond_rest() {
 }
 
 #[test]
-fn first_come_first_served_and_a_tried_key_blocks_nobody() {
+fn requests_are_served_in_order_and_an_excluded_key_blocks_none() {
     let mut engine = engine(2, &[Limit::requests(60).per_minute().burst(1)]);
     assert!((0..2).all(|_| admit(&mut engine, at(0.0)).is_some()));
     for id in 0..4 {
@@ -318,7 +319,7 @@ fn first_come_first_served_and_a_tried_key_blocks_nobody() {
         (0..4).map_while(|_| engine.serve(next)).map(|(id, grant)| (id.0, grant.is_ok())).collect();
     assert_eq!(served, [(0, true), (1, true)], "one from each account");
 
-    // The head has tried one key; whoever is behind may take it.
+    // The head has tried one key; a request behind it may take that one.
     let mut tried = ask(&mut engine, at(0.0), 30.0);
     let key =
         |engine: &mut Engine, now| engine.serve(now).map(|(id, grant)| (id.0, grant.unwrap().key));
@@ -330,7 +331,7 @@ fn first_come_first_served_and_a_tried_key_blocks_nobody() {
 }
 
 #[test]
-fn who_comes_again_is_not_told_to_wait_for_those_behind() {
+fn a_request_that_fails_over_does_not_wait_for_those_behind() {
     let mut engine = engine(1, &[Limit::requests(60).per_minute().burst(1)]);
     let first = admit(&mut engine, at(0.0)).unwrap();
     for id in 0..28 {
@@ -345,7 +346,7 @@ fn who_comes_again_is_not_told_to_wait_for_those_behind() {
     assert_eq!(engine.serve(at(1.05)).unwrap().0, WaiterId(99));
 }
 
-/// Lets time pass from `now` on until so many are served, and says who.
+/// Lets time pass from `now` until so many are served; returns which.
 fn serve(engine: &mut Engine, mut now: Time, number: usize) -> Vec<usize> {
     let mut served = Vec::new();
     while served.len() < number {
@@ -358,7 +359,7 @@ fn serve(engine: &mut Engine, mut now: Time, number: usize) -> Vec<usize> {
 }
 
 #[test]
-fn priority_is_a_head_start_and_nobody_starves() {
+fn a_priority_is_a_head_start_and_no_request_starves() {
     let mut engine = engine(1, &[Limit::requests(6).per_minute().burst(1)]);
     let _first = admit(&mut engine, at(0.0)).unwrap();
     let line = [(0.1, 0), (0.2, 1), (0.3, -1), (0.4, 1), (9.0, 0)];
@@ -368,7 +369,7 @@ fn priority_is_a_head_start_and_nobody_starves() {
         engine.line_up(at(since), ask, WaiterId(id)).unwrap();
     }
     assert_eq!(serve(&mut engine, at(9.1), 2), [1, 3]);
-    // It comes much later than the next, which has waited for longer than priority is worth.
+    // It comes much later than the next, which has waited for longer than its priority is worth.
     let mut late = ask(&mut engine, at(15.0), 300.0);
     late.rank = rank(at(15.0), 1);
     engine.line_up(at(21.0), late, WaiterId(9)).unwrap();
@@ -376,7 +377,7 @@ fn priority_is_a_head_start_and_nobody_starves() {
 }
 
 #[test]
-fn nothing_is_sent_that_will_not_be_answered_in_time() {
+fn a_request_that_cannot_be_answered_in_time_is_not_sent() {
     let mut engine = engine(1, &[]);
     let mut hasty = ask(&mut engine, at(0.0), 40.0);
     hasty.answer_by = Some(at(30.0));
@@ -396,7 +397,7 @@ fn nothing_is_sent_that_will_not_be_answered_in_time() {
 }
 
 #[test]
-fn too_large_is_said_at_once() {
+fn a_demand_larger_than_its_limit_is_refused_at_once() {
     let mut engine = engine(2, &[Limit::tokens(1_000).per_minute()]);
     let mut want = ask(&mut engine, at(0.0), 30.0);
     want.cost.input = 1_001;

@@ -1,17 +1,17 @@
-//! What is spent, who cools down and which keys are dead, from one process to the next.
+//! What survives a restart: spent limits, rests, and rejected keys.
 
 use super::*;
 
 const HOUR: f64 = 3_600.0;
 
-/// Accounts of one key each, in a process that began so many hours after midnight of some day.
+/// Accounts of one key each, in a process that began this many hours after midnight.
 fn begun(hours: f64, accounts: usize, limits: &[Limit]) -> Engine {
     let midnight: Timestamp = "2026-11-25T00:00:00Z".parse().unwrap();
     let wall = midnight + jiff::SignedDuration::from_secs_f64(hours * HOUR);
     engine_with(accounts, limits, Setup { wall, ..as_declared() })
 }
 
-/// The same, restored from what another has written.
+/// The same, restored from what another process has saved.
 fn restored(hours: f64, accounts: usize, limits: &[Limit], saved: &Saved) -> Engine {
     let mut engine = begun(hours, accounts, limits);
     let text = serde_json::to_string(saved).unwrap();
@@ -24,11 +24,11 @@ fn admitted(engine: &mut Engine, hours: f64, tries: usize) -> usize {
 }
 
 #[test]
-fn what_is_spent_of_a_day_stays_spent() {
+fn the_spent_part_of_a_day_survives_a_restart() {
     for (limit, all) in [
         (Limit::requests(5).per_day().fixed(), 5),
         (Limit::requests(5).per_day().in_zone("America/Los_Angeles"), 5),
-        // Of a burst, a little is kept back.
+        // A little of a burst is kept back as the margin.
         (Limit::requests(5).per_day().burst(5), 4),
     ] {
         let limits = [limit];
@@ -37,22 +37,22 @@ fn what_is_spent_of_a_day_stays_spent() {
         let saved = first.save(at(60.0));
         let mut second = restored(10.0, 1, &limits, &saved);
         assert_eq!(admitted(&mut second, 0.0, 9), 2, "{limits:?}");
-        // And from there to a third, another hour later.
+        // A third process, another hour later.
         let mut third = restored(11.0, 1, &limits, &second.save(at(0.0)));
         assert_eq!(admitted(&mut third, 0.0, 9), 0, "{limits:?}");
-        // A day later all of it is back, here and there.
+        // A day later all of it is back, in both.
         assert_eq!(admitted(&mut third, 24.1, 9), all, "{limits:?}");
         assert_eq!(admitted(&mut restored(34.1, 1, &limits, &saved), 0.0, 9), all, "{limits:?}");
     }
 }
 
 #[test]
-fn a_limit_is_known_again_by_what_it_counts() {
+fn a_saved_limit_is_found_by_what_it_counts() {
     let day = |amount| Limit::requests(amount).per_day().fixed();
     let mut first = begun(9.0, 1, &[day(5), Limit::requests(1_000).per_minute().models("m*")]);
     assert_eq!(admitted(&mut first, 0.0, 3), 3);
     let saved = first.save(at(0.0));
-    // Of a larger amount as much is spent; of another limit nothing.
+    // As much is spent of a larger amount, and nothing of another limit.
     assert_eq!(admitted(&mut restored(10.0, 1, &[day(7)], &saved), 0.0, 9), 4);
     assert_eq!(admitted(&mut restored(10.0, 1, &[day(2)], &saved), 0.0, 9), 0);
     assert_eq!(admitted(&mut restored(10.0, 1, &[day(5).models("m")], &saved), 0.0, 9), 5);
@@ -61,7 +61,7 @@ fn a_limit_is_known_again_by_what_it_counts() {
 }
 
 #[test]
-fn a_window_that_was_told_ends_when_it_was_told_to() {
+fn a_reported_end_of_a_window_survives_a_restart() {
     let limits = [Limit::requests(5).per_hour().fixed()];
     let mut first = begun(9.0, 1, &limits);
     let mut grant = admit(&mut first, at(0.0)).unwrap();
@@ -81,7 +81,7 @@ fn a_window_that_was_told_ends_when_it_was_told_to() {
 }
 
 #[test]
-fn cooldowns_go_on_and_end_in_time() {
+fn rests_survive_a_restart_and_end_in_time() {
     let quota = |retry_after| Verdict::QuotaExhausted { retry_after };
     let two_hours = Some(Duration::from_secs(7_200));
     let mut first = begun(9.0, 1, &[]);
@@ -92,11 +92,11 @@ fn cooldowns_go_on_and_end_in_time() {
     assert_eq!(admitted(&mut second, 0.99, 3), 0);
     assert_eq!(admitted(&mut second, 1.11, 3), 3, "with up to a twentieth of jitter");
     assert_eq!(admitted(&mut restored(12.0, 1, &[], &saved), 0.0, 3), 3, "over in the meantime");
-    // A clock that was years ahead benches nobody for longer than a day.
+    // A saved clock that was years ahead rests no account for longer than a day.
     let mut early = restored(-20_000.0, 1, &[], &saved);
     assert_eq!((admitted(&mut early, 23.9, 3), admitted(&mut early, 24.1, 3)), (0, 3));
 
-    // For one model only, and with an end that was a guess: a probe goes first.
+    // For one model only, with a guessed end: a probe goes first.
     let mut first = begun(9.0, 1, &[]);
     let mut grant = admit(&mut first, at(0.0)).unwrap();
     let no_hint = Verdict::QuotaExhausted { retry_after: None };
@@ -116,7 +116,7 @@ fn cooldowns_go_on_and_end_in_time() {
 }
 
 #[test]
-fn keys_that_rest_go_on_resting_and_are_probed_when_that_is_over() {
+fn resting_keys_survive_a_restart_and_are_probed_afterwards() {
     let mut first = begun(9.0, 3, &[]);
     let mut keys: Vec<_> = (0..3).map(|_| admit(&mut first, at(0.0)).unwrap()).collect();
     refuse(&mut first, at(0.0), &mut keys[0], Verdict::KeyRejected);
@@ -127,7 +127,7 @@ fn keys_that_rest_go_on_resting_and_are_probed_when_that_is_over() {
     assert!((0..9).all(|_| key(admit(&mut second, at(1.0))) == expected));
     let snapshot = second.snapshot(at(1.0), "p".into());
     assert_eq!(snapshot.live_keys, 2);
-    // Their ends are saved, too: then one request each goes first.
+    // The ends of their rests are saved, too: then one request each goes first.
     let mut at_once = |now: f64| {
         let grants: Vec<_> = std::iter::from_fn(|| admit(&mut second, at(now))).take(30).collect();
         let of = |key: KeyIx| grants.iter().filter(|grant| grant.key == key).count();
@@ -135,14 +135,14 @@ fn keys_that_rest_go_on_resting_and_are_probed_when_that_is_over() {
     };
     assert_eq!(at_once(7.0), (1, 0), "the credential's first rung is five seconds");
     assert_eq!(at_once(80.0), (0, 1), "what it may do is asked again after a minute");
-    // Where there are fewer of them now, what was said of the others is passed over.
+    // With fewer keys now, the entries of the others are ignored.
     assert_eq!(admitted(&mut restored(9.0, 1, &[], &first.save(at(1.0))), 0.0, 1), {
         usize::from(keys[0].key.index() != 0 && keys[1].key.index() != 0)
     });
 }
 
 #[test]
-fn what_has_not_changed_is_equal_and_what_is_over_is_nothing() {
+fn an_unchanged_state_is_saved_equal_and_an_idle_one_empty() {
     let limits = [Limit::requests(5).per_day().fixed(), Limit::requests(60).per_minute()];
     let mut engine = begun(9.0, 2, &limits);
     assert_eq!(engine.save(at(0.0)), Saved::default());

@@ -1,13 +1,13 @@
-//! Fair shares of the line.
+//! Weighted fair queueing between tenants.
 
 use std::collections::HashMap;
 
 use super::*;
 
-fn engine_for(weights: &[(&str, u32)], limits: &[Limit], longest_line: usize) -> Engine {
+fn engine_for(weights: &[(&str, u32)], limits: &[Limit], max_queued: usize) -> Engine {
     let weights: HashMap<Arc<str>, u32> =
         weights.iter().map(|(name, weight)| (Arc::from(*name), *weight)).collect();
-    engine_with(1, limits, Setup { tenants: weights, longest_line, ..as_declared() })
+    engine_with(1, limits, Setup { tenants: weights, max_queued, ..as_declared() })
 }
 
 fn line_up(engine: &mut Engine, now: f64, id: usize, tenant: &str, cost: Cost) -> bool {
@@ -16,7 +16,7 @@ fn line_up(engine: &mut Engine, now: f64, id: usize, tenant: &str, cost: Cost) -
     engine.line_up(at(now), want, WaiterId(id)).is_ok()
 }
 
-/// Who is served by so many seconds, in order.
+/// The tenants that are served within this many seconds, in order.
 fn served(engine: &mut Engine, until: f64) -> Vec<usize> {
     let mut now = at(0.0);
     let mut served = Vec::new();
@@ -33,7 +33,7 @@ fn served(engine: &mut Engine, until: f64) -> Vec<usize> {
 }
 
 #[test]
-fn whoever_waits_with_many_requests_is_served_as_often_as_the_others() {
+fn a_tenant_with_many_requests_is_served_as_often_as_the_others() {
     let mut engine = engine_for(&[("c", 2)], &[Limit::requests(60).per_minute().burst(1)], 1_000);
     assert!(admit(&mut engine, at(0.0)).is_some());
     for id in 0..300 {
@@ -52,7 +52,7 @@ fn whoever_waits_with_many_requests_is_served_as_often_as_the_others() {
 }
 
 #[test]
-fn large_requests_count_for_more() {
+fn a_large_request_uses_more_of_the_share_of_its_tenant() {
     let mut engine = engine_for(&[], &[Limit::tokens(60_000).per_minute().burst(5_000)], 1_000);
     let cost = |input| Cost { input, ..Cost::default() };
     let first = Ask { cost: cost(5_000), ..ask(&mut engine, at(0.0), 1.0) };
@@ -70,7 +70,7 @@ fn large_requests_count_for_more() {
 }
 
 #[test]
-fn a_pause_saves_nothing_up() {
+fn a_tenant_saves_up_no_share_during_a_pause() {
     let mut engine = engine_for(&[], &[Limit::requests(60).per_minute().burst(1)], 1_000);
     assert!(admit(&mut engine, at(0.0)).is_some());
     for id in 0..100 {
@@ -86,7 +86,7 @@ fn a_pause_saves_nothing_up() {
 }
 
 #[test]
-fn nobody_fills_the_line_for_the_others() {
+fn no_tenant_fills_the_line_for_the_others() {
     let mut engine = engine_for(&[], &[Limit::requests(60).per_minute().burst(1)], 10);
     assert!(admit(&mut engine, at(0.0)).is_some());
     for id in 0..10 {
@@ -104,12 +104,12 @@ fn nobody_fills_the_line_for_the_others() {
 }
 
 #[test]
-fn tenants_are_bounded_whatever_callers_name() {
+fn tenants_are_bounded_for_any_number_of_names() {
     let mut engine = engine_for(&[], &[], 10);
     for i in 0..100_000 {
         engine.tenant(Some(&format!("tenant-{i}")));
     }
     engine.tenant(Some(&"x".repeat(100_000)));
-    // Beside the one without a name, and that of the others.
+    // Beside the tenant without a name and the shared one.
     assert!(engine.tenants.iter().count() <= 1_024 + 2);
 }

@@ -33,7 +33,7 @@ fn a_window_ends_at_the_full_minute() {
 }
 
 #[test]
-fn what_is_sent_at_the_edge_counts_on_both_sides() {
+fn a_request_at_the_edge_counts_in_both_windows() {
     let mut window = at("2026-01-01T10:00:00Z", &Limit::requests(3).per_minute().fixed());
     window.take(secs(10.0), 1);
     window.take(secs(59.9), 2);
@@ -43,7 +43,7 @@ fn what_is_sent_at_the_edge_counts_on_both_sides() {
 }
 
 #[test]
-fn days_are_as_long_as_they_are_there() {
+fn days_are_as_long_as_in_their_time_zone() {
     let limit = Limit::requests(1).per_day().in_zone("America/Los_Angeles");
     // Clocks go forward on 8 March 2026 and back on 1 November 2026.
     for (noon, hours) in [
@@ -59,7 +59,7 @@ fn days_are_as_long_as_they_are_there() {
 }
 
 #[test]
-fn nothing_comes_back_across_an_edge() {
+fn an_unused_part_does_not_come_back_in_the_next_window() {
     let mut window = at("2026-01-01T10:00:00Z", &Limit::tokens(10).per_minute().fixed());
     window.take(secs(1.0), 10);
     window.take(secs(61.0), 10);
@@ -72,7 +72,7 @@ fn nothing_comes_back_across_an_edge() {
 }
 
 #[test]
-fn what_was_not_used_comes_back_on_both_sides_of_an_edge() {
+fn an_unused_part_at_the_edge_comes_back_in_both_windows() {
     let limit = Limit::requests(3).per_minute().fixed();
     let mut window = at("2026-01-01T10:00:00Z", &limit);
     window.take(secs(10.0), 1);
@@ -88,7 +88,7 @@ fn what_was_not_used_comes_back_on_both_sides_of_an_edge() {
 }
 
 #[test]
-fn what_was_sent_just_after_an_edge_does_not_come_back_windows_later() {
+fn an_unused_part_after_an_edge_does_not_come_back_windows_later() {
     let mut window = at("2026-01-01T10:00:00Z", &Limit::requests(3).per_minute().fixed());
     window.take(secs(60.1), 3);
     window.take(secs(200.0), 3);
@@ -106,7 +106,7 @@ fn a_window_first_looked_at_near_its_end_ends_there() {
 }
 
 #[test]
-fn windows_shorter_than_the_skew_are_taken_together() {
+fn windows_shorter_than_the_margin_are_merged() {
     let limit = Limit::requests(3).per(Duration::from_millis(100)).fixed();
     let mut window = at("2026-01-01T10:00:00Z", &limit);
     window.take(secs(1.0), 3);
@@ -114,7 +114,7 @@ fn windows_shorter_than_the_skew_are_taken_together() {
 }
 
 #[test]
-fn what_was_late_counts_through_the_longest_day() {
+fn a_late_request_counts_through_the_longest_day() {
     let limit = Limit::requests(2).per_day().in_zone("America/Los_Angeles");
     let mut window = at("2026-11-01T06:00:00Z", &limit);
     window.take(secs(3_599.9), 1);
@@ -123,7 +123,7 @@ fn what_was_late_counts_through_the_longest_day() {
 }
 
 #[test]
-fn the_provider_knows_when_its_window_ends() {
+fn a_reported_end_moves_the_window() {
     let mut window = at("2026-01-01T10:00:00Z", &Limit::requests(5).per_hour().fixed());
     window.lower(secs(10.0), 0, Some(Duration::from_secs(100)));
     assert_eq!(opens(&window), 110.25);
@@ -132,7 +132,7 @@ fn the_provider_knows_when_its_window_ends() {
 }
 
 #[test]
-fn news_of_another_window_is_not_taken_for_news_of_this_one() {
+fn a_report_of_another_window_does_not_change_this_one() {
     let lower = |window: &mut Window, now, left, reset| {
         window.lower(secs(now), left, Some(Duration::from_secs_f64(reset)));
     };

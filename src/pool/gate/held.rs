@@ -1,4 +1,4 @@
-//! What the gates of a pool's keys hold and wait for.
+//! The reservations and waiting tasks of the gates of a pool.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,10 +9,10 @@ use crate::engine::{
     AccountIx, Among, Ask, Before, Cost, Engine, Grant, KeyIx, Ordinary, Prior, Time, rank,
 };
 
-/// What the gates of a pool hold and wait for.
+/// The reservations and waiting tasks of the gates of a pool.
 #[derive(Debug, Default)]
 pub(crate) struct Gates {
-    /// Reservations for requests that may come.
+    /// Reservations for the next requests of gates.
     held: BTreeMap<u64, Grant>,
     watchers: HashMap<AccountIx, Vec<(u64, Waker)>>,
     next: u64,
@@ -51,7 +51,7 @@ impl Gates {
         self.watchers.remove(&account).into_iter().flatten().map(|(_, waker)| waker)
     }
 
-    /// Reserves the least request of its kind on a key.
+    /// Reserves room for the smallest request of its kind on a key.
     pub(in crate::pool) fn hold(
         &mut self,
         engine: &mut Engine,
@@ -90,7 +90,8 @@ impl Gates {
         }
     }
 
-    /// A request in hand goes before any that may come. Whether that made room.
+    /// Releases reservations of gates, because waiting requests have precedence over possible ones. Returns
+    /// whether that made room.
     pub(in crate::pool) fn let_go(&mut self, engine: &mut Engine, now: Time) -> bool {
         let held = std::mem::take(&mut self.held);
         let any = !held.is_empty();

@@ -1,9 +1,9 @@
-//! The gate of one key, for those who choose a key before they have a request.
+//! The gate of one key, for balancers that choose a key before they have a request.
 //!
-//! A service that is chosen by being ready has to say beforehand whether it could take a request.
-//! While there is plenty, that costs nothing. While there is little, readiness is a reservation; the
-//! pool lets go of it as soon as somebody with a request in hand needs what it holds. Else the gate
-//! is shut until a known time, or until something changes.
+//! A service that is chosen by its readiness must say in advance whether it can take a request. The gate has
+//! three states, much like linkerd's `Gate`. With much room left it is open, and readiness costs nothing.
+//! With little room left, readiness is a reservation, and the pool takes it back as soon as a waiting request
+//! needs it. Otherwise the gate is shut until a known time, or until something changes.
 
 pub(in crate::pool) mod held;
 
@@ -37,32 +37,32 @@ pub(crate) struct KeyGate {
     pool: KeyPool,
     id: KeyId,
     own_endpoint: Option<Uri>,
-    /// What its requests are like.
+    /// The demand of its requests.
     like: Ordinary,
-    /// A reservation for the next one.
+    /// A reservation for the next request.
     held: Option<u64>,
     watcher: Option<(AccountIx, u64)>,
-    /// Set while it is shut until a known time. The only timer there is.
+    /// Set while the gate is shut until a known time. A gate has no other timer.
     timer: Option<Pin<Box<Sleep>>>,
-    /// Set while it is shut: another key may come under the same name.
+    /// Set while the gate is shut, because another key may be added under the same name.
     news: Option<News>,
 }
 
-/// Ready once a pool has another set of keys. Made anew for each, which is seldom.
+/// Ready when the pool has another set of keys. It is made again for each set, which is rare.
 pub(crate) type News = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
-/// Whether a key could take a request.
+/// Whether a key can take a request.
 enum Look {
     Open,
-    /// Not before then; `None` if no clock tells.
+    /// Not before this time; `None` if the time is not known.
     Shut(Option<Time>),
-    /// The pool does not have it.
+    /// The pool does not have the key.
     Gone,
 }
 
 impl KeyGate {
     pub(crate) fn new(pool: &KeyPool, info: &KeyInfo) -> Self {
-        // Until there is a request to go by.
+        // Until the first request shows what requests are like.
         let like = pool.shared.with(|core, now| {
             let lane = core.engine.lane(now, None);
             let operation = core.engine.operation(&Operation::UNKNOWN);
@@ -88,15 +88,14 @@ impl KeyGate {
         self.own_endpoint.as_ref()
     }
 
-    /// The key, as long as it is the one that this gate was made for.
+    /// The slot of the key, as long as it is the key that this gate was made for.
     fn key(&self, core: &Core) -> Option<KeyIx> {
         let key = core.engine.find_key(&self.id)?;
         let endpoint = core.credentials.get(key.index())?.as_ref()?.endpoint.as_deref();
         (endpoint.map(Endpoint::uri) == self.own_endpoint()).then_some(key)
     }
 
-    /// Ready while the key could take a request. What is promised by that is kept for the next call,
-    /// if there is little.
+    /// Ready while the key can take a request. With little room left, it reserves room for the next call.
     pub(crate) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let shared = Arc::clone(&self.pool.shared);
@@ -109,7 +108,7 @@ impl KeyGate {
                 Look::Shut(until) => until,
                 Look::Gone => None,
             };
-            // Under the same name another key may come, whose account is another one too.
+            // Another key may be added under the same name, and in another account.
             let pool = &self.pool;
             let news = self.news.get_or_insert_with(|| pool.news_after(Some(set)));
             if news.as_mut().poll(cx).is_ready() {
@@ -132,13 +131,13 @@ impl KeyGate {
     }
 
     fn look(&mut self, core: &mut Core, now: Time, waker: &Waker) -> Look {
-        // What it holds itself is no reason to be shut.
+        // Its own reservation is no reason to be shut.
         core.gates.let_go_of(&mut core.engine, now, self.held.take());
         let Some(key) = self.key(core) else { return Look::Gone };
         match core.engine.gate(now, &mut self.like, key) {
             Gate::Open => Look::Open,
             Gate::Scarce => {
-                // Where others wait already, the call will wait with them.
+                // If other requests wait already, the call waits in the queue too.
                 self.held = core.gates.hold(&mut core.engine, now, &self.like, key);
                 Look::Open
             }
@@ -150,7 +149,8 @@ impl KeyGate {
         }
     }
 
-    /// A lease on this key at once, or else what to wait in line for. What was held goes into it.
+    /// A lease on this key at once, or otherwise the ask to wait in the queue with. The reservation of the
+    /// gate is used for it.
     pub(crate) fn lease_or_ask(&mut self, wanted: &Wanted<'_>) -> Result<Lease, Box<Ask>> {
         let shared = Arc::clone(&self.pool.shared);
         let prices = self.pool.shared.prices_of(wanted);
@@ -169,7 +169,7 @@ impl KeyGate {
         Ok(Lease::new(shared, grant, std::time::Duration::ZERO))
     }
 
-    /// How loaded it is.
+    /// The load of the key.
     pub(crate) fn load(&self) -> u128 {
         self.pool.shared.look(|core, now| {
             let key = self.key(core);
@@ -179,7 +179,7 @@ impl KeyGate {
 }
 
 impl Clone for KeyGate {
-    /// What is held stays with the original.
+    /// The reservation stays with the original.
     fn clone(&self) -> Self {
         Self {
             pool: self.pool.clone(),
@@ -213,7 +213,7 @@ impl fmt::Debug for KeyGate {
 }
 
 impl KeyPool {
-    /// A lease at once on a key that is not busy, or else what to wait in line for.
+    /// A lease at once on a key that is not busy; none if no such key has room.
     pub(crate) fn lease_without(&self, wanted: &Wanted<'_>, busy: &[KeyId]) -> Option<Lease> {
         let granted = self.shared.with_ask(wanted, |core, now, mut ask| {
             exclude(&core.engine, &mut ask, busy.iter());
@@ -227,16 +227,16 @@ impl KeyPool {
         self.shared.key_set.borrow().is(known)
     }
 
-    /// Ready once there is another set than this one.
+    /// Ready when there is another set than this one.
     pub(crate) fn news_after(&self, known: Option<Arc<KeySet>>) -> News {
         let mut sets = self.shared.key_set.subscribe();
         Box::pin(async move {
-            // The pool that is asked holds the other end.
+            // The pool holds the other end, and the caller holds the pool.
             drop(sets.wait_for(|latest| !latest.is(known.as_ref())).await);
         })
     }
 
-    /// When a request gives up waiting that first asked then.
+    /// When a request that first asked at `since` stops waiting.
     pub(crate) fn patience(&self, since: Instant) -> Instant {
         since + self.shared.max_wait
     }

@@ -1,4 +1,4 @@
-//! Putting a lease's key into a request that leads to where the key may be sent.
+//! Puts the key of a lease into a request whose address the key may be sent to.
 
 use std::fmt;
 
@@ -7,13 +7,12 @@ use http::Request;
 use crate::{endpoint::Endpoint, pool::lease::Lease};
 
 impl Lease {
-    /// Removes every credential from a request, inserts the key's, and adds the headers that the
-    /// provider demands where they are missing. If the key has an endpoint of its own, the request is
-    /// redirected there.
+    /// Removes all credentials from a request, inserts the key, and adds missing headers that the provider
+    /// requires. If the key has an endpoint of its own, the request is redirected there.
     ///
     /// # Errors
-    /// [`ForeignOrigin`] if the request leads neither to the pool's origin nor to the key's endpoint.
-    /// Its credentials are removed nevertheless.
+    /// [`ForeignOrigin`] if the address of the request is neither at the pool's origin nor at the endpoint of
+    /// the key. Its credentials are removed in this case too.
     pub fn apply<B>(&mut self, request: &mut Request<B>) -> Result<(), ForeignOrigin> {
         let (endpoint, uri) = (self.endpoint(), request.uri());
         let is_allowed = endpoint.covers(uri) || self.shared.origin.covers(uri);
@@ -24,14 +23,14 @@ impl Lease {
         Err(ForeignOrigin(self.endpoint().to_string()))
     }
 
-    /// The same for a request that may be redirected whatever host it names. Gives the lease up if the
-    /// request cannot be redirected to where the key is sent; it has no credential then.
+    /// Does the same for a request to any host. If the request cannot be redirected to the endpoint of the
+    /// key, it gets no credential, and the lease is given up.
     pub(crate) fn put_key_into<B>(mut self, request: &mut Request<B>) -> Option<Self> {
         self.apply_redirected(request).then_some(self)
     }
 
-    /// Redirects a request to where the key is sent and inserts the key. How it is inserted depends on
-    /// what the request is for, and not on where it is redirected.
+    /// Redirects a request to the endpoint of the key and inserts the key. The auth scheme depends on the
+    /// original path of the request, and not on the endpoint.
     fn apply_redirected<B>(&mut self, request: &mut Request<B>) -> bool {
         self.shared.carriers.strip(request);
         let spec = self.shared.provider.spec();
@@ -51,18 +50,18 @@ impl Lease {
         true
     }
 
-    /// Where its key is sent.
+    /// The endpoint that the key is sent to.
     fn endpoint(&self) -> &Endpoint {
         self.own_endpoint().unwrap_or(&self.shared.origin)
     }
 
-    /// Where its key is sent, if that is not the pool's origin.
+    /// The endpoint of the key, if it is not the pool's origin.
     pub(crate) fn own_endpoint(&self) -> Option<&Endpoint> {
         self.credential().endpoint.as_deref()
     }
 }
 
-/// A request leads to an origin to which the key may not be sent.
+/// The address of a request is at an origin that the key must not be sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignOrigin(String);
 

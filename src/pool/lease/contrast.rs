@@ -1,18 +1,18 @@
-//! Who is to blame for a refusal: found out by what other keys say to the same request.
+//! Finds the cause of a refusal by comparing the answers of several keys to the same request.
 //!
-//! A 401 may mean a dead key, a missing scope, a typo in a header, or an outage of the provider. One
-//! answer does not tell, so the key only rests provisionally, and the same request is shown to another
-//! one:
+//! A 401 may mean a dead key, a missing scope, a typo in a header, or an outage of the provider. One answer
+//! does not show which. So the key only rests provisionally, and the same request is sent with another key (a
+//! second opinion):
 //!
-//! | then | who is to blame | what rests |
+//! | result | cause | what rests |
 //! | --- | --- | --- |
-//! | another key is accepted | the first key | it, where it was refused, on the ladder of its kind |
+//! | another key is accepted | the first key | the first key, where it was refused, with the backoff of its kind |
 //! | keys of three accounts refuse alike | the request | nothing; the first answer is passed on |
-//! | no other key is left to ask | nobody knows | what was told: for the first rung; else nothing |
+//! | no other key is left to ask | unknown | what the refusal names, for the first step of the backoff; otherwise nothing |
 //!
-//! Where the words name the key (`invalid_api_key`), the operation is one that every key may do, and no
-//! refused key was accepted within the last minute, up to eight accounts are asked: then it is more
-//! likely that many keys are dead.
+//! Up to eight accounts are asked if the refusal names the key (`invalid_api_key`), every key may do the
+//! operation, and no refused key was accepted within the last minute. Then it is more likely that many keys
+//! are dead.
 
 use std::sync::Arc;
 
@@ -29,28 +29,29 @@ use crate::{
     verdict::Blame,
 };
 
-/// So many accounts that refuse a request alike are enough.
+/// If this many accounts refuse a request alike, the request is at fault.
 const ALIKE: usize = 3;
-/// So many where it is more likely that keys are dead.
+/// The same number if it is more likely that keys are dead.
 const DEAD: usize = 8;
-/// So many refusals for rate without a hint, each refuted by others that were accepted.
+/// After this many refusals for rate without a time to wait, each refuted by other accepted requests, the
+/// request is at fault.
 const REFUTED: usize = 2;
 
-/// What to do after an attempt, as far as blame goes.
+/// What to do after an attempt, in view of its possible causes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Advice {
-    /// Nothing is in doubt: the verdict decides.
+    /// The cause is clear: decide by the verdict.
     ByVerdict,
-    /// Ask another key: it tells who is to blame.
+    /// Try another key: its answer shows the cause.
     AskAnother,
     /// Stop: the request is at fault, or no key is left to ask. Pass the answer on.
     Stop,
 }
 
 impl KeyPool {
-    /// Weighs the attempts at a request against each other, after each of them, and settles the blame that
-    /// is open: [`QuotaAwareRetry`](crate::QuotaAwareRetry) does so by itself, a loop of your own calls it.
+    /// Compares the attempts at a request, and settles open accusations of keys. Call it after each attempt
+    /// in a retry loop of your own; [`QuotaAwareRetry`](crate::QuotaAwareRetry) calls it by itself.
     ///
     /// ```
     /// # use http::{HeaderMap, StatusCode};
@@ -68,11 +69,11 @@ impl KeyPool {
     /// #     (status, HeaderMap::new(), br#"{"error":{"code":"invalid_api_key"}}"#.as_slice())
     /// # };
     ///
-    /// // One trail for each request, however often it is tried.
+    /// // One trail for each request, for all its attempts.
     /// let trail = Trail::new();
     /// let demand = Demand::new().model("gpt-4o").operation("chat");
     /// let status = loop {
-    ///     // Keys that were tried are left out.
+    ///     // Keys that were tried already are excluded.
     ///     let mut lease = pool.acquire_for(&demand, &trail).await?;
     ///     let mut request = http::Request::post("https://api.openai.com/v1/chat/completions").body(())?;
     ///     lease.apply(&mut request)?;
@@ -80,7 +81,7 @@ impl KeyPool {
     ///     let ruling = lease.observe(status, &headers, body);
     ///     trail.record(&mut lease, &ruling);
     ///     if pool.weigh(&trail) != Advice::AskAnother {
-    ///         // Limits and overloads are tried again by their verdict: not shown here.
+    ///         // A real loop waits and tries again after a limit or an overload.
     ///         break status;
     ///     }
     /// };
@@ -105,7 +106,7 @@ impl KeyPool {
                 self.blame_overloaded(&attempts, last);
                 return Advice::ByVerdict;
             }
-            // The key was accepted, if not the request.
+            // The provider accepted the key, although not the request.
             Verdict::CallerFault | Verdict::TooLarge { .. } => {
                 let of_key = |pending: &&Arc<Pending>| pending.accusation().is_of_credential();
                 pending.iter().filter(of_key).for_each(|p| p.settle(Outcome::Confirmed));
@@ -115,7 +116,8 @@ impl KeyPool {
             verdict if !verdict.needs_contrast() => return Advice::ByVerdict,
             _ => {}
         }
-        // An old secret, or a key that has left meanwhile: nothing is in doubt, and another key may do.
+        // The secret was replaced or the key removed meanwhile. There is nothing to settle, and another key
+        // may succeed.
         let Some(newest) = pending.last() else { return Advice::AskAnother };
         self.weigh_refusal(trail, last, &attempts, &pending, newest)
     }
@@ -130,7 +132,7 @@ impl KeyPool {
     ) -> Advice {
         let alike = witnesses(attempts, pending, last);
         let is_vouched = pending.iter().any(|pending| pending.accusation().is_vouched);
-        // The words name the key, and any key may do this.
+        // The refusal names the key, and every key may do this operation.
         let is_told_of_key =
             last.verdict == Verdict::KeyRejected && last.blame == Blame::Told && last.generates;
         let names_keys = is_told_of_key && !is_vouched;
@@ -141,7 +143,7 @@ impl KeyPool {
                 .filter_map(|attempt| attempt.key.as_ref())
                 .any(|id| engine.find_key(id) == Some(key))
         };
-        // Asked once more, it said the same once more.
+        // The same key gave the same answer again.
         let is_again =
             |attempt: &Attempt| attempt.key == last.key && attempt.verdict == last.verdict;
         let says_it_again = attempts.iter().filter(|attempt| is_again(attempt)).count() > 1;
@@ -159,8 +161,8 @@ impl KeyPool {
         }
         if !has_another {
             if names_keys {
-                // Every key that could be asked says that it is not good: the caller is told so by us, who
-                // would otherwise suspect a token of its own.
+                // All keys that could be tried were rejected. The pool reports this itself. Otherwise the
+                // caller would suspect its own token.
                 settle(pending, Outcome::Lapsed);
                 trail.close(Closed::NoKey);
                 return Advice::Stop;
@@ -182,8 +184,9 @@ impl KeyPool {
         Advice::Stop
     }
 
-    /// A request was refused for its rate. Where an account refused it before and has accepted others that were
-    /// sent since, that was about the request: no limit is learnt of it, and twice is enough.
+    /// Weighs a request that was refused for its rate. If an account refused it and then accepted other
+    /// requests, the refusal was about this request. The pool learns no limit from it, and stops after two
+    /// such refusals.
     fn weigh_lessons(&self, trail: &Trail) -> Advice {
         let others = self.shared.with(|core, _| core.engine.accounts()).saturating_sub(1);
         let refuted = trail.refute_taught(others.clamp(1, ALIKE - 1), |taught, is_known| {
@@ -196,8 +199,8 @@ impl KeyPool {
         Advice::Stop
     }
 
-    /// What one account alone called an overload of the provider is that account's own, if another one
-    /// served the same request.
+    /// If one account alone reported an overload of the provider, and another account served the same
+    /// request, the overload is of that account only.
     fn blame_overloaded(&self, attempts: &[Attempt], accepted: &Attempt) {
         let is_overload =
             |attempt: &&Attempt| matches!(attempt.verdict, Verdict::Overloaded { .. });
@@ -214,8 +217,8 @@ impl KeyPool {
         }
     }
 
-    /// Keys that have nothing to do with each other say the same: it is the request. Nothing rests. What others
-    /// said before is not settled by that.
+    /// Independent keys gave the same answer, so the request is at fault, and nothing rests. Different
+    /// earlier answers are not settled by that.
     fn blame_request(
         &self,
         trail: &Trail,
@@ -239,8 +242,8 @@ impl KeyPool {
     }
 }
 
-/// How many accounts refused a request like the last one, beside keys that were known to be refused: they
-/// merely found that out again.
+/// The number of accounts that gave the same verdict as the last attempt. Probes of keys that were known to
+/// be refused do not count, because they only confirm that.
 fn witnesses(attempts: &[Attempt], pending: &[Arc<Pending>], last: &Attempt) -> usize {
     let is_probe = |attempt: &Attempt| {
         let mut accusations = pending.iter().map(|pending| pending.accusation());

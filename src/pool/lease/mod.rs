@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::{
     KeyId, Verdict,
-    engine::{Grant, Judged, Told},
+    engine::{Grant, Judged, Reply},
     pool::{
         core::Granted,
         credentials::Credential,
@@ -26,38 +26,38 @@ use crate::{
 #[cfg(feature = "balance")]
 use crate::pool::roster::key_set::KeyInfo;
 
-/// More limits than any provider tells of in one response.
+/// The most limits that are read from one response. No provider reports more.
 const MOST_READINGS: usize = 8;
 
 /// A reservation of a demand on a key, until it is dropped.
 ///
-/// Keep it until the answer's body has ended: only then is the request over for a limit on
-/// concurrency. What it reserved per time stays charged when it is dropped, as the provider may have
-/// counted the request; unless it was never [`apply`](Self::apply)'d, then everything is given back.
+/// Keep it until the body of the answer has ended, because only then limits on concurrency count the request
+/// as over. After a drop, rate limits stay charged with the reservation, because the provider may have
+/// counted the request. If [`apply`](Self::apply) was never called, the whole reservation is given back.
 #[must_use = "a lease that is dropped gives its reservation back"]
 pub struct Lease {
     pub(in crate::pool) shared: Arc<Shared>,
-    /// Taken by `drop` only.
+    /// None only in `drop`.
     pub(in crate::pool) grant: Option<Grant>,
-    /// What it is sent with, whatever becomes of the key meanwhile. Dropped after the grant has ended:
-    /// somebody may wait for that.
+    /// The credential of the request, even if the key changes meanwhile. It is dropped after the grant has
+    /// ended, because a `Drained` future may wait for that.
     credential: Arc<Credential>,
     pub(in crate::pool) applied: bool,
     pub(in crate::pool) settled: bool,
     pub(in crate::pool) heard: Heard,
     waited: Duration,
-    /// What is still to be settled.
+    /// The blame that is not settled yet.
     open: Open,
 }
 
-/// What has been heard of a request since it was sent.
+/// What is known of a request since it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pool) enum Heard {
     Nothing,
-    /// A head that promises well.
+    /// The response head of an accepted request.
     Head,
     Accepted,
-    /// A refusal, or that it got nowhere.
+    /// A refusal, or a failure without an answer.
     Refused,
 }
 
@@ -69,19 +69,19 @@ impl Lease {
         Self { shared, grant, credential, applied, settled, heard, waited, open }
     }
 
-    /// The key's label.
+    /// The label of the key.
     #[must_use]
     pub fn key(&self) -> &KeyId {
         &self.credential.id
     }
 
-    /// The name of the key's account.
+    /// The name of the account of the key.
     #[must_use]
     pub fn account(&self) -> &Arc<str> {
         &self.credential.account
     }
 
-    /// How long its request waited in line.
+    /// How long the request waited in the queue for this lease.
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.waited
@@ -91,7 +91,7 @@ impl Lease {
         &self.credential
     }
 
-    /// What is known of its key but the secret.
+    /// The key as the pool has it, without the secret.
     #[cfg(feature = "balance")]
     pub(crate) fn endpoint_info(&self) -> KeyInfo {
         let Credential { id, account, endpoint, .. } = self.credential();
@@ -105,33 +105,38 @@ impl Lease {
         }
     }
 
-    /// The same text with the key blotted out, if it is in there.
-    pub(crate) fn blotted(&self, text: &[u8]) -> Option<Vec<u8>> {
-        self.credential.blotted(text)
+    /// The same text with the key overwritten by asterisks; none if the text does not contain the key.
+    pub(crate) fn redacted(&self, text: &[u8]) -> Option<Vec<u8>> {
+        self.credential.redacted(text)
     }
 
-    /// The model that its request is for.
+    /// The model of the request.
     pub(crate) fn model(&self) -> Option<Arc<str>> {
         self.grant.as_ref()?.model.clone()
     }
 
-    /// Whether every key may do what its request does.
+    /// Whether every key may do the operation of the request.
     pub(crate) fn generates(&self) -> bool {
         self.grant.as_ref().is_some_and(|grant| grant.generates)
     }
 
-    /// What is still to be settled. Left in the lease, blame lapses when that is dropped.
+    /// Whether the request is the probe that shows whether the provider, or the model there, has recovered.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.grant.as_ref().is_some_and(|grant| grant.is_probe_of_provider())
+    }
+
+    /// The blame that is not settled yet. If it stays in the lease, it lapses when the lease is dropped.
     pub(crate) fn take_open(&mut self) -> Open {
         std::mem::take(&mut self.open)
     }
 
-    /// Takes in the head of a response, and of a refusal its body too, up to 64 KiB: what it says, and
-    /// which rule says so.
+    /// Reports a response to the pool: its head, and for a refusal the first 64 KiB of the body. Returns the
+    /// verdict and the rule that matched.
     ///
-    /// The pool's state has changed when this returns. A ruling that
-    /// [needs a second opinion](Ruling::needs_second_opinion) has rested the key provisionally: give it to
-    /// a [`Trail`](crate::Trail) and to [`KeyPool::weigh`](crate::KeyPool::weigh) to find out who is to
-    /// blame. Otherwise it counts for as little as one answer proves.
+    /// The state of the pool has changed when this returns. A ruling that
+    /// [needs a second opinion](Ruling::needs_second_opinion) rests the key provisionally. Give it to a
+    /// [`Trail`](crate::Trail) and to [`KeyPool::weigh`](crate::KeyPool::weigh) to find the cause. Otherwise
+    /// the refusal has only the small effect that one answer justifies.
     pub fn observe(&mut self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Ruling {
         let now = Instant::now();
         let answer = Answer::new(status, headers, self.shared.clock.wall(now)).with_body(body);
@@ -141,13 +146,14 @@ impl Lease {
         ruling
     }
 
-    /// Takes in an event of a stream that began well. If it tells of an error, that is judged as if it
-    /// had come in time: the pool's state has changed when this returns what it says.
+    /// Reports an event of an accepted stream to the pool. An error in it is judged like a refusal. The state
+    /// of the pool has changed when this returns the ruling.
     pub fn observe_event(&mut self, event: &StreamEvent<'_>) -> Option<Ruling> {
         if !self.provider().is_error(event) {
             return None;
         }
-        // The head was of another mind: what it said of limits and waits was not said of this.
+        // The head was that of an accepted answer, so its limits and times to wait do not belong to this
+        // error.
         let (status, headers) = (StatusCode::OK, &HeaderMap::new());
         let now = self.shared.clock.wall(Instant::now());
         let ruling = self.shared.classify(&Answer::new(status, headers, now).with_body(event.data));
@@ -155,16 +161,16 @@ impl Lease {
         Some(ruling)
     }
 
-    /// The request was sent, and failed without a response.
+    /// Reports that the request was sent and failed without a response.
     pub fn failed(&mut self) -> Ruling {
         let was = self.heard;
         let ruling = self.late();
-        // What breaks off had begun, and may be charged for.
+        // An answer that broke off had begun, and may be charged.
         self.heard = if was == Heard::Nothing { Heard::Refused } else { was };
         ruling
     }
 
-    /// The answer is a stream with nothing in it. It was given, and is charged for.
+    /// Reports that the answer was a stream without content. The provider answered, so the charge stays.
     pub(crate) fn was_empty(&mut self) -> Ruling {
         let ruling = Ruling::empty();
         self.judge(&ruling);
@@ -172,14 +178,14 @@ impl Lease {
         ruling
     }
 
-    /// The request was sent, and its caller broke off the body.
+    /// Reports that the request was sent and its caller broke off the body.
     pub(crate) fn broken_off(&mut self) -> Ruling {
         let ruling = Ruling::broken_off();
         self.judge(&ruling);
         ruling
     }
 
-    /// The request was sent, and nobody waits for its response any more.
+    /// Reports that the request was sent and its caller no longer waits for the response.
     pub(crate) fn late(&mut self) -> Ruling {
         let (was, ruling) = (self.heard, Ruling::unanswered());
         self.judge(&ruling);
@@ -187,7 +193,7 @@ impl Lease {
         ruling
     }
 
-    /// Takes in the head of a response whose verdict its body has yet to tell.
+    /// Reports the head of a response whose body decides the verdict.
     pub(crate) fn observe_head(&mut self, status: StatusCode, headers: &HeaderMap) {
         let now = Instant::now();
         let answer = Answer::new(status, headers, self.shared.clock.wall(now));
@@ -197,7 +203,8 @@ impl Lease {
     pub(crate) fn judge(&mut self, ruling: &Ruling) {
         self.hear(ruling.verdict);
         if let Some(grant) = &mut self.grant {
-            let judged = self.shared.with(|core, now| core.engine.judge(now, grant, &told(ruling)));
+            let judged =
+                self.shared.with(|core, now| core.engine.judge(now, grant, &reply(ruling)));
             self.keep_open(judged);
         }
     }
@@ -217,12 +224,12 @@ impl Lease {
         };
     }
 
-    /// It was refused by its status. Why, its body has yet to tell.
+    /// Notes that the status is a refusal. The body will show the reason.
     pub(crate) fn refused(&mut self) {
         self.heard = Heard::Refused;
     }
 
-    /// Whether it was refused, or got nowhere.
+    /// Whether the request was refused, or failed without an answer.
     pub(crate) fn is_refused(&self) -> bool {
         self.heard == Heard::Refused
     }
@@ -232,7 +239,8 @@ impl Lease {
     }
 
     fn take_in(&mut self, now: Instant, ruling: Option<&Ruling>, answer: &Answer<'_>) {
-        // Read before the lock is taken: many headers take longer than all that is done under it.
+        // The headers are read before the lock is taken, because reading many headers takes longer than all
+        // work under the lock.
         let mut readings = [None; MOST_READINGS];
         let mut free = readings.iter_mut();
         self.provider().readings(answer, &mut |reading| {
@@ -260,15 +268,15 @@ impl Lease {
     }
 }
 
-/// A ruling as the engine needs to know it.
-fn told(ruling: &Ruling) -> Told<'_> {
+/// The ruling in the terms of the engine.
+fn reply(ruling: &Ruling) -> Reply<'_> {
     let &Ruling { verdict, place, blame, ref rule } = ruling;
-    Told { verdict, place, blame, rule }
+    Reply { verdict, place, blame, rule }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.book_unsettled();
+        self.settle_unsettled();
         if let Some(mut grant) = self.grant.take() {
             let is_unpaid = self.applied && self.heard == Heard::Refused;
             self.shared.with(|core, now| match self.applied {

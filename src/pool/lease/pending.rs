@@ -1,4 +1,4 @@
-//! Blame that is still open: settled by contrast, or lapsed with the last handle.
+//! Blame that is not settled yet. Other answers settle it, or it lapses when its last handle is dropped.
 
 use std::{
     fmt,
@@ -10,21 +10,21 @@ use crate::{
     pool::shared::Shared,
 };
 
-/// What one answer does not prove, and others to the same request may.
+/// What one answer does not prove, and other answers to the same request may prove.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Open {
-    /// Who is to blame.
+    /// The accused key.
     pub(in crate::pool) pending: Option<Arc<Pending>>,
-    /// What was learnt of a limit.
+    /// What was learnt about a limit.
     pub(in crate::pool) taught: Option<Taught>,
-    /// Whether it is known that nothing was to be learnt.
+    /// Whether it is known that the refusal was about the request, so that no limit is learnt.
     pub(in crate::pool) is_about_request: bool,
 }
 
-/// A key that is accused by a refusal which could also be the request's own fault.
+/// A key that is accused by a refusal which may also be the fault of the request.
 ///
-/// Until it is settled the key rests provisionally where it was refused. Dropped without being settled,
-/// it counts for as little as one answer proves.
+/// Until this is settled, the key rests provisionally where it was refused. If it is dropped unsettled, the
+/// refusal has only the small effect that one answer justifies.
 pub(crate) struct Pending {
     shared: Arc<Shared>,
     accusation: Accusation,

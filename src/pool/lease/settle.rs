@@ -1,4 +1,4 @@
-//! What a request used: counted by limits, priced, and told to whoever keeps books.
+//! Settles the usage of a request: charges limits, computes the cost, and reports both to the usage sink.
 
 use tokio::time::Instant;
 
@@ -8,54 +8,90 @@ use crate::{
         credentials::Credential,
         lease::{Heard, Lease},
     },
+    provider::Billing,
     usage::{Charge, Tariff, Usage, UsageRecord},
 };
 
-/// More tokens than any request has: ten times the largest context of 2026, ten million.
-const ABSURD: u64 = 100_000_000;
+/// More tokens than any request has: ten times the largest context of 2026, which is ten million tokens.
+const MOST_TOKENS: u64 = 100_000_000;
 
 impl Lease {
     /// Tells what was really used. The first call counts. Without one, what was reserved stays
-    /// charged. So it does with more than 100 million tokens, which no request has: that is reported as
+    /// charged, and is recorded as an estimate. So it does with more than 100 million tokens, which no request has: that is reported as
     /// [`Event::UsageIgnored`](crate::event::Event::UsageIgnored).
     pub fn settle(&mut self, usage: Usage) {
-        self.settle_as(usage, usage);
+        self.settle_as(usage, usage, !usage.is_estimated);
     }
 
-    /// The same for what was read from an answer: of it counts towards limits what the dialect says.
-    /// What was guessed is put right by what was told; what the provider counts when a request arrives, its
-    /// cap, is given back only if the provider gives it back too.
-    pub(crate) fn settle_read(&mut self, usage: Usage) {
+    /// The same for the usage of a whole answer, read from it or estimated from all of its text: of it counts
+    /// towards limits what the dialect says. What was guessed is put right by it; what the provider counts
+    /// when a request arrives, its cap, is given back only if the provider gives it back too.
+    pub(crate) fn settle_whole(&mut self, usage: Usage) {
         let Some(grant) = &self.grant else { return };
-        let (reserved, prior) = (grant.reserved, grant.prior);
-        let provider = self.provider();
-        let least = match usage.is_estimated {
-            true => reserved,
-            false => Cost {
-                output: if prior.cap_counts { reserved.output } else { 0 },
-                ..Cost::default()
-            },
-        };
-        let input = provider.counted_input(&usage).max(least.input);
+        let cap = if grant.prior.cap_counts { grant.reserved.output } else { 0 };
+        self.settle_at_least(usage, Cost { output: cap, ..Cost::default() }, true);
+    }
+
+    /// The same for an answer that was cut off. The provider may have generated more than came, so that
+    /// nothing is given back.
+    pub(crate) fn settle_cut(&mut self, usage: Usage) {
+        let Some(grant) = &self.grant else { return };
+        let reserved = grant.reserved;
+        self.settle_at_least(usage, reserved, false);
+    }
+
+    /// The same for a whole answer that reports no usage, in which about so many tokens came.
+    ///
+    /// Where tokens are charged, the prompt was read and the text of the answer generated: that is an
+    /// estimate, for limits and records alike. Pictures, sound and videos are charged in other units: what
+    /// was reserved for them in tokens and money is given back, and the record has no usage.
+    pub(crate) fn settle_unreported(&mut self, output: u64) {
+        match self.billing() {
+            Billing::Tokens => self.settle_whole(self.estimated(output)),
+            Billing::Units => {
+                let Some(grant) = self.grant.as_mut().filter(|_| !self.settled) else { return };
+                self.settled = true;
+                let output = if grant.prior.cap_counts { grant.reserved.output } else { 0 };
+                let counted = Usage::tokens(0, output).nano_dollars(0);
+                self.shared.with(|core, now| core.engine.settle(now, grant, &counted));
+                self.book(None, Charge::default());
+            }
+            Billing::Nothing => {}
+        }
+    }
+
+    /// The prompt by its estimate, and so many tokens of the answer.
+    pub(crate) fn estimated(&self, output: u64) -> Usage {
+        let input = self.grant.as_ref().map_or(0, |grant| grant.reserved.input);
+        Usage { is_estimated: true, ..Usage::tokens(input, output) }
+    }
+
+    /// Whether nothing is charged for its request, so that its answer has no usage.
+    pub(crate) fn is_free(&self) -> bool {
+        self.billing() == Billing::Nothing
+    }
+
+    fn billing(&self) -> Billing {
+        self.grant.as_ref().map_or(Billing::Nothing, |grant| grant.prior.billing)
+    }
+
+    fn settle_at_least(&mut self, usage: Usage, least: Cost, gives_back: bool) {
+        let input = self.provider().counted_input(&usage).max(least.input);
         let output = usage.all_output().max(least.output);
-        self.settle_as(Usage::tokens(input, output), usage);
+        self.settle_as(Usage::tokens(input, output), usage, gives_back);
     }
 
-    /// How many tokens of prompt were reserved.
-    pub(crate) fn reserved_input(&self) -> u64 {
-        self.grant.as_ref().map_or(0, |grant| grant.reserved.input)
-    }
-
-    fn settle_as(&mut self, counted: Usage, usage: Usage) {
+    /// `gives_back`: whether money that was reserved and not used is given back.
+    fn settle_as(&mut self, counted: Usage, usage: Usage, gives_back: bool) {
         if self.settled {
             return;
         }
-        let (counted, usage) = match self.ignored(&usage) {
-            Some(guessed) => (guessed, guessed),
-            None => (counted, usage),
+        let (counted, usage, gives_back) = match self.ignored(&usage) {
+            Some(guessed) => (guessed, guessed, false),
+            None => (counted, usage, gives_back),
         };
         let charge = self.charge(&usage);
-        let counted = Usage { nano_dollars: self.counted_spend(&usage, charge), ..counted };
+        let counted = Usage { nano_dollars: self.counted_spend(charge, gives_back), ..counted };
         let Some(grant) = &mut self.grant else { return };
         self.settled = true;
         self.shared.with(|core, now| {
@@ -67,19 +103,20 @@ impl Lease {
         self.book(Some(usage), charge);
     }
 
-    /// What counts instead of figures that no request can reach: what was reserved.
+    /// The reservation as a usage, in place of figures that no request can have; none if the figures are
+    /// possible.
     fn ignored(&self, usage: &Usage) -> Option<Usage> {
         let grant = self.grant.as_ref()?;
-        let told = usage.all_input().max(usage.all_output());
-        if told <= ABSURD {
+        let reported = usage.all_input().max(usage.all_output());
+        if reported <= MOST_TOKENS {
             return None;
         }
-        self.shared.with(|core, _| core.engine.usage_ignored(grant, told));
+        self.shared.with(|core, _| core.engine.usage_ignored(grant, reported));
         let guessed = Usage::tokens(grant.reserved.input, grant.reserved.output);
         Some(Usage { is_estimated: true, ..guessed })
     }
 
-    /// What it costs, if anybody wants to know.
+    /// The cost of a usage, if a limit or the usage sink needs it.
     fn charge(&self, usage: &Usage) -> Charge {
         let is_charged = self.grant.as_ref().is_some_and(|grant| grant.is_charged);
         if !is_charged && self.shared.sink.is_none() {
@@ -90,10 +127,10 @@ impl Lease {
         self.shared.prices.charge(dialect, model.unwrap_or_default(), usage, Tariff::Standard)
     }
 
-    /// What limits on spending count. Less than was reserved only if it is known.
-    fn counted_spend(&self, usage: &Usage, charge: Charge) -> Option<u64> {
+    /// What limits on spending count. Less than was reserved only if the price is known.
+    fn counted_spend(&self, charge: Charge, gives_back: bool) -> Option<u64> {
         let reserved = self.grant.as_ref().map_or(0, |grant| grant.reserved.spend);
-        let is_known = charge.unpriced_tokens == 0 && !usage.is_estimated;
+        let is_known = charge.unpriced_tokens == 0 && gives_back;
         Some(if is_known { charge.nano_dollars } else { charge.nano_dollars.max(reserved) })
     }
 
@@ -106,20 +143,24 @@ impl Lease {
         sink.record(&UsageRecord { pool, account, key, model, tag, at, usage, charge });
     }
 
-    /// Books a request that ended without having told what it used.
-    pub(in crate::pool) fn book_unsettled(&self) {
-        let Some(grant) = self.grant.as_ref().filter(|_| self.applied && !self.settled) else {
+    /// The request has ended without anything that says what it used. One that is free leaves no record.
+    pub(in crate::pool) fn settle_unsettled(&mut self) {
+        if !self.applied || self.settled || self.is_free() {
             return;
-        };
+        }
         match self.heard {
-            Heard::Accepted => self.book(None, Charge::default()),
+            Heard::Accepted if self.billing() == Billing::Units => self.settle_unreported(0),
+            // What was reserved stays charged, and is recorded.
+            Heard::Accepted => {
+                let reserved = self.grant.as_ref().map(|grant| grant.reserved).unwrap_or_default();
+                match reserved.tokens() {
+                    0 => self.book(None, Charge::default()),
+                    _ => self.settle_whole(self.estimated(reserved.output)),
+                }
+            }
             Heard::Refused => {}
             // It was given up, or broke off. The provider has read it, for all that is known.
-            Heard::Nothing | Heard::Head => {
-                let input = grant.reserved.input;
-                let usage = Usage { is_estimated: true, ..Usage::tokens(input, 0) };
-                self.book(Some(usage), self.charge(&usage));
-            }
+            Heard::Nothing | Heard::Head => self.settle_cut(self.estimated(0)),
         }
     }
 }

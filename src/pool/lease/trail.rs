@@ -1,5 +1,5 @@
-//! What was tried for a request: which keys, what came of it, and how long it waited. The layers of
-//! `rotate` write it, the policy of `retry` reads it.
+//! The attempts at a request: keys, verdicts and waiting times. The layers of `rotate` write them, and the
+//! policy of `retry` reads them.
 
 use std::{
     borrow::Cow,
@@ -22,31 +22,35 @@ use crate::{
     verdict::{Blame, Place},
 };
 
-/// The key a response was asked for with: an extension of every response of the provider.
+/// The key of a response, and the verdict on it: an extension of each response of the provider.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct KeyUsed {
-    /// The key's label.
+    /// The label of the key.
     pub key: KeyId,
-    /// Its account.
+    /// The account of the key.
     pub account: Arc<str>,
-    /// What the response says.
+    /// The verdict on the response.
     pub verdict: Verdict,
-    /// The narrowest place that its words prove something of.
+    /// The narrowest place that the response proves something about.
     pub place: Place,
-    /// Whether it names what is wrong, or it was concluded from little more than the status.
+    /// Whether the response names what is wrong, or it was inferred from little more than the status.
     pub blame: Blame,
-    /// Why: the name of the [`Rule`](crate::provider::Rule) that fired, such as `openai/insufficient-quota`; else
-    /// `accepted`.
+    /// The name of the [`Rule`](crate::provider::Rule) that matched, such as `openai/insufficient-quota`;
+    /// otherwise `accepted`.
     pub rule: Cow<'static, str>,
-    /// How long the request waited in line for it.
+    /// How long the request waited in the queue for the key.
     pub waited: Duration,
     /// When the request first asked for a key.
     pub since: Instant,
-    /// The model it was asked for.
+    /// The model of the request.
     pub(crate) model: Option<Arc<str>>,
-    /// Whether every key may do what the request does.
+    /// Whether every key may do the operation of the request.
     pub(crate) generates: bool,
+    /// Whether it was the probe that shows whether the provider, or the model there, has recovered.
+    pub(crate) is_probe: bool,
+    /// Whether it refuses what the middleware added to the request: it is sent again without that.
+    pub(crate) is_unasked: bool,
     /// What is still to be settled.
     pub(crate) open: Open,
     /// The whole response, if it is a refusal that was read to its end.
@@ -54,7 +58,7 @@ pub struct KeyUsed {
 }
 
 impl KeyUsed {
-    /// A response that was asked for now, with this key of this account. To test your own handlers: set
+    /// An accepted response to this key of this account, now. It is useful to test your own handlers; set
     /// further fields as needed.
     ///
     /// ```
@@ -78,6 +82,8 @@ impl KeyUsed {
             since: Instant::now(),
             model: None,
             generates: false,
+            is_probe: false,
+            is_unasked: false,
             open: Open::default(),
             refusal: None,
         }
@@ -88,32 +94,34 @@ impl KeyUsed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// The key; unknown if a request without a [`Trail`] failed without a response.
+    /// The label of the key; none if a request without a [`Trail`] failed without a response.
     pub key: Option<KeyId>,
-    /// Its account.
+    /// The account of the key.
     pub account: Option<Arc<str>>,
-    /// What came of it. A request that failed without a response is [`Verdict::Transient`].
+    /// The verdict. A request that failed without a response is [`Verdict::Transient`].
     pub verdict: Verdict,
-    /// The narrowest place that the answer's words prove something of.
+    /// The narrowest place that the answer proves something about.
     pub place: Place,
-    /// Whether it names what is wrong, or it was concluded from little more than the status.
+    /// Whether the response names what is wrong, or it was inferred from little more than the status.
     pub blame: Blame,
-    /// Why: the name of the [`Rule`](crate::provider::Rule) that fired; else `accepted`, or `no-answer`.
+    /// The name of the [`Rule`](crate::provider::Rule) that matched; otherwise `accepted` or `no-answer`.
     pub rule: Cow<'static, str>,
-    /// How long the request waited in line for it.
+    /// How long the request waited in the queue for the key.
     pub waited: Duration,
-    /// The model it was asked for.
+    /// The model of the request.
     pub(crate) model: Option<Arc<str>>,
-    /// Whether every key may do what the request does.
+    /// Whether every key may do the operation of the request.
     pub(crate) generates: bool,
+    /// Whether it was the probe that shows whether the provider, or the model there, has recovered.
+    pub(crate) is_probe: bool,
 }
 
 /// All attempts at a request, in order: an extension of requests and responses.
 ///
-/// [`QuotaAwareRetry`](crate::QuotaAwareRetry) adds one to a request that it repeats, so a response
-/// carries one when there was more than one attempt. Put one into the request yourself, and keep a
-/// clone, to see every attempt, even those of a request that fails or is given up. A trail is for
-/// one request; clones share what they hold.
+/// [`QuotaAwareRetry`](crate::QuotaAwareRetry) adds a trail to a request that it repeats, so a response has
+/// one if there was more than one attempt. To see all attempts, even of a request that fails or is given up,
+/// put a trail into the request yourself and keep a clone. A trail is for one request. Clones share their
+/// attempts.
 ///
 /// ```
 /// use tower_key_rotation::Trail;
@@ -121,7 +129,7 @@ pub struct Attempt {
 /// let trail = Trail::new();
 /// let mut request = http::Request::new(());
 /// request.extensions_mut().insert(trail.clone());
-/// // ... send it, then:
+/// // Send the request, and then:
 /// assert!(trail.attempts().is_empty());
 /// ```
 #[derive(Clone, Debug)]
@@ -133,15 +141,15 @@ pub struct Trail {
 #[derive(Debug, Default)]
 struct Tried {
     attempts: Vec<Attempt>,
-    /// Blame that is still open.
+    /// The blame that is not settled yet.
     pending: Vec<Arc<Pending>>,
-    /// What its refusals have taught of limits.
+    /// What was learnt about limits from the refusals.
     taught: Vec<Taught>,
-    /// Second opinions that were paid for and not given back.
+    /// Second opinions that were taken from their budget and not given back.
     opinions: usize,
-    /// How many lessons were none: others were accepted.
+    /// How many refusals taught nothing about limits, because other requests were accepted.
     refuted: usize,
-    /// How often it was refused for its rate by another account that serves others.
+    /// How often the request was refused for its rate by an account that served other requests.
     witnesses: usize,
     first_refusal: Option<Arc<Refusal>>,
     last_refusal: Option<Arc<Refusal>>,
@@ -149,17 +157,17 @@ struct Tried {
     is_caller_gone: bool,
 }
 
-/// Why no further attempt is made.
+/// Why there is no further attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closed {
-    /// The request is at fault: its caller gets the first answer.
+    /// The request is at fault. Its caller gets the first answer.
     First,
-    /// No key is left that is not rejected.
+    /// All keys are rejected.
     NoKey,
 }
 
 /// A response that was refused to the caller, kept in case that nothing better comes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     pub(crate) version: Version,
@@ -168,7 +176,7 @@ pub(crate) struct Refusal {
 }
 
 impl Trail {
-    /// A trail that begins now.
+    /// A trail without attempts, whose request first asks for a key now.
     #[must_use]
     pub fn new() -> Self {
         Self::starting_at(Instant::now())
@@ -188,15 +196,26 @@ impl Trail {
         self.since
     }
 
-    /// Notes an attempt that was made with a lease, for a loop of your own
+    /// Adds an attempt that was made with a lease, for a retry loop of your own
     /// ([`KeyPool::weigh`](crate::KeyPool::weigh)).
     pub fn record(&self, lease: &mut Lease, ruling: &Ruling) {
         let (key, account) = (Some(lease.key().clone()), Some(Arc::clone(lease.account())));
         let open = lease.take_open();
         let Ruling { verdict, place, blame, rule } = ruling.clone();
-        let (waited, model, generates) = (lease.waited(), lease.model(), lease.generates());
-        let attempt =
-            Attempt { key, account, verdict, place, blame, rule, waited, model, generates };
+        let (waited, model) = (lease.waited(), lease.model());
+        let (generates, is_probe) = (lease.generates(), lease.is_probe());
+        let attempt = Attempt {
+            key,
+            account,
+            verdict,
+            place,
+            blame,
+            rule,
+            waited,
+            model,
+            generates,
+            is_probe,
+        };
         self.push(attempt, open, None);
     }
 
@@ -209,27 +228,27 @@ impl Trail {
         if tried.first_refusal.is_none() {
             tried.first_refusal.clone_from(&refusal);
         }
-        // A broken connection does not make an earlier answer of the provider any less true.
+        // A broken connection does not invalidate an earlier answer of the provider.
         tried.last_refusal = refusal.or_else(|| tried.last_refusal.take());
     }
 
-    /// The attempts so far, and the blame that is open.
+    /// The attempts so far, and the blame that is not settled yet.
     pub(in crate::pool) fn look(&self) -> (Vec<Attempt>, Vec<Arc<Pending>>) {
         let tried = self.tried();
         (tried.attempts.clone(), tried.pending.clone())
     }
 
-    /// A second opinion was paid for.
+    /// Notes that a second opinion was taken from its budget.
     pub(in crate::pool) fn paid_for_opinion(&self) {
         self.tried().opinions += 1;
     }
 
-    /// How many were; from now on none.
+    /// Returns their number, and resets it.
     pub(in crate::pool) fn take_opinions(&self) -> usize {
         std::mem::take(&mut self.tried().opinions)
     }
 
-    /// Forgets what its refusals have taught where that is refuted. How many were, by now.
+    /// Forgets what was learnt from refusals that are refuted. Returns how many were refuted so far.
     pub(in crate::pool) fn refute_taught(
         &self,
         enough: usize,
@@ -244,7 +263,7 @@ impl Trail {
         tried.refuted
     }
 
-    /// No further attempt is made.
+    /// Notes that there is no further attempt.
     pub(in crate::pool) fn close(&self, closed: Closed) {
         self.tried().closed = Some(closed);
     }
@@ -253,7 +272,8 @@ impl Trail {
         self.tried().closed
     }
 
-    /// The request's own body broke off: no other attempt can send it, and nobody else is to blame.
+    /// Notes that the body of the request broke off. No other attempt can send it, and the provider is not at
+    /// fault.
     pub(crate) fn break_off(&self) {
         self.tried().is_caller_gone = true;
     }
@@ -288,13 +308,13 @@ impl Default for Trail {
 }
 
 impl Attempt {
-    /// Sent, and failed without a response; nobody saw with which key.
+    /// An attempt that was sent and failed without a response. Its key is unknown.
     #[cfg(feature = "retry")]
     pub(crate) fn unanswered() -> Self {
         let Ruling { verdict, place, blame, rule } = Ruling::unanswered();
         let (key, account, model) = (None, None, None);
-        let (waited, generates) = (Duration::ZERO, false);
-        Self { key, account, verdict, place, blame, rule, waited, model, generates }
+        let (waited, generates, is_probe) = (Duration::ZERO, false, false);
+        Self { key, account, verdict, place, blame, rule, waited, model, generates, is_probe }
     }
 }
 
@@ -310,6 +330,7 @@ impl From<&KeyUsed> for Attempt {
             waited: used.waited,
             model: used.model.clone(),
             generates: used.generates,
+            is_probe: used.is_probe,
         }
     }
 }

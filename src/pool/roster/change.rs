@@ -1,4 +1,4 @@
-//! Changing the keys and accounts of a pool while it is in use.
+//! Changes the keys and accounts of a pool while it is in use.
 
 use std::{
     mem,
@@ -21,23 +21,24 @@ use crate::{
 
 /// # Changing keys and accounts
 ///
-/// All of these take effect at once and as a whole, while requests are under way: those end with the
-/// key and the secret that they were sent with. Whoever waits in line is served by a new key, or told
-/// that none is left, without asking again. Nothing is changed where an error is returned.
+/// Each change takes effect at once and as a whole. Requests in flight end with the key and the secret that
+/// they were sent with. Waiting requests can get a new key, or fail at once if no key is left. If a method
+/// returns an error, nothing has changed.
 ///
-/// They work for a time that grows with the number of keys, but hold up requests only for what really
+/// A call takes time proportional to the number of keys, but blocks requests only for the part that really
 /// changes.
 impl KeyPool {
-    /// Makes the pool's accounts and keys these ones. What stays keeps its state: accounts by their
-    /// names, keys by their account and id, limits by what they count.
+    /// Replaces the accounts and keys of the pool. Those that stay keep their state. Accounts are matched by
+    /// name, keys by account and id, limits by what they count.
     ///
     /// - A key or account that is new is used at once.
-    /// - One that is missing takes no new requests, and is gone once its last request has ended. If it
-    ///   comes back before that, it goes on as what it was.
-    /// - A key with another secret keeps its limits; if it was rejected or has expired, it is good
-    ///   again. Give such keys an id ([`ApiKey::id`](crate::ApiKey::id)): without one they are known by their place.
-    /// - A limit with another amount keeps what is spent of it; one that is new counts from now on. Of
-    ///   limits that differ in their amounts alone, any may go on as any.
+    /// - A missing one gets no new requests, and is removed when its last request has ended. If it is added
+    ///   again before that, it keeps its state.
+    /// - A key with another secret keeps its limits; if it was rejected or has expired, it is used again.
+    ///   Give such keys an id ([`ApiKey::id`](crate::ApiKey::id)). Without an id, keys are matched by their
+    ///   position in the account.
+    /// - A limit with another amount keeps its use; a new limit counts from now on. Limits that differ in
+    ///   their amounts only may be matched with each other.
     ///
     /// ```
     /// use tower_key_rotation::{Account, ApiKey, KeyPool, Limit, OpenAi};
@@ -48,12 +49,12 @@ impl KeyPool {
     /// let pool = KeyPool::builder(OpenAi::default()).account(org("sk-old")).build()?;
     ///
     /// let changes = pool.apply([org("sk-new"), Account::new("org-b").key(ApiKey::new("sk-b").id("b1"))])?;
-    /// assert_eq!(changes.to_string(), "1 keys added (b1), 1 keys replaced (a1), 1 accounts added (org-b)");
+    /// assert_eq!(changes.to_string(), "1 key added (b1), 1 key replaced (a1), 1 account added (org-b)");
     /// # Ok::<(), tower_key_rotation::BuildError>(())
     /// ```
     ///
     /// # Errors
-    /// [`BuildError`] with everything that is wrong, as when a pool is built; nothing is changed then.
+    /// [`BuildError`] with all problems, as when a pool is built. Then nothing has changed.
     pub fn apply(
         &self,
         accounts: impl IntoIterator<Item = Account>,
@@ -61,11 +62,11 @@ impl KeyPool {
         Ok(self.prepare(accounts)?.apply())
     }
 
-    /// Checks a set of accounts and keys, and changes nothing so far: for those who change several
-    /// pools, or something else besides, all together or not at all.
+    /// Checks a set of accounts and keys without applying it. Use it to change several pools, or a pool and
+    /// other state, together or not at all.
     ///
     /// # Errors
-    /// [`BuildError`] with everything that is wrong.
+    /// [`BuildError`] with all problems.
     pub fn prepare(
         &self,
         accounts: impl IntoIterator<Item = Account>,
@@ -78,11 +79,11 @@ impl KeyPool {
         }
     }
 
-    /// Adds an account with its keys; if there is an account of that name, adds keys to it.
+    /// Adds an account with its keys. If there is an account of this name already, adds the keys to it.
     ///
     /// # Errors
-    /// [`BuildError`] if something is wrong with it, a key has the id of another, or there is an account
-    /// of that name with other limits or another weight.
+    /// [`BuildError`] if the account or a key is invalid, if a key has the id of another key, or if the
+    /// account of this name has other limits or another weight.
     pub fn insert(&self, account: Account) -> Result<Changes, BuildError> {
         let mut problems = Vec::new();
         let new = Declared::check([account], self.provider(), &mut problems);
@@ -105,11 +106,10 @@ impl KeyPool {
         Ok(change.carry_out())
     }
 
-    /// Removes a key: no new request gets it from the moment this returns, and what is under way ends as
-    /// if nothing had happened. The future resolves once the last of these has ended; the key is
-    /// removed whether it is polled or not.
+    /// Removes a key: no new request gets it after this returns. Requests in flight are not affected, and the
+    /// future resolves when the last of them has ended. The key is removed even if the future is not polled.
     ///
-    /// Its account stays, and so does what is spent of its limits.
+    /// Its account stays, with the use of its limits.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -150,13 +150,13 @@ impl KeyPool {
         Ok(Drained::new(drained))
     }
 
-    /// Gives a key another secret. Its limits and what is spent of them stay; if it was rejected or has
-    /// expired, it is good again, and has no expiry date. Requests under way end with the old secret; the
-    /// future resolves once the last of these has ended. If the old one is refused until then, that is
-    /// not held against the new one.
+    /// Gives a key another secret. Its limits and their use stay; if it was rejected or has expired, it is
+    /// used again, without an expiry date. Requests in flight end with the old secret, and the future
+    /// resolves when the last of them has ended. If the old secret is refused until then, the new one is not
+    /// affected.
     ///
     /// # Errors
-    /// [`BuildError`] if there is no such key, or the secret cannot be one.
+    /// [`BuildError`] if there is no such key, or the secret is invalid.
     pub fn replace_secret(
         &self,
         id: impl AsRef<str>,
@@ -175,7 +175,7 @@ impl KeyPool {
         Ok(Drained::new(vec![old.leave()]))
     }
 
-    /// How much a key is used beside the other keys of its account from now on.
+    /// Sets the weight of a key: its share, relative to the other keys of its account.
     ///
     /// # Errors
     /// [`BuildError`] if there is no such key, or the weight is 0.
@@ -184,14 +184,17 @@ impl KeyPool {
         let (account, key) = change.declared.find_key(id.as_ref())?;
         let key = &mut change.declared.accounts[account].keys[key];
         if weight == 0 {
-            return Err(wrong(format!("key {:?}: its weight is 0: remove it instead", key.id())));
+            return Err(wrong(format!(
+                "key {:?}: its weight is 0; give at least 1, or remove the key",
+                key.id()
+            )));
         }
         change.plan.key_weight(key, weight);
         key.weight = weight;
         Ok(change.carry_out())
     }
 
-    /// How much an account is used beside the others from now on.
+    /// Sets the weight of an account: its share, relative to the others.
     ///
     /// # Errors
     /// [`BuildError`] if there is no such account, or the weight is 0.
@@ -205,18 +208,20 @@ impl KeyPool {
         let account = &mut change.declared.accounts[place];
         if weight == 0 {
             let name = &account.name;
-            return Err(wrong(format!("account {name:?}: its weight is 0: remove it instead")));
+            return Err(wrong(format!(
+                "account {name:?}: its weight is 0; give at least 1, or remove the account"
+            )));
         }
         change.plan.account_weight(account, weight);
         account.weight = weight;
         Ok(change.carry_out())
     }
 
-    /// Makes these the limits of an account. One that was there before keeps what is spent of it, also
-    /// if its amount or burst is another; one that is new counts from now on.
+    /// Replaces the limits of an account. A limit that it had before keeps its use, even with another amount
+    /// or burst. A new limit counts from now on.
     ///
     /// # Errors
-    /// [`BuildError`] if there is no such account, or something is wrong with a limit.
+    /// [`BuildError`] if there is no such account, or a limit is invalid.
     pub fn set_limits(
         &self,
         account: impl AsRef<str>,
@@ -244,7 +249,7 @@ impl KeyPool {
     }
 }
 
-/// Accounts and keys that a pool can have: see [`KeyPool::prepare`].
+/// Checked accounts and keys for a pool; see [`KeyPool::prepare`].
 #[derive(Debug)]
 #[must_use = "nothing is changed before it is applied"]
 pub struct Prepared<'a> {
@@ -253,7 +258,7 @@ pub struct Prepared<'a> {
 }
 
 impl Prepared<'_> {
-    /// Puts them into effect, as [`KeyPool::apply`] does.
+    /// Replaces the accounts and keys of the pool with them, as [`KeyPool::apply`] does.
     #[expect(clippy::must_use_candidate, reason = "the change is what it is called for")]
     pub fn apply(self) -> Changes {
         let Self { pool, mut new } = self;

@@ -1,4 +1,4 @@
-//! What is declared of a pool: its accounts and keys, checked all at once.
+//! The declared accounts and keys of a pool, checked all at once.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -9,7 +9,7 @@ use std::{
 use crate::{
     Account, ApiKey, BuildError, KeyId, Limit,
     endpoint::Endpoint,
-    engine::MOST_LIMITS,
+    engine::MAX_LIMITS,
     pool::{
         credentials::Credential,
         roster::key_set::{KeyInfo, KeySet},
@@ -17,7 +17,7 @@ use crate::{
     provider::{AuthScheme, Provider},
 };
 
-/// Accounts that can be used as they are, in order.
+/// Valid accounts, in their declared order.
 #[derive(Debug, Default)]
 pub(crate) struct Declared {
     pub(in crate::pool) accounts: Vec<DeclaredAccount>,
@@ -35,11 +35,11 @@ pub(crate) struct DeclaredAccount {
 pub(crate) struct DeclaredKey {
     pub(in crate::pool) credential: Arc<Credential>,
     pub(in crate::pool) weight: u32,
-    /// Few keys have any.
+    /// None for most keys.
     own: Option<Box<Own>>,
 }
 
-/// What a key has of its own beside its account.
+/// The options that few keys have.
 #[derive(Debug)]
 struct Own {
     limits: Box<[Limit]>,
@@ -66,7 +66,7 @@ impl DeclaredKey {
         self.own.as_ref().and_then(|own| own.expires)
     }
 
-    /// It has no end any more.
+    /// Removes the expiry date.
     pub(in crate::pool) fn stay(&mut self) {
         self.own.iter_mut().for_each(|own| own.expires = None);
     }
@@ -81,7 +81,7 @@ impl DeclaredKey {
 }
 
 impl Declared {
-    /// Checks all of it, and tells all that is wrong.
+    /// Checks accounts and keys, and adds all problems to `problems`.
     pub(in crate::pool) fn check(
         accounts: impl IntoIterator<Item = Account>,
         provider: &dyn Provider,
@@ -92,10 +92,10 @@ impl Declared {
         let mut check = Check { problems, carriers, names, ids, limits };
         let mut accounts: Vec<_> =
             accounts.into_iter().map(|account| check.account(account)).collect();
-        // What is made in the place of something larger keeps all of that place.
+        // A vector that is collected in place keeps the larger allocation of its source.
         accounts.shrink_to_fit();
         if accounts.is_empty() {
-            problems.push("it has no account: add one with a key".into());
+            problems.push("the pool has no account; add one with a key".into());
         }
         Self { accounts }
     }
@@ -104,13 +104,13 @@ impl Declared {
         self.accounts.iter().flat_map(|account| &account.keys)
     }
 
-    /// Where an account is.
+    /// The position of an account.
     pub(in crate::pool) fn find_account(&self, name: &str) -> Result<usize, BuildError> {
         let place = self.accounts.iter().position(|account| *account.name == *name);
         place.ok_or_else(|| BuildError::change(vec![format!("there is no account {name:?}")]))
     }
 
-    /// Where a key is: of which account, and which of its keys.
+    /// The position of a key: of its account, and in its account.
     pub(in crate::pool) fn find_key(&self, id: &str) -> Result<(usize, usize), BuildError> {
         let key = |(account, declared): (usize, &DeclaredAccount)| {
             let key = declared.keys.iter().position(|key| key.id().as_str() == id)?;
@@ -120,7 +120,7 @@ impl Declared {
         place.ok_or_else(|| BuildError::change(vec![format!("there is no key {id:?}")]))
     }
 
-    /// What is wrong with adding these, which are right by themselves.
+    /// The problems of adding accounts that are valid by themselves.
     pub(in crate::pool) fn check_insert(&self, new: &Self, problems: &mut Vec<String>) {
         for key in new.keys() {
             if let Some(other) = self.keys().find(|other| other.id() == key.id()) {
@@ -136,12 +136,12 @@ impl Declared {
             let Some(old) = self.accounts.iter().find(|old| old.name == *name) else { continue };
             if !limits.is_empty() && *limits != old.limits {
                 problems.push(format!(
-                    "account {name:?}: it has other limits: change them with set_limits"
+                    "account {name:?}: it has other limits; change them with set_limits"
                 ));
             }
             if *weight != 1 && *weight != old.weight {
                 problems.push(format!(
-                    "account {name:?}: it has another weight: change it with set_account_weight"
+                    "account {name:?}: it has another weight; change it with set_account_weight"
                 ));
             }
         }
@@ -160,14 +160,14 @@ impl Declared {
     }
 }
 
-/// What has been seen so far.
+/// The names and ids that were seen so far.
 struct Check<'a> {
     problems: &'a mut Vec<String>,
     carriers: &'a [AuthScheme],
     names: HashSet<Arc<str>>,
-    /// Each key's account.
+    /// The account of each key.
     ids: HashMap<KeyId, Arc<str>>,
-    /// Those of the last account.
+    /// The limits of the last account.
     limits: Arc<[Limit]>,
 }
 
@@ -181,10 +181,10 @@ impl Check<'_> {
             problem("another account has the same name".into());
         }
         if weight == 0 {
-            problem("its weight is 0: leave it out instead".into());
+            problem("its weight is 0; give at least 1, or leave it out".into());
         }
         if keys.is_empty() {
-            problem("it has no key".into());
+            problem("it has no key; add one, or leave the account out".into());
         }
         wrong_limits(&limits).into_iter().for_each(problem);
         let keys = keys.into_iter().enumerate();
@@ -194,7 +194,7 @@ impl Check<'_> {
         DeclaredAccount { name, weight, limits: self.shared(limits), keys }
     }
 
-    /// Most accounts have the same limits as the one before.
+    /// Most accounts have the same limits as the account before, so these are shared.
     fn shared(&mut self, limits: Vec<Limit>) -> Arc<[Limit]> {
         if *self.limits != *limits {
             self.limits = limits.into();
@@ -219,18 +219,18 @@ impl Check<'_> {
     }
 }
 
-/// What is wrong with the limits of an account.
+/// The problems of the limits of an account.
 pub(in crate::pool) fn wrong_limits(limits: &[Limit]) -> Vec<String> {
     let mut whats = Vec::new();
-    if limits.len() > MOST_LIMITS {
-        whats.push(format!("it has more than {MOST_LIMITS} limits"));
+    if limits.len() > MAX_LIMITS {
+        whats.push(format!("it has more than {MAX_LIMITS} limits"));
     }
     let wrong = limits.iter().filter_map(|limit| Some((limit, limit.problem()?)));
     whats.extend(wrong.map(|(limit, what)| format!("limit \"{limit}\": {what}")));
     whats
 }
 
-/// A key that is right but for its id, or what is wrong with it.
+/// A key that is valid except perhaps for its id, or its problems.
 pub(in crate::pool) fn declare(
     key: ApiKey,
     id: KeyId,
@@ -240,7 +240,7 @@ pub(in crate::pool) fn declare(
 ) -> Option<DeclaredKey> {
     let ApiKey { secret, weight, limits, expires, endpoint, .. } = key;
     if weight == 0 {
-        whats.push("its weight is 0: leave it out instead".into());
+        whats.push("its weight is 0; give at least 1, or leave it out".into());
     }
     for limit in &limits {
         let what = match limit.model_pattern() {

@@ -1,4 +1,4 @@
-//! From what was declared to what is declared now: what there is to do.
+//! The steps from one declaration of accounts and keys to the next.
 
 use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// One thing to do to the engine. What takes time was done when it was made.
+/// One change of the engine. All slow work was done when the step was made.
 #[derive(Debug)]
 pub(in crate::pool) enum Step {
     InsertAccount(NewAccount),
@@ -27,11 +27,11 @@ pub(in crate::pool) enum Step {
     KeyLimits(KeyId, Vec<Meter>),
     KeyExpiry(KeyId, Option<Time>),
     RemoveKey(KeyId),
-    /// The accounts are in this order.
+    /// Puts the accounts into this order.
     Arrange(Vec<Arc<str>>),
 }
 
-/// What there is to do, in order, and how it is told.
+/// The steps in their order, and the changes to report.
 #[derive(Debug)]
 pub(in crate::pool) struct Plan {
     pub(in crate::pool) steps: Vec<Step>,
@@ -41,19 +41,19 @@ pub(in crate::pool) struct Plan {
 }
 
 impl Plan {
-    /// `wall` is the time of day at the engine's beginning.
+    /// An empty plan. `wall` is the wall-clock time at the start of the engine.
     pub(in crate::pool) fn new(wall: Timestamp) -> Self {
         let (steps, changes) = (Vec::new(), Changes::default());
         Self { steps, changes, counts: Counts::new(wall), wall }
     }
 
-    /// From one set to another. A key whose secret stays keeps its credential.
+    /// The plan from one declaration to another. A key whose secret stays keeps its credential.
     pub(in crate::pool) fn between(old: &Declared, new: &mut Declared, wall: Timestamp) -> Self {
         let mut plan = Self::new(wall);
         let mut keys: HashMap<_, _> = old.keys().map(|key| (key.id().clone(), key)).collect();
         let mut accounts: HashMap<_, _> =
             old.accounts.iter().map(|account| (Arc::clone(&account.name), account)).collect();
-        // Whoever goes makes place for whoever comes.
+        // Removals come first, because they free slots for new keys.
         let stays: HashMap<_, _> = new.keys().map(|key| (key.id(), key.account())).collect();
         for key in old.keys() {
             match stays.get(key.id()) {
@@ -84,7 +84,7 @@ impl Plan {
         plan
     }
 
-    /// From nothing.
+    /// The plan for the first declaration.
     pub(in crate::pool) fn of(declared: &Declared, wall: Timestamp) -> Self {
         let mut plan = Self::new(wall);
         for account in &declared.accounts {
@@ -127,7 +127,7 @@ impl Plan {
         self.steps.push(Step::RemoveKey(id.clone()));
     }
 
-    /// Accounts whose keys have been removed.
+    /// Removes accounts whose keys were removed before.
     pub(in crate::pool) fn remove_accounts(&mut self, names: Vec<Arc<str>>) {
         if !names.is_empty() {
             self.changes.accounts_removed.extend(names.iter().cloned());
@@ -176,7 +176,7 @@ impl Plan {
         }
     }
 
-    /// The key has another secret.
+    /// Gives a key another secret.
     pub(in crate::pool) fn renew(&mut self, new: &DeclaredKey) {
         self.changes.keys_replaced.push(new.id().clone());
         self.steps.push(Step::Renew(Arc::clone(&new.credential), self.time(new.expires())));
@@ -196,12 +196,12 @@ impl Plan {
         }
     }
 
-    /// Sets the order, unless it comes of itself: those that stay, and then those that are new.
+    /// Sets the order of accounts, unless it is the default order: accounts that stay, then new ones.
     fn arrange(&mut self, old: &Declared, new: &Declared, stays: impl Fn(&str) -> bool) {
         let old = old.accounts.iter().map(|account| &account.name).filter(|name| stays(name));
-        let comes_of_itself = old.chain(&self.changes.accounts_added);
+        let default_order = old.chain(&self.changes.accounts_added);
         let declared = new.accounts.iter().map(|account| &account.name);
-        if !declared.clone().eq(comes_of_itself) {
+        if !declared.clone().eq(default_order) {
             self.steps.push(Step::Arrange(declared.cloned().collect()));
         }
     }

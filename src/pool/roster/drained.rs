@@ -1,4 +1,4 @@
-//! Waiting for the last request with a key to end.
+//! A future for the end of the last request with a key.
 
 use std::{
     future::Future,
@@ -8,13 +8,13 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// Resolves once the last request with a key, or with its old secret, has ended: see
+/// Resolves when the last request with a key, or with its old secret, has ended; see
 /// [`KeyPool::remove`](crate::KeyPool::remove).
 ///
-/// Nothing depends on it: it can be dropped, at any point, and what was removed is removed.
+/// It can be dropped at any point: the key stays removed.
 #[derive(Debug, Default)]
 pub struct Drained {
-    /// Those that are still in use.
+    /// The credentials that are still in use.
     in_use: Vec<oneshot::Receiver<()>>,
 }
 
@@ -29,7 +29,7 @@ impl Future for Drained {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(last) = self.in_use.last_mut() {
-            // It is never sent anything: its sender goes with the last lease.
+            // Nothing is ever sent: the sender is dropped with the last lease.
             let _gone = ready!(Pin::new(last).poll(cx));
             self.in_use.pop();
         }

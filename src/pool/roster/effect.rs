@@ -1,4 +1,4 @@
-//! Putting a change of keys and accounts into effect.
+//! Applies a change of keys and accounts.
 
 use std::sync::{Arc, MutexGuard};
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// A change in the making. Nobody else changes anything meanwhile, and requests go on.
+/// A change that is being made. It locks out other changes, but not requests.
 pub(in crate::pool) struct Change<'a> {
     pub(in crate::pool) shared: &'a Shared,
     pub(in crate::pool) declared: MutexGuard<'a, Declared>,
@@ -26,7 +26,7 @@ pub(in crate::pool) struct Change<'a> {
 }
 
 impl Change<'_> {
-    /// Does all of it in one step.
+    /// Applies all steps at once.
     pub(in crate::pool) fn carry_out(self) -> Changes {
         let Self { shared, declared, plan: Plan { steps, changes, .. } } = self;
         if steps.is_empty() {
@@ -43,14 +43,14 @@ impl Change<'_> {
         };
         let set = is_wanted.then(|| Arc::new(declared.key_set(version)));
         shared.key_set.send_replace(Latest { version, set });
-        // Outside the lock of the engine, for somebody may wait for it.
+        // Outside the lock of the engine, because a task may wait for the drop.
         drop(left);
         changes
     }
 }
 
 impl Core {
-    /// The first accounts and keys.
+    /// Adds the first accounts and keys.
     pub(in crate::pool) fn begin(&mut self, plan: Plan) {
         let accounts = plan.changes.accounts_added.len();
         self.engine.reserve(accounts, plan.changes.keys_added.len());
@@ -59,7 +59,7 @@ impl Core {
         self.engine.begin();
     }
 
-    /// The credentials that are no longer given out.
+    /// Makes the changes, and returns the credentials that are no longer given out.
     fn change(&mut self, now: Time, steps: Vec<Step>) -> Vec<Arc<Credential>> {
         let mut left = Vec::new();
         for step in steps {

@@ -1,4 +1,4 @@
-//! Which keys a pool has, and where each is sent: what per-key services are made from.
+//! The keys of a pool and their endpoints, from which services for single keys are made.
 
 use std::sync::Arc;
 
@@ -6,9 +6,9 @@ use http::Uri;
 
 use crate::KeyId;
 
-/// The keys of a pool at one moment, in their declared order. It holds no secrets.
+/// The keys of a pool at one moment, in their declared order. It contains no secrets.
 ///
-/// A set is never changed: a change of the pool's keys makes a new one, with a higher version.
+/// A set never changes. Each change of the keys of the pool makes a new set with a higher version.
 ///
 /// ```
 /// use tower_key_rotation::{ApiKey, AzureOpenAi, KeyPool};
@@ -31,21 +31,21 @@ pub struct KeySet {
     keys: Arc<[KeyInfo]>,
 }
 
-/// What is known of a key but its secret.
+/// A key without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyInfo {
-    /// The key's label.
+    /// The label of the key.
     pub id: KeyId,
     /// Its account.
     pub account: Arc<str>,
-    /// How much it is used beside the other keys of its account.
+    /// Its share, relative to the other keys of its account.
     pub weight: u32,
-    /// Where it is sent, if not to the pool's origin: scheme, host, port and base path.
+    /// Its endpoint (scheme, host, port and base path), if it is not the pool's origin.
     pub endpoint: Option<Uri>,
 }
 
-/// The latest set, made once somebody asks: most pools have nobody who does.
+/// The latest set. It is made at the first use, because most pools never need it.
 #[derive(Debug)]
 pub(crate) struct Latest {
     pub(crate) version: u64,
@@ -57,7 +57,7 @@ impl Latest {
         Self { version: 1, set: None }
     }
 
-    /// Whether this is it.
+    /// Whether `known` is the latest set.
     #[cfg(feature = "balance")]
     pub(crate) fn is(&self, known: Option<&Arc<KeySet>>) -> bool {
         known.is_some_and(|known| known.version == self.version)
@@ -69,7 +69,7 @@ impl KeySet {
         Self { version, keys: keys.into_iter().collect() }
     }
 
-    /// Its number: higher than that of every set before it.
+    /// The version: higher than that of all earlier sets of the pool.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version

@@ -1,4 +1,4 @@
-//! The accounts and keys of a pool: declared, changed, followed, and gone.
+//! The accounts and keys of a pool: their declaration, changes, sources and removal.
 
 pub(in crate::pool) mod change;
 pub(in crate::pool) mod declared;

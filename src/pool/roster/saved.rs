@@ -1,4 +1,4 @@
-//! What a pool saves: the engine's part, and fingerprints of secrets.
+//! The saved state of a pool: that of the engine, and fingerprints of secrets.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use crate::{
 };
 
 impl KeyPool {
-    /// What must not be forgotten when the process ends: see [`Saved`]. It walks over all accounts and
-    /// models, so once a second is often enough.
+    /// The state that must survive the end of the process; see [`Saved`]. It visits all accounts and models,
+    /// so do not call it more than about once a second.
     #[must_use]
     pub fn save(&self) -> Saved {
         let salt = self.shared.salt;
@@ -30,7 +30,7 @@ impl Saved {
         self.salt
     }
 
-    /// The same without what is said of other secrets than these.
+    /// The same state without what was learnt of secrets that were replaced since.
     pub(in crate::pool) fn of<'a>(
         mut self,
         credentials: impl Iterator<Item = &'a Arc<Credential>>,

@@ -1,4 +1,4 @@
-//! Keeping a pool at what a source of keys says.
+//! Keeps a pool in step with a source of keys.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -6,18 +6,18 @@ use tokio::time::{sleep, timeout};
 
 use crate::{event::Event, pool::key_pool::KeyPool, source::SecretSource};
 
-/// A source that takes longer has nothing to say: a minute.
+/// The timeout of one load.
 const LONGEST_LOAD: Duration = Duration::from_secs(60);
 
 impl KeyPool {
-    /// Keeps the pool at what a source says, asking it at once and then about that often: up to a tenth
-    /// more or less each time, so that many processes do not ask at the same moment. What it says is
-    /// put into effect as by [`apply`](Self::apply).
+    /// Keeps the pool in step with a source. It loads the source at once, and then at this interval, with a
+    /// jitter of up to 10 % so that many processes do not load at the same moment. Changes are applied as by
+    /// [`apply`](Self::apply).
     ///
-    /// The future is the caller's to drive, in a task or beside something else; it ends when the pool
-    /// is gone, and may be dropped at any point. If the source fails, takes longer than a minute, or
-    /// says something that cannot be used, all stays as it was, and
-    /// [`Event::ConfigRefused`] tells why, once until that changes.
+    /// The caller drives the future, for instance in a task. It ends when the last handle of the pool is
+    /// dropped, and can be dropped at any point. If the source fails, takes longer than a minute, or returns
+    /// an invalid set of keys, the pool does not change. Then it emits [`Event::ConfigRefused`] with the
+    /// reason, and again only when the reason changes.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -40,7 +40,7 @@ impl KeyPool {
     ) -> impl Future<Output = ()> + Send + use<S> {
         let pool = Arc::downgrade(&self.shared);
         async move {
-            let mut told = None;
+            let mut reported = None;
             loop {
                 let loaded = timeout(LONGEST_LOAD, source.load()).await;
                 let Some(shared) = pool.upgrade() else { return };
@@ -51,22 +51,22 @@ impl KeyPool {
                 let applied = loaded
                     .and_then(|accounts| this.apply(accounts).map_err(|error| error.to_string()));
                 let refused = applied.err();
-                if let Some(why) = refused.clone().filter(|_| refused != told) {
-                    this.tell(Event::ConfigRefused { why });
+                if let Some(why) = refused.clone().filter(|_| refused != reported) {
+                    this.emit(Event::ConfigRefused { why });
                 }
-                told = refused;
+                reported = refused;
                 drop(this);
                 sleep(jittered(every)).await;
             }
         }
     }
 
-    fn tell(&self, event: Event) {
+    fn emit(&self, event: Event) {
         self.shared.with(|core, _| core.engine.tell(event));
     }
 }
 
-/// Up to a tenth more or less, and at least a millisecond.
+/// The interval with a jitter of up to 10 %, and at least a millisecond.
 fn jittered(every: Duration) -> Duration {
     let tenth = every / 10;
     let some = u64::try_from(tenth.as_nanos()).unwrap_or(u64::MAX / 2);

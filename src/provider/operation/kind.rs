@@ -125,6 +125,17 @@ impl<'a> Operation<'a> {
         self.is_free
     }
 
+    /// What is charged for it when it is answered. What is not known is taken for charged in tokens.
+    pub(crate) const fn billing(&self) -> Billing {
+        match self.kind {
+            _ if self.is_free => Billing::Nothing,
+            Kind::Other | Kind::Moderations => Billing::Tokens,
+            _ if !self.generates => Billing::Nothing,
+            Kind::Images | Kind::Audio | Kind::Video | Kind::Realtime => Billing::Units,
+            _ => Billing::Tokens,
+        }
+    }
+
     /// Whether the account keeps something new for it, whose id stands in the answer. No
     /// other account knows that id.
     ///
@@ -173,6 +184,18 @@ impl fmt::Display for Operation<'_> {
             None => write!(f, "{}{}", self.segment, self.access.suffix()),
         }
     }
+}
+
+/// What is charged for an operation when it is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Billing {
+    /// Nothing: it is free, or what it begins is charged later.
+    Nothing,
+    /// Tokens.
+    #[default]
+    Tokens,
+    /// Pictures, seconds or characters; tokens only where the answer reports them.
+    Units,
 }
 
 /// Defines [`Kind`] with the name of each kind, and the names of all known operations.

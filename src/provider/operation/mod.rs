@@ -7,7 +7,7 @@ mod segments;
 mod tests;
 mod words;
 
-pub(crate) use self::kind::OPERATIONS;
+pub(crate) use self::kind::{Billing, OPERATIONS};
 pub use self::{
     kind::{Access, Kind, Operation},
     read::Operations,

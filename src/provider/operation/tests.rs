@@ -1,6 +1,6 @@
 //! Operations of documented and of unknown paths.
 //!
-//! Above 400 lines, as it is one table of paths.
+//! Long, for it is one table of paths.
 
 use std::sync::Arc;
 

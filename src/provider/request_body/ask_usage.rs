@@ -1,8 +1,33 @@
 //! Asking for usage in a request for a stream.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use crate::json::Members;
+
+/// A change of a request's body at one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodyEdit {
+    /// The bytes that are replaced. An empty range inserts.
+    at: Range<usize>,
+    with: &'static str,
+}
+
+impl BodyEdit {
+    /// Replaces these bytes of a body by a text.
+    #[must_use]
+    pub fn new(at: Range<usize>, with: &'static str) -> Self {
+        Self { at, with }
+    }
+
+    /// The changed body; `None` if the range is not in it.
+    pub(crate) fn apply(&self, body: &[u8]) -> Option<Bytes> {
+        let (before, after) = (body.get(..self.at.start)?, body.get(self.at.end..)?);
+        let replaced = self.at.start <= self.at.end;
+        replaced.then(|| [before, self.with.as_bytes(), after].concat().into())
+    }
+}
 
 /// The member `stream_options` as it is written.
 #[derive(Clone, Copy, Debug)]
@@ -12,23 +37,23 @@ pub(super) struct StreamOptions<'a> {
     pub(super) at: usize,
 }
 
-/// The body, an object with members, with `stream_options.include_usage` set; `None` if its options say
-/// something about it already.
-pub(super) fn with_usage(body: &[u8], options: Option<StreamOptions<'_>>) -> Option<Bytes> {
-    const OPTION: &[u8] = br#""include_usage":true"#;
+/// What sets `stream_options.include_usage` in a body that is an object with members; `None` if its options
+/// say something about it already.
+pub(super) fn with_usage(body: &[u8], options: Option<StreamOptions<'_>>) -> Option<BodyEdit> {
+    let insert = |at: usize, with| Some(BodyEdit::new(at..at, with));
     let Some(StreamOptions { value, at }) = options else {
-        let inner = body.trim_ascii_start().strip_prefix(b"{")?;
-        return Some([b"{\"stream_options\":{", OPTION, b"},", inner].concat().into());
+        let brace = body.iter().position(|byte| !byte.is_ascii_whitespace())?;
+        return insert(brace + 1, r#""stream_options":{"include_usage":true},"#);
     };
-    let (before, after) = (body.get(..at)?, body.get(at + value.len()..)?);
     if value == b"null" {
-        return Some([before, b"{", OPTION, b"}", after].concat().into());
+        return Some(BodyEdit::new(at..at + value.len(), r#"{"include_usage":true}"#));
     }
     let mut inside = Members::of(value);
-    if inside.any(|member| member.name == b"include_usage") {
+    if !value.starts_with(b"{") || inside.any(|member| member.name == b"include_usage") {
         return None;
     }
-    let inner = value.strip_prefix(b"{")?;
-    let comma: &[u8] = if inside.is_empty() { b"" } else { b"," };
-    Some([before, b"{", OPTION, comma, inner, after].concat().into())
+    match inside.is_empty() {
+        true => insert(at + 1, r#""include_usage":true"#),
+        false => insert(at + 1, r#""include_usage":true,"#),
+    }
 }

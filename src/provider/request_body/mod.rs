@@ -13,9 +13,9 @@ mod tests;
 
 use std::{borrow::Cow, hash::RandomState};
 
-use bytes::Bytes;
 use serde::Deserialize;
 
+pub use self::ask_usage::BodyEdit;
 use self::{
     ask_usage::StreamOptions,
     conversation::Conversation,
@@ -111,9 +111,9 @@ impl<'a> RequestBody<'a> {
         })
     }
 
-    /// The body with `stream_options.include_usage` set; `None` if the body says something about it
-    /// already or is no object. The rest stays as it is written.
-    pub(crate) fn with_usage(&self) -> Option<Bytes> {
+    /// What sets `stream_options.include_usage`; `None` if the body says something about it already or is no
+    /// object.
+    pub(crate) fn with_usage(&self) -> Option<BodyEdit> {
         self.has_members.then(|| ask_usage::with_usage(self.body, self.stream_options)).flatten()
     }
 

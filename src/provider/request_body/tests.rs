@@ -22,12 +22,13 @@ fn usage_is_asked_for_in_one_place() {
     let put = |body: &str| {
         RequestBody::read(body.as_bytes())
             .with_usage()
+            .and_then(|edit| edit.apply(body.as_bytes()))
             .map(|body| String::from_utf8_lossy(&body).into_owned())
     };
     let asked = r#"{"include_usage":true}"#;
     for (body, expected) in [
         (r#"{"a":1}"#, format!(r#"{{"stream_options":{asked},"a":1}}"#)),
-        (r#" {  "a" : 1 } "#, format!(r#"{{"stream_options":{asked},  "a" : 1 }} "#)),
+        (r#" {  "a" : 1 } "#, format!(r#" {{"stream_options":{asked},  "a" : 1 }} "#)),
         (r#"{"stream_options":null,"a":1}"#, format!(r#"{{"stream_options":{asked},"a":1}}"#)),
         (r#"{"a":1,"stream_options" : {}}"#, format!(r#"{{"a":1,"stream_options" : {asked}}}"#)),
         (

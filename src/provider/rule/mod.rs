@@ -58,7 +58,7 @@ use crate::{
 /// body is then an error event inside a 200, and the status in it (`"code": 429`) counts. If it has none,
 /// every status matches, provided that the rule has another condition.
 ///
-/// Bodies are unpacked first (gzip, deflate, brotli), up to 64 KiB. In JSON, an array around the whole
+/// Bodies are unpacked first (gzip, deflate and brotli, with the feature `compression`), up to 64 KiB. In JSON, an array around the whole
 /// is taken off, as on Gemini's OpenAI-compatible path.
 #[derive(Clone, Debug)]
 #[must_use]

@@ -84,8 +84,8 @@ impl<B: Body<Data = Bytes>> ResponseBody<B> {
     }
 
     /// Leaves the usage out of the body.
-    pub(super) fn hiding(mut self, hide: Option<Box<HideUsage>>) -> Self {
-        self.hide = hide;
+    pub(super) fn hiding(mut self, hide: Option<HideUsage>) -> Self {
+        self.hide = hide.map(Box::new);
         self
     }
 

@@ -1,5 +1,4 @@
-//! A body of which a part is read before it is passed on. Nothing of it is lost: frames are kept as they
-//! came.
+//! A body of which a part is read before it is passed on. All frames are kept as they came.
 
 use std::{
     collections::VecDeque,
@@ -10,22 +9,22 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 
-/// How many bytes of a body are read ahead at most, but for the last frame.
+/// The number of bytes that are read ahead; the last frame may exceed it.
 pub(in crate::rotate) const MAX_READ_AHEAD: usize = 64 * 1024;
 
 /// Frames of a body, and the error that may have ended it.
 pub(super) type Frames<B> = VecDeque<Result<Frame<Bytes>, <B as Body>::Error>>;
 
-/// A body and what was read of it ahead.
+/// A body, and the frames that were read ahead.
 pub(in crate::rotate) struct ReadAhead<B: Body> {
     pub(super) frames: Frames<B>,
-    /// What is still to come; none if the body has ended.
+    /// The rest of the body; none if the body has ended.
     pub(in crate::rotate) rest: Option<B>,
-    /// How many bytes of data were read.
+    /// The number of bytes of data that were read.
     length: usize,
 }
 
-/// What one frame brought.
+/// The outcome of reading one frame.
 pub(in crate::rotate) enum More {
     Data(Bytes),
     /// Trailers, or a frame of an unknown kind.
@@ -68,7 +67,7 @@ impl<B: Body<Data = Bytes>> ReadAhead<B> {
         Poll::Ready(more)
     }
 
-    /// Whether as much was read as may be.
+    /// Whether the maximum was read.
     pub(in crate::rotate) fn is_full(&self) -> bool {
         self.length >= MAX_READ_AHEAD
     }

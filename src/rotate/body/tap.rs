@@ -6,7 +6,7 @@ use http_body::Body;
 
 use crate::{
     Lease,
-    provider::{Decoder, Encoding},
+    provider::{Decoder, Encoding, is_any_text},
     usage::{OutputEstimate, Usage, UsageReader},
 };
 
@@ -30,18 +30,30 @@ impl Tap {
     ) -> Option<Self> {
         let headers = headers_of(response)?;
         let framing = lease.provider().framing(headers, streamed)?;
-        let reader = lease.provider().usage_reader(headers);
+        let reader = usage_reader(lease, headers);
         Some(Self { decoder: decoder(headers)?, watch: Watch::new(framing), reader })
     }
 
-    /// For any other body, which may tell its usage. None if it does not, or cannot be read.
+    /// For any other body, which may report its usage. None if it does not, or cannot be read.
     pub(in crate::rotate) fn of_whole<B: Body>(
         lease: &Lease,
         response: &Response<B>,
     ) -> Option<Self> {
         let headers = headers_of(response)?;
-        let reader = lease.provider().usage_reader(headers)?;
+        let reader = usage_reader(lease, headers)?;
         Some(Self { decoder: decoder(headers)?, watch: Watch::none(), reader: Some(reader) })
+    }
+
+    /// For a stream that was asked for its usage and does not say that it is a stream: its type is missing, or
+    /// any text. None if it has another type.
+    pub(in crate::rotate) fn of_untyped<B: Body>(
+        lease: &Lease,
+        response: &Response<B>,
+    ) -> Option<Self> {
+        let headers = headers_of(response)?;
+        let reader = is_any_text(headers).then(|| UsageReader::new(lease.provider().spec().usage));
+        let reader = Some(reader?).filter(|_| !lease.is_free());
+        Some(Self { decoder: decoder(headers)?, watch: Watch::begun(), reader })
     }
 
     pub(in crate::rotate) fn stage(&self) -> &Stage {
@@ -50,11 +62,6 @@ impl Tap {
 
     pub(in crate::rotate) fn watch(&mut self) -> &mut Watch {
         &mut self.watch
-    }
-
-    /// Whether the body is not compressed.
-    pub(in crate::rotate) fn is_plain(&self) -> bool {
-        self.decoder.is_none()
     }
 
     /// Reads a piece of the body.
@@ -100,33 +107,42 @@ impl Tap {
         self.settle(lease, false);
     }
 
-    /// The body had no content: its usage is what it told, otherwise the size of the prompt.
+    /// The body had no content: its usage is the reported one, otherwise the size of the prompt.
     pub(in crate::rotate) fn settle_empty(&self, lease: &mut Lease) {
         let Some(reader) = &self.reader else { return };
-        let prompt = || Usage { is_estimated: true, ..Usage::tokens(lease.reserved_input(), 0) };
-        let usage = reader.usage().unwrap_or_else(prompt);
-        lease.settle_read(usage);
+        let usage = reader.usage().unwrap_or_else(|| lease.estimated(0));
+        lease.settle_whole(usage);
     }
 
     fn settle(&self, lease: &mut Lease, is_whole: bool) {
         let (Some(reader), watch) = (&self.reader, &self.watch) else { return };
-        let usage = match reader.usage() {
-            // A body that is no stream tells its usage once, for the whole answer.
-            Some(usage) if !watch.is_of_stream() => usage,
-            Some(usage) if watch.has_ended() || is_whole && *watch.stage() == Stage::Begun => usage,
-            None if is_whole && !watch.is_of_stream() => return,
-            told => estimate(told, watch.running(), lease),
+        let is_of_stream = watch.is_of_stream();
+        let has_all = match is_of_stream {
+            true => watch.has_ended() || is_whole && *watch.stage() == Stage::Begun,
+            false => is_whole,
         };
-        lease.settle_read(usage);
+        match reader.usage() {
+            // A body that is no stream tells its usage once, for the whole answer.
+            Some(usage) if has_all || !is_of_stream => lease.settle_whole(usage),
+            Some(usage) => lease.settle_cut(with_rest(usage, watch.running())),
+            None if has_all && !is_of_stream => lease.settle_unreported(watch.running().tokens()),
+            None => {
+                let usage = lease.estimated(watch.running().tokens());
+                if has_all { lease.settle_whole(usage) } else { lease.settle_cut(usage) }
+            }
+        }
     }
 }
 
 /// The usage that was told before the end, plus what has come since.
-fn estimate(told: Option<Usage>, running: &OutputEstimate, lease: &Lease) -> Usage {
-    let mut usage = told.unwrap_or_else(|| Usage::tokens(lease.reserved_input(), 0));
-    usage.output = usage.output.saturating_add(running.tokens());
-    usage.is_estimated = true;
-    usage
+fn with_rest(told: Usage, running: &OutputEstimate) -> Usage {
+    let output = told.output.saturating_add(running.tokens());
+    Usage { output, is_estimated: true, ..told }
+}
+
+/// What reads the usage of an answer; none if it does not report any, or its request is free.
+fn usage_reader(lease: &Lease, headers: &HeaderMap) -> Option<UsageReader> {
+    if lease.is_free() { None } else { lease.provider().usage_reader(headers) }
 }
 
 /// The headers of a response that has a success status and a body.

@@ -13,7 +13,7 @@ pub(in crate::rotate) struct Watch {
     /// None for a body in which no error comes.
     scan: Option<Box<Scan>>,
     stage: Stage,
-    /// What has come since the answer last told its usage.
+    /// The estimate of the data since the answer last reported its usage.
     running: OutputEstimate,
     has_ended: bool,
 }
@@ -28,7 +28,7 @@ struct Scan {
 /// How far a stream has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::rotate) enum Stage {
-    /// No content has come yet.
+    /// There was no content yet.
     Prelude,
     /// The first content has come.
     Begun,
@@ -42,6 +42,11 @@ impl Watch {
     pub(in crate::rotate) fn new(framing: Framing) -> Self {
         let scan = Scan { scanner: EventScanner::new(framing), framing };
         Self { scan: Some(Box::new(scan)), stage: Stage::Prelude, ..Self::none() }
+    }
+
+    /// For a stream that does not say that it is one, so that nothing of it is held back.
+    pub(in crate::rotate) fn begun() -> Self {
+        Self { stage: Stage::Begun, ..Self::new(Framing::Events) }
     }
 
     /// For a body in which no error comes.
@@ -63,12 +68,12 @@ impl Watch {
         self.framing().is_some_and(|framing| framing != Framing::Whole)
     }
 
-    /// What has come since the answer last told its usage.
+    /// The estimate of the data since the answer last reported its usage.
     pub(in crate::rotate) fn running(&self) -> &OutputEstimate {
         &self.running
     }
 
-    /// The answer has told its usage: counts again from here.
+    /// The answer has reported its usage, so the estimate starts again from here.
     pub(in crate::rotate) fn count_anew(&mut self) {
         self.running = OutputEstimate::default();
     }
@@ -92,9 +97,8 @@ impl Watch {
         }
         scanner.feed(piece, |seen, _| {
             stage.take(seen, is_of_stream, lease);
-            if let (Stage::Begun, true, Scanned::Event(event)) = (&*stage, is_of_stream, seen) {
-                running.event(event.data.len());
-                *has_ended |= lease.provider().is_end(&event);
+            if *stage == Stage::Begun {
+                *has_ended |= count(running, seen, is_of_stream, lease);
             }
         });
         if *framing == Framing::Whole && !may_be_error(scanner.unfinished()) {
@@ -105,9 +109,14 @@ impl Watch {
     /// The body has ended without an error.
     pub(in crate::rotate) fn finish(&mut self, lease: &mut Lease) {
         let is_of_stream = self.is_of_stream();
-        let Self { scan, stage, .. } = self;
+        let Self { scan, stage, running, has_ended } = self;
         if let Some(scan) = scan {
-            scan.scanner.finish(|seen| stage.take(seen, is_of_stream, lease));
+            scan.scanner.finish(|seen| {
+                stage.take(seen, is_of_stream, lease);
+                if *stage == Stage::Begun {
+                    *has_ended |= count(running, seen, is_of_stream, lease);
+                }
+            });
         }
         match is_of_stream {
             true => stage.be_empty(lease),
@@ -121,7 +130,7 @@ impl Watch {
         Ruling::accepted()
     }
 
-    /// No content has come in time. It may still come.
+    /// No content came in time. It may still come.
     pub(in crate::rotate) fn be_late(&mut self, lease: &mut Lease) -> Ruling {
         self.stage = Stage::Begun;
         lease.failed()
@@ -171,6 +180,26 @@ impl Stage {
             lease.judge(&Ruling::accepted());
             *self = Self::Begun;
         }
+    }
+}
+
+/// Counts the text of an event of an answer that has begun. Whether the event is the last of its stream.
+fn count(
+    running: &mut OutputEstimate,
+    seen: Scanned<'_>,
+    is_of_stream: bool,
+    lease: &Lease,
+) -> bool {
+    match seen {
+        Scanned::Event(event) if is_of_stream => {
+            running.event(event.data);
+            lease.provider().is_end(&event)
+        }
+        Scanned::Event(event) => {
+            running.whole(event.data);
+            false
+        }
+        Scanned::Unread { .. } => false,
     }
 }
 

@@ -40,7 +40,7 @@ impl<B: Body<Data = Bytes> + Unpin> HeldStream<B> {
         Self { head, lease, body: ReadAhead::new(body), tap }
     }
 
-    /// Ready when the stream has begun or failed, or when as much has come as is ever held back.
+    /// Ready when the stream has begun or failed, or when the maximum is held back.
     pub(in crate::rotate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Stage> {
         let Self { lease, body, tap, .. } = self;
         while *tap.stage() == Stage::Prelude {
@@ -58,13 +58,13 @@ impl<B: Body<Data = Bytes> + Unpin> HeldStream<B> {
         Poll::Ready(tap.stage().clone())
     }
 
-    /// The stream failed before its first content: it is read on as a refusal.
+    /// The stream failed before its first content: it is read further as a refusal.
     pub(in crate::rotate) fn fail(self, ruling: Ruling) -> RefusalReader<B> {
         let Self { head, mut lease, body, tap } = self;
         if ruling.rule == Ruling::EMPTY {
             tap.settle_empty(&mut lease);
         } else if !lease.is_refused() {
-            // It broke off: the usage that it told until then counts.
+            // It broke off. The usage that it reported until then counts.
             tap.cut(&mut lease);
         }
         RefusalReader::by_event(head, body, lease, ruling)

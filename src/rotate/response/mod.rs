@@ -10,7 +10,7 @@ mod synthetic;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Extensions, Response, header::CONTENT_LENGTH};
+use http::{Extensions, Response};
 use http_body::Body;
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 };
 
 use super::{
-    body::{HideUsage, IdleTimer, ReadAhead, ResponseBody, Tap, Watched},
+    body::{IdleTimer, ReadAhead, ResponseBody, Tap, Watched},
     request::RequestContext,
 };
 
@@ -36,8 +36,8 @@ pub(super) fn without_key<B: Body<Data = Bytes>>(
     response.map(|body| ResponseBody::new(ReadAhead::new(body), None))
 }
 
-/// Answers a request that gets no lease in time: with what the provider said to an earlier attempt, if
-/// that helps its caller more than an answer of the middleware.
+/// Answers a request that gets no lease in time: with the answer of the provider to an earlier attempt, if
+/// that helps the caller more than an answer of the middleware.
 pub(crate) fn turned_away<B: Body<Data = Bytes>>(
     context: &RequestContext,
     exhausted: Exhausted,
@@ -51,7 +51,7 @@ pub(crate) fn turned_away<B: Body<Data = Bytes>>(
     response
 }
 
-/// Answers a request of which not even a response head came within the time for its first token.
+/// Answers a request that got no response head within the timeout for the first token.
 pub(super) fn late<B: Body<Data = Bytes>>(
     context: &RequestContext,
     lease: Option<Lease>,
@@ -70,14 +70,19 @@ pub(super) fn accepted<B: Body<Data = Bytes>>(
     mut response: Response<B>,
     mut lease: Lease,
 ) -> Response<ResponseBody<B>> {
-    let tap = Tap::of_whole(&lease, &response);
+    let untyped = context.hides_usage.then(|| Tap::of_untyped(&lease, &response)).flatten();
+    let hide = match &untyped {
+        Some(_) => context.hide_usage(response.headers_mut()),
+        None => None,
+    };
+    let tap = untyped.or_else(|| Tap::of_whole(&lease, &response));
     let ruling = lease.observe(response.status(), response.headers(), b"");
     context.pool.strip_headers(response.headers_mut());
     if context.options.annotate || context.trail.is_some() {
         annotate(context, response.extensions_mut(), &mut lease, ruling, None);
     }
     let watched = Watched { lease, tap, idle: None };
-    response.map(|body| ResponseBody::new(ReadAhead::new(body), Some(watched)))
+    response.map(|body| ResponseBody::new(ReadAhead::new(body), Some(watched)).hiding(hide))
 }
 
 /// Passes on a stream. If its first token is late, the ruling is a refusal, so that the retry policy may
@@ -93,10 +98,10 @@ pub(super) fn stream<B: Body<Data = Bytes>>(
         annotate(context, &mut head.extensions, &mut lease, ruling, None);
     }
     let idle = context.options.idle_timeout.map(IdleTimer::new);
-    let is_open = tap.is_plain() && !head.headers.contains_key(CONTENT_LENGTH);
-    let is_open = is_open && tap.watch().framing() == Some(Framing::Events);
-    let hide = context.hides_usage && is_open;
-    let hide = hide.then(|| Box::new(HideUsage::new(context.pool.clone())));
+    let hide = match tap.watch().framing() {
+        Some(Framing::Events) => context.hide_usage(&mut head.headers),
+        _ => None,
+    };
     let watched = Watched { lease, tap: Some(tap), idle };
     let body = ResponseBody::new(body, Some(watched)).hiding(hide);
     Response::from_parts(head, body)
@@ -108,14 +113,37 @@ pub(super) fn refusal<B: Body<Data = Bytes>>(
     mut reader: RefusalReader<B>,
 ) -> Response<ResponseBody<B>> {
     context.pool.strip_headers(&mut reader.head.headers);
-    let (ruling, refusal) = reader.judge();
+    let (ruling, mut refusal) = reader.judge();
+    // A stream that has failed may have reported its usage before.
+    let hide = if reader.is_stream() { context.hide_usage(&mut reader.head.headers) } else { None };
+    if hide.is_some() {
+        refusal = refusal.map(|refusal| without_usage(context, &refusal));
+    }
+    let is_unasked = context.hides_usage && reader.refuses_usage(&ruling);
+    if is_unasked {
+        context.pool.note_usage_refused();
+        // The caller is not to see a refusal of what it did not send.
+        refusal = None;
+    }
     let RefusalReader { mut head, mut lease, body, .. } = reader;
     annotate(context, &mut head.extensions, &mut lease, ruling, refusal);
+    if let Some(used) = head.extensions.get_mut::<KeyUsed>() {
+        used.is_unasked = is_unasked;
+    }
     let watched = Watched { lease, tap: None, idle: None };
-    Response::from_parts(head, ResponseBody::new(body, Some(watched)))
+    Response::from_parts(head, ResponseBody::new(body, Some(watched)).hiding(hide))
 }
 
-/// What the provider said to an earlier attempt, if that helps the caller.
+/// The copy of a stream that has failed, without the usage that its caller did not ask for.
+fn without_usage(context: &RequestContext, refusal: &Refusal) -> Arc<Refusal> {
+    let Refusal { status, version, mut headers, mut body } = refusal.clone();
+    if let Some(hide) = context.hide_usage(&mut headers) {
+        body = hide.of_whole(body);
+    }
+    Arc::new(Refusal { status, version, headers, body })
+}
+
+/// The answer of the provider to an earlier attempt, if that helps the caller.
 fn earlier_refusal(context: &RequestContext, exhausted: &Exhausted) -> Option<Arc<Refusal>> {
     let trail = context.trail.as_ref()?;
     match trail.closed() {
@@ -123,7 +151,7 @@ fn earlier_refusal(context: &RequestContext, exhausted: &Exhausted) -> Option<Ar
         Some(Closed::NoKey) => return None,
         None => {}
     }
-    // A caller who reads of a bad key suspects a token of its own.
+    // A caller that reads about an invalid key would suspect its own token.
     let is_rejected =
         |attempt: &Attempt| attempt.verdict == Verdict::KeyRejected && attempt.blame == Blame::Told;
     let is_about_keys = exhausted.reason() == Reason::NoKey
@@ -145,6 +173,7 @@ fn annotate(
         since: context.since,
         model: lease.model(),
         generates: lease.generates(),
+        is_probe: lease.is_probe(),
         open,
         refusal,
         ..KeyUsed::new(lease.key().clone(), Arc::clone(lease.account()), ruling)

@@ -13,9 +13,10 @@ use http::{
     response,
 };
 use http_body::Body;
+use memchr::memmem;
 
 use crate::{
-    Lease,
+    Lease, Verdict,
     pool::Refusal,
     provider::{Ruling, unpacked},
     rotate::body::{MAX_READ_AHEAD, More, ReadAhead},
@@ -23,7 +24,7 @@ use crate::{
 
 use super::synthetic::discourage_retry;
 
-/// How long the body of a refusal may take. What has come by then is judged.
+/// How long the body of a refusal may take. The part that was read until then is judged.
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long the end of a stream may take after its error. Usually both come together.
@@ -71,12 +72,28 @@ impl<B: Body<Data = Bytes> + Unpin> RefusalReader<B> {
 }
 
 impl<B: Body<Data = Bytes>> RefusalReader<B> {
+    /// Whether it is a stream that was refused by one of its events.
+    pub(super) fn is_stream(&self) -> bool {
+        self.ruling.is_some()
+    }
+
+    /// Whether it refuses the question for the usage of a stream: by its words, the request is at fault for that.
+    pub(super) fn refuses_usage(&self, ruling: &Ruling) -> bool {
+        if ruling.verdict != Verdict::CallerFault {
+            return false;
+        }
+        let text = self.body.text();
+        let text = unpacked(&self.head.headers, &text);
+        let names = |word: &str| memmem::find(&text, word.as_bytes()).is_some();
+        names("stream_options") || names("include_usage")
+    }
+
     /// What the refusal says; and its copy, to be repeated if no later attempt gets anything better.
-    /// Overwrites the key with asterisks in what was read, if the provider repeats it there. Nothing else
-    /// is changed.
+    /// Overwrites the key with asterisks in the part that was read, if the provider repeats it there. Nothing
+    /// else is changed.
     pub(super) fn judge(&mut self) -> (Ruling, Option<Arc<Refusal>>) {
         let mut text = self.body.text();
-        if let Some(redacted) = self.lease.blotted(&text).or_else(|| self.redact_packed(&text)) {
+        if let Some(redacted) = self.lease.redacted(&text).or_else(|| self.redact_packed(&text)) {
             text = Bytes::from(redacted);
             self.body.replace(text.clone());
         }
@@ -93,18 +110,18 @@ impl<B: Body<Data = Bytes>> RefusalReader<B> {
         (ruling, refusal)
     }
 
-    /// Does the same for a compressed body. It is passed on unpacked, and what comes after the part that
+    /// Does the same for a compressed body. The body is passed on unpacked, and the rest after the part that
     /// was read is dropped.
     fn redact_packed(&mut self, read: &[u8]) -> Option<Vec<u8>> {
         let Cow::Owned(unpacked) = unpacked(&self.head.headers, read) else { return None };
-        let redacted = self.lease.blotted(&unpacked)?;
+        let redacted = self.lease.redacted(&unpacked)?;
         self.head.headers.remove(CONTENT_ENCODING);
         self.head.headers.remove(CONTENT_LENGTH);
         self.body.rest = None;
         Some(redacted)
     }
 
-    /// Whether what was read can stand for the whole. A stream ends with its error, even if its
+    /// Whether the part that was read can stand for the whole body. A stream ends with its error, even if its
     /// connection stays open.
     fn is_complete(&self, text: &Bytes) -> bool {
         let is_open_stream = self.ruling.is_some()

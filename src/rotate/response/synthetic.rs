@@ -13,14 +13,14 @@ use crate::{
     provider::{Provider, Ruling},
 };
 
-/// Whether an SDK is to try again, as OpenAI's and Anthropic's SDKs take it from their providers
+/// Tells an SDK whether to try again, as the SDKs of OpenAI and Anthropic accept it from their providers
 /// (`_should_retry` of `_base_client.py` in openai-python, 2026-11).
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// Marks a response of the middleware, with the name of the [`Reason`](crate::pool::Reason).
 const REFUSED: HeaderName = HeaderName::from_static("x-key-pool-refused");
 
 /// The response to a request that cannot be admitted: an error in the provider's own shape, with the time
-/// to come back.
+/// until a new attempt is useful.
 pub(super) fn exhausted(provider: &dyn Provider, exhausted: Exhausted) -> Response<Bytes> {
     let mut response = Response::new(provider.refusal_body(&exhausted));
     let length = response.body().len();
@@ -47,8 +47,8 @@ pub(super) fn repeated(refusal: &Refusal) -> Response<Bytes> {
     response
 }
 
-/// Tells SDKs not to try again where the quota is spent: they would sleep for minutes or hours, as long as
-/// the response says. A header of the provider stays as it is.
+/// Tells SDKs not to try again if the quota is spent. Otherwise they would sleep for minutes or hours, as
+/// long as the response says. A header of the provider stays as it is.
 pub(super) fn discourage_retry(headers: &mut HeaderMap, ruling: &Ruling) {
     if let Verdict::QuotaExhausted { .. } = ruling.verdict {
         headers.entry(SHOULD_RETRY).or_insert(HeaderValue::from_static("false"));

@@ -1,4 +1,4 @@
-//! The ledger: sums of what was used, by key, model, tag and time.
+//! The ledger: sums of usage by key, model, tag and time.
 
 mod interval;
 mod query;
@@ -26,7 +26,7 @@ use sums::{Bounds, Sums};
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
 
-/// Sums what requests use: by key, account, model and tag, for each minute, hour and day of UTC.
+/// Sums the usage of requests: by key, account, model and tag, for each minute, hour and day of UTC.
 ///
 /// It is a [`UsageSink`]; one ledger may serve several pools. It counts a request once, when the answer
 /// has ended, at that moment. The usage is what the answer reported, an estimate if the answer was cut, or

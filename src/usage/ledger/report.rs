@@ -14,7 +14,7 @@ use super::{
 use crate::KeyId;
 
 /// The answer to a [`Query`]. It serialises to JSON as the gateway shows it: moments as text, the cost in
-/// dollars beside each sum, and the rows as `lines`.
+/// dollars for each sum, and the rows as `lines`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Report {

@@ -1,4 +1,4 @@
-//! The ledger: whatever the query, the parts add up to the whole.
+//! The ledger: for each query, the parts add up to the whole.
 
 use std::{
     collections::HashMap,
@@ -217,7 +217,7 @@ fn the_oldest_intervals_are_dropped_while_longer_ones_stay() {
 }
 
 /// Random requests and every way to group: the rows of each report add up to what was counted, figure by
-/// figure, whatever the bounds of the ledger.
+/// figure, for all bounds of the ledger.
 #[test]
 fn parts_always_add_up() {
     let mut rng = fastrand::Rng::with_seed(3);

@@ -1,9 +1,9 @@
-//! What each dialect tells, in its own words.
+//! Usage as each dialect reports it.
 
 use serde_json::{Value, json};
 
-/// A name that begins with the dialect's, usage as it tells it, the kinds it comes to, and the total
-/// that the provider reports, if it does.
+/// A name that starts with the dialect, usage in its words, the tokens of each kind, and the total that the
+/// provider reports, if any.
 type Fixture = (&'static str, Value, [u64; 6], Option<u64>);
 
 pub(super) fn fixtures() -> Vec<Fixture> {
@@ -31,7 +31,7 @@ pub(super) fn fixtures() -> Vec<Fixture> {
             Some(8),
         ),
         (
-            "Anthropic: caches beside the prompt, an hour's among what was written",
+            "Anthropic: caches separate from the prompt, writes for an hour part of all writes",
             json!({"usage": {"input_tokens": 30, "cache_creation_input_tokens": 700, "cache_read_input_tokens": 2000,
                 "cache_creation": {"ephemeral_5m_input_tokens": 500, "ephemeral_1h_input_tokens": 200},
                 "output_tokens": 90, "output_tokens_details": {"thinking_tokens": 60}, "service_tier": "standard"}}),
@@ -45,7 +45,7 @@ pub(super) fn fixtures() -> Vec<Fixture> {
             None,
         ),
         (
-            "Gemini: the cached inside the prompt, thoughts and tools' results beside",
+            "Gemini: cached tokens part of the prompt, thoughts and results of tools separate",
             json!({"usageMetadata": {"promptTokenCount": 100, "cachedContentTokenCount": 60, "candidatesTokenCount": 20,
                 "thoughtsTokenCount": 50, "toolUsePromptTokenCount": 7, "totalTokenCount": 177,
                 "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 100}]}}),
@@ -53,7 +53,7 @@ pub(super) fn fixtures() -> Vec<Fixture> {
             Some(177),
         ),
         (
-            "Gemini that said nothing",
+            "Gemini without an answer",
             json!({"usageMetadata": {"promptTokenCount": 100, "totalTokenCount": 100}}),
             [100, 0, 0, 0, 0, 0],
             Some(100),
@@ -66,7 +66,7 @@ pub(super) fn fixtures() -> Vec<Fixture> {
             Some(17),
         ),
         (
-            "OpenAI's dialect, spoken by xAI: reasoning beside the answer, as its total shows",
+            "OpenAI's dialect from xAI: reasoning separate from the answer, as the total shows",
             json!({"usage": {"prompt_tokens": 12, "completion_tokens": 9, "total_tokens": 221,
                 "prompt_tokens_details": {"cached_tokens": 4},
                 "completion_tokens_details": {"reasoning_tokens": 200}, "cost_in_usd_ticks": 1_234_560}}),
@@ -82,7 +82,7 @@ pub(super) fn fixtures() -> Vec<Fixture> {
             Some(221),
         ),
         (
-            "xAI responses have it inside",
+            "xAI responses: reasoning part of the answer",
             json!({"response": {"usage": {"input_tokens": 12, "output_tokens": 90, "total_tokens": 102,
                 "output_tokens_details": {"reasoning_tokens": 20}}}}),
             [12, 0, 0, 0, 70, 20],
@@ -104,7 +104,7 @@ pub(super) fn fixtures() -> Vec<Fixture> {
             Some(140),
         ),
         (
-            "Groq tells in a place of its own",
+            "Groq reports in its own place",
             json!({"x_groq": {"id": "req", "usage": {"queue_time": 0.1, "prompt_tokens": 5, "completion_tokens": 6,
                 "total_tokens": 11}}, "choices": [{}]}),
             [5, 0, 0, 0, 6, 0],
@@ -117,35 +117,35 @@ pub(super) fn fixtures() -> Vec<Fixture> {
             Some(56),
         ),
         (
-            "Mistral with sound, which is beside the prompt",
+            "Mistral with audio, separate from the prompt",
             json!({"usage": {"prompt_audio_seconds": 5, "prompt_tokens": 11, "completion_tokens": 15, "total_tokens": 401,
                 "prompt_tokens_details": {"audio_tokens": 375, "cached_tokens": 9}}}),
             [377, 9, 0, 0, 15, 0],
             Some(401),
         ),
         (
-            "OpenAI with sound, which is inside",
+            "OpenAI with audio, part of the prompt",
             json!({"usage": {"prompt_tokens": 90, "completion_tokens": 15, "total_tokens": 105,
                 "prompt_tokens_details": {"audio_tokens": 70, "cached_tokens": 0}}}),
             [90, 0, 0, 0, 15, 0],
             Some(105),
         ),
         (
-            "OpenAI: more from the cache than there was in all",
+            "OpenAI: more cached tokens than input tokens",
             json!({"usage": {"prompt_tokens": 7, "completion_tokens": 1, "total_tokens": 8,
                 "prompt_tokens_details": {"cached_tokens": 163}}}),
             [0, 7, 0, 0, 1, 0],
             Some(8),
         ),
         (
-            "OpenRouter: more reasoning than there was output, and no more in its total",
+            "OpenRouter: more reasoning than output, and not in the total",
             json!({"usage": {"prompt_tokens": 43, "completion_tokens": 10, "total_tokens": 53,
                 "completion_tokens_details": {"reasoning_tokens": 11}}}),
             [43, 0, 0, 0, 0, 10],
             Some(53),
         ),
         (
-            "Cohere, whose counts are no whole numbers",
+            "Cohere, with fractional counts",
             json!({"delta": {"usage": {"billed_units": {"input_tokens": 3.0, "output_tokens": 4.0},
                 "tokens": {"input_tokens": 70.0, "output_tokens": 6.0, "reasoning_tokens": 2.0}}}}),
             [70, 0, 0, 0, 4, 2],
@@ -159,7 +159,7 @@ pub(super) fn fixtures() -> Vec<Fixture> {
             None,
         ),
         (
-            "Bedrock's last event, whatever the model",
+            "Bedrock's last event, for any model",
             json!({"amazon-bedrock-invocationMetrics": {"inputTokenCount": 10, "outputTokenCount": 4,
                 "cacheReadInputTokenCount": 20, "cacheWriteInputTokenCount": 5}}),
             [10, 20, 5, 0, 4, 0],

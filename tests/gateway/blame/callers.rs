@@ -1,4 +1,5 @@
-//! Callers who break off: B11. With real sockets, and so without a paused clock.
+//! Callers that break off must not affect keys and accounts. These tests use real sockets, and so no paused
+//! clock.
 
 use std::time::Duration;
 
@@ -21,12 +22,12 @@ use crate::{
 };
 
 const PATHS: [&str; 2] = ["/v1/chat/completions", "/openai/v1/chat/completions"];
-/// A little of a body that is announced to be longer.
+/// The start of a body that is announced to be longer.
 const SOME: &str = r#"{"model":"gpt-4o","messages":["#;
 /// How long to wait for an answer to half a request, which may never come.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A gateway before a provider with a socket of its own, which must be asked at once or not at all.
+/// A gateway in front of a provider with its own socket, which is called at once or not at all.
 async fn before(accounts: usize) -> (Started, Fake) {
     let fake = Fake::new(ok);
     let url = fake.listen().await;
@@ -35,11 +36,11 @@ async fn before(accounts: usize) -> (Started, Fake) {
     (gateway, fake)
 }
 
-/// Chats are answered without waiting, all accounts take part, and none is said to be cooling.
+/// Checks that chats are answered without a wait, by all accounts, and that no account cools down.
 async fn nothing_has_changed(gateway: &Started, fake: &Fake, accounts: usize, what: &str) {
     let (_, status) = gateway.json(gateway.get("/-/status")).await;
     for account in status["pools"][0]["accounts"].as_array().unwrap() {
-        // Null, or not told at all.
+        // Null, or missing.
         assert_eq!(
             account.get("cooling_for").unwrap_or(&Value::Null),
             &Value::Null,
@@ -53,7 +54,7 @@ async fn nothing_has_changed(gateway: &Started, fake: &Fake, accounts: usize, wh
         assert_eq!(status, 200, "{what}, chat {number}: {text}");
     }
     for key in 1..=accounts {
-        assert!(fake.calls_of(key) > before[key - 1], "{what}: key {key} is not used any more");
+        assert!(fake.calls_of(key) > before[key - 1], "{what}: key {key} is no longer used");
     }
 }
 
@@ -67,11 +68,11 @@ fn head(path: &str, framing: &str) -> String {
     )
 }
 
-/// What is answered, if anything is: the caller's fault.
+/// Checks that the answer, if there is one, says that the caller is at fault.
 async fn is_the_callers_fault(mut stream: TcpStream, what: &str) {
     let mut answer = Vec::new();
     let reading = stream.read_to_end(&mut answer);
-    // An error or an early end is no answer, which is all right.
+    // An error or an early end is no answer, which is allowed.
     drop(tokio::time::timeout(PATIENCE, reading).await);
     let answer = String::from_utf8_lossy(&answer);
     let is_right = answer.is_empty() || answer.starts_with("HTTP/1.1 400 ");
@@ -79,7 +80,7 @@ async fn is_the_callers_fault(mut stream: TcpStream, what: &str) {
 }
 
 #[tokio::test]
-async fn b11_chunks_that_are_none() {
+async fn an_invalid_chunk_rests_nothing() {
     let (gateway, fake) = before(2).await;
     for number in 0..30 {
         let mut stream = connect(&gateway).await;
@@ -92,7 +93,7 @@ async fn b11_chunks_that_are_none() {
 }
 
 #[tokio::test]
-async fn b11_bodies_that_end_early() {
+async fn a_body_that_ends_early_rests_nothing() {
     let (gateway, fake) = before(2).await;
     for number in 0..30 {
         let mut stream = connect(&gateway).await;
@@ -105,14 +106,14 @@ async fn b11_bodies_that_end_early() {
 }
 
 #[tokio::test]
-async fn b11_connections_that_are_reset() {
+async fn a_reset_connection_rests_nothing() {
     for accounts in [1, 3] {
         let (gateway, fake) = before(accounts).await;
         for number in 0..30 {
             let mut stream = connect(&gateway).await;
             let framing = "content-length: 1000\r\nexpect: 100-continue";
             stream.write_all(head(PATHS[number % 2], framing).as_bytes()).await.unwrap();
-            // The gateway must have begun to read, or there is nothing to break off.
+            // The gateway must have started to read before the body breaks off.
             let mut go_on = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
             stream.read_exact(&mut go_on).await.unwrap();
             stream.write_all(SOME.as_bytes()).await.unwrap();
@@ -124,7 +125,7 @@ async fn b11_connections_that_are_reset() {
 }
 
 #[tokio::test]
-async fn b11_forms_and_long_bodies_that_break_off_on_their_way() {
+async fn a_form_or_long_body_that_breaks_off_rests_nothing() {
     let (gateway, fake) = before(2).await;
     let part = "--x\r\ncontent-disposition: form-data; name=\"file\"\r\n\r\n";
     for _ in 0..30 {
@@ -137,7 +138,7 @@ async fn b11_forms_and_long_bodies_that_break_off_on_their_way() {
     }
     nothing_has_changed(&gateway, &fake, 2, "short forms").await;
 
-    // Too long to be kept: it is on its way to the provider when it breaks off.
+    // Too long to be buffered: it is being sent to the provider when it breaks off.
     let some = " ".repeat(1 << 20);
     for number in 0..6 {
         let mut stream = connect(&gateway).await;
@@ -158,7 +159,7 @@ async fn b11_forms_and_long_bodies_that_break_off_on_their_way() {
 }
 
 #[tokio::test]
-async fn b11_http2_streams_that_are_reset() {
+async fn a_reset_http2_stream_rests_nothing() {
     let (gateway, fake) = before(2).await;
     let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
     for number in 0..30 {
@@ -176,10 +177,11 @@ async fn b11_http2_streams_that_are_reset() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b11_callers_who_hang_up() {
+async fn a_caller_that_hangs_up_rests_nothing() {
     let running = run(pool("openai", 2, "max_wait = \"50ms\""), ok);
     for number in 0..60 {
-        // Before the provider has answered, at the same time, and while the answer is read.
+        // The caller hangs up before the answer of the provider, at the same time, and while the answer is
+        // read.
         let patience = Duration::from_millis([5, 20, 21][number % 3]);
         drop(tokio::time::timeout(patience, running.send(chat())).await);
     }
@@ -187,7 +189,7 @@ async fn b11_callers_who_hang_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b11_bodies_that_fail_in_this_process() {
+async fn a_body_that_fails_in_this_process_rests_nothing() {
     let running = run(pool("openai", 2, "max_wait = \"50ms\""), ok);
     for number in 0..30 {
         let frames = [Ok(Frame::data(Bytes::from_static(SOME.as_bytes()))), Err("broken off")];
@@ -196,8 +198,8 @@ async fn b11_bodies_that_fail_in_this_process() {
             .header(header::CONTENT_TYPE, "application/json")
             .body(body)
             .unwrap();
-        let told = running.send(request).await;
-        assert_eq!(told.status, 400, "{told}");
+        let outcome = running.send(request).await;
+        assert_eq!(outcome.status, 400, "{outcome}");
     }
     running.all_is_well(2, chat, "broken bodies").await;
 }

@@ -1,4 +1,4 @@
-//! Streams with nothing in them: B14.
+//! Streams without content.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ const EMPTY_CONTENT: [Events; 2] = [
     ],
 ];
 
-/// The first account's streams are empty, the second's are not; then those of both are.
+/// First only the streams of the first account are empty, then those of both accounts.
 async fn check(provider: &str, events: Events, ask: Ask) {
     let lines = "strategy = \"sequential\"";
     let running =
@@ -39,46 +39,46 @@ async fn check(provider: &str, events: Events, ask: Ask) {
                 if seen.is_of(1) { stream(events) } else { ok(seen) }
             },
         );
-    for told in running.pace(10, Duration::from_millis(100), ask).await {
-        told.is_answered_at_once(&format!("{provider} {events:?}"));
-        assert!(told.text.contains("Hello"), "{events:?} is passed on: {told}");
+    for outcome in running.pace(10, Duration::from_millis(100), ask).await {
+        outcome.is_answered_at_once(&format!("{provider} {events:?}"));
+        assert!(outcome.text.contains("Hello"), "{events:?} is passed on: {outcome}");
     }
-    assert!(running.fake.calls_of(1) >= 1, "the first in order was not asked");
+    assert!(running.fake.calls_of(1) >= 1, "the first account in order was not called");
 
     let running = run(pool(provider, 2, lines), move |_: &Seen| stream(events));
-    let told = running.send(ask()).await;
-    told.is_answered_at_once(&format!("{provider} {events:?} of all"));
-    // Usage that the caller did not ask for, and comments, may be left out.
+    let outcome = running.send(ask()).await;
+    outcome.is_answered_at_once(&format!("{provider} {events:?} of all"));
+    // Usage that the caller did not ask for, and comments, may be missing.
     for event in events.iter().filter(|event| **event != USAGE && !event.starts_with(':')) {
-        assert!(told.text.contains(event), "{event} is not passed on: {told}");
+        assert!(outcome.text.contains(event), "{event} is not passed on: {outcome}");
     }
     let calls = running.fake.calls();
     assert!((2..=3).contains(&calls), "{events:?} of all: {calls} calls of two accounts");
 }
 
 #[tokio::test(start_paused = true)]
-async fn b14_empty_streams() {
+async fn an_empty_stream_sends_the_request_to_another_account() {
     for events in EMPTY {
         check("openai", events, chat_stream).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn b14_empty_streams_of_anthropic() {
+async fn an_empty_stream_of_anthropic_sends_the_request_to_another_account() {
     for events in EMPTY_MESSAGE {
         check("anthropic", events, claude_stream).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn b14_empty_streams_of_gemini() {
+async fn an_empty_stream_of_gemini_sends_the_request_to_another_account() {
     for events in EMPTY_CONTENT {
         check("gemini", events, gemini_stream).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn b14_empty_streams_of_responses() {
+async fn an_empty_stream_of_responses_sends_the_request_to_another_account() {
     let events: Events = &[
         "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r\",\"status\":\"in_progress\",\"output\":[]}}",
         "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\",\"status\":\"completed\",\"output\":[]}}",
@@ -91,28 +91,28 @@ async fn b14_empty_streams_of_responses() {
     let running = run(pool("openai", 2, "strategy = \"sequential\""), move |seen| {
         if seen.is_of(1) { stream(events) } else { stream(&[events[0], HELLO, events[1]]) }
     });
-    for told in running.pace(5, Duration::from_millis(100), ask).await {
-        told.is_answered_at_once("another account has something to say");
-        assert!(told.text.contains("Hello"), "passed on: {told}");
+    for outcome in running.pace(5, Duration::from_millis(100), ask).await {
+        outcome.is_answered_at_once("another account has something to say");
+        assert!(outcome.text.contains("Hello"), "passed on: {outcome}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn b14_an_empty_stream_takes_nothing_from_others() {
+async fn an_empty_stream_rests_nothing_for_others() {
     let running = run(pool("openai", 2, ""), |seen| {
         if seen.says("nothing") { stream(&[ROLE, STOP, DONE]) } else { ok(seen) }
     });
     for _ in 0..20 {
         let nothing = serde_json::json!({"stream": true, "user": "nothing"});
-        let told = running.send(super::chat_with("gpt-4o", &nothing)).await;
-        told.is_answered("as it came");
+        let outcome = running.send(super::chat_with("gpt-4o", &nothing)).await;
+        outcome.is_answered("as it came");
         running.send(chat_stream()).await.is_answered_at_once("others");
     }
     running.all_is_well(2, chat_stream, "others").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b14_streams_without_text_that_have_something_in_them() {
+async fn a_stream_with_content_but_without_text_is_an_answer() {
     let openai: [Events; 4] = [
         &[
             r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":null,"tool_calls":[{"index":0,"id":"c","type":"function","function":{"name":"f","arguments":""}}]},"finish_reason":null}]}"#,
@@ -160,9 +160,9 @@ async fn b14_streams_without_text_that_have_something_in_them() {
         for &events in streams {
             let running = run(pool(provider, 2, ""), move |_: &Seen| stream(events));
             for number in 1..=3 {
-                let told = running.send(ask()).await;
-                told.is_answered_at_once("as it came");
-                assert!(told.text.contains(events[0]), "{told}");
+                let outcome = running.send(ask()).await;
+                outcome.is_answered_at_once("as it came");
+                assert!(outcome.text.contains(events[0]), "{outcome}");
                 assert_eq!(running.fake.calls(), number, "{provider}: {events:?} is an answer");
             }
         }

@@ -1,4 +1,4 @@
-//! Errors that come as a 200: B13.
+//! Errors inside a 200.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ async fn check(what: &str, provider: &str, body: &'static str, ask: Ask) {
     let running = run(pool(provider, 2, lines), move |seen| {
         if seen.is_of(1) { refusal(200, &[], body) } else { ok(seen) }
     });
-    for told in running.pace(10, Duration::from_millis(100), ask).await {
-        told.is_answered_at_once(what);
-        assert!(told.text.contains("Hello"), "{what}: passed as success: {told}");
+    for outcome in running.pace(10, Duration::from_millis(100), ask).await {
+        outcome.is_answered_at_once(what);
+        assert!(outcome.text.contains("Hello"), "{what}: passed on as a success: {outcome}");
     }
-    assert!(running.fake.calls_of(1) >= 1, "{what}: the first in order was not asked");
-    assert!(running.fake.calls_of(1) <= 5, "{what}: asked again and again");
+    assert!(running.fake.calls_of(1) >= 1, "{what}: the first account in order was not called");
+    assert!(running.fake.calls_of(1) <= 5, "{what}: called too often");
 }
 
 #[tokio::test(start_paused = true)]
-async fn b13_errors_as_json() {
+async fn an_error_inside_a_200_sends_the_request_to_another_account() {
     for (what, body) in [
         (
             "a rate",
@@ -48,7 +48,7 @@ async fn b13_errors_as_json() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b13_errors_as_json_of_other_providers() {
+async fn an_error_inside_a_200_of_other_providers_sends_the_request_to_another_account() {
     let balance = r#"{"error":{"message":"Insufficient Balance","type":"unknown_error","param":null,"code":"invalid_request_error"}}"#;
     check("DeepSeek's balance", "deepseek", balance, chat).await;
     let overloaded =
@@ -63,7 +63,7 @@ async fn b13_errors_as_json_of_other_providers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b13_errors_as_json_to_who_asked_for_a_stream() {
+async fn a_json_error_in_place_of_a_stream_sends_the_request_to_another_account() {
     let rate = r#"{"error":{"message":"Rate limit reached for gpt-4o","type":"tokens","code":"rate_limit_exceeded"}}"#;
     check("OpenAI", "openai", rate, chat_stream).await;
     let overloaded =
@@ -74,22 +74,22 @@ async fn b13_errors_as_json_to_who_asked_for_a_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b13_a_mistake_of_the_callers_is_asked_about_once() {
+async fn a_faulty_request_refused_inside_a_200_is_sent_twice_at_most() {
     let body = r#"{"error":{"message":"Invalid value for 'messages'.","type":"invalid_request_error","param":"messages","code":"invalid_value"}}"#;
     let running = run(pool("openai", 3, ""), move |seen| {
         if seen.says("mistake") { refusal(200, &[], body) } else { ok(seen) }
     });
-    let told =
+    let outcome =
         running.send(super::chat_with("gpt-4o", &serde_json::json!({"user": "mistake"}))).await;
-    // With which status is open.
-    assert_eq!(told.text, body, "{told}");
+    // The status is not prescribed.
+    assert_eq!(outcome.text, body, "{outcome}");
     let calls = running.fake.calls();
     assert!(calls <= 2, "{calls} calls for a mistake");
     running.all_is_well(3, chat, "without the mistake").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b13_answers_that_look_like_errors_are_answers() {
+async fn an_answer_that_looks_like_an_error_is_an_answer() {
     for body in [
         r#"{"id":"r","object":"response","status":"completed","error":null,"output":[]}"#,
         r#"{"error":null,"choices":[{"message":{"role":"assistant","content":"{\"error\":{\"code\":\"invalid_api_key\"}}"}}]}"#,
@@ -99,9 +99,9 @@ async fn b13_answers_that_look_like_errors_are_answers() {
     ] {
         let running = run(pool("openai", 2, ""), move |_: &Seen| refusal(200, &[], body));
         for number in 1..=5 {
-            let told = running.send(chat()).await;
-            told.is_answered_at_once("as it came");
-            assert_eq!((told.text.as_str(), running.fake.calls()), (body, number));
+            let outcome = running.send(chat()).await;
+            outcome.is_answered_at_once("as it came");
+            assert_eq!((outcome.text.as_str(), running.fake.calls()), (body, number));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A header of the caller's that no key can make good: B3 and its like.
+//! Wrong headers of the caller, which every key refuses.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::fake::{Seen, ok, refusal};
 
 const NO_SUCH_ORGANIZATION: &str = r#"{"error":{"message":"No such organization: org-typo.","type":"invalid_request_error","param":null,"code":"invalid_organization"}}"#;
 
-/// A request with a mistake in it, and the same without.
+/// A request with a mistake, and the same request without it.
 struct Mistake {
     what: &'static str,
     provider: &'static str,
@@ -19,7 +19,7 @@ struct Mistake {
     right: Ask,
 }
 
-const B3: Mistake = Mistake {
+const UNKNOWN_ORGANISATION: Mistake = Mistake {
     what: "an organisation that does not exist",
     provider: "openai",
     accounts: 3,
@@ -38,17 +38,17 @@ async fn check(case: &Mistake) {
     // As the first request of all, and after others.
     for before in [0, 30] {
         let running = run(pool(provider, accounts, ""), answer);
-        for told in running.pace(before, Duration::from_millis(100), case.right).await {
-            told.is_answered_at_once(what);
+        for outcome in running.pace(before, Duration::from_millis(100), case.right).await {
+            outcome.is_answered_at_once(what);
         }
-        let told = running.send((case.wrong)()).await;
-        assert_eq!((told.status, told.text.as_str()), (status, body), "{what}: {told}");
+        let outcome = running.send((case.wrong)()).await;
+        assert_eq!((outcome.status, outcome.text.as_str()), (status, body), "{what}: {outcome}");
         let calls = running.fake.count(is_wrong);
         assert!(calls <= accounts.min(3), "{what}: {calls} calls of {accounts} keys");
         running.send((case.right)()).await.is_answered_at_once(what);
         running.all_is_well(accounts, case.right, what).await;
 
-        // A caller whose configuration is wrong asks every few seconds.
+        // A caller with a wrong configuration repeats its request every few seconds.
         for _ in 0..20 {
             assert_eq!(running.send((case.wrong)()).await.status, status, "{what}");
             running.send((case.right)()).await.is_answered_at_once(what);
@@ -61,26 +61,26 @@ async fn check(case: &Mistake) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b3_an_organisation_that_does_not_exist() {
-    check(&B3).await;
+async fn an_unknown_organisation_is_shown_to_three_accounts_at_most() {
+    check(&UNKNOWN_ORGANISATION).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b3_an_organisation_before_other_numbers_of_keys() {
+async fn an_unknown_organisation_rests_nothing_for_any_number_of_keys() {
     for accounts in [1, 2, 12] {
-        check(&Mistake { accounts, ..B3 }).await;
+        check(&Mistake { accounts, ..UNKNOWN_ORGANISATION }).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn b3_a_project_that_is_not_theirs() {
+async fn a_foreign_project_rests_nothing() {
     check(&Mistake {
         what: "a project of another organisation, as a stream",
         is_wrong: |seen| seen.headers.contains_key("openai-project"),
         body: r#"{"error":{"message":"OpenAI-Project header should match project for API key","type":"invalid_request_error","param":null,"code":"mismatched_project"}}"#,
         wrong: || with("openai-project", "proj_typo", chat_stream()),
         right: chat_stream,
-        ..B3
+        ..UNKNOWN_ORGANISATION
     })
     .await;
     check(&Mistake {
@@ -89,13 +89,13 @@ async fn b3_a_project_that_is_not_theirs() {
         status: 403,
         body: r#"{"error":{"message":"Forbidden"}}"#,
         wrong: || with("openai-project", "proj_typo", chat()),
-        ..B3
+        ..UNKNOWN_ORGANISATION
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b3_headers_of_other_providers() {
+async fn wrong_headers_of_other_providers_rest_nothing() {
     check(&Mistake {
         what: "a workspace of Anthropic",
         provider: "anthropic",
@@ -103,7 +103,7 @@ async fn b3_headers_of_other_providers() {
         body: r#"{"type":"error","error":{"type":"authentication_error","message":"Workspace wrkspc_typo is not accessible with this API key."}}"#,
         wrong: || with("anthropic-workspace-id", "wrkspc_typo", claude()),
         right: claude,
-        ..B3
+        ..UNKNOWN_ORGANISATION
     })
     .await;
     check(&Mistake {
@@ -114,22 +114,22 @@ async fn b3_headers_of_other_providers() {
         body: r#"{"error":{"code":403,"message":"Caller does not have required permission to use project typo.","status":"PERMISSION_DENIED","details":[{"reason":"USER_PROJECT_DENIED"}]}}"#,
         wrong: || with("x-goog-user-project", "typo", gemini()),
         right: gemini,
-        ..B3
+        ..UNKNOWN_ORGANISATION
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b3_an_organisation_that_one_account_is_in() {
+async fn an_organisation_of_one_account_rests_nothing_of_others() {
     let answer = |seen: &Seen| {
         let is_foreign = seen.headers.contains_key("openai-organization") && !seen.is_of(2);
         if is_foreign { refusal(401, &[], NO_SUCH_ORGANIZATION) } else { ok(seen) }
     };
     let running = run(pool("openai", 3, ""), answer);
-    // Whether the one that could is found is not told. That nothing is taken from others is.
+    // The account that could serve it need not be found. But nothing may rest for other requests.
     for _ in 0..20 {
-        let told = running.send(with("openai-organization", "org-of-2", chat())).await;
-        assert!([200, 401].contains(&told.status), "{told}");
+        let outcome = running.send(with("openai-organization", "org-of-2", chat())).await;
+        assert!([200, 401].contains(&outcome.status), "{outcome}");
         running.send(chat()).await.is_answered_at_once("without the header");
     }
     tokio::time::sleep(Duration::from_secs(2 * 3_600)).await;

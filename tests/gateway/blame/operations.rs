@@ -1,4 +1,4 @@
-//! What a key may not do is no reason to take from it what it may: B1, B2, B5 and their like.
+//! A key that may not do one operation is still used for all others.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -18,7 +18,7 @@ const AUTHENTICATION: &str =
     r#"{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"}}"#;
 const INCORRECT: &str = r#"{"error":{"message":"Incorrect API key provided: sk-x. You can find your API key at https://platform.openai.com/account/api-keys.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
 
-/// What no key of the provider may.
+/// An operation that no key of the provider may do.
 struct Forbidden {
     what: &'static str,
     provider: &'static str,
@@ -26,45 +26,48 @@ struct Forbidden {
     is_forbidden: fn(&Seen) -> bool,
     status: u16,
     body: &'static str,
-    /// A request for it, and one for something else.
+    /// A request for this operation, and one for another operation.
     wrong: Ask,
     right: Ask,
 }
 
-/// The one who asks for it is told so after a few calls, and nobody else notices.
+/// The caller gets the refusal after a few calls, and no other caller notices.
 async fn check(case: &Forbidden) {
     let Forbidden { what, provider, accounts, is_forbidden, status, body, .. } = *case;
     let running = run(pool(provider, accounts, ""), move |seen| {
         if is_forbidden(seen) { refusal(status, &[], body) } else { ok(seen) }
     });
-    let told = running.send((case.wrong)()).await;
+    let outcome = running.send((case.wrong)()).await;
     let calls = running.fake.calls();
-    // Of keys that have not worked yet it may be told in our words, too.
-    assert!(told.status >= 400, "{what}: nobody may: {told}");
+    // For keys that were not accepted yet, the answer may come from the pool.
+    assert!(outcome.status >= 400, "{what}: no key may do this: {outcome}");
     assert!(calls <= accounts.min(3), "{what}: {calls} calls of {accounts} keys for one request");
-    let told = running.send((case.right)()).await;
-    told.is_answered_at_once(what);
+    let outcome = running.send((case.right)()).await;
+    outcome.is_answered_at_once(what);
     running.all_is_well(accounts, case.right, what).await;
 
-    // Who repeats it costs no more, and takes nothing from others.
+    // A repeated request costs no more, and does not affect others.
     for _ in 0..10 {
-        let told = running.send((case.wrong)()).await;
-        assert_eq!(told.status, status, "{what}: the keys work, so it is the request: {told}");
+        let outcome = running.send((case.wrong)()).await;
+        assert_eq!(
+            outcome.status, status,
+            "{what}: the keys work, so the request is at fault: {outcome}"
+        );
         running.send((case.right)()).await.is_answered_at_once(what);
     }
     let calls = running.fake.count(is_forbidden);
     assert!(calls <= 25, "{what}: {calls} calls for eleven mistakes");
 
-    // All at once, and others among them.
+    // All at once, mixed with allowed requests.
     let before = running.fake.count(is_forbidden);
     let wrong: Vec<_> = (0..20).map(|_| tokio::spawn(running.send((case.wrong)()))).collect();
     let right: Vec<_> = (0..20).map(|_| tokio::spawn(running.send((case.right)()))).collect();
-    for told in right {
-        told.await.unwrap().is_answered_at_once(what);
+    for outcome in right {
+        outcome.await.unwrap().is_answered_at_once(what);
     }
-    for told in wrong {
-        let told = told.await.unwrap();
-        assert_eq!(told.status, status, "{what}: twenty at once: {told}");
+    for outcome in wrong {
+        let outcome = outcome.await.unwrap();
+        assert_eq!(outcome.status, status, "{what}: twenty at once: {outcome}");
     }
     let calls = running.fake.count(is_forbidden) - before;
     assert!(calls <= 60, "{what}: {calls} calls for twenty at once");
@@ -79,7 +82,7 @@ fn is_responses(seen: &Seen) -> bool {
     seen.path == "/v1/responses"
 }
 
-const B1: Forbidden = Forbidden {
+const RESPONSES_WITHOUT_SCOPE: Forbidden = Forbidden {
     what: "responses without their scope",
     provider: "openai",
     accounts: 2,
@@ -91,17 +94,17 @@ const B1: Forbidden = Forbidden {
 };
 
 #[tokio::test(start_paused = true)]
-async fn b1_a_missing_scope_is_of_its_operation() {
-    check(&B1).await;
+async fn a_missing_scope_rests_only_its_operation() {
+    check(&RESPONSES_WITHOUT_SCOPE).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b1_a_missing_scope_of_a_lone_key() {
-    check(&Forbidden { accounts: 1, ..B1 }).await;
+async fn a_missing_scope_of_a_single_key_rests_only_its_operation() {
+    check(&Forbidden { accounts: 1, ..RESPONSES_WITHOUT_SCOPE }).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b1_a_missing_scope_as_403_and_of_streams() {
+async fn a_missing_scope_as_403_or_in_streams_rests_only_its_operation() {
     check(&Forbidden {
         status: 403,
         wrong: || {
@@ -109,20 +112,20 @@ async fn b1_a_missing_scope_as_403_and_of_streams() {
             post("/v1/responses", &json!({"model": "gpt-4o", "stream": true, "input": input}))
         },
         right: chat_stream,
-        ..B1
+        ..RESPONSES_WITHOUT_SCOPE
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b1_a_missing_scope_of_embeddings_and_of_files() {
+async fn a_missing_scope_of_embeddings_or_files_rests_only_its_operation() {
     check(&Forbidden {
         what: "embeddings without their scope",
         is_forbidden: |seen| seen.path == "/v1/embeddings",
         body: r#"{"error":{"message":"You have insufficient permissions for this operation. Missing scopes: model.request. Check that you have the correct role in your organization.","type":"invalid_request_error","param":null,"code":"missing_scope"}}"#,
-        // Of a model that chats are for as well.
+        // For a model that is also used for chats.
         wrong: || post("/v1/embeddings", &json!({"model": "gpt-4o", "input": question()})),
-        ..B1
+        ..RESPONSES_WITHOUT_SCOPE
     })
     .await;
     check(&Forbidden {
@@ -132,13 +135,13 @@ async fn b1_a_missing_scope_of_embeddings_and_of_files() {
         status: 403,
         wrong: || get("/v1/files"),
         accounts: 3,
-        ..B1
+        ..RESPONSES_WITHOUT_SCOPE
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b1_a_scope_that_one_key_lacks_is_asked_for_again_once_it_may_be_there() {
+async fn a_key_without_a_scope_is_tried_again_after_its_rest() {
     let granted = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let is_granted = std::sync::Arc::clone(&granted);
     let running = run(pool("openai", 2, "strategy = \"round_robin\""), move |seen| {
@@ -146,21 +149,21 @@ async fn b1_a_scope_that_one_key_lacks_is_asked_for_again_once_it_may_be_there()
         if lacks { refusal(401, &[], MISSING_SCOPE) } else { ok(seen) }
     });
     let second = Duration::from_secs(1);
-    for told in running.pace(40, second, responses).await {
-        told.is_answered_at_once("one key has the scope");
+    for outcome in running.pace(40, second, responses).await {
+        outcome.is_answered_at_once("one key has the scope");
     }
     let asked = running.fake.count(|seen| is_responses(seen) && seen.is_of(1));
-    assert!((1..=5).contains(&asked), "the key without the scope was asked {asked} times");
+    assert!((1..=5).contains(&asked), "the key without the scope was called {asked} times");
     running.all_is_well(2, chat, "chats need no scope").await;
 
     granted.store(true, Ordering::Relaxed);
-    // A place rests for an hour at most. Then requests try it.
+    // A place rests for an hour at most. Then a request tries it again.
     tokio::time::sleep(Duration::from_secs(2 * 3_600)).await;
     running.all_is_well(2, responses, "the scope was granted").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b1_what_no_key_may_is_asked_again_once_it_may() {
+async fn an_operation_that_no_key_may_do_is_tried_again_later() {
     let running = run(pool("openai", 2, ""), |seen| {
         let lacks = is_responses(seen) && seen.is_before(600.0);
         if lacks { refusal(401, &[], MISSING_SCOPE) } else { ok(seen) }
@@ -175,7 +178,7 @@ fn has_beta(seen: &Seen) -> bool {
     seen.headers.contains_key("anthropic-beta")
 }
 
-const B2: Forbidden = Forbidden {
+const UNKNOWN_BETA: Forbidden = Forbidden {
     what: "a beta that no account has",
     provider: "anthropic",
     accounts: 2,
@@ -187,19 +190,19 @@ const B2: Forbidden = Forbidden {
 };
 
 #[tokio::test(start_paused = true)]
-async fn b2_a_beta_that_no_account_has() {
-    check(&B2).await;
+async fn a_beta_that_no_account_has_affects_no_other_request() {
+    check(&UNKNOWN_BETA).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b2_a_beta_of_a_lone_key_and_in_streams() {
-    check(&Forbidden { accounts: 1, ..B2 }).await;
+async fn a_forbidden_beta_of_a_single_key_or_in_streams_affects_no_other_request() {
+    check(&Forbidden { accounts: 1, ..UNKNOWN_BETA }).await;
     let wrong = || with("anthropic-beta", "context-1m-2025-08-07", claude_stream());
-    check(&Forbidden { accounts: 3, wrong, right: claude_stream, ..B2 }).await;
+    check(&Forbidden { accounts: 3, wrong, right: claude_stream, ..UNKNOWN_BETA }).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b2_a_path_that_no_account_has() {
+async fn a_path_that_no_account_has_affects_no_other_request() {
     check(&Forbidden {
         what: "batches of Anthropic",
         is_forbidden: |seen| seen.path == "/v1/messages/batches",
@@ -208,7 +211,7 @@ async fn b2_a_path_that_no_account_has() {
             let requests = json!([{"custom_id": "a", "params": params}]);
             post("/anthropic/v1/messages/batches", &json!({"requests": requests}))
         },
-        ..B2
+        ..UNKNOWN_BETA
     })
     .await;
     check(&Forbidden {
@@ -221,27 +224,27 @@ async fn b2_a_path_that_no_account_has() {
             post("/gemini/v1beta/cachedContents", &json!({"model": model, "contents": []}))
         },
         right: gemini,
-        ..B2
+        ..UNKNOWN_BETA
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b2_a_beta_that_one_account_has() {
+async fn a_beta_that_one_account_has_affects_no_other_request() {
     let running = run(pool("anthropic", 2, ""), |seen| {
         let lacks = has_beta(seen) && seen.is_of(1);
         if lacks { refusal(403, &[], PERMISSION) } else { ok(seen) }
     });
-    for told in running.pace(20, Duration::from_secs(1), B2.wrong).await {
-        told.is_answered_at_once("one account has the beta");
+    for outcome in running.pace(20, Duration::from_secs(1), UNKNOWN_BETA.wrong).await {
+        outcome.is_answered_at_once("one account has the beta");
     }
-    // The first account may rest for messages, but not for ever.
+    // The first account may rest for messages, but must be tried again.
     running.send(claude()).await.is_answered_at_once("plain messages need no beta");
     tokio::time::sleep(Duration::from_secs(2 * 3_600)).await;
     running.all_is_well(2, claude, "plain messages need no beta").await;
 }
 
-const B5: Forbidden = Forbidden {
+const ADMINISTRATION: Forbidden = Forbidden {
     what: "administration with ordinary keys",
     provider: "anthropic",
     accounts: 50,
@@ -253,18 +256,18 @@ const B5: Forbidden = Forbidden {
 };
 
 #[tokio::test(start_paused = true)]
-async fn b5_administration_does_not_show_itself_to_fifty_keys() {
-    check(&B5).await;
+async fn a_forbidden_administration_request_is_not_tried_with_fifty_keys() {
+    check(&ADMINISTRATION).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b5_administration_with_two_keys_and_with_one() {
-    check(&Forbidden { accounts: 2, ..B5 }).await;
-    check(&Forbidden { accounts: 1, ..B5 }).await;
+async fn a_forbidden_administration_request_with_one_or_two_keys_rests_only_its_operation() {
+    check(&Forbidden { accounts: 2, ..ADMINISTRATION }).await;
+    check(&Forbidden { accounts: 1, ..ADMINISTRATION }).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b5_administration_of_openai() {
+async fn a_forbidden_administration_request_of_openai_rests_only_its_operation() {
     check(&Forbidden {
         what: "usage of the organisation",
         provider: "openai",
@@ -273,13 +276,13 @@ async fn b5_administration_of_openai() {
         body: r#"{"error":{"message":"Your authentication token is not from a valid issuer.","type":"invalid_request_error","param":null,"code":"invalid_issuer"}}"#,
         wrong: || get("/openai/v1/organization/usage/completions?start_time=1"),
         right: || chat_with("gpt-4o-mini", &json!({})),
-        ..B5
+        ..ADMINISTRATION
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b5_administration_that_calls_keys_wrong_which_have_just_worked() {
+async fn an_administration_path_that_rejects_working_keys_kills_no_key() {
     let running = run(pool("openai", 5, ""), |seen| {
         let is_forbidden = seen.path.starts_with("/v1/organization/");
         if is_forbidden { refusal(401, &[], INCORRECT) } else { ok(seen) }
@@ -287,8 +290,8 @@ async fn b5_administration_that_calls_keys_wrong_which_have_just_worked() {
     running.all_is_well(5, chat, "before").await;
     let before = running.fake.calls();
     let wrong = post("/openai/v1/organization/admin_api_keys", &json!({"name": "n"}));
-    let told = running.send(wrong).await;
-    assert!(told.status >= 400, "{told}");
+    let outcome = running.send(wrong).await;
+    assert!(outcome.status >= 400, "{outcome}");
     let calls = running.fake.calls() - before;
     assert!(calls <= 3, "{calls} calls for one request");
     running.send(chat()).await.is_answered_at_once("the keys work");

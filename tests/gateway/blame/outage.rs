@@ -1,4 +1,4 @@
-//! A provider that calls every key wrong, for a moment: B4.
+//! A provider that rejects every key for a short time.
 
 use std::time::Duration;
 
@@ -13,13 +13,14 @@ struct Outage {
     accounts: usize,
     reply: fn() -> Reply,
     ask: Ask,
-    /// After so many seconds of 200s, for so many seconds; and back so many after that.
+    /// The outage starts after this many seconds of successes, lasts this long, and must leave no effect
+    /// after this long.
     after: f64,
     lasts: f64,
     back: f64,
 }
 
-const B4: Outage = Outage {
+const AUTH_OUTAGE: Outage = Outage {
     what: "an outage of a second",
     provider: "openai",
     accounts: 3,
@@ -39,47 +40,47 @@ async fn check(case: &Outage) {
     let gap = Duration::from_millis(200);
     let until_back = Duration::from_secs_f64(after + lasts + back);
     let number = (until_back + Duration::from_secs(10)).as_secs_f64() / gap.as_secs_f64();
-    for told in running.pace(number as usize, gap, ask).await {
-        if told.sent + Duration::from_millis(100) < Duration::from_secs_f64(after) {
-            told.is_answered_at_once(what);
+    for outcome in running.pace(number as usize, gap, ask).await {
+        if outcome.sent + Duration::from_millis(100) < Duration::from_secs_f64(after) {
+            outcome.is_answered_at_once(what);
         }
-        if told.sent > until_back {
-            told.is_answered_at_once(what);
+        if outcome.sent > until_back {
+            outcome.is_answered_at_once(what);
         }
     }
-    // Nor is there anything left of it.
+    // The outage has left no effect.
     tokio::time::sleep(Duration::from_secs(600)).await;
     running.all_is_well(accounts, ask, what).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b4_an_outage_of_a_second() {
-    check(&B4).await;
+async fn an_auth_outage_of_a_second_kills_no_key() {
+    check(&AUTH_OUTAGE).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b4_an_outage_before_a_lone_key_and_before_twenty() {
-    check(&Outage { accounts: 1, ..B4 }).await;
-    check(&Outage { accounts: 20, ..B4 }).await;
+async fn an_auth_outage_of_one_key_or_twenty_kills_no_key() {
+    check(&Outage { accounts: 1, ..AUTH_OUTAGE }).await;
+    check(&Outage { accounts: 20, ..AUTH_OUTAGE }).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b4_an_outage_with_the_first_request() {
-    check(&Outage { after: 0.0, ..B4 }).await;
+async fn an_auth_outage_from_the_first_request_on_kills_no_key() {
+    check(&Outage { after: 0.0, ..AUTH_OUTAGE }).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b4_an_outage_of_half_a_minute() {
-    check(&Outage { what: "half a minute", lasts: 30.0, back: 40.0, ..B4 }).await;
+async fn an_auth_outage_of_half_a_minute_kills_no_key() {
+    check(&Outage { what: "half a minute", lasts: 30.0, back: 40.0, ..AUTH_OUTAGE }).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b4_an_outage_in_other_words() {
+async fn an_auth_outage_in_other_words_kills_no_key() {
     check(&Outage {
         what: "a bare 403, of streams",
         reply: || refusal(403, &[], ""),
         ask: chat_stream,
-        ..B4
+        ..AUTH_OUTAGE
     })
     .await;
     check(&Outage {
@@ -88,7 +89,7 @@ async fn b4_an_outage_in_other_words() {
             let body = r#"{"error":{"message":"The OpenAI account associated with this API key has been deactivated.","type":"invalid_request_error","param":null,"code":"account_deactivated"}}"#;
             refusal(401, &[], body)
         },
-        ..B4
+        ..AUTH_OUTAGE
     })
     .await;
     check(&Outage {
@@ -99,7 +100,7 @@ async fn b4_an_outage_in_other_words() {
             refusal(401, &[], body)
         },
         ask: claude,
-        ..B4
+        ..AUTH_OUTAGE
     })
     .await;
     check(&Outage {
@@ -110,7 +111,7 @@ async fn b4_an_outage_in_other_words() {
             refusal(400, &[], body)
         },
         ask: gemini,
-        ..B4
+        ..AUTH_OUTAGE
     })
     .await;
 }

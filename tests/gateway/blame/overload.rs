@@ -1,4 +1,4 @@
-//! A model that is overloaded is not the provider: B7 and its like.
+//! An overloaded model does not mean that the provider is overloaded.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ struct Overload {
     idle: Ask,
 }
 
-const B7: Overload = Overload {
+const OVERLOADED_MODEL: Overload = Overload {
     what: "one model of Gemini",
     provider: "gemini",
     accounts: 2,
@@ -38,33 +38,39 @@ async fn check(case: &Overload) {
     let running = run(config, move |seen| if is_overloaded(seen) { reply() } else { ok(seen) });
     let half = Duration::from_millis(500);
     let (busy, idle) = tokio::join!(running.pace(60, half, busy), running.pace(60, half, idle));
-    for told in idle {
-        told.is_answered_at_once(&format!("{what}: the other model"));
+    for outcome in idle {
+        outcome.is_answered_at_once(&format!("{what}: the other model"));
     }
-    for told in busy {
-        let text = told.text.to_ascii_lowercase();
-        let says_so = told.status == 503 || told.status == 529 || text.contains("overloaded");
-        assert!(told.status >= 400 && says_so, "{what}: it must say what it is: {told}");
-        assert!(told.took <= Duration::from_millis(10_500), "{what}: longer than allowed: {told}");
+    for outcome in busy {
+        let text = outcome.text.to_ascii_lowercase();
+        let says_so = outcome.status == 503 || outcome.status == 529 || text.contains("overloaded");
+        assert!(
+            outcome.status >= 400 && says_so,
+            "{what}: the answer must name the overload: {outcome}"
+        );
+        assert!(
+            outcome.took <= Duration::from_millis(10_500),
+            "{what}: longer than allowed: {outcome}"
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn b7_one_model_is_overloaded() {
-    check(&B7).await;
+async fn an_overloaded_model_delays_no_other_model() {
+    check(&OVERLOADED_MODEL).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b7_one_model_is_overloaded_before_one_key_and_before_six() {
-    check(&Overload { accounts: 1, ..B7 }).await;
-    check(&Overload { accounts: 6, ..B7 }).await;
+async fn an_overloaded_model_of_one_key_or_six_delays_no_other_model() {
+    check(&Overload { accounts: 1, ..OVERLOADED_MODEL }).await;
+    check(&Overload { accounts: 6, ..OVERLOADED_MODEL }).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b7_one_model_is_overloaded_in_streams() {
+async fn a_model_overloaded_in_streams_delays_no_other_model() {
     let busy = || gemini_at("gemini-2.5-pro:streamGenerateContent?alt=sse");
     let idle = || gemini_at("gemini-2.5-flash:streamGenerateContent?alt=sse");
-    check(&Overload { what: "streams of Gemini", busy, idle, ..B7 }).await;
+    check(&Overload { what: "streams of Gemini", busy, idle, ..OVERLOADED_MODEL }).await;
 }
 
 fn chat_of(model: &str) -> Request<Body> {
@@ -72,7 +78,7 @@ fn chat_of(model: &str) -> Request<Body> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b7_one_model_of_other_providers() {
+async fn an_overloaded_model_of_other_providers_delays_no_other_model() {
     check(&Overload {
         what: "OpenAI",
         provider: "openai",
@@ -83,7 +89,7 @@ async fn b7_one_model_of_other_providers() {
         },
         busy: || chat_of("gpt-5-pro"),
         idle: || chat_of("gpt-4o-mini"),
-        ..B7
+        ..OVERLOADED_MODEL
     })
     .await;
     check(&Overload {
@@ -97,24 +103,26 @@ async fn b7_one_model_of_other_providers() {
         },
         busy: || claude_with(&json!({"model": "claude-opus-4-1"})),
         idle: || claude_with(&json!({"model": "claude-haiku-4-5"})),
-        ..B7
+        ..OVERLOADED_MODEL
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b7_a_model_that_recovers_is_asked_again() {
+async fn a_model_that_recovers_is_used_again() {
     let running = run(pool("gemini", 2, "max_wait = \"10s\""), |seen| {
-        let is_out = (B7.is_overloaded)(seen) && seen.is_before(20.0);
-        if is_out { (B7.reply)() } else { ok(seen) }
+        let is_out = (OVERLOADED_MODEL.is_overloaded)(seen) && seen.is_before(20.0);
+        if is_out { (OVERLOADED_MODEL.reply)() } else { ok(seen) }
     });
     let half = Duration::from_millis(500);
-    let (busy, idle) =
-        tokio::join!(running.pace(160, half, B7.busy), running.pace(160, half, B7.idle));
-    for told in idle {
-        told.is_answered_at_once("the other model");
+    let (busy, idle) = tokio::join!(
+        running.pace(160, half, OVERLOADED_MODEL.busy),
+        running.pace(160, half, OVERLOADED_MODEL.idle)
+    );
+    for outcome in idle {
+        outcome.is_answered_at_once("the other model");
     }
-    for told in busy.iter().filter(|told| told.sent > Duration::from_secs(55)) {
-        told.is_answered_at_once("the model has recovered long ago");
+    for outcome in busy.iter().filter(|outcome| outcome.sent > Duration::from_secs(55)) {
+        outcome.is_answered_at_once("the model has recovered long ago");
     }
 }

@@ -1,5 +1,5 @@
-//! Refusals for the rate: callers wait within their own time instead of seeing them, and one request
-//! that is always refused holds up no other. B10, B12, B15.
+//! Refusals for the rate. Callers wait, within their maximum wait, instead of seeing them. A request that is
+//! always refused does not delay others.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ const RATE: &str = r#"{"error":{"message":"Rate limit reached","type":"requests"
 const RATE_OF_ANTHROPIC: &str = r#"{"type":"error","error":{"type":"rate_limit_error","message":"This request would exceed your organization's rate limit."}}"#;
 const RATE_OF_GEMINI: &str = r#"{"error":{"code":429,"message":"Resource has been exhausted (e.g. check quota).","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"2s"}]}}"#;
 
-/// All accounts refuse for so many seconds, which begin after so many.
+/// All accounts refuse for `lasts` seconds, starting after `after` seconds.
 struct Wave {
     what: &'static str,
     provider: &'static str,
@@ -22,7 +22,7 @@ struct Wave {
     lasts: f64,
     reply: fn() -> Reply,
     ask: Ask,
-    /// Between two callers.
+    /// The time between two callers.
     gap: Duration,
 }
 
@@ -36,8 +36,8 @@ impl Wave {
         })
     }
 
-    /// So many callers, all of whom can wait. They come all at once, and one after the other; to
-    /// accounts of whom nothing is known, and to those who have answered before.
+    /// Sends this many callers, which can all wait: all at once and one after the other, to accounts that are
+    /// unknown and to accounts that have answered before.
     async fn crowd(&self, callers: usize) {
         let what = self.what;
         for (gap, after) in [(0, 0.0), (5, 0.0), (0, 20.0), (5, 20.0)] {
@@ -48,7 +48,7 @@ impl Wave {
                 tokio::time::sleep(Duration::from_millis(80)).await;
             }
             let answers = running.pace(callers, wave.gap, self.ask).await;
-            let refused: Vec<_> = answers.iter().filter(|told| told.status != 200).collect();
+            let refused: Vec<_> = answers.iter().filter(|outcome| outcome.status != 200).collect();
             assert!(
                 refused.is_empty(),
                 "{what}: {} of {callers} callers, {gap} ms apart after {after} s, are not answered: {}",
@@ -58,20 +58,20 @@ impl Wave {
         }
     }
 
-    /// One caller, who is answered soon after it is over.
+    /// Sends one caller, which is answered soon after the refusals end.
     async fn one(&self, within: f64) {
         let (what, lasts) = (self.what, self.lasts);
         let running = self.run();
-        let told = running.send((self.ask)()).await;
-        told.is_answered(what);
-        let took = told.took.as_secs_f64();
+        let outcome = running.send((self.ask)()).await;
+        outcome.is_answered(what);
+        let took = outcome.took.as_secs_f64();
         assert!((lasts..lasts + within).contains(&took), "{what}: after {took} s of {lasts} s");
         let calls = running.fake.calls();
         assert!(calls <= 30, "{what}: {calls} calls for one request");
     }
 }
 
-const B10: Wave = Wave {
+const LIMIT_OF_ALL_ACCOUNTS: Wave = Wave {
     what: "a limit wider than an account, for a second",
     provider: "openai",
     accounts: 6,
@@ -84,105 +84,113 @@ const B10: Wave = Wave {
 };
 
 #[tokio::test(start_paused = true)]
-async fn b10_two_hundred_callers_wait_for_all_six_accounts() {
-    B10.crowd(200).await;
+async fn two_hundred_callers_wait_for_all_six_accounts() {
+    LIMIT_OF_ALL_ACCOUNTS.crowd(200).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b10_two_hundred_callers_where_nothing_is_learnt() {
-    Wave { in_pool: "learn = false", ..B10 }.crowd(200).await;
+async fn two_hundred_callers_wait_if_nothing_is_learnt() {
+    Wave { in_pool: "learn = false", ..LIMIT_OF_ALL_ACCOUNTS }.crowd(200).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b10_two_hundred_callers_where_limits_are_told() {
+async fn two_hundred_callers_wait_if_limits_are_reported() {
     let reply = || {
-        let told = [
+        let outcome = [
             ("retry-after", "1"),
             ("x-ratelimit-limit-requests", "5000"),
             ("x-ratelimit-remaining-requests", "4900"),
             ("x-ratelimit-reset-requests", "1s"),
         ];
-        refusal(429, &told, RATE)
+        refusal(429, &outcome, RATE)
     };
-    Wave { what: "with room left, as its headers have it", reply, ..B10 }.crowd(200).await;
+    Wave { what: "with room left, as its headers have it", reply, ..LIMIT_OF_ALL_ACCOUNTS }
+        .crowd(200)
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b10_two_hundred_callers_without_a_hint_or_for_longer() {
+async fn two_hundred_callers_wait_without_a_hint_or_for_longer() {
     for in_pool in ["", "learn = false"] {
         let reply = || refusal(429, &[], RATE);
-        Wave { what: "without retry-after", reply, in_pool, ..B10 }.crowd(200).await;
-        Wave { what: "for five seconds", lasts: 5.0, in_pool, ..B10 }.crowd(200).await;
+        Wave { what: "without retry-after", reply, in_pool, ..LIMIT_OF_ALL_ACCOUNTS }
+            .crowd(200)
+            .await;
+        Wave { what: "for five seconds", lasts: 5.0, in_pool, ..LIMIT_OF_ALL_ACCOUNTS }
+            .crowd(200)
+            .await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn b10_two_hundred_callers_before_other_numbers_of_accounts() {
+async fn two_hundred_callers_wait_for_any_number_of_accounts() {
     for (what, accounts) in [("one", 1), ("two", 2), ("three", 3), ("thirty", 30)] {
         for in_pool in ["", "learn = false"] {
-            Wave { what, accounts, in_pool, ..B10 }.crowd(200).await;
+            Wave { what, accounts, in_pool, ..LIMIT_OF_ALL_ACCOUNTS }.crowd(200).await;
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn b10_two_hundred_callers_of_other_kinds() {
+async fn two_hundred_callers_of_streams_and_other_providers_wait() {
     let in_pool = "learn = false";
-    Wave { what: "streams", ask: chat_stream, in_pool, ..B10 }.crowd(200).await;
+    Wave { what: "streams", ask: chat_stream, in_pool, ..LIMIT_OF_ALL_ACCOUNTS }.crowd(200).await;
     let reply = || refusal(429, &[("retry-after", "1")], RATE_OF_ANTHROPIC);
     let provider = "anthropic";
-    Wave { what: "Anthropic", provider, reply, ask: claude, in_pool, ..B10 }.crowd(200).await;
+    Wave { what: "Anthropic", provider, reply, ask: claude, in_pool, ..LIMIT_OF_ALL_ACCOUNTS }
+        .crowd(200)
+        .await;
 }
 
-const B15: Wave = Wave {
+const TWO_ACCOUNTS: Wave = Wave {
     what: "two accounts that refuse for five seconds",
     accounts: 2,
     lasts: 5.0,
     reply: || refusal(429, &[("retry-after", "2")], RATE),
-    ..B10
+    ..LIMIT_OF_ALL_ACCOUNTS
 };
 
 #[tokio::test(start_paused = true)]
-async fn b15_one_caller_waits_until_it_is_over() {
-    // Asked at 0, 2, 4 and 6 s, or a little later.
-    B15.one(4.0).await;
+async fn one_caller_waits_until_all_accounts_accept_again() {
+    // The calls are at 0, 2, 4 and 6 s, or a little later.
+    TWO_ACCOUNTS.one(4.0).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b15_one_caller_without_a_hint() {
+async fn one_caller_waits_without_a_hint() {
     let reply = || refusal(429, &[], RATE);
-    // Pauses double: after one that ends just before it is over comes one as long as all before.
-    Wave { what: "without retry-after", reply, ..B15 }.one(8.0).await;
+    // Pauses double. If a pause ends just before the refusals end, the next pause is as long as all before.
+    Wave { what: "without retry-after", reply, ..TWO_ACCOUNTS }.one(8.0).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b15_one_caller_before_other_numbers_of_accounts() {
-    Wave { what: "one account", accounts: 1, ..B15 }.one(4.0).await;
-    Wave { what: "seven accounts", accounts: 7, ..B15 }.one(4.0).await;
+async fn one_caller_waits_for_any_number_of_accounts() {
+    Wave { what: "one account", accounts: 1, ..TWO_ACCOUNTS }.one(4.0).await;
+    Wave { what: "seven accounts", accounts: 7, ..TWO_ACCOUNTS }.one(4.0).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b15_one_caller_of_other_kinds() {
-    Wave { what: "a stream", ask: chat_stream, ..B15 }.one(4.0).await;
+async fn one_caller_of_a_stream_or_other_provider_waits() {
+    Wave { what: "a stream", ask: chat_stream, ..TWO_ACCOUNTS }.one(4.0).await;
     let reply = || refusal(429, &[("retry-after", "2")], RATE_OF_ANTHROPIC);
     let provider = "anthropic";
-    Wave { what: "Anthropic", provider, reply, ask: claude, ..B15 }.one(4.0).await;
+    Wave { what: "Anthropic", provider, reply, ask: claude, ..TWO_ACCOUNTS }.one(4.0).await;
     let reply = || refusal(429, &[], RATE_OF_GEMINI);
-    Wave { what: "Gemini", provider: "gemini", reply, ask: gemini, ..B15 }.one(4.0).await;
+    Wave { what: "Gemini", provider: "gemini", reply, ask: gemini, ..TWO_ACCOUNTS }.one(4.0).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b15_a_caller_who_cannot_wait_so_long_is_told_it_is_the_rate() {
+async fn a_caller_that_cannot_wait_long_enough_sees_a_rate_limit() {
     let running = run(pool("openai", 2, "max_wait = \"3s\""), |_| {
         refusal(429, &[("retry-after", "2")], RATE)
     });
-    let told = running.send(chat()).await;
-    assert_eq!(told.status, 429, "{told}");
-    // Nobody is to wait longer than that, or than makes sense: the next attempt would be at 4 s.
-    assert!(told.took < Duration::from_millis(3_500), "{told}");
+    let outcome = running.send(chat()).await;
+    assert_eq!(outcome.status, 429, "{outcome}");
+    // The caller must not wait longer than its limit. The next attempt would be at 4 s.
+    assert!(outcome.took < Duration::from_millis(3_500), "{outcome}");
 }
 
-/// One kind of request that is always refused, without a hint.
+/// One kind of request that is always refused, without a time to wait.
 struct Poison {
     what: &'static str,
     provider: &'static str,
@@ -196,7 +204,7 @@ fn is_poison(seen: &Seen) -> bool {
     seen.says("poison")
 }
 
-const B12: Poison = Poison {
+const ALWAYS_REFUSED: Poison = Poison {
     what: "a poisonous request",
     provider: "openai",
     accounts: 3,
@@ -219,27 +227,27 @@ impl Poison {
             running.pace(30, Duration::from_secs(2), poison),
             running.pace(240, Duration::from_millis(250), other),
         );
-        for told in others {
-            told.is_answered(what);
-            assert!(told.took <= Duration::from_secs(2), "{what}: another waits: {told}");
+        for outcome in others {
+            outcome.is_answered(what);
+            assert!(outcome.took <= Duration::from_secs(2), "{what}: another waits: {outcome}");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn b12_a_poisonous_request_holds_up_no_other() {
-    B12.check().await;
+async fn an_always_refused_request_delays_no_other() {
+    ALWAYS_REFUSED.check().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn b12_a_poisonous_request_before_other_numbers_of_accounts() {
+async fn an_always_refused_request_delays_no_other_for_any_number_of_accounts() {
     for accounts in [1, 2, 8] {
-        Poison { accounts, ..B12 }.check().await;
+        Poison { accounts, ..ALWAYS_REFUSED }.check().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn b12_a_poisonous_request_of_other_kinds() {
+async fn an_always_refused_request_of_other_kinds_delays_no_other() {
     Poison {
         what: "a long context of Anthropic",
         provider: "anthropic",
@@ -249,7 +257,7 @@ async fn b12_a_poisonous_request_of_other_kinds() {
         },
         poison: || claude_with(&json!({"metadata": {"user_id": "poison"}})),
         other: claude,
-        ..B12
+        ..ALWAYS_REFUSED
     }
     .check()
     .await;
@@ -258,7 +266,7 @@ async fn b12_a_poisonous_request_of_other_kinds() {
         reply: || refusal(429, &[], ""),
         poison: || chat_with("gpt-4o", &json!({"user": "poison", "stream": true})),
         other: chat_stream,
-        ..B12
+        ..ALWAYS_REFUSED
     }
     .check()
     .await;

@@ -1,5 +1,4 @@
-//! What is remembered through a reload and a restart is no more than what was proven: B1, B3 and B4
-//! again.
+//! After a reload or a restart, only what was proven has an effect.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -13,7 +12,7 @@ use crate::{
     gateway::config::Config,
 };
 
-/// A pool of two accounts whose state is kept in a file of this name.
+/// The configuration of two accounts with their state in a file of this name.
 fn kept(name: &str) -> impl Fn() -> Config {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     drop(fs::remove_dir_all(&folder));
@@ -32,7 +31,7 @@ fn without_scope(seen: &Seen) -> Reply {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b1_a_missing_scope_and_a_reload() {
+async fn a_missing_scope_rests_only_its_operation_after_a_reload() {
     let config = kept("blame-reload");
     let running = run_before(&Fake::new(without_scope), config());
     assert_eq!(running.send(responses()).await.status, 401);
@@ -42,7 +41,7 @@ async fn b1_a_missing_scope_and_a_reload() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b1_a_missing_scope_and_a_restart() {
+async fn a_missing_scope_rests_only_its_operation_after_a_restart() {
     let (fake, config) = (Fake::new(without_scope), kept("blame-restart"));
     let running = run_before(&fake, config());
     assert_eq!(running.send(responses()).await.status, 401);
@@ -53,7 +52,7 @@ async fn b1_a_missing_scope_and_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b4_an_outage_and_a_restart_in_it() {
+async fn a_restart_during_an_auth_outage_kills_no_key() {
     let (fake, config) = (
         Fake::new(|seen| {
             let body = r#"{"error":{"message":"Incorrect API key provided: sk-x.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
@@ -67,10 +66,10 @@ async fn b4_an_outage_and_a_restart_in_it() {
     running.pace(14, gap, chat).await;
     drop(running);
     let running = run_before(&fake, config());
-    for told in running.pace(120, gap, chat).await {
-        // Some seconds more, because a restart takes no time here that its clock of the day sees.
-        if told.sent > Duration::from_secs(3 + 10 + 3) {
-            told.is_answered_at_once("after an outage and a restart");
+    for outcome in running.pace(120, gap, chat).await {
+        // Some seconds more, because the restart takes no wall-clock time here.
+        if outcome.sent > Duration::from_secs(3 + 10 + 3) {
+            outcome.is_answered_at_once("after an outage and a restart");
         }
     }
     running.all_is_well(2, chat, "after an outage and a restart").await;

@@ -1,5 +1,4 @@
-//! A request that is too large for an account says nothing of smaller ones, and nothing of larger
-//! accounts. B8, B9.
+//! A request that is too large for an account proves nothing about smaller requests or larger accounts.
 
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use super::{AT_ONCE, Ask, Running, chat_with, pool, post, question, run, with};
 use crate::fake::{Reply, Seen, ok, refusal};
 
 const CANNOT_AFFORD: &str = r#"{"error":{"message":"This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can only afford 30104. To increase, visit https://openrouter.ai/settings/credits and upgrade to a paid account","code":402,"metadata":{"provider_name":null}}}"#;
-/// So many tokens an account can pay for.
+/// The number of tokens that an account can pay for.
 const AFFORDABLE: u64 = 30_104;
 
 fn is_dear(seen: &Seen) -> bool {
@@ -36,7 +35,7 @@ fn open_router(accounts: usize, answer: fn(&Seen) -> Reply) -> Running {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b8_what_an_account_cannot_afford_is_large() {
+async fn an_unaffordable_request_does_not_rest_the_account_for_small_ones() {
     let running =
         open_router(
             1,
@@ -45,17 +44,17 @@ async fn b8_what_an_account_cannot_afford_is_large() {
             },
         );
     for round in 1..=5 {
-        let told = running.send(dear()).await;
-        // In whose words is open; that the size is its caller's affair is not.
-        assert!((400..500).contains(&told.status), "{round}: {told}");
-        assert!(told.took < AT_ONCE, "{round}: waiting does not make it smaller: {told}");
+        let outcome = running.send(dear()).await;
+        // The answer may come from the provider or the pool, but must say that the size is wrong.
+        assert!((400..500).contains(&outcome.status), "{round}: {outcome}");
+        assert!(outcome.took < AT_ONCE, "{round}: waiting does not make it smaller: {outcome}");
         running.send(cheap()).await.is_answered_at_once("a small one after a large one");
         running.send(router_chat(30_000, true)).await.is_answered_at_once("just small enough");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn b8_what_two_accounts_cannot_afford() {
+async fn a_request_that_no_account_can_afford_is_refused_at_once() {
     let running =
         open_router(
             2,
@@ -67,16 +66,16 @@ async fn b8_what_two_accounts_cannot_afford() {
         running.pace(10, Duration::from_secs(1), dear),
         running.pace(40, Duration::from_millis(250), cheap)
     );
-    for told in large {
-        assert!((400..500).contains(&told.status), "{told}");
+    for outcome in large {
+        assert!((400..500).contains(&outcome.status), "{outcome}");
     }
-    for told in small {
-        told.is_answered_at_once("small ones between large ones");
+    for outcome in small {
+        outcome.is_answered_at_once("small ones between large ones");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn b8_what_another_account_can_afford() {
+async fn a_request_that_one_account_cannot_afford_goes_to_another() {
     let running = open_router(2, |seen| {
         let is_refused = is_dear(seen) && seen.is_of(1);
         if is_refused { refusal(402, &[], CANNOT_AFFORD) } else { ok(seen) }
@@ -86,25 +85,25 @@ async fn b8_what_another_account_can_afford() {
         running.send(cheap()).await.is_answered_at_once("both can afford it");
     }
     let asked = running.fake.count(|seen| seen.is_of(1) && is_dear(seen));
-    assert!((1..=2).contains(&asked), "asked {asked} times for what it cannot afford");
+    assert!((1..=2).contains(&asked), "called {asked} times for requests that it cannot afford");
     let small = running.fake.count(|seen| seen.is_of(1) && !is_dear(seen));
     assert!(small >= 9, "the first in order serves {small} of 10 small ones");
 }
 
 #[tokio::test(start_paused = true)]
-async fn b8_an_account_that_has_nothing_left_is_no_matter_of_size() {
+async fn an_account_without_credit_rests_for_all_sizes() {
     let running = open_router(2, |seen| {
         let body = r#"{"error":{"message":"Insufficient credits. Add more using https://openrouter.ai/settings/credits","code":402}}"#;
         if seen.is_of(1) { refusal(402, &[], body) } else { ok(seen) }
     });
-    for told in running.pace(40, Duration::from_millis(250), cheap).await {
-        told.is_answered_at_once("the other has credits");
+    for outcome in running.pace(40, Duration::from_millis(250), cheap).await {
+        outcome.is_answered_at_once("the other has credits");
     }
     let asked = running.fake.calls_of(1);
-    assert!((1..=3).contains(&asked), "asked {asked} times without credits");
+    assert!((1..=3).contains(&asked), "called {asked} times without credits");
 }
 
-/// A prompt of about so many tokens.
+/// A prompt of about this many tokens.
 fn prompt(tokens: usize) -> String {
     format!("{} {}", question(), "word ".repeat(tokens))
 }
@@ -125,7 +124,7 @@ fn too_large(limit: usize, requested: usize) -> Reply {
     refusal(429, &[], body)
 }
 
-/// Accounts of unequal limits, by number.
+/// Accounts with different limits, by number.
 fn of_size(limits: &'static [usize]) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static {
     move |seen| {
         let limit = limits.iter().enumerate().find(|(index, _)| seen.is_of(index + 1));
@@ -146,21 +145,24 @@ fn is_large(seen: &Seen) -> bool {
 async fn six_large_then_four_small(strategy: &str) -> Running {
     let running = run(pool("openai", 2, strategy), of_size(SMALL_AND_LARGE));
     for _ in 0..6 {
-        let told = running.send(long_chat("gpt-4.1", TOKENS)).await;
-        told.is_answered_at_once("the larger account takes it");
+        let outcome = running.send(long_chat("gpt-4.1", TOKENS)).await;
+        outcome.is_answered_at_once("the larger account takes it");
     }
     for _ in 0..4 {
         running.send(long_chat("gpt-4.1", 10)).await.is_answered_at_once("a small one");
     }
     let asked = running.fake.count(|seen| seen.is_of(1) && is_large(seen));
-    assert!(asked <= 2, "the small account was asked {asked} times for what it cannot take");
+    assert!(
+        asked <= 2,
+        "the small account was called {asked} times for requests that are too large"
+    );
     running
 }
 
 #[tokio::test(start_paused = true)]
-async fn b9_the_larger_of_two_accounts_takes_what_is_large() {
+async fn the_larger_of_two_accounts_gets_large_requests() {
     let running = six_large_then_four_small("").await;
-    // To whom four small ones go is a matter of strategy, as long as the small account has its share.
+    // The strategy decides where small requests go, as long as the small account gets its share.
     for _ in 0..20 {
         running.send(long_chat("gpt-4.1", 10)).await.is_answered_at_once("a small one");
     }
@@ -169,19 +171,19 @@ async fn b9_the_larger_of_two_accounts_takes_what_is_large() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b9_the_first_in_order_keeps_what_is_small() {
+async fn a_small_account_first_in_order_keeps_small_requests() {
     let running = six_large_then_four_small("strategy = \"sequential\"").await;
     let small = running.fake.count(|seen| seen.is_of(1) && !is_large(seen));
     assert_eq!(small, 4, "small ones go to the first");
 }
 
 #[tokio::test(start_paused = true)]
-async fn b9_three_unequal_accounts() {
+async fn the_largest_of_three_accounts_gets_large_requests() {
     let running = run(pool("openai", 3, ""), of_size(&[30_000, 100_000, 2_000_000]));
     for _ in 0..5 {
         for size in [60_000, 200_000, 10, 60_000, 10] {
-            let told = running.send(long_chat("gpt-4.1", size)).await;
-            told.is_answered_at_once(&format!("{size} tokens"));
+            let outcome = running.send(long_chat("gpt-4.1", size)).await;
+            outcome.is_answered_at_once(&format!("{size} tokens"));
         }
     }
     let refused = running.fake.count(|seen| {
@@ -192,30 +194,33 @@ async fn b9_three_unequal_accounts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b9_a_413_of_groq() {
+async fn a_413_of_groq_limits_the_size_of_one_account() {
     let running = run(pool("groq", 2, "models = [\"*\"]\nstrategy = \"sequential\""), |seen| {
         let body = r#"{"error":{"message":"Request too large for model `llama-3.3-70b-versatile` in organization `org_x` service tier `on_demand` on tokens per minute (TPM): Limit 12000, Requested 41027, please reduce your message size and try again.","type":"tokens","code":"rate_limit_exceeded"}}"#;
         let is_refused = seen.is_of(1) && tokens(seen) > 12_000;
         if is_refused { refusal(413, &[], body) } else { ok(seen) }
     });
     for _ in 0..10 {
-        let told = running.send(long_chat("llama-3.3-70b-versatile", TOKENS)).await;
-        told.is_answered_at_once("the larger account takes it");
-        let told = running.send(long_chat("llama-3.3-70b-versatile", 10)).await;
-        told.is_answered_at_once("a small one");
+        let outcome = running.send(long_chat("llama-3.3-70b-versatile", TOKENS)).await;
+        outcome.is_answered_at_once("the larger account takes it");
+        let outcome = running.send(long_chat("llama-3.3-70b-versatile", 10)).await;
+        outcome.is_answered_at_once("a small one");
     }
     let asked = running.fake.count(|seen| seen.is_of(1) && tokens(seen) > 12_000);
-    assert!(asked <= 2, "the small account was asked {asked} times for what it cannot take");
+    assert!(
+        asked <= 2,
+        "the small account was called {asked} times for requests that are too large"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn b9_too_large_for_all() {
+async fn a_request_too_large_for_all_accounts_is_refused_at_once() {
     let running = run(pool("openai", 2, ""), of_size(&[30_000, 30_000]));
     let small: Ask = || long_chat("gpt-4.1", 10);
     for _ in 0..5 {
-        let told = running.send(long_chat("gpt-4.1", TOKENS)).await;
-        assert!([413, 429].contains(&told.status), "{told}");
-        assert!(told.took < AT_ONCE, "waiting does not make it smaller: {told}");
+        let outcome = running.send(long_chat("gpt-4.1", TOKENS)).await;
+        assert!([413, 429].contains(&outcome.status), "{outcome}");
+        assert!(outcome.took < AT_ONCE, "waiting does not make it smaller: {outcome}");
         running.send(small()).await.is_answered_at_once("a small one");
     }
     let asked = running.fake.count(is_large);
@@ -224,7 +229,7 @@ async fn b9_too_large_for_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b9_a_limit_of_anthropic_for_one_account() {
+async fn a_size_limit_of_anthropic_applies_to_one_account() {
     let claude = |tokens| {
         let messages = json!([{"role": "user", "content": prompt(tokens)}]);
         let body = json!({"model": "claude-sonnet-4-5", "max_tokens": 9, "messages": messages});

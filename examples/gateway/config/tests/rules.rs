@@ -10,7 +10,7 @@ use tower_key_rotation::{
 use super::*;
 
 #[test]
-fn rules_of_ones_own_are_read_and_fire() {
+fn rules_of_the_operator_are_read_and_match() {
     let rule = r#"[[pool.rule]]
 name = "proxy/busy"
 status = [403, "500-599"]
@@ -76,7 +76,7 @@ size_after = "at most "
 }
 
 #[test]
-fn mistakes_in_rules_are_told_at_once_with_their_lines() {
+fn mistakes_in_rules_are_reported_at_once_with_their_lines() {
     let rules = r#"[[pool.rule]]
 name = "a"
 status = [200, "500", "599-500"]
@@ -95,9 +95,9 @@ size_after = "Limit "
 [[pool.account]]"#;
     let expected = [
         "keys.toml:6: pool \"a\": rule \"a\": status 1: must be a whole number from 400 to 599",
-        "keys.toml:6: pool \"a\": rule \"a\": status 2: \"500\" is no range of statuses",
-        "keys.toml:6: pool \"a\": rule \"a\": status 3: \"599-500\" is no range of statuses",
-        "keys.toml:7: pool \"a\": rule \"a\": header: name: \"no name\" is no name of a header",
+        "keys.toml:6: pool \"a\": rule \"a\": status 2: \"500\" is not a status or a range of statuses",
+        "keys.toml:6: pool \"a\": rule \"a\": status 3: \"599-500\" is not a status or a range of statuses",
+        "keys.toml:7: pool \"a\": rule \"a\": header: name: \"no name\" is not a valid name of a header",
         "keys.toml:8: pool \"a\": rule \"a\": json: at: \"code\" must begin with a slash",
         "keys.toml:8: pool \"a\": rule \"a\": json: say one of is, starts_with",
         "keys.toml:9: pool \"a\": rule \"a\": says 1: must not be empty",
@@ -108,7 +108,7 @@ size_after = "Limit "
         "keys.toml:12: pool \"a\": rule \"a\": wait 1: \"soon\" is none of retry-after, reset",
         "keys.toml:12: pool \"a\": rule \"a\": wait 2: the time zone \"Atlantis\" is unknown",
         "keys.toml:13: pool \"a\": rule \"a\": page: must be true or false, not text",
-        "keys.toml:14: pool \"a\": rule \"a\": scope is not a field here; there are name, verdict",
+        "keys.toml:14: pool \"a\": rule \"a\": scope is not a field here; the fields are name, verdict",
         "keys.toml:15: pool \"a\": rule 2: name is missing",
         "keys.toml:17: pool \"a\": rule 2: blame: \"sure\" is none of told, inferred",
         "keys.toml:18: pool \"a\": rule 2: size_after: is for verdict = \"too_large\" alone",

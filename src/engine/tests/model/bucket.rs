@@ -1,14 +1,14 @@
-//! A rolling limit as a leaking bucket: what is taken is poured in, time lets it run out.
+//! A rolling limit as a leaky bucket: what is taken is poured in, and runs out over time.
 //!
-//! Everything is in whole parts: a hundred times the limit's amount run out each nanosecond. Nothing
-//! is ever summed up: how full it is is found by pouring everything in once more.
+//! Everything is in whole parts: a hundred times the limit's amount runs out each nanosecond. No
+//! sum is kept: the level is found by replaying all that was ever poured in.
 
 use crate::Limit;
 
 use super::{Check, View, When, ensure};
 
 const UNMEASURED: u64 = 250_000_000;
-/// After so many pours the engine remembers less, and gives back less.
+/// After this many pours the engine remembers less, and gives back less.
 const REMEMBERED: usize = 30;
 
 #[derive(Debug)]
@@ -17,10 +17,10 @@ pub(super) struct Bucket {
     unit: i128,
     leak: i128,
     size: i128,
-    /// What must have run out beyond empty before more than it holds goes in.
+    /// What must have run out below empty before a demand above the size goes in.
     rest: i128,
-    /// What ran out and what is inside, at the least and the most that the engine's rounding may
-    /// make of it. Nothing yet if nothing was ever taken.
+    /// What ran out and the level, at the least and the most that the engine's rounding may make of
+    /// it. Nothing until something was taken.
     least: i128,
     most: i128,
     log: Vec<Entry>,
@@ -34,9 +34,9 @@ struct Entry {
 
 #[derive(Debug)]
 enum What {
-    /// Somebody was admitted with so much, or has used so much more.
+    /// A request was admitted with this amount, or has used this much more.
     Pour { by: Option<usize>, admitted: bool, parts: i128, least: i128, most: i128 },
-    /// The provider says that there is at least so much inside.
+    /// The provider reports that at least this much is inside.
     Told { least: i128, most: i128 },
 }
 
@@ -68,7 +68,8 @@ impl Bucket {
         self.rest = if self.limit.burst_amount() > 1 { margin.min(burst / 4) } else { 0 };
     }
 
-    /// The limit is another from now on: it holds as many units as before, and nobody remembers whose.
+    /// The limit has changed: as many units are inside as before, and it is not known from which
+    /// requests.
     pub(super) fn declare(&mut self, now: u64, limit: &Limit, margin: u64) {
         let (ran_out, unit) = (self.ran_out(now), self.unit);
         // A nanosecond of the old limit may be many of the new one.
@@ -79,14 +80,14 @@ impl Bucket {
         self.leak = i128::from(limit.amount()) * 100;
         self.set_margin(margin);
         let rough = self.rough(limit.largest_demand());
-        // Parts are of another size now.
+        // Parts have another size now.
         let least = self.ran_out(now) + times(least, self.unit, unit) - rough;
         let most = self.ran_out(now) + times(most, self.unit, unit) + rough;
         self.log = vec![Entry { at: now, what: What::Told { least, most } }];
         self.pour_again();
     }
 
-    /// What rounding may make of so many units.
+    /// The rounding error of this many units.
     fn rough(&self, units: u64) -> i128 {
         self.leak * (2 + i128::from(units >> 30))
     }
@@ -104,7 +105,7 @@ impl Bucket {
             View::Sure => (self.most, rough),
             View::Maybe => (self.least, -rough),
         };
-        // More than it holds goes in alone, once it is empty, and a little later.
+        // A demand above the size goes in alone, once the bucket is empty, and a little later.
         let rest = if self.log.is_empty() { 0 } else { self.rest };
         let needed = self.parts(units).min(self.size + rest) + rough;
         let opens = (level + needed - self.size + self.leak - 1).div_euclid(self.leak);
@@ -140,7 +141,7 @@ impl Bucket {
         self.pour_again();
     }
 
-    /// Less was used than was taken.
+    /// Less was used than taken.
     pub(super) fn give_back(&mut self, by: usize, units: u64) {
         let (less, rough) = (self.parts(units), self.rough(units));
         let by_it =
@@ -159,7 +160,7 @@ impl Bucket {
         self.pour_again();
     }
 
-    /// The provider says that only so much is left; it rounds down, by one at most.
+    /// The provider reports what is left; it rounds down, by at most one.
     pub(super) fn lower(&mut self, now: u64, (least, most): (u64, u64)) {
         let level = |remaining: u64| {
             let left = remaining.saturating_add(1).min(self.limit.largest_demand());
@@ -172,7 +173,8 @@ impl Bucket {
     }
 
     /// The rule itself, from all that was ever taken: between any two moments no more than the size
-    /// and what ran out meanwhile. Whoever was admitted before a correction did not know of it.
+    /// and what ran out meanwhile. A request that was admitted before a correction did not know
+    /// about it.
     pub(super) fn audit(&self) -> Check {
         let rough = self.rough(self.limit.largest_demand()) * (2 + self.log.len() as i128);
         let burst = i128::from(self.limit.burst_amount()) * self.unit;
@@ -201,7 +203,7 @@ impl Bucket {
     }
 }
 
-/// Some parts of one size in parts of another.
+/// Converts parts of one size into parts of another.
 fn times(parts: i128, unit: i128, of: i128) -> i128 {
     // Both are whole hundreds of nanoseconds, and the quotient is what matters.
     let whole = parts / of * unit;

@@ -1,4 +1,4 @@
-//! Accounts and keys that come, change and go.
+//! Accounts and keys that are added, changed and removed.
 
 use crate::Limit;
 
@@ -18,7 +18,7 @@ impl World {
         (0..self.keys.len()).filter(|key| self.keys[*key].declared)
     }
 
-    /// Whether nothing is left of an account: it is as if it had never been.
+    /// Whether nothing is left of an account, as if it had never existed.
     pub(in super::super) fn is_gone(&self, account: usize) -> bool {
         let in_use = self.grants.values().any(|grant| grant.account == account);
         !self.accounts[account].declared && !in_use
@@ -63,7 +63,7 @@ impl World {
         expires: Option<u64>,
     ) -> usize {
         let mut old = (0..self.keys.len()).rev().filter(|old| self.keys[*old].id == id);
-        // The last of that id, if it is of this account.
+        // The last key of that id, if it is of this account.
         let old = old.next().filter(|old| self.keys[*old].account == account);
         if let Some(old) = old.filter(|old| !self.is_key_gone(*old)) {
             self.keys[old].declared = true;
@@ -89,7 +89,7 @@ impl World {
         self.keys.len() - 1
     }
 
-    /// A new secret.
+    /// A key has a new secret.
     pub(in super::super) fn renew(&mut self, key: usize, expires: Option<u64>) {
         self.forgive(key);
         let key = &mut self.keys[key];
@@ -103,7 +103,7 @@ impl World {
         self.forget();
     }
 
-    /// Nothing is held against a key any more.
+    /// Clears the standings of a key.
     fn forgive(&mut self, forgiven: usize) {
         self.keys[forgiven].rejected = false;
         self.places.retain(|spot, _| match spot {
@@ -119,7 +119,7 @@ impl World {
         self.forget();
     }
 
-    /// What an account was refused counts as long as there is anything of it.
+    /// The refusals of an account count while it exists.
     pub(super) fn forget(&mut self) {
         let gone: Vec<_> = (0..self.accounts.len()).filter(|a| self.is_gone(*a)).collect();
         self.refusals.retain(|(_, account, _)| !gone.contains(account));
@@ -142,8 +142,7 @@ impl World {
         self.keys[key].meters = self.changed(now, old, limits, margin);
     }
 
-    /// The counts against other limits: those go on whose limit is still there, if only with another
-    /// amount.
+    /// Replaces limits: a count continues if its limit still exists, even with another amount.
     fn changed(&self, now: u64, mut old: Vec<Meter>, limits: &[Limit], margin: u64) -> Vec<Meter> {
         let mut kept: Vec<Option<Meter>> = Vec::new();
         for limit in limits {
@@ -167,7 +166,7 @@ impl World {
         meters.collect()
     }
 
-    /// Keys whose time is over die. Whether any did.
+    /// Expires the keys whose time is over; returns whether any did.
     pub(in super::super) fn pass(&mut self, now: u64) -> bool {
         let mut any = false;
         for ix in 0..self.keys.len() {

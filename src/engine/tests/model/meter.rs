@@ -19,7 +19,7 @@ pub(in super::super) struct Meter {
     taken: Vec<(u64, u64)>,
 }
 
-/// What the provider told somebody.
+/// What the provider reported in answer to a request.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Told {
     pub(in super::super) metered: Metered,
@@ -87,7 +87,8 @@ impl Meter {
         }
     }
 
-    /// Whether requests of a model are counted: patterns are a text, perhaps with a `*` at its end.
+    /// Whether requests of a model are counted; a pattern is a text, possibly with a `*` at its
+    /// end.
     pub(super) fn counts(&self, model: Option<&str>) -> bool {
         match (self.limit.model_pattern(), model) {
             (None, _) => true,
@@ -119,14 +120,14 @@ impl Meter {
         }
     }
 
-    /// What was reserved by somebody turns out to have been so much.
+    /// The real amount of a reservation has become known.
     pub(super) fn settle(&mut self, now: u64, by: usize, reserved: &Cost, used: &Cost) {
         let (reserved, used) = (self.units(reserved), self.units(used));
-        // Debts end.
+        // Debt is bounded.
         self.correct(now, by, reserved, used.min(reserved.max(4 * self.limit.amount)));
     }
 
-    /// It was nothing at all.
+    /// Nothing was used.
     pub(super) fn refund(&mut self, now: u64, by: usize, reserved: &Cost) {
         self.correct(now, by, self.units(reserved), 0);
     }
@@ -148,8 +149,8 @@ impl Meter {
         }
     }
 
-    /// What was sent within the last half of a round trip is surely not in what is told; of what is
-    /// older, the engine may take any part for that.
+    /// A report does not include what was sent within the last half of a round trip. Of what is
+    /// older, the engine may assume that any part is missing.
     pub(super) fn lower(&mut self, now: u64, told: Told) {
         let own = self.units(&told.cost);
         let within = |time: u64| -> u64 {
@@ -166,7 +167,7 @@ impl Meter {
         }
     }
 
-    /// The end of its window, if it has any.
+    /// The end of its window, if it has one.
     pub(in super::super) fn edge(&self) -> Option<u64> {
         match &self.gauge {
             Gauge::Windows(windows) => Some(windows.end()),

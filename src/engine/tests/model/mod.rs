@@ -1,8 +1,9 @@
-//! What the engine must do, said a second time: slow, plain, and sharing no code with it.
+//! A second, slow and plain implementation of what the engine must do. It shares no code with the
+//! engine.
 //!
-//! The engine rounds to whole nanoseconds where the model computes in fractions, so the model has
-//! two views of every count: what is *sure* to fit, and what *may* just fit. An admission must be one
-//! that may fit; a refusal must be of something that is not sure to.
+//! The engine rounds to whole nanoseconds where the model computes in fractions. So the model has
+//! two views of every count: what is *sure* to fit, and what *may* just fit. The engine must only
+//! admit what may fit, and only refuse what is not sure to fit.
 
 mod bucket;
 mod changes;
@@ -24,19 +25,19 @@ pub(super) use world::{Spot, Want, World};
 pub(super) enum When {
     /// From this nanosecond on.
     At(u64),
-    /// Once something ends.
+    /// Once something ends or changes.
     OnChange,
     Never,
 }
 
-/// How the engine's rounding is taken.
+/// How to treat the engine's rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum View {
     Sure,
     Maybe,
 }
 
-/// What a rule was broken by.
+/// The message about a broken rule.
 pub(super) type Check = Result<(), String>;
 
 /// Fails with a message unless a condition holds.

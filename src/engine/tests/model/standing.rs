@@ -17,7 +17,7 @@ pub(in super::super) enum Wrong {
 }
 
 impl Wrong {
-    /// The first and the longest guess, in nanoseconds.
+    /// The first and the longest guessed rest, in nanoseconds.
     fn guesses(self) -> (u64, u64) {
         match self {
             Self::Rate => (SECOND, 60 * SECOND),
@@ -48,15 +48,14 @@ impl Cause {
     }
 }
 
-/// Until when a place rests as the engine tells, for what is proven and what is suspected: its jitter is
-/// its own.
+/// The ends of the proven and the suspected rest in the engine, which adds a jitter of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in super::super) struct Seen {
     pub(in super::super) until: u64,
     pub(in super::super) suspected: u64,
 }
 
-/// A blame that is open.
+/// A suspicion.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Doubt {
     pub(super) cause: Cause,
@@ -65,7 +64,7 @@ pub(in super::super) struct Doubt {
     until: u64,
 }
 
-/// What becomes of it.
+/// How it is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum End {
     Confirmed,
@@ -79,9 +78,9 @@ pub(in super::super) struct Standing {
     pub(in super::super) suspected: u64,
     pub(super) cause: Option<Cause>,
     doubts: usize,
-    /// Different requests that said the same, and nobody settled.
+    /// Suspicions by different requests that lapsed.
     unsettled: u32,
-    /// When the last refusal came that was news.
+    /// The last refusal that was news.
     pub(super) began: u64,
     guesses: u32,
     trust: Trust,
@@ -91,9 +90,9 @@ pub(in super::super) struct Standing {
 enum Trust {
     #[default]
     Whole,
-    /// One request goes first: who.
+    /// One request goes first: the probe.
     Probe(Option<usize>),
-    /// So many may go at once: who does.
+    /// How many may go at once, and which ones go.
     Few(usize, Vec<usize>),
 }
 
@@ -110,7 +109,7 @@ impl Standing {
         }
     }
 
-    /// For those who are better not the probe: a second later.
+    /// For requests that should not be the probe: a second later.
     pub(super) fn when_after_others(&self, now: u64) -> When {
         match &self.trust {
             Trust::Probe(_) => When::At((self.ends() + SECOND).max(now)),
@@ -118,12 +117,12 @@ impl Standing {
         }
     }
 
-    /// Whether anything is remembered of it.
+    /// Whether anything is remembered.
     pub(super) fn is_marked(&self) -> bool {
         self.cause.is_some()
     }
 
-    /// For somebody who has nowhere else to go.
+    /// For a request that has no other place.
     pub(super) fn when_in_need(&self, now: u64) -> When {
         match (&self.trust, self.cause) {
             (Trust::Probe(Some(_)), _) => When::OnChange,
@@ -135,7 +134,7 @@ impl Standing {
         }
     }
 
-    /// The same as if all that is under way ended without telling anything.
+    /// The same as if all requests under way ended without proving anything.
     pub(super) fn when_in_need_alone(&self, now: u64) -> When {
         match self.cause {
             Some(cause) if cause.is_in_doubt() => When::At(now),
@@ -143,7 +142,7 @@ impl Standing {
         }
     }
 
-    /// As if all that is under way ended without telling anything.
+    /// As if all requests under way ended without proving anything.
     pub(super) fn when_alone(&self, now: u64) -> When {
         When::At(self.ends().max(now))
     }
@@ -164,7 +163,7 @@ impl Standing {
         self.is_troubled(now) && self.cause.is_some_and(|cause| cause.wrong == wrong)
     }
 
-    /// Takes over an end that the engine tells, if it lies where it must.
+    /// Takes over an end from the engine, if it lies within the allowed range.
     fn take_over(&mut self, least: u64, most: u64, seen: u64) -> Check {
         let (first, last) = (self.until.max(least), self.until.max(most));
         ensure!(
@@ -176,7 +175,7 @@ impl Standing {
         Ok(())
     }
 
-    /// The rest that ends last is the one that counts; another trouble begins with its first guess.
+    /// The rest that ends last counts; another kind of trouble begins at its first rung.
     fn blame(&mut self, now: u64, before: u64, cause: Cause) {
         if before <= now || self.until > before {
             if self.cause.is_some_and(|old| old.wrong != cause.wrong) {
@@ -186,7 +185,7 @@ impl Standing {
         }
     }
 
-    /// A request sent at `sent` was refused, and `seen` is what the engine made of it.
+    /// A request sent at `sent` was refused; `seen` is the engine's result.
     pub(super) fn refused(
         &mut self,
         now: u64,
@@ -227,7 +226,7 @@ impl Standing {
         Ok(())
     }
 
-    /// A request was refused, and it may be its own fault.
+    /// A request was refused, but may be at fault itself.
     pub(super) fn suspected(
         &mut self,
         now: u64,
@@ -256,10 +255,10 @@ impl Standing {
         Ok(Doubt { cause, sent, was_probe, until })
     }
 
-    /// A doubt is over.
+    /// A suspicion is settled.
     pub(super) fn settled(&mut self, now: u64, doubt: &Doubt, end: End, seen: Seen) -> Check {
         self.doubts -= 1;
-        // What is over may be forgotten there already.
+        // The engine may have forgotten what is over.
         let is_forgotten = seen.until == 0 && self.until <= now;
         let seen = Seen { until: if is_forgotten { self.until } else { seen.until }, ..seen };
         let Doubt { cause, sent, was_probe, until } = *doubt;
@@ -270,7 +269,7 @@ impl Standing {
             End::Lapsed if sent >= self.began => {
                 self.unsettled += 1;
                 if cause.is_told || self.unsettled >= 2 {
-                    // As long as it was suspected to rest for, of which only the last end is known.
+                    // Bounded by the suspected rests, of which only the last end is known.
                     let before = self.until;
                     self.take_over(0, until, seen.until)?;
                     self.blame(now, before, cause);
@@ -303,7 +302,7 @@ impl Standing {
         self.forget(sent);
     }
 
-    /// Nothing is left of what was wrong.
+    /// Clears all that was wrong.
     fn forget(&mut self, now: u64) {
         if self.is_whole()
             && self.ends() <= now

@@ -1,4 +1,4 @@
-//! What a verdict changes, and what it must not.
+//! What a verdict must change, and what it must not.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{
 
 const SECOND: u64 = 1_000_000_000;
 
-/// A blame that is open, and whom it is about.
+/// A suspicion, and the place that it is about.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Accused {
     spot: Spot,
@@ -30,8 +30,8 @@ pub(in super::super) struct Said {
 }
 
 impl World {
-    /// Takes in a verdict of which the engine made what is `seen` at each place. A blame that may be the
-    /// request's own comes back, if it is one.
+    /// Applies a verdict; `seen` is the engine's result at each place. Returns the suspicion, if
+    /// the request itself may be at fault.
     pub(in super::super) fn judge(
         &mut self,
         now: u64,
@@ -60,7 +60,7 @@ impl World {
             }
             Verdict::RateLimited { retry_after } => {
                 self.cool(now, sent, spot, retry_after, cause(Wrong::Rate), seen)?;
-                // Less than a second says that a limit was just missed.
+                // A wait of less than a second: a limit was just exceeded.
                 let is_wide = retry_after.is_none_or(|wait| wait.as_secs() >= 1);
                 if is_wide && said.place <= Place::Account {
                     let about = Some(lane).filter(|_| said.place != Place::Account);
@@ -85,7 +85,7 @@ impl World {
                     self.cool(now, sent, Spot::Provider, None, cause(Wrong::Overload), seen)?;
                 }
             }
-            // Of a secret that was replaced, or a key that is gone, it says nothing.
+            // It proves nothing about a secret that was replaced or a key that is gone.
             Verdict::KeyRejected | Verdict::PermissionRefused
                 if self.grants[&id].secret != self.keys[key].secret
                     || !self.keys[key].declared
@@ -112,7 +112,7 @@ impl World {
     ) -> Result<Accused, String> {
         let grant = &self.grants[&id];
         let (key, lane, operation, sent) = (grant.key, grant.lane, grant.operation, grant.sent);
-        // A key that was accepted for something else within a minute is not dead.
+        // A key that was accepted for another operation within a minute is not dead.
         let mut accepted = self.keys[key].accepted.iter();
         let serves_others =
             accepted.any(|(then, other)| *other != operation && now - then <= 60 * SECOND);
@@ -126,7 +126,7 @@ impl World {
         Ok(Accused { spot, key, secret: self.keys[key].secret, doubt })
     }
 
-    /// A blame is settled, and the engine made of it what is `seen`.
+    /// A suspicion is settled; `seen` is the engine's result.
     pub(in super::super) fn settle_blame(
         &mut self,
         now: u64,
@@ -158,7 +158,7 @@ impl World {
         Ok(())
     }
 
-    /// Whether another operation of a key was rejected within a minute, too.
+    /// Whether another operation of a key was also rejected within a minute.
     fn is_rejected_elsewhere(&self, now: u64, spot: Spot, key: usize) -> bool {
         let operation_of = |spot: &Spot| match spot {
             Spot::Operation { key: of, operation, .. } if *of == key => Some(Some(*operation)),
@@ -180,7 +180,7 @@ impl World {
         }
     }
 
-    /// It is not the accounts that refuse.
+    /// The limit is wider than the accounts.
     pub(in super::super) fn brake(
         &mut self,
         now: u64,
@@ -206,7 +206,7 @@ impl World {
         self.places.entry(spot).or_default().refused(now, sent, hint, cause, seen(spot))
     }
 
-    /// Whether at least three accounts, and half of them all, were refused within a second for the same.
+    /// Whether at least three accounts, and half of all, were refused within a second for the same.
     fn are_refused_alike(&self, now: u64, about: Option<usize>) -> bool {
         let alike =
             |(then, _, of): &&(u64, usize, Option<usize>)| now - then <= SECOND && *of == about;
@@ -217,7 +217,7 @@ impl World {
         accounts.len() >= 3 && 2 * accounts.len() >= self.declared_accounts().count()
     }
 
-    /// Whether two models are overloaded, and none of the last two that were served is not.
+    /// Whether two models are overloaded, and the last two that were served are overloaded, too.
     fn is_the_provider(&self, now: u64, lane: usize) -> bool {
         let is_overloaded = |lane: usize| {
             let standing = self.place(Spot::ProviderModel(lane));
@@ -234,8 +234,8 @@ impl World {
             && !served.any(|(then, lane)| now - then <= 5 * SECOND && !is_overloaded(lane))
     }
 
-    /// It rests if it failed three times in a row and mostly of late, and if no more than half of
-    /// all are then out of use.
+    /// An account rests if it failed three times in a row and mostly of late, and if at most half
+    /// of all accounts are then out of use.
     fn failed(
         &mut self,
         now: u64,
@@ -263,7 +263,7 @@ impl World {
                 self.declared_accounts().filter(|a| self.accounts[*a].rests > now).count();
             ensure!(
                 2 * resting <= total,
-                "{resting} of {total} accounts rest for failures nobody is proven to blame for"
+                "{resting} of {total} accounts rest for failures without a proven cause"
             );
         }
         Ok(())

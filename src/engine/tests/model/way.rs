@@ -1,4 +1,4 @@
-//! How long the way to the provider and back takes, from all that was ever measured.
+//! The round trip to the provider, from all that was ever measured.
 
 const UNMEASURED: u64 = 250_000_000;
 
@@ -13,14 +13,14 @@ impl Way {
         self.took.push(took);
     }
 
-    /// The shortest that a round trip was ever taken to last; at first nobody knows.
+    /// The shortest round trip so far; very large until there is one.
     pub(super) fn shortest(&self) -> u64 {
         self.took.iter().copied().min().unwrap_or(u64::MAX)
     }
 
-    /// Eight times what answers stray from their average over about eight answers: about eight of them or
-    /// thirty-two, whichever stray more. Looked at once sixteen are known, and taken with a half more
-    /// when it is above the last, or below half of it.
+    /// Eight times the average deviation over about 8 or about 32 answers, whichever is larger. It
+    /// is known after 16 answers. It is raised by half when it is above the last value, or below
+    /// half of it.
     pub(super) fn margin(&self) -> u64 {
         let (mut mean, mut margin) = (0, UNMEASURED);
         let (mut stray, mut steady) = (0, 0);

@@ -1,4 +1,4 @@
-//! A limit in fixed windows: a list of what was taken, and in which windows each may be counted.
+//! A limit in fixed windows: a list of what was taken, and in which windows each may count.
 
 use jiff::Timestamp;
 
@@ -6,7 +6,7 @@ use crate::Limit;
 
 use super::{View, When};
 
-/// How close to an edge that is as long as nothing was measured.
+/// The margin at an edge until something is measured.
 pub(in super::super) const SKEW: u64 = 250_000_000;
 const HOUR: i128 = 3_600_000_000_000;
 const DAY: i128 = 24 * HOUR;
@@ -15,14 +15,15 @@ const DAY: i128 = 24 * HOUR;
 pub(super) struct Windows {
     amount: u64,
     edges: Edges,
-    /// The number of the window whose allowance is being spent, and its end.
+    /// The number and the end of the window whose allowance is being spent.
     current: u64,
     end: u64,
     moved: u64,
-    /// What is sent this close to an edge may be counted on either side of it; and from the next on.
+    /// What is sent this close to an edge may count on either side; the second is for the next
+    /// edge.
     skew: u64,
     next_skew: u64,
-    /// Whether the provider has told where an edge is.
+    /// Whether the provider has reported where an edge is.
     is_told: bool,
     taken: Vec<Taken>,
 }
@@ -31,8 +32,8 @@ pub(super) struct Windows {
 struct Taken {
     by: Option<usize>,
     at: u64,
-    /// It counts in the window of this number, and in the next one if it was late: for sure, or
-    /// perhaps, for the provider has since said that the edge was elsewhere.
+    /// Counts in the window of this number, and in the next one if it was late: for sure, or
+    /// perhaps, if the provider has since reported another edge.
     window: u64,
     late: Option<View>,
     least: u64,
@@ -42,7 +43,7 @@ struct Taken {
 /// Where windows end.
 #[derive(Debug)]
 enum Edges {
-    /// At one moment, and every so often before and after it.
+    /// At one moment, and at each period before and after it.
     Every { period: u64, one: u64 },
     /// At midnight in Los Angeles.
     Midnight { wall: i128 },
@@ -91,7 +92,7 @@ impl Windows {
         }
     }
 
-    /// The amount is another from now on.
+    /// The amount has changed.
     pub(super) fn declare(&mut self, limit: &Limit) {
         self.amount = limit.amount();
     }
@@ -100,13 +101,13 @@ impl Windows {
         self.next_skew = margin;
     }
 
-    /// The next edge but for the skew.
+    /// The next edge, without the margin.
     pub(super) fn end(&self) -> u64 {
         self.end
     }
 
-    /// The window at a moment from now on: its number, its end and its skew. Nothing of the next one is
-    /// spent before its edge has surely passed.
+    /// The window at a moment: its number, its end and its margin. The next allowance is not spent
+    /// before its edge has passed with certainty.
     fn window_at(&self, then: u64) -> (u64, u64, u64) {
         let (mut current, mut end, mut skew) = (self.current, self.end, self.skew);
         while then >= end + skew {
@@ -148,21 +149,21 @@ impl Windows {
         self.taken.push(Taken { by, at: now, window, late, least: units, most: units });
     }
 
-    /// Less was used than was taken: it counts less wherever it still counts.
+    /// Less was used than taken: it counts less wherever it still counts.
     pub(super) fn give_back(&mut self, now: u64, by: usize, units: u64) {
         self.pass(now);
         let moved = self.moved;
         for taken in self.taken.iter_mut().filter(|taken| taken.by == Some(by)) {
             taken.least -= units;
-            // Where an edge was moved since, the engine may count it where it does not belong.
+            // Where an edge moved since, the engine may count it in another window.
             if taken.at > moved {
                 taken.most -= units;
             }
         }
     }
 
-    /// The provider says what is left in its window, and when that ends: this one, or the next that
-    /// has begun already. What is of the last one is no news.
+    /// The provider reports what is left and when its window ends: this window, or the next one if
+    /// that has begun. A report of the last window is ignored.
     pub(super) fn lower(&mut self, now: u64, (least, most): (u64, u64), reset: u64) {
         self.pass(now);
         let mut end = now.saturating_add(reset);

@@ -13,14 +13,14 @@ use super::{
 #[derive(Debug)]
 pub(in super::super) struct World {
     pub(super) wall: Timestamp,
-    /// All that ever were: no number is used again.
+    /// All that ever existed; no number is used again.
     pub(in super::super) accounts: Vec<Account>,
     pub(in super::super) keys: Vec<Key>,
     pub(in super::super) lanes: Vec<Lane>,
-    /// Those that are not open, or were not once.
+    /// The standings that are not open, or were not once.
     pub(in super::super) places: BTreeMap<Spot, Standing>,
     pub(in super::super) grants: BTreeMap<usize, Grant>,
-    /// When accounts were refused for their rate, and for which model, if not for all.
+    /// When accounts were refused for their rate, and for which model if for one.
     pub(super) refusals: Vec<(u64, usize, Option<usize>)>,
     /// When models were served.
     pub(super) served: Vec<(u64, usize)>,
@@ -45,7 +45,7 @@ pub(in super::super) struct Account {
     pub(in super::super) meters: Vec<Meter>,
     pub(super) way: Way,
     pub(super) failures: Vec<bool>,
-    /// Until when it rests for failures nobody is proven to blame for.
+    /// The end of its rest for failures without a proven cause.
     pub(super) rests: u64,
 }
 
@@ -94,7 +94,7 @@ pub(in super::super) struct Grant {
     pub(super) probes: BTreeSet<Spot>,
     pub(in super::super) sent: u64,
     pub(super) cost: Cost,
-    /// Which of the key's secrets it was sent with.
+    /// The version of the key's secret that it was sent with.
     pub(super) secret: u32,
     settled: bool,
 }
@@ -135,7 +135,7 @@ impl World {
         self.declared_keys().filter(|key| self.keys[*key].alive)
     }
 
-    /// The places that a request with a key goes through, from the narrowest on.
+    /// The places of a request with a key, from the narrowest on.
     pub(in super::super) fn spots(&self, lane: usize, operation: usize, key: usize) -> [Spot; 7] {
         let account = self.keys[key].account;
         [
@@ -158,7 +158,7 @@ impl World {
         self.places.get(&spot).cloned().unwrap_or_default()
     }
 
-    /// Whether any number may go through the provider and a model at once.
+    /// Whether the provider and a model are trusted with any number at once.
     pub(in super::super) fn is_trusted(&self, lane: usize) -> bool {
         self.place(Spot::Provider).is_whole() && self.place(Spot::ProviderModel(lane)).is_whole()
     }
@@ -169,7 +169,7 @@ impl World {
         account.filter(move |meter| meter.counts(model)).chain(&key.meters)
     }
 
-    /// Those that count a request that was sent then.
+    /// The meters that count a request that was sent then.
     fn meters_mut(
         &mut self,
         lane: usize,
@@ -190,15 +190,15 @@ impl World {
         standings.chain(meters).chain(others).max().unwrap_or(When::At(now))
     }
 
-    /// When models that are known to be overloaded may find out whether the provider is back: last.
+    /// When overloaded models may probe the provider: last.
     fn after_others(&self, now: u64, want: &Want) -> Option<When> {
         let of_model = self.places.get(&Spot::ProviderModel(want.lane))?;
         let provider = self.places.get(&Spot::Provider)?;
         of_model.is_marked().then(|| provider.when_after_others(now))
     }
 
-    /// Whether a request may have nowhere else to go than to a key that is only suspected, or inferred, to
-    /// be out of order.
+    /// Whether a request may have no other place than a key whose trouble is only suspected or
+    /// inferred.
     pub(in super::super) fn is_in_need(&self, now: u64, want: &Want, key: usize) -> bool {
         let in_need = |key: usize, view: View| {
             let standings = self.standings(want, key).map(|standing| standing.when_in_need(now));
@@ -221,8 +221,8 @@ impl World {
         whens.min().unwrap_or(When::Never)
     }
 
-    /// The same if all that is under way ended now without telling anything, for somebody who has nowhere
-    /// else to go.
+    /// The same as if all requests under way ended now without proving anything, for a request that
+    /// has no other place.
     pub(in super::super) fn earliest_alone(&self, now: u64, want: &Want, view: View) -> When {
         let whens = self.permitted(want).map(|key| {
             let alone = self.standings(want, key).map(|standing| standing.when_alone(now));
@@ -247,8 +247,8 @@ impl World {
         excluded.into_iter().any(|key| self.when(now, want, key, view) == When::At(now))
     }
 
-    /// Joins behind everybody who asked before, or at the same time, priority counted as ten
-    /// seconds a step.
+    /// Joins behind all requests with the same or a lower rank; a step of priority counts as ten
+    /// seconds.
     pub(in super::super) fn join(&mut self, id: usize, want: Want) {
         let rank =
             |want: &Want| i128::from(want.since) - i128::from(want.priority) * 10_000_000_000;
@@ -313,7 +313,7 @@ impl World {
         self.forget();
     }
 
-    /// A header speaks of all limits of this kind and amount that count the request.
+    /// A header is about all limits of this kind and amount that count the request.
     pub(in super::super) fn read(&mut self, now: u64, id: usize, told: Told) {
         let Some(grant) = self.grants.get(&id) else { return };
         let (lane, key, sent) = (grant.lane, grant.key, grant.sent);
@@ -325,7 +325,7 @@ impl World {
             .for_each(|meter| meter.lower(now, told));
     }
 
-    /// An answer has come: nobody knows better how long the way is.
+    /// An answer has come, which measures the round trip.
     pub(in super::super) fn answered(&mut self, now: u64, id: usize) {
         let Some(grant) = self.grants.get(&id) else { return };
         let account = &mut self.accounts[grant.account];

@@ -7,28 +7,28 @@ use super::{
     play::Play,
 };
 
-/// So many places of a line are looked at.
+/// How many places of a line are looked at.
 const LOOKED_AT: usize = 16;
-/// How late a forecast may be: it is exact to a millisecond.
+/// The error of a forecast: a millisecond.
 const LATE: u64 = 2_000_000;
 
-/// Somebody who was passed, and when it has room at the latest.
+/// A request that was passed, and when it has room at the latest.
 type Passed = (usize, Want, When);
 
 impl Play {
-    /// Serves everybody whom the engine serves, in an order that the model agrees with.
+    /// Serves all requests that the engine serves, and checks their order against the model.
     pub(super) fn serve(&mut self) -> Check {
         let most = self.world.waiting();
         for _ in 0..=most {
             let now = self.time();
             let Some((id, outcome)) = self.engine.serve(now) else { return Ok(()) };
-            let (lane, place) = self.find(id.0).ok_or("somebody was served who does not wait")?;
+            let (lane, place) = self.find(id.0).ok_or("a request was served that does not wait")?;
             let (_, want) = self.world.lanes[lane].line.remove(place);
             match outcome {
                 Ok(grant) => {
                     let before = self.passed(lane, place, &want)?;
                     self.granted(id.0, &want, grant)?;
-                    // Whoever is passed has room no later than without that.
+                    // A request that is passed must not have room later because of that.
                     if let Some((ahead, passed, when)) = before {
                         let then = self.world.earliest(self.now, &passed, View::Maybe);
                         ensure!(then <= when, "{ahead} would have room at {when:?}, now {then:?}");
@@ -40,26 +40,26 @@ impl Play {
         Err("the engine serves more than wait".into())
     }
 
-    /// Who stands before somebody that is served: nobody for whom there is room. The first of them, and
-    /// when it has room at the latest.
+    /// Checks the requests ahead of one that is served: none of them has room. Returns the first of
+    /// them, and when it has room at the latest.
     fn passed(&self, lane: usize, place: usize, want: &Want) -> Result<Option<Passed>, String> {
         let ahead = self.world.lanes[lane].line[..place].iter();
         let ahead: Vec<_> = ahead.filter(|(_, other)| other.tenant == want.tenant).collect();
         ensure!(ahead.len() < LOOKED_AT, "served from place {} of the line", ahead.len());
         let Some(((id, first), others)) = ahead.split_first() else { return Ok(None) };
-        // Of several tenants, only whoever is first of all is not held up.
+        // Between tenants, only the first of all must not be delayed.
         let alone =
             self.world.lanes[lane].line.iter().all(|(_, other)| other.tenant == want.tenant);
         if !alone {
             return Ok(None);
         }
         let fits = self.world.fits(self.now, first, View::Sure);
-        ensure!(!fits, "somebody was served before {id}, for whom there is room");
+        ensure!(!fits, "a request was served before {id}, which has room");
         for (place, (other, next)) in others.iter().enumerate() {
             let spare = self.spare(&ahead[..=place], next);
             ensure!(spare.is_none(), "served before {other}, though key {spare:?} is idle");
         }
-        // Whoever waits for a key that it has not tried holds up nobody.
+        // A request that waits for an untried key delays no other.
         if self.world.fits_excluded(self.now, first, View::Maybe) {
             return Ok(None);
         }
@@ -78,7 +78,7 @@ impl Play {
         self.check_line()
     }
 
-    /// What is under way, in the engine's books and in ours.
+    /// Compares what is under way in the engine and in the model.
     fn check_counts(&mut self) -> Check {
         let count = |counted: &dyn Fn(&(usize, usize, usize)) -> bool| {
             let grants = self.world.grants.values();
@@ -105,23 +105,23 @@ impl Play {
         self.check_declared()
     }
 
-    /// After everything has ended.
+    /// Checks that nothing is left after everything has ended.
     pub(super) fn check_rest(&mut self) -> Check {
         self.check_counts()?;
         let lanes = self.engine.lanes.iter();
         let left: u64 = lanes.map(|lane| lane.in_flight).sum();
         ensure!(left == 0, "{left} left in flight");
-        ensure!(self.engine.wake_at().is_none(), "a time to wake up, and nobody waits");
+        ensure!(self.engine.wake_at().is_none(), "a time to wake up, but no request waits");
         Ok(())
     }
 
-    /// Nobody waits who can be served, and the engine will be called when somebody can be.
+    /// No request waits that can be served, and the engine asks to be called when one can be.
     fn check_line(&mut self) -> Check {
         let mut soonest = When::Never;
         for lane in 0..self.world.lanes.len() {
             let mut kinds = 0;
             for (id, want) in self.first(lane) {
-                // Accounts that sleep for want of what only those ahead take are left alone.
+                // Accounts may sleep because of a kind of cost that only those ahead have.
                 if kinds & !want.cost.kinds() != 0 {
                     break;
                 }
@@ -130,7 +130,7 @@ impl Play {
                 ensure!(when != When::At(self.now), "{id} waits, though there is room");
                 ensure!(when != When::Never, "{id} waits for what can never be");
                 soonest = soonest.min(when);
-                // Whoever waits for room may hold up those behind.
+                // A request that waits for room may block those behind.
                 let may_pass = self.world.fits_excluded(self.now, &want, View::Sure)
                     && !self.world.fits(self.now, &want, View::Maybe);
                 if !may_pass {
@@ -150,7 +150,7 @@ impl Play {
         self.check_idle_accounts()
     }
 
-    /// Those of a lane who are served first, of the tenant that is served first.
+    /// The requests of a lane that are served first, of the tenant that is served first.
     fn first(&mut self, lane: usize) -> Vec<(usize, Want)> {
         let line = self.world.lanes[lane].line.clone();
         let line_length = line.len();
@@ -164,7 +164,7 @@ impl Play {
         };
         let mut first: Vec<_> = line;
         first.retain(|(_, want)| served(want.tenant, engine) == least);
-        // Of tenants that are equal, whoever came first; who that is may be open.
+        // Between equal tenants the first to join is served first; which one that is may be open.
         let tenant = first.first().and_then(|(_, want)| want.tenant);
         let since =
             |want: &Want| i128::from(want.since) - 10_000_000_000 * i128::from(want.priority);
@@ -190,12 +190,12 @@ impl Play {
         Ok(())
     }
 
-    /// A key with room for somebody that is not held for anybody ahead: at most one account is, and none
-    /// that they have no use for.
+    /// A key with room for a request that is not left to a request ahead: at most one account is,
+    /// and none that those ahead cannot use.
     fn spare(&self, ahead: &[&(usize, Want)], next: &Want) -> Option<usize> {
         let mut line = self.world.lanes[next.lane].line.iter();
         let alone = line.all(|(_, other)| other.tenant == next.tenant);
-        // Accounts that sleep for want of what only those ahead take are left alone, too.
+        // Accounts may sleep because of a kind of cost that only those ahead have.
         let kinds = ahead.iter().fold(0, |kinds, (_, head)| kinds | head.cost.kinds());
         if !self.world.is_trusted(next.lane) || !alone || kinds & !next.cost.kinds() != 0 {
             return None;
@@ -219,14 +219,14 @@ impl Play {
         another.or_else(|| free.iter().copied().find(|key| !is_useful(key)))
     }
 
-    /// Somebody was let into the line.
+    /// A request was let into the line.
     pub(super) fn check_entry(&self, want: &Want) -> Check {
         ensure!(self.world.permitted(want).next().is_some(), "lined up without a key");
         let when = self.world.earliest(self.now, want, View::Sure);
         ensure!(when != When::Never, "lined up for what is never admitted");
         let of = |tenant| self.world.of_tenant(tenant);
         let crowded = self.setting.tenants.iter().any(|other| of(*other) > of(want.tenant) + 1);
-        let is_full = self.world.waiting() >= self.setting.longest_line;
+        let is_full = self.world.waiting() >= self.setting.max_queued;
         ensure!(!is_full || crowded, "the line is too long");
         let alone = self.world.earliest_alone(self.now, want, View::Maybe);
         let in_time = alone <= When::At(want.deadline);
@@ -234,7 +234,7 @@ impl Play {
         Ok(())
     }
 
-    /// Somebody in line was told that it waits in vain.
+    /// A request in line was rejected because it cannot be served in time.
     fn check_turned_away(&self, want: &Want, refusal: &Exhausted) -> Check {
         let keys = self.world.permitted(want).count();
         match refusal.reason() {
@@ -260,7 +260,7 @@ impl Play {
         Ok(())
     }
 
-    /// Somebody was refused at the door.
+    /// A request was refused before it joined the line.
     pub(super) fn check_refusal(&self, want: &Want, refusal: &Exhausted) -> Check {
         let keys = self.world.permitted(want).count();
         let when = self.world.earliest(self.now, want, View::Maybe);
@@ -268,7 +268,7 @@ impl Play {
             Reason::NoKey if keys == 0 => {}
             Reason::TooLarge => ensure!(when == When::Never, "refused as too large: {when:?}"),
             Reason::LineFull => {
-                ensure!(self.world.waiting() >= self.setting.longest_line, "the line is not full");
+                ensure!(self.world.waiting() >= self.setting.max_queued, "the line is not full");
                 self.check_forecast(want, refusal)?;
             }
             Reason::Busy | Reason::Quota | Reason::Overloaded | Reason::NoKey => {
@@ -283,8 +283,7 @@ impl Play {
         Ok(())
     }
 
-    /// The time that somebody is told to come again is not before there is room, nor, if nobody is
-    /// ahead, after it.
+    /// The reported wait does not end before there is room, nor, with no request ahead, after that.
     pub(super) fn check_forecast(&self, want: &Want, refusal: &Exhausted) -> Check {
         let told = refusal.retry_after().map(|after| self.now + after.as_nanos() as u64);
         let maybe = self.world.earliest_alone(self.now, want, View::Maybe);
@@ -293,14 +292,14 @@ impl Play {
             (Some(told), _) => {
                 ensure!(
                     When::At(told) >= maybe,
-                    "told {told}, and there is room at {maybe:?} only"
+                    "reported {told}, but there is room at {maybe:?} only"
                 );
                 let alone = self.world.waiting() == 0;
                 let late = When::At(told.saturating_sub(LATE)) > sure;
-                ensure!(!(alone && late), "told {told}, and there is room at {sure:?}");
+                ensure!(!(alone && late), "reported {told}, but there is room at {sure:?}");
             }
             (None, When::At(sure)) => {
-                return Err(format!("told no time, and there is room at {sure}"));
+                return Err(format!("reported no time, but there is room at {sure}"));
             }
             (None, _) => {}
         }

@@ -1,4 +1,4 @@
-//! Accounts and keys that come, change and go in the middle of it.
+//! Accounts and keys that are added, changed and removed during traffic.
 
 use fastrand::Rng;
 
@@ -14,12 +14,12 @@ use super::{
 };
 
 const SECOND: u64 = 1_000_000_000;
-/// More would be the same once more.
-const MOST_ACCOUNTS: usize = 8;
-const MOST_KEYS: usize = 4;
+/// More would only repeat the same cases.
+const MAX_ACCOUNTS: usize = 8;
+const MAX_KEYS: usize = 4;
 
 impl Play {
-    /// Something about keys and accounts changes. Nothing else happens at that very moment.
+    /// Keys and accounts change. Nothing else happens at that moment.
     pub(super) fn change(&mut self, rng: &mut Rng) -> Check {
         self.now += 1;
         self.look_at_the_clock();
@@ -37,15 +37,15 @@ impl Play {
 
     /// Whether a key's time is over.
     pub(super) fn look_at_the_clock(&mut self) -> bool {
-        self.engine.tell_the_time(self.time());
+        self.engine.expire_keys(self.time());
         self.world.pass(self.now)
     }
 
     fn insert_account(&mut self, rng: &mut Rng) {
-        if self.world.declared_accounts().count() >= MOST_ACCOUNTS {
+        if self.world.declared_accounts().count() >= MAX_ACCOUNTS {
             return;
         }
-        // One that was there before, perhaps, or another.
+        // A key that existed before, or another one.
         let names = self.world.accounts.iter().map(|account| account.name);
         let next = names.clone().max().map_or(0, |last| last + 1);
         let gone = (0..next).filter(|name| {
@@ -77,7 +77,7 @@ impl Play {
     fn insert_key_of(&mut self, rng: &mut Rng, account: usize) {
         let keys = &self.world.keys;
         let of_it = keys.iter().filter(|key| key.declared && key.account == account).count();
-        if of_it >= MOST_KEYS {
+        if of_it >= MAX_KEYS {
             return;
         }
         let next = keys.iter().map(|key| key.id).max().map_or(0, |last| last + 1);
@@ -126,7 +126,7 @@ impl Play {
         self.world.remove_key(key);
     }
 
-    /// A new secret, and perhaps late news of the old one.
+    /// A new secret, and perhaps a late verdict on the old one.
     fn renew(&mut self, rng: &mut Rng) -> Check {
         let in_use: Vec<_> = self.world.grants.values().map(|grant| grant.key).collect();
         let in_use = in_use.into_iter().filter(|key| self.world.keys[*key].declared);
@@ -158,7 +158,7 @@ impl Play {
         }
         let Some(account) = self.an_account(rng) else { return };
         let mut limits = self.setting.limits(rng);
-        // Mostly some are what they were, perhaps with another amount.
+        // Most limits stay the same, perhaps with another amount.
         for meter in &self.world.accounts[account].meters {
             let mut limit = meter.limit.clone();
             match rng.u8(0..4) {
@@ -197,7 +197,7 @@ impl Play {
         rng.choice(self.world.declared_keys().collect::<Vec<_>>())
     }
 
-    /// The books of what there is.
+    /// Compares what exists.
     pub(super) fn check_declared(&self) -> Check {
         let (engine, world) = (&self.engine, &self.world);
         let accounts = world.declared_accounts().count();
@@ -212,11 +212,11 @@ impl Play {
         for key in (0..world.keys.len()).filter(|key| !world.is_key_gone(*key)) {
             let (ix, ours) = (self.keys[key], &world.keys[key]);
             let theirs = &engine.keys[ix.index()];
-            ensure!(theirs.ix == ix, "the slot of key {key} is somebody else's");
+            ensure!(theirs.ix == ix, "the slot of key {key} belongs to another");
             let is_good = theirs.life == Life::Good;
             ensure!(is_good == (ours.declared && ours.alive), "key {key}: {:?}", theirs.life);
         }
-        // Whatever is gone has left its slot to others.
+        // A removed one has left its slot to another.
         let (kept, free) = (engine.keys.len(), engine.free_keys.len());
         let ours = (0..world.keys.len()).filter(|key| !world.is_key_gone(*key)).count();
         ensure!(kept - free == ours, "{kept} slots less {free} for {ours} keys");
@@ -232,7 +232,7 @@ fn said(verdict: Verdict) -> Said {
     Said { verdict, place: verdict.usual_place(), is_told: true }
 }
 
-/// Leaves out limits of which nobody can tell which of several others they have been.
+/// Leaves out limits that cannot be matched, because several others may be their predecessor.
 fn clear(old: &[Meter], new: Vec<Limit>) -> Vec<Limit> {
     let mut clear: Vec<Limit> = Vec::new();
     for limit in new {

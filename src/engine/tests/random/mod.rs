@@ -19,9 +19,9 @@ use step::Step;
 
 use super::model::Check;
 
-/// How many steps are made in all if this says so, each seed followed by the next.
+/// The number of steps over all seeds, from this variable.
 const STEPS: &str = "ENGINE_STEPS";
-/// The seed to begin with.
+/// The first seed, from this variable.
 const SEED: &str = "ENGINE_SEED";
 const STEPS_A_RUN: usize = 400;
 
@@ -53,7 +53,8 @@ fn play(seed: u64, steps: &[Step], aloud: bool) -> Check {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err("the engine panicked".into()))
 }
 
-/// Leaves out halves, quarters and so on, down to single steps, as long as the run still fails.
+/// Shortens a run: leaves out halves, quarters and so on, down to single steps, while it still
+/// fails.
 fn shorten(seed: u64, mut steps: Vec<Step>) -> Vec<Step> {
     let mut size = steps.len().div_ceil(2);
     loop {

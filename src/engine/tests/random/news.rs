@@ -1,4 +1,4 @@
-//! What providers say of requests under way, and what becomes of it.
+//! Verdicts of the provider on requests under way, and how suspicions are settled.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use crate::{
 
 use super::{
     super::{
-        super::{Accusation, Engine, OpIx, Outcome, Told},
+        super::{Accusation, Engine, OpIx, Outcome, Reply},
         model::{Accused, Check, End, Said, Seen, Spot, ensure},
     },
     play::Play,
 };
 
-/// A blame that is open, in the engine's terms and in the model's.
+/// A suspicion, in the engine's terms and in the model's.
 pub(super) struct Open(Accusation, Accused);
 
 impl Play {
     pub(super) fn judge(&mut self, rng: &mut Rng) -> Check {
         let Some(place) = self.draw(rng) else { return Ok(()) };
-        // Nothing is sent at the very moment of a verdict.
+        // Nothing is sent at the moment of a verdict.
         self.now += 1;
         self.look_at_the_clock();
         let said = self.said(rng);
@@ -40,8 +40,8 @@ impl Play {
         let now = self.time();
         let (id, grant) = &mut self.held[place];
         let blame = if said.is_told { Blame::Told } else { Blame::Inferred };
-        let told = Told { verdict: said.verdict, place: said.place, blame, rule: "test" };
-        let accusation = self.engine.judge(now, grant, &told).accusation;
+        let reply = Reply { verdict: said.verdict, place: said.place, blame, rule: "test" };
+        let accusation = self.engine.judge(now, grant, &reply).accusation;
         let id = *id;
         self.tell(|| format!("{id}: {said:?}"));
         let ends = Ends::of(self);
@@ -82,7 +82,7 @@ impl Play {
         Said { verdict, place, is_told }
     }
 
-    /// It turns out who is to blame, or never does.
+    /// A suspicion is confirmed or withdrawn, or lapses.
     pub(super) fn settle_blame(&mut self, rng: &mut Rng) -> Check {
         if self.open.is_empty() {
             return Ok(());
@@ -125,7 +125,7 @@ impl Play {
         self.world.brake(self.now, self.now, lane, &|spot| ends.at(spot))
     }
 
-    /// Nobody is out of use for longer or shorter than the verdicts say.
+    /// No place rests longer or shorter than the verdicts say.
     pub(super) fn check_standings(&mut self) -> Check {
         let ends = Ends::of(self);
         for (spot, standing) in &self.world.places {
@@ -136,7 +136,7 @@ impl Play {
             let theirs = ends.at(*spot);
             ensure!(is_alike(ours, theirs, self.now), "{spot:?}: {theirs:?}, not {ours:?}");
         }
-        // And nothing rests in the engine that does not here.
+        // And nothing rests in the engine that does not rest in the model.
         for spot in ends.all() {
             let is_known = self.world.places.contains_key(&spot) || self.is_gone(spot);
             let theirs = ends.at(spot);
@@ -157,13 +157,13 @@ impl Play {
     }
 }
 
-/// What is over is over, whether or not it is still kept.
+/// The end of a rest; zero once it is over, even if the engine still stores it.
 fn is_alike(ours: Seen, theirs: Seen, now: u64) -> bool {
     let is = |ours: u64, theirs: u64| ours == theirs || ours.max(theirs) <= now;
     is(ours.until, theirs.until) && is(ours.suspected, theirs.suspected)
 }
 
-/// When each place of the engine's rests, by the model's numbers.
+/// When each place in the engine rests until, by the model's numbers.
 struct Ends(Vec<(Spot, Seen)>);
 
 impl Ends {

@@ -1,4 +1,4 @@
-//! Doing a step to the engine and to the model, and comparing.
+//! Performs a step on the engine and on the model, and compares.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,7 +34,7 @@ pub(super) struct Play {
     pub(super) world: World,
     pub(super) now: u64,
     pub(super) counts: Counts,
-    /// The engine's names for the model's accounts and keys.
+    /// The engine's ids for the model's accounts and keys.
     pub(super) accounts: Vec<AccountIx>,
     pub(super) keys: Vec<KeyIx>,
     pub(super) held: Vec<(usize, Grant)>,
@@ -45,13 +45,13 @@ pub(super) struct Play {
 
 impl Play {
     pub(super) fn new(setting: Setting, seed: u64, aloud: bool) -> Self {
-        let Setting { accounts, models, wall, longest_line, .. } = &setting;
+        let Setting { accounts, models, wall, max_queued, .. } = &setting;
         let keys: usize = accounts.iter().map(|account| account.keys.len()).sum();
         let ids: Vec<_> = (0..keys).map(|i| KeyId::new(format!("k{i}"))).collect();
         let setup = Setup {
-            longest_line: *longest_line,
+            max_queued: *max_queued,
             strategy: Arc::clone(&setting.strategy),
-            // What is learnt has tests of its own.
+            // Learning has tests of its own.
             learns: false,
             affinity: Affinity::new().lifetime(Duration::from_secs(60)).capacity(8),
             ..Setup::new(seed, *wall)
@@ -142,7 +142,7 @@ impl Play {
     }
 
     fn asked(&mut self, want: &Want) -> Ask {
-        // Some few are kin; it must not matter for what anybody may have.
+        // A few requests have an affinity, which must not change what they may have.
         let mut kin = Kin::new();
         kin.longer(want.deadline % 16);
         let bond = self.engine.bond(self.time(), &kin).filter(|_| want.deadline % 32 < 16);
@@ -207,11 +207,12 @@ impl Play {
     }
 
     pub(super) fn granted(&mut self, id: usize, want: &Want, grant: Grant) -> Check {
-        // The last that had this name in the engine.
-        let key = self.keys.iter().rposition(|ix| *ix == grant.key).ok_or("a key of nobody")?;
+        // The last key with this id in the engine.
+        let key =
+            self.keys.iter().rposition(|ix| *ix == grant.key).ok_or("a key that does not exist")?;
         let account = self.world.keys[key].account;
         self.tell(|| format!("{id} gets key {key} of account {account}"));
-        ensure!(self.accounts[account] == grant.account, "a key of somebody else");
+        ensure!(self.accounts[account] == grant.account, "a key of another account");
         ensure!(self.world.permitted(want).any(|other| other == key), "key {key} is not permitted");
         let when = self.world.when(self.now, want, key, View::Maybe);
         let may = when == When::At(self.now) || self.world.is_in_need(self.now, want, key);
@@ -233,7 +234,7 @@ impl Play {
         }
     }
 
-    /// Everybody looks at the clock for itself.
+    /// Requests leave the line at their deadlines; each watches its own.
     fn expire(&mut self) -> Check {
         for lane in 0..self.world.lanes.len() {
             while let Some(place) =
@@ -295,7 +296,7 @@ impl Play {
 
     fn read(&mut self, rng: &mut Rng) {
         let Some(place) = self.draw(rng) else { return };
-        // Nor at that of a header.
+        // Nothing is sent at the moment of a header.
         self.now += 1;
         self.look_at_the_clock();
         let id = &self.held[place].0;
@@ -316,7 +317,7 @@ impl Play {
         self.engine.read(now, grant, &reading);
         self.world.read(self.now, *id, Told::new(metered, amount, remaining, reset));
         let id = self.held[place].0;
-        self.tell(|| format!("{id} is told: {reading:?}"));
+        self.tell(|| format!("the provider reports to {id}: {reading:?}"));
     }
 
     fn wait(&mut self, rng: &mut Rng) {
@@ -344,7 +345,8 @@ impl Play {
         }
     }
 
-    /// All is given up, nothing is left behind, and whoever comes alone is told the truth.
+    /// Ends everything, and checks that nothing is left and that a single request gets the right
+    /// answer.
     fn quiet(&mut self, rng: &mut Rng) -> Check {
         self.tell(|| "all is quiet".into());
         for lane in 0..self.world.lanes.len() {
@@ -372,18 +374,18 @@ impl Play {
             self.check_refusal(&at_once, &refusal)?;
             if let Some(after) = refusal.retry_after() {
                 self.now += after.as_nanos() as u64;
-                // Nobody is told that a key comes to its end before that.
+                // The forecast does not count keys that expire before that.
                 if self.look_at_the_clock() {
                     return self.serve();
                 }
-                self.tell(|| format!("{id} comes again, as told"));
-                // Others may have been admitted here meanwhile, and be under way.
+                self.tell(|| format!("{id} asks again after its Retry-After"));
+                // Others may have been admitted meanwhile, and be under way.
                 while !self.held.is_empty() {
                     self.end_one(0, false);
                 }
-                // It does not wait now either: it goes to a key that is in doubt, if there is no other.
+                // It does not wait now either: it goes to a key in doubt, if there is no other.
                 let at_once = Want { deadline: self.now, ..want.clone() };
-                ensure!(self.admit(id, &at_once)?, "not admitted at the time it was told");
+                ensure!(self.admit(id, &at_once)?, "not admitted after its Retry-After");
             }
         }
         Ok(())

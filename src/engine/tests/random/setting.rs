@@ -1,4 +1,4 @@
-//! The accounts, keys and limits of a run, and the manners of its callers.
+//! The accounts, keys and limits of a run, and the habits of its callers.
 
 use std::{fmt, sync::Arc};
 
@@ -24,8 +24,8 @@ pub(super) struct Setting {
     pub(super) accounts: Vec<Account>,
     pub(super) models: Vec<Option<&'static str>>,
     pub(super) wall: Timestamp,
-    pub(super) longest_line: usize,
-    /// In whose name requests are sent.
+    pub(super) max_queued: usize,
+    /// The tenants of requests.
     pub(super) tenants: &'static [Option<&'static str>],
     pub(super) strategy: Arc<dyn Strategy>,
     /// The size of demands, in tokens.
@@ -33,15 +33,16 @@ pub(super) struct Setting {
     /// Whether every demand has tokens of both kinds.
     pub(super) alike: bool,
     pub(super) patience: u64,
-    /// Of a hundred verdicts, how many are refusals, and of these, how many failures of nobody.
+    /// Of a hundred verdicts, how many are refusals, and of these, how many are failures without a
+    /// cause.
     pub(super) refusals: u8,
     pub(super) failures: u8,
 }
 
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { accounts, models, wall, longest_line, .. } = self;
-        writeln!(f, "from {wall} on; models {models:?}; at most {longest_line} in line")?;
+        let Self { accounts, models, wall, max_queued, .. } = self;
+        writeln!(f, "from {wall} on; models {models:?}; at most {max_queued} in line")?;
         let limits = |limits: &[Limit]| -> Vec<_> {
             let of = |limit: &Limit| limit.model_pattern().map(|of| format!(" of {of}"));
             limits.iter().map(|l| format!("{l}{}", of(l).unwrap_or_default())).collect()
@@ -79,7 +80,7 @@ impl Setting {
             accounts,
             models: MODELS[..models].to_vec(),
             wall: WALLS[rng.usize(0..WALLS.len())].parse().unwrap(),
-            longest_line: if rng.u8(0..4) == 0 { 3 } else { 1_000 },
+            max_queued: if rng.u8(0..4) == 0 { 3 } else { 1_000 },
             tenants: if rng.u8(0..4) == 0 { &TENANTS } else { &TENANTS[..1] },
             strategy: match rng.u8(0..4) {
                 0 => Arc::new(Sequential),
@@ -96,7 +97,7 @@ impl Setting {
 }
 
 impl Setting {
-    /// Limits for an account that comes later.
+    /// Limits for an account that is added later.
     pub(super) fn limits(&self, rng: &mut fastrand::Rng) -> Vec<Limit> {
         limits(rng, self.tokens)
     }
@@ -107,7 +108,7 @@ impl Setting {
     }
 }
 
-/// Mostly few: then there is more to wait for.
+/// Mostly few, so that more requests wait.
 fn most_accounts(seed: u64) -> usize {
     [0, 1, 1, 2, 3, 6][(seed % 6) as usize]
 }

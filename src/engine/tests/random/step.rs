@@ -1,4 +1,4 @@
-//! What can happen.
+//! The steps that can happen.
 
 #[derive(Clone, Debug)]
 pub(super) struct Step {
@@ -8,31 +8,31 @@ pub(super) struct Step {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum What {
-    /// A request asks, and lines up if it is not admitted at once.
+    /// A request asks, and joins the line if it is not admitted at once.
     Ask,
-    /// Somebody gives up waiting.
+    /// A request leaves the line.
     Leave,
     Settle,
     End,
     Refund,
     Judge,
     Brake,
-    /// Blame that was open is confirmed or withdrawn, or lapses.
+    /// A suspicion is confirmed or withdrawn, or lapses.
     Blame,
     Read,
     /// Time passes.
     Wait,
-    /// Until the engine wants to be called.
+    /// Time passes until the engine wants to be called.
     WakeUp,
-    /// Keys, accounts or limits come, change or go.
+    /// Keys, accounts or limits are added, changed or removed.
     Change,
-    /// Until about the end of a window, or of a later one.
+    /// Time passes until about the end of a window, or of a later one.
     Edge,
-    /// Everybody leaves and everything ends, and then somebody comes alone.
+    /// All requests leave and end, and then a single one asks.
     Quiet,
 }
 
-/// A random list of steps; how often each occurs is drawn anew for every list.
+/// A random list of steps; how often each kind occurs is drawn anew for every list.
 pub(super) fn list(rng: &mut fastrand::Rng, length: usize) -> Vec<Step> {
     use What::*;
     let usual = [
