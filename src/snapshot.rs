@@ -147,8 +147,8 @@ pub struct MeterState {
     pub limit: String,
     /// The models it counts, if not all.
     pub models: Option<String>,
-    /// Its source: `declared`; `told`, if the provider reported it in headers; `pace`, if it was learnt from
-    /// refusals; or `start`, the initial concurrency of an account without known limits.
+    /// Its source: `declared`; `told`, if the provider reported it in headers; `inferred`, if only a limit on
+    /// concurrency explains its refusals; or `pace`, the rate at which it accepted requests between refusals.
     pub source: &'static str,
     /// The declared amount, if the provider reported a lower one.
     pub declared: Option<u64>,

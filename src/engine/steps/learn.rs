@@ -13,7 +13,7 @@ use crate::{
         grant::Grant,
         ids::At,
         learn::{Elsewhere, Learner, Lesson, Observation, is_same_period},
-        meter::{Meter, Told},
+        meter::{Meter, Report},
         room::Room,
         time::Time,
     },
@@ -98,7 +98,7 @@ impl Engine {
             self.revive(grant.account);
         }
         if is_watched {
-            self.tell_near_limits(now, grant);
+            self.announce_near_limits(now, grant);
         }
         is_declared
     }
@@ -321,9 +321,9 @@ impl Engine {
     }
 }
 
-fn told<'a>(grant: &'a Grant, reading: &LimitReading) -> Option<Told<'a>> {
+fn told<'a>(grant: &'a Grant, reading: &LimitReading) -> Option<Report<'a>> {
     let (Some(_), Some(remaining)) = (reading.limit, reading.remaining) else { return None };
-    Some(Told { remaining, reset: reading.reset, sent: grant.sent, cost: &grant.reserved })
+    Some(Report { remaining, reset: reading.reset, sent: grant.sent, cost: &grant.reserved })
 }
 
 /// Whether a response speaks of this limit: providers tell of daily limits under the names of those

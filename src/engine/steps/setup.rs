@@ -47,7 +47,8 @@ impl Engine {
             strategy: setup.strategy,
             shadow: setup.shadow.then(Shadow::default),
             learns: setup.learns,
-            initial_concurrency: u32::try_from(setup.initial_concurrency.max(1)).unwrap_or(u32::MAX),
+            initial_concurrency: u32::try_from(setup.initial_concurrency.max(1))
+                .unwrap_or(u32::MAX),
             max_cooldown: setup.max_cooldown,
             max_queued: setup.max_queued,
             waiting: 0,

@@ -259,7 +259,7 @@ impl Lease {
             for reading in readings.iter().flatten() {
                 core.engine.read(now, grant, reading);
             }
-            let judged = ruling.map(|ruling| core.engine.judge(now, grant, &told(ruling)));
+            let judged = ruling.map(|ruling| core.engine.judge(now, grant, &reply(ruling)));
             judged.filter(Judged::is_open)
         });
         if let Some(judged) = judged {
