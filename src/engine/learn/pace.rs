@@ -8,7 +8,7 @@
 //! it, and faster and faster beyond it, for then the limit has changed. It grows only while the pace holds requests
 //! back: an account that is not asked for more is not tried for more.
 //!
-//! The file is above 400 lines because every kind of refusal changes the same few figures.
+//! Long, for every kind of refusal changes the same few figures.
 
 use crate::{
     engine::{

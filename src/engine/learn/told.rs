@@ -18,7 +18,7 @@
 //! - The rate of a bucket is the slope of a [line](super::line): so a bucket is recognised before a more cautious model
 //!   has failed.
 //!
-//! The file is above 400 lines because the three models are judged, corrected and asked by the same figures.
+//! Long, for the three models are judged, corrected and asked by the same figures.
 
 use crate::{
     engine::{

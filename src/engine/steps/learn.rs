@@ -173,7 +173,7 @@ impl Engine {
             return;
         };
         let was = Limit::clone(&meter.limit);
-        // A lower limit than the provider's is somebody's choice.
+        // A lower limit than the provider's is the user's choice.
         let amount = limit.amount().min(meter.declared.amount());
         if amount == was.amount() {
             return;
@@ -301,7 +301,7 @@ impl Engine {
         }
     }
 
-    /// Whether the account of a key is one whose limits nobody knows, for any model.
+    /// Whether the limits of the key's account are unknown, for any model.
     #[cfg(feature = "retry")]
     pub(crate) fn is_pacing(&self, key: crate::engine::ids::KeyIx) -> bool {
         let account = self.keys[key.index()].account;

@@ -85,7 +85,7 @@ fn a_reported_limit_below_the_declared_one_is_believed_and_a_higher_one_is_not()
         from += 60.0;
         engine.accounts[0].meters[0].limit.amount()
     };
-    assert_eq!(follow(&mut engine, 1_000.0, 60.0), 500, "somebody's choice");
+    assert_eq!(follow(&mut engine, 1_000.0, 60.0), 500, "the user's choice");
     assert_eq!(follow(&mut engine, 14_400.0, 86_400.0), 500, "a day's limit is another one");
     engine.take_events();
     assert_eq!(follow(&mut engine, 60.0, 60.0), 60);
@@ -254,6 +254,20 @@ fn one_refusal_paces_no_account() {
     let limited = Verdict::RateLimited { retry_after: Some(Duration::from_secs(2)) };
     judge(&mut engine, at(0.1), &mut grant, limited);
     assert!(admitted(&mut engine, at(2.3), 100).len() > 40, "the whole burst");
+}
+
+#[test]
+fn a_new_account_begins_with_the_pace_of_those_that_are_like_it() {
+    let mut engine = learning(1, &[]);
+    accepted_by(&mut engine, Provider::new(1.0, 5.0), 0.0, 300.0);
+    let mut counts = Counts::new(Timestamp::UNIX_EPOCH);
+    let account = Declared::new("new").key(ApiKey::new("sk-x"));
+    let new = insert_account(&mut engine, &mut counts, at(300.0), &account);
+    let key = new_key(&mut counts, &account.keys[0], KeyId::new("new"));
+    engine.insert_key(at(300.0), new, key);
+    let grants = admitted(&mut engine, at(301.0), 100);
+    let of_new = grants.iter().filter(|grant| grant.account == new).count();
+    assert!((1..=3).contains(&of_new), "{of_new} at once, of one a second");
 }
 
 #[test]
