@@ -16,9 +16,9 @@ use crate::{
 const MOST_TOKENS: u64 = 100_000_000;
 
 impl Lease {
-    /// Tells what was really used. The first call counts. Without one, what was reserved stays
-    /// charged, and is recorded as an estimate. So it does with more than 100 million tokens, which no request has: that is reported as
-    /// [`Event::UsageIgnored`](crate::event::Event::UsageIgnored).
+    /// Tells what was really used. The first call counts. Without one, what was reserved stays charged and is
+    /// recorded as an estimate. So it does with more than 100 million tokens, which no request has: that is
+    /// reported as [`Event::UsageIgnored`](crate::event::Event::UsageIgnored).
     pub fn settle(&mut self, usage: Usage) {
         self.settle_as(usage, usage, !usage.is_estimated);
     }
