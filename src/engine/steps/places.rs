@@ -131,7 +131,8 @@ impl Engine {
             if progress == Progress::Recovered {
                 recovered = Some(place);
             }
-            if progress != Progress::Nothing {
+            // A place of which nothing is left to remember has changed, too: see `probe_delay`.
+            if progress != Progress::Nothing || self.standing(place, at).is_none() {
                 self.opened(place, at);
             }
         }

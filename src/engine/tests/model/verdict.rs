@@ -116,9 +116,12 @@ impl World {
         let mut accepted = self.keys[key].accepted.iter();
         let serves_others =
             accepted.any(|(then, other)| *other != operation && now - then <= 60 * SECOND);
-        let spot = match spot {
-            Spot::Key(_) if serves_others => Spot::Operation { lane, key, operation },
-            spot => spot,
+        // Then the words of the refusal claim more than they prove, and count as a bare status.
+        let (spot, cause) = match spot {
+            Spot::Key(_) if serves_others => {
+                (Spot::Operation { lane, key, operation }, Cause { is_told: false, ..cause })
+            }
+            spot => (spot, cause),
         };
         let was_probe = grant.probes.contains(&spot);
         let standing = self.places.entry(spot).or_default();
