@@ -155,8 +155,10 @@ impl World {
         let is_accepted =
             self.keys[*key].accepted.iter().any(|(then, _)| now - then <= 60 * SECOND);
         if is_credential && !is_accepted && self.is_rejected_elsewhere(now, *spot, *key) {
+            let before = self.place(Spot::Key(*key)).until;
             self.cool(now, now, Spot::Key(*key), None, doubt.cause, seen)?;
-            self.keys[*key].rejected = true;
+            // A key that rests for longer already, for another reason, does not become a rejected one.
+            self.keys[*key].rejected |= self.place(Spot::Key(*key)).until > before;
         }
         Ok(())
     }
