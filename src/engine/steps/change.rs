@@ -63,9 +63,10 @@ impl Engine {
         let leaving = leaving.filter(|ix| self.keys[ix.index()].account == account);
         let ix = match leaving {
             Some(ix) => {
+                // It may have another secret: what was said since it was removed is not about that.
+                self.forget_refusals(ix);
                 let key = &mut self.keys[ix.index()];
                 key.life = Life::Good;
-                key.is_rejected = false;
                 key.secret = key.secret.wrapping_add(1);
                 key.turn = turn_of(new.weight);
                 self.set_key_limits(now, ix, new.meters);
