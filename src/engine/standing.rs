@@ -177,7 +177,10 @@ enum Trust {
     #[default]
     Whole,
     ProbeDue,
-    ProbeOut,
+    /// The probe was sent then.
+    ProbeOut {
+        sent: Time,
+    },
     Growing {
         max: u16,
         in_flight: u16,
@@ -256,7 +259,7 @@ impl Standing {
 
     /// `later` if the place is half-open, otherwise 0.
     pub(crate) fn after_others(&self, later: u64) -> u64 {
-        let is_due = |trouble: &Trouble| matches!(trouble.trust, Trust::ProbeDue | Trust::ProbeOut);
+        let is_due = |trouble: &Trouble| trouble.awaits_probe();
         if self.0.as_deref().is_some_and(is_due) { later } else { 0 }
     }
 
@@ -265,7 +268,7 @@ impl Standing {
     pub(crate) fn room_in_need(&self) -> Room {
         match &self.0 {
             None => Room::At(Time::ZERO),
-            Some(trouble) if trouble.trust == Trust::ProbeOut => Room::OnChange,
+            Some(trouble) if trouble.is_probe_out() => Room::OnChange,
             Some(trouble) if trouble.cause.is_in_doubt() => Room::At(Time::ZERO),
             Some(trouble) => match trouble.room() {
                 Room::At(_) => Room::At(trouble.until),
@@ -321,9 +324,7 @@ impl Standing {
 
     /// Whether a proven rest lasts, or a probe is due or under way.
     pub(crate) fn is_proven(&self, now: Time) -> bool {
-        self.0.as_ref().is_some_and(|trouble| {
-            trouble.until > now || matches!(trouble.trust, Trust::ProbeDue | Trust::ProbeOut)
-        })
+        self.0.as_ref().is_some_and(|trouble| trouble.until > now || trouble.awaits_probe())
     }
 
     /// Whether it rests for its rate, since exactly this moment.
@@ -334,16 +335,14 @@ impl Standing {
 
     /// Whether its rest is over and a probe decides.
     pub(crate) fn is_half_open(&self, now: Time) -> bool {
-        self.0.as_ref().is_some_and(|trouble| {
-            trouble.ends() <= now && matches!(trouble.trust, Trust::ProbeDue | Trust::ProbeOut)
-        })
+        self.0.as_ref().is_some_and(|trouble| trouble.ends() <= now && trouble.awaits_probe())
     }
 
     /// What to save over a restart: the cause, the end of the rest, the rung of the ladder, and
     /// whether a probe goes first. `None` if nothing is proven to be wrong.
     pub(crate) fn saved(&self, now: Time) -> Option<(&Cause, Time, u8, bool)> {
         let trouble = self.0.as_ref().filter(|_| self.is_proven(now))?;
-        let is_probed = matches!(trouble.trust, Trust::ProbeDue | Trust::ProbeOut);
+        let is_probed = trouble.awaits_probe();
         Some((&trouble.cause, trouble.until, trouble.rung, is_probed))
     }
 
@@ -460,7 +459,7 @@ impl Standing {
         (trouble.rung, trouble.strikes) = (0, 0);
         let progress = match trouble.trust {
             Trust::Whole => Progress::Nothing,
-            Trust::ProbeDue | Trust::ProbeOut => {
+            Trust::ProbeDue | Trust::ProbeOut { .. } => {
                 trouble.trust = Trust::Growing { max: 2, in_flight: 0 };
                 // A request without another place may have passed before the rest ended.
                 trouble.until = trouble.until.min(sent);
@@ -481,19 +480,19 @@ impl Standing {
     pub(crate) fn sending(&mut self, now: Time) -> Role {
         let Some(trouble) = &mut self.0 else { return Role::Ordinary };
         // A request without another place passes during a rest: it serves as the probe.
-        if trouble.ends() > now && trouble.trust != Trust::ProbeOut {
+        if trouble.ends() > now && !trouble.is_probe_out() {
             trouble.trust = Trust::ProbeDue;
         }
         match &mut trouble.trust {
             Trust::ProbeDue => {
-                trouble.trust = Trust::ProbeOut;
+                trouble.trust = Trust::ProbeOut { sent: now };
                 Role::Probe
             }
             Trust::Growing { in_flight, .. } => {
                 *in_flight = in_flight.saturating_add(1);
                 Role::Counted
             }
-            Trust::Whole | Trust::ProbeOut => Role::Ordinary,
+            Trust::Whole | Trust::ProbeOut { .. } => Role::Ordinary,
         }
     }
 
@@ -504,7 +503,10 @@ impl Standing {
             return false;
         };
         match (role, &mut trouble.trust) {
-            (Role::Probe, trust @ Trust::ProbeOut) => *trust = Trust::ProbeDue,
+            // Not one that succeeded before the probe that is out now was sent.
+            (Role::Probe, Trust::ProbeOut { sent: out }) if *out == sent => {
+                trouble.trust = Trust::ProbeDue;
+            }
             (Role::Counted, Trust::Growing { in_flight, .. }) => {
                 *in_flight = in_flight.saturating_sub(1)
             }
@@ -526,6 +528,15 @@ impl Standing {
 }
 
 impl Trouble {
+    /// Whether a probe decides, sent or not.
+    fn awaits_probe(&self) -> bool {
+        self.trust == Trust::ProbeDue || self.is_probe_out()
+    }
+
+    fn is_probe_out(&self) -> bool {
+        matches!(self.trust, Trust::ProbeOut { .. })
+    }
+
     fn new(cause: Cause) -> Self {
         Self {
             cause,
@@ -545,14 +556,14 @@ impl Trouble {
 
     fn room(&self) -> Room {
         match self.trust {
-            Trust::ProbeOut => Room::OnChange,
+            Trust::ProbeOut { .. } => Room::OnChange,
             Trust::Growing { max, in_flight } if in_flight >= max => Room::OnChange,
             _ => Room::At(self.ends()),
         }
     }
 
     fn is_out(&self, now: Time) -> bool {
-        self.ends() > now || matches!(self.trust, Trust::ProbeDue | Trust::ProbeOut)
+        self.ends() > now || self.awaits_probe()
     }
 
     fn is_over(&self, now: Time) -> bool {
@@ -569,7 +580,7 @@ impl Trouble {
         if sent >= self.since {
             self.since = now;
             self.trust = match self.trust {
-                Trust::ProbeDue | Trust::ProbeOut => Trust::ProbeDue,
+                Trust::ProbeDue | Trust::ProbeOut { .. } => Trust::ProbeDue,
                 Trust::Whole | Trust::Growing { .. } => Trust::Whole,
             };
         }
