@@ -115,7 +115,7 @@ impl World {
         // A key that was accepted for another operation within a minute is not dead.
         let mut accepted = self.keys[key].accepted.iter();
         let serves_others =
-            accepted.any(|(then, other)| *other != operation && now - then <= 60 * SECOND);
+            accepted.any(|(then, other)| *other != operation && is_recent(now, *then));
         // Then the words of the refusal claim more than they prove, and count as a bare status.
         let (spot, cause) = match spot {
             Spot::Key(_) if serves_others => {
@@ -152,8 +152,7 @@ impl World {
         let is_credential = doubt.cause.wrong == Wrong::Credential;
         self.keys[*key].rejected |= is_credential && *spot == Spot::Key(*key);
         let (Spot::Operation { .. } | Spot::KeyModel { .. }) = spot else { return Ok(()) };
-        let is_accepted =
-            self.keys[*key].accepted.iter().any(|(then, _)| now - then <= 60 * SECOND);
+        let is_accepted = self.keys[*key].accepted.iter().any(|(then, _)| is_recent(now, *then));
         if is_credential && !is_accepted && self.is_rejected_elsewhere(now, *spot, *key) {
             let before = self.place(Spot::Key(*key)).until;
             self.cool(now, now, Spot::Key(*key), None, doubt.cause, seen)?;
@@ -273,4 +272,9 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// Within a minute. Successes are remembered in whole seconds.
+fn is_recent(now: u64, then: u64) -> bool {
+    now / SECOND - then / SECOND <= 60
 }
