@@ -264,16 +264,12 @@ impl Standing {
     }
 
     /// Like [`room`](Self::room), for a request that has no other place to go to: a rest that is
-    /// only suspected, or only inferred, does not stop it.
+    /// only suspected, or only inferred, does not stop it. A probe that is out does, and so does slow
+    /// start.
     pub(crate) fn room_in_need(&self) -> Room {
-        match &self.0 {
-            None => Room::At(Time::ZERO),
-            Some(trouble) if trouble.is_probe_out() => Room::OnChange,
-            Some(trouble) if trouble.cause.is_in_doubt() => Room::At(Time::ZERO),
-            Some(trouble) => match trouble.room() {
-                Room::At(_) => Room::At(trouble.until),
-                room => room,
-            },
+        match self.room() {
+            Room::At(_) => Room::At(self.until_in_need()),
+            room => room,
         }
     }
 

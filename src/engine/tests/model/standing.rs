@@ -124,13 +124,10 @@ impl Standing {
 
     /// For a request that has no other place.
     pub(super) fn when_in_need(&self, now: u64) -> When {
-        match (&self.trust, self.cause) {
-            (Trust::Probe(Some(_)), _) => When::OnChange,
-            (_, Some(cause)) if cause.is_in_doubt() => When::At(now),
-            _ => match self.when(now) {
-                When::At(_) => When::At(self.until.max(now)),
-                when => when,
-            },
+        match (self.when(now), self.cause) {
+            (When::At(_), Some(cause)) if cause.is_in_doubt() => When::At(now),
+            (When::At(_), _) => When::At(self.until.max(now)),
+            (when, _) => when,
         }
     }
 
