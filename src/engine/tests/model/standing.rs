@@ -208,7 +208,11 @@ impl Standing {
     }
 
     fn guess(&mut self, now: u64, sent: u64, cause: Cause, seen: Seen) -> Check {
-        if sent < self.began {
+        // A request that passed during a rest of the key repeats what is known.
+        let is_known = matches!(cause.wrong, Wrong::Credential | Wrong::Permission)
+            && sent < self.until
+            && self.cause.is_some_and(|old| old.wrong == cause.wrong);
+        if sent < self.began || is_known {
             return self.take_over(0, 0, seen.until);
         }
         if self.cause.is_some_and(|old| old.wrong != cause.wrong) {
